@@ -1,0 +1,140 @@
+//! The one source of time. Everything that waits or compares instants asks a [`Clock`], so that a
+//! test can move time without sleeping and the sandbox can advance its virtual days while the
+//! gateway in the same process sees the same hour.
+//!
+//! It knows no calendar and no zone: instants are milliseconds since the Unix epoch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A shared clock. Clones show the same time.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    source: Source,
+    offset_ms: AtomicI64,
+    /// Bumped whenever the offset changes, so that sleepers look again.
+    moved: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+enum Source {
+    System,
+    /// Stands still until it is advanced.
+    Manual(i64),
+}
+
+impl Clock {
+    /// The machine's wall clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::with(Source::System)
+    }
+
+    /// A clock that stands at `start_ms` (Unix milliseconds) and moves only by [`Clock::advance`].
+    #[must_use]
+    pub fn manual(start_ms: i64) -> Self {
+        Self::with(Source::Manual(start_ms))
+    }
+
+    fn with(source: Source) -> Self {
+        let (moved, _) = watch::channel(());
+        Self(Arc::new(Inner { source, offset_ms: AtomicI64::new(0), moved }))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        let base = match self.0.source {
+            Source::System => system_ms(),
+            Source::Manual(start_ms) => start_ms,
+        };
+        base.saturating_add(self.0.offset_ms.load(Ordering::Acquire))
+    }
+
+    /// Moves this clock and all its clones forward and wakes who sleeps on it.
+    pub fn advance(&self, by: Duration) {
+        let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.0.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
+        self.0.moved.send_replace(());
+    }
+
+    /// Waits for a span of this clock's time.
+    pub async fn sleep(&self, span: Duration) {
+        let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        self.sleep_until(self.now_ms().saturating_add(span_ms)).await;
+    }
+
+    /// Waits until this clock shows `deadline_ms` or later.
+    pub async fn sleep_until(&self, deadline_ms: i64) {
+        let mut moved = self.0.moved.subscribe();
+        loop {
+            moved.mark_unchanged();
+            let left_ms = deadline_ms.saturating_sub(self.now_ms());
+            let Ok(left_ms @ 1..) = u64::try_from(left_ms) else { return };
+            match self.0.source {
+                Source::Manual(_) => {
+                    let _ = moved.changed().await;
+                }
+                Source::System => {
+                    // A day at most, so that a far deadline cannot overflow the timer.
+                    let nap = Duration::from_millis(left_ms.min(86_400_000));
+                    tokio::select! {
+                        () = tokio::time::sleep_until(Instant::now() + nap) => {}
+                        _ = moved.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn system_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sleepers_wake_when_the_clock_is_advanced() {
+        let clock = Clock::manual(1_000);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.sleep(Duration::from_secs(3_600)).await;
+                clock.now_ms()
+            }
+        });
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(1_800));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished(), "half the time has passed");
+        clock.advance(Duration::from_secs(1_800));
+        assert_eq!(sleeper.await.unwrap(), 3_601_000);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_in_the_past_does_not_wait() {
+        let clock = Clock::manual(5_000);
+        clock.sleep_until(4_000).await;
+        assert_eq!(clock.now_ms(), 5_000);
+    }
+
+    #[tokio::test]
+    async fn a_system_clock_can_be_moved_too() {
+        let clock = Clock::system();
+        let before = clock.now_ms();
+        clock.advance(Duration::from_secs(90_000));
+        assert!(clock.now_ms() >= before + 90_000_000);
+        clock.sleep_until(before + 90_000_000).await;
+    }
+}

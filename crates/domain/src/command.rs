@@ -1,0 +1,184 @@
+//! What a caller asks for, after a dialect has decoded it, and what it gets, before the dialect
+//! encodes it. The commands know no wire format; the field paths in them are for error messages.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::{Content, MediaSource, TemplateMessage};
+use crate::failure::Failure;
+use crate::ids::{ApiKeyId, BroadcastId, CustomerId, MediaId, MessageId, OrgId, UserId};
+use crate::media::{MediaKind, MimeType};
+use crate::phone::Phone;
+use crate::time::Timestamp;
+
+/// A file inside a request, decoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InlineFile {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The type that declaration and signature agree on.
+    pub mime_type: MimeType,
+    /// The caller's name for it, cleaned.
+    pub name: Option<String>,
+}
+
+/// Shows the size, never the bytes.
+impl fmt::Debug for InlineFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InlineFile({}, {} bytes)", self.mime_type.as_str(), self.bytes.len())
+    }
+}
+
+/// A file as a caller named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaDraft {
+    /// What the message wants it to be.
+    pub kind: MediaKind,
+    /// Where it is.
+    pub source: MediaSource,
+    /// Path of the media object in the caller's request, such as `message.image`; errors name
+    /// fields below it: `.file.data`, `.link`, `.provider`, `.id`.
+    pub path: String,
+}
+
+/// Who the message is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// A customer in the organisation's directory.
+    Customer(CustomerId),
+    /// A number, in the directory or not.
+    Phone(Phone),
+}
+
+/// Whose message it is in the log (ReplyHero's `messageType`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageType {
+    /// Sent by an agent.
+    #[default]
+    Human,
+    /// Sent by a bot.
+    Assistant,
+    /// A template.
+    Template,
+    /// Written by the customer.
+    User,
+}
+
+impl MessageType {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Assistant => "assistant",
+            Self::Template => "template",
+            Self::User => "user",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Human, Self::Assistant, Self::Template, Self::User]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Who calls, as established by the credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The key, for logs and the message's record.
+    pub key_id: ApiKeyId,
+    /// The organisation that the key is bound to; `None` for the installation's administrator.
+    pub org_id: Option<OrgId>,
+    /// Whether sends by this key are a bot's answers.
+    pub sends_as: MessageType,
+}
+
+impl Caller {
+    /// Whether this caller may act for an organisation.
+    #[must_use]
+    pub fn may_act_for(&self, org_id: &OrgId) -> bool {
+        self.org_id.as_ref().is_none_or(|own| own == org_id)
+    }
+}
+
+/// Send one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SendMessage {
+    /// The sending organisation, as the caller claims.
+    pub org_id: OrgId,
+    /// The user in whose name it is sent, where the dialect has one.
+    pub user_id: Option<UserId>,
+    /// Who it is for.
+    pub recipient: Recipient,
+    /// The sender number as the caller names it: id, phone-number id or display number. `None`:
+    /// the organisation's first.
+    pub number: Option<String>,
+    /// The caller's word for the conversation, echoed.
+    pub session_id: Option<String>,
+    /// The caller's own value, kept and given back in events.
+    pub reference: Option<String>,
+    /// What it says.
+    pub content: Content<MediaDraft>,
+}
+
+/// Send one template to every customer of an organisation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broadcast {
+    /// The sending organisation, as the caller claims.
+    pub org_id: OrgId,
+    /// The user in whose name it is sent, where the dialect has one.
+    pub user_id: Option<UserId>,
+    /// The sender number as the caller names it; `None`: the organisation's first.
+    pub number: Option<String>,
+    /// The caller's word for the conversation, echoed.
+    pub session_id: Option<String>,
+    /// The template with one set of values for everybody.
+    pub template: TemplateMessage<MediaDraft>,
+}
+
+/// What became of one message, as far as the caller of a synchronous dialect is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Waypost's id of the message.
+    pub id: MessageId,
+    /// The customer, where the directory knows the person.
+    pub customer_id: Option<CustomerId>,
+    /// The person's number as it was addressed.
+    pub phone: Phone,
+    /// When the upstream accepted it, or when it failed.
+    pub at: Timestamp,
+    /// How it is recorded.
+    pub message_type: MessageType,
+    /// What the upstream gave, or why it was not sent.
+    pub result: Result<Receipt, Failure>,
+}
+
+/// The upstream's acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The upstream's message id, opaque.
+    pub wamid: String,
+    /// The person's WhatsApp id; the number that was addressed where the upstream gave none.
+    pub wa_id: String,
+}
+
+/// A broadcast's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroadcastOutcome {
+    /// Under which its progress can be read.
+    pub id: BroadcastId,
+    /// One element per customer, in the order of registration.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// An upload's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Under which the file can be sent.
+    pub media_id: MediaId,
+}

@@ -1,0 +1,29 @@
+//! Values and rules of WhatsApp business messaging: what a phone number, a template, a window or a
+//! status ladder is. No I/O, no async, no clock: every function gets the time it needs as a value.
+
+pub mod api_key;
+pub mod command;
+pub mod content;
+pub mod customer;
+pub mod directory;
+pub mod failure;
+pub mod ids;
+pub mod media;
+pub mod message;
+pub mod pacing;
+pub mod phone;
+pub mod retry;
+pub mod status;
+pub mod template;
+pub mod time;
+pub mod window;
+
+pub use content::{Content, MediaRef, MediaSource};
+pub use failure::{ErrorKind, Failure, UpstreamFault};
+pub use ids::{
+    ApiKeyId, AttemptId, BroadcastId, CustomerId, MediaId, MessageId, NumberId, OrgId, ProviderId,
+    UserId,
+};
+pub use phone::Phone;
+pub use status::Status;
+pub use time::{Timestamp, Zone};

@@ -1,0 +1,209 @@
+//! The message log: what is recorded of a message, its statuses and its upstream attempts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::MessageType;
+use crate::content::Content;
+use crate::failure::{Failure, UpstreamFault};
+use crate::ids::{AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, UserId};
+use crate::phone::Phone;
+use crate::status::Status;
+use crate::time::Timestamp;
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the business to the person.
+    Outbound,
+    /// From the person to the business.
+    Inbound,
+}
+
+/// One message as it is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The organisation.
+    pub org_id: OrgId,
+    /// The business's number.
+    pub number_id: NumberId,
+    /// The customer, where the directory knows the person.
+    pub customer_id: Option<CustomerId>,
+    /// The person's number.
+    pub phone: Phone,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Whose it is.
+    pub message_type: MessageType,
+    /// The dialect by which it came, or `cloud_api` for what came from the upstream.
+    pub dialect: String,
+    /// Whether a caller waits for the outcome: such a message is never resent by itself.
+    pub synchronous: bool,
+    /// The user in whose name it was sent.
+    pub user_id: Option<UserId>,
+    /// The caller's word for the conversation.
+    pub session_id: Option<String>,
+    /// The caller's own value.
+    pub reference: Option<String>,
+    /// The broadcast it belongs to.
+    pub broadcast_id: Option<BroadcastId>,
+    /// What it says.
+    pub content: Content,
+    /// Where it stands.
+    pub status: Status,
+    /// The upstream's id.
+    pub wamid: Option<String>,
+    /// The person's WhatsApp id as the upstream gave it.
+    pub wa_id: Option<String>,
+    /// Why it failed, or why its outcome is unknown.
+    pub failure: Option<Failure>,
+    /// Whether it was repeated after an unknown outcome.
+    pub possible_duplicate: bool,
+    /// When it was accepted, or received.
+    pub created_at: Timestamp,
+    /// When the upstream accepted it, or when it failed.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// One entry of a message's status history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusEvent {
+    /// The status reported.
+    pub status: Status,
+    /// When it happened, by the reporter's clock.
+    pub at: Timestamp,
+    /// Why, for failures.
+    pub failure: Option<Failure>,
+}
+
+/// One call to the upstream for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its id, which travels in the attempt token.
+    pub id: AttemptId,
+    /// Counted from 1 for each message.
+    pub number: u32,
+    /// When its intent was recorded.
+    pub started_at: Timestamp,
+    /// When its outcome was recorded.
+    pub finished_at: Option<Timestamp>,
+    /// What came of it.
+    pub outcome: AttemptOutcome,
+    /// The upstream's own words.
+    pub fault: Option<UpstreamFault>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// No outcome is recorded yet.
+    Open,
+    /// The upstream accepted it.
+    Sent,
+    /// The upstream said no: certainly not sent.
+    Refused,
+    /// It never reached the upstream: certainly not sent.
+    NotSent,
+    /// It may or may not have been sent.
+    Unknown,
+}
+
+impl AttemptOutcome {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Sent => "sent",
+            Self::Refused => "refused",
+            Self::NotSent => "not_sent",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Sent, Self::Refused, Self::NotSent, Self::Unknown]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// A message with its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageHistory {
+    /// The message.
+    pub message: Message,
+    /// Its statuses, oldest first.
+    pub statuses: Vec<StatusEvent>,
+    /// Its attempts, first one first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One template sent to many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BroadcastRecord {
+    /// Its id.
+    pub id: BroadcastId,
+    /// The organisation.
+    pub org_id: OrgId,
+    /// The number it goes out by.
+    pub number_id: NumberId,
+    /// The template's name.
+    pub template: String,
+    /// How many customers it is for.
+    pub audience: u64,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Whether it is paused or cancelled.
+    pub state: BroadcastState,
+}
+
+/// What an operator has done to a broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum BroadcastState {
+    Running,
+    Paused,
+    Cancelled,
+}
+
+impl BroadcastState {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Running, Self::Paused, Self::Cancelled]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+/// An open or once-open conversation with a person: who, by which number, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The organisation.
+    pub org_id: OrgId,
+    /// The business's number.
+    pub number_id: NumberId,
+    /// The person's number.
+    pub phone: Phone,
+    /// The customer, where the directory knows the person.
+    pub customer_id: Option<CustomerId>,
+    /// When the person last wrote; the window is open for 24 hours from then.
+    pub last_inbound_at: Timestamp,
+}
