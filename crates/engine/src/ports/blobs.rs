@@ -1,0 +1,72 @@
+//! Where the bytes of media are kept: files named by their content.
+
+use std::fmt;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::StoreResult;
+
+/// A content's SHA-256 as 64 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sha256Hex(String);
+
+impl Sha256Hex {
+    /// From a digest's 32 bytes.
+    #[must_use]
+    pub fn from_digest(digest: &[u8]) -> Self {
+        use fmt::Write as _;
+        let mut hex = String::with_capacity(64);
+        for byte in digest {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Self(hex)
+    }
+
+    /// From a store, where it was written by [`Sha256Hex::as_str`].
+    #[must_use]
+    pub fn from_stored(hex: String) -> Self {
+        Self(hex)
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// The content's name.
+    pub sha256: Sha256Hex,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The bytes of a blob, in chunks of at most 256 KiB.
+pub type BlobStream = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+
+/// Keeps blobs.
+#[async_trait]
+pub trait BlobStore: Send + Sync {
+    /// Begins a new blob. Dropping the writer leaves nothing behind.
+    async fn create(&self) -> StoreResult<Box<dyn BlobWriter>>;
+    /// Opens a blob for reading; `None` where there is none of this content.
+    async fn open(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>>;
+    /// Removes a blob; nothing happens where there is none.
+    async fn remove(&self, sha256: &Sha256Hex) -> StoreResult<()>;
+}
+
+/// Writes one blob.
+#[async_trait]
+pub trait BlobWriter: Send {
+    /// Adds bytes.
+    async fn write(&mut self, chunk: Bytes) -> StoreResult<()>;
+    /// Makes it durable under its content's name.
+    async fn finish(self: Box<Self>) -> StoreResult<BlobInfo>;
+}

@@ -1,0 +1,137 @@
+//! Where the directory, templates and customers are kept.
+
+use async_trait::async_trait;
+use waypost_domain::customer::Customer;
+use waypost_domain::directory::{ApiKey, BroadcastAudience, MediaProvider, Number, Org, User};
+use waypost_domain::template::Template;
+use waypost_domain::{ApiKeyId, CustomerId, NumberId, OrgId, Phone, ProviderId, UserId};
+
+use super::{Page, Paged, StoreResult};
+
+/// The whole directory, read once at the start.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct DirectorySnapshot {
+    pub orgs: Vec<Org>,
+    pub users: Vec<User>,
+    pub numbers: Vec<Number>,
+    pub api_keys: Vec<ApiKey>,
+    pub providers: Vec<MediaProvider>,
+    pub templates: Vec<Template>,
+}
+
+/// One entry of the directory.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Entry {
+    Org(Org),
+    User(User),
+    Number(Number),
+    ApiKey(ApiKey),
+    Provider(MediaProvider),
+}
+
+/// Names one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum EntryKey {
+    Org(OrgId),
+    User(OrgId, UserId),
+    Number(NumberId),
+    ApiKey(ApiKeyId),
+    Provider(OrgId, ProviderId),
+}
+
+/// Whether an entry must be new or must exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// [`super::StoreError::Conflict`] where it exists.
+    Create,
+    /// [`super::StoreError::NotFound`] where it does not.
+    Replace,
+}
+
+/// Keeps the directory. Unique besides the keys: a number's `phone_number_id`, an API key's
+/// `secret_sha256`.
+#[async_trait]
+pub trait DirectoryStore: Send + Sync {
+    /// Reads everything, each kind in the order of creation.
+    async fn load_directory(&self) -> StoreResult<DirectorySnapshot>;
+    /// Writes one entry; durable when it returns.
+    async fn put_entry(&self, entry: Entry, mode: PutMode) -> StoreResult<()>;
+    /// Removes one entry. `false` where there was none. Removing an organisation removes
+    /// everything that belongs to it, messages and customers included.
+    async fn remove_entry(&self, key: EntryKey) -> StoreResult<bool>;
+    /// A value of the installation's own, such as the hash of its administrator's key.
+    async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
+    /// Writes such a value.
+    async fn put_setting(&self, name: &str, value: &str) -> StoreResult<()>;
+}
+
+/// Keeps templates as the upstream last showed them.
+#[async_trait]
+pub trait TemplateStore: Send + Sync {
+    /// Makes the templates of a business account exactly these.
+    async fn replace_templates(&self, waba_id: &str, templates: Vec<Template>) -> StoreResult<()>;
+    /// Writes one template, new or not (key: business account, name, language).
+    async fn put_template(&self, template: Template) -> StoreResult<()>;
+    /// Removes one language of a template, or all.
+    async fn remove_template(
+        &self,
+        waba_id: &str,
+        name: &str,
+        language: Option<&str>,
+    ) -> StoreResult<()>;
+}
+
+/// Which customers to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomerFilter {
+    /// Only the one with this number.
+    pub phone: Option<Phone>,
+    /// Only those with this label.
+    pub tag: Option<String>,
+    /// Only active or only inactive ones.
+    pub active: Option<bool>,
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// New customers.
+    pub created: u64,
+    /// Customers that existed (same id or same number) and were brought up to date.
+    pub updated: u64,
+}
+
+/// Keeps customers. Unique within an organisation: the id, and the phone number.
+#[async_trait]
+pub trait CustomerStore: Send + Sync {
+    /// Adds a customer.
+    async fn create_customer(&self, customer: Customer) -> StoreResult<()>;
+    /// Adds or updates many at once, in one transaction, in their order. An existing customer (by
+    /// id, else by number) keeps its id, its place in the order of registration and its consent
+    /// where the new one has none.
+    async fn import_customers(&self, customers: Vec<Customer>) -> StoreResult<Imported>;
+    /// Changes a customer; its place in the order of registration stays.
+    async fn update_customer(&self, customer: Customer) -> StoreResult<()>;
+    /// Removes a customer; its messages stay in the log. `false` where there was none.
+    async fn delete_customer(&self, org_id: &OrgId, id: &CustomerId) -> StoreResult<bool>;
+    /// One customer.
+    async fn customer(&self, org_id: &OrgId, id: &CustomerId) -> StoreResult<Option<Customer>>;
+    /// Customers in the order of registration.
+    async fn customers(
+        &self,
+        org_id: &OrgId,
+        filter: &CustomerFilter,
+        page: Page,
+    ) -> StoreResult<Paged<Customer>>;
+    /// Whom a broadcast reaches: active, not opted out, opted in where asked; in the order of
+    /// registration.
+    async fn audience(
+        &self,
+        org_id: &OrgId,
+        audience: BroadcastAudience,
+        page: Page,
+    ) -> StoreResult<Paged<(CustomerId, Phone)>>;
+}

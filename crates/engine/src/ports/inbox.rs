@@ -1,0 +1,68 @@
+//! Where the upstream's webhooks are kept: raw before the 200, then what they meant.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use waypost_domain::content::InboundContent;
+use waypost_domain::{CustomerId, MediaId, MessageId, NumberId, OrgId, Phone, Timestamp};
+
+use super::StoreResult;
+
+/// A webhook body that was answered with 200 and not yet worked off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// Its place in the inbox.
+    pub id: i64,
+    /// The bytes as they came.
+    pub body: Bytes,
+    /// When they came.
+    pub received_at: Timestamp,
+}
+
+/// A message that a person wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboundMessage {
+    /// The id it gets if it is new.
+    pub id: MessageId,
+    /// The organisation it is for.
+    pub org_id: OrgId,
+    /// The number it was written to.
+    pub number_id: NumberId,
+    /// Who wrote.
+    pub phone: Phone,
+    /// The person's profile name.
+    pub profile_name: Option<String>,
+    /// The id a customer gets who is unknown so far.
+    pub new_customer_id: CustomerId,
+    /// The upstream's id; a second one with the same id is the same message.
+    pub wamid: String,
+    /// What it says.
+    pub content: InboundContent,
+    /// When it was written, by the upstream's clock: opens the window.
+    pub written_at: Timestamp,
+}
+
+/// Keeps the inbox and what its entries meant.
+#[async_trait]
+pub trait InboxStore: Send + Sync {
+    /// Keeps a webhook's bytes; durable when it returns.
+    async fn store_webhook(&self, body: Bytes, received_at: Timestamp) -> StoreResult<i64>;
+    /// Entries that are not worked off, oldest first, after a place.
+    async fn open_webhooks(&self, after: i64, limit: u32) -> StoreResult<Vec<InboxEntry>>;
+    /// Marks entries as worked off. What had no meaning to us stays, raw.
+    async fn close_webhooks(&self, ids: Vec<i64>, keep_raw: bool) -> StoreResult<()>;
+    /// Records an inbound message: the customer where unknown, the window, the log. `false` where
+    /// it was recorded before.
+    async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool>;
+    /// Inbound messages whose file has not been fetched from the upstream, oldest first.
+    async fn inbound_without_media(
+        &self,
+        written_after: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<(OrgId, NumberId, MessageId, InboundContent)>>;
+    /// Names the stored file of an inbound message.
+    async fn attach_inbound_media(
+        &self,
+        id: MessageId,
+        media_id: Option<MediaId>,
+    ) -> StoreResult<()>;
+}

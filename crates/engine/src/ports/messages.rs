@@ -1,0 +1,344 @@
+//! Where messages, their attempts and statuses, the due queue, idempotency keys and broadcasts are
+//! kept. The transitions of RELIABILITY §2 are transactions of this port.
+
+use async_trait::async_trait;
+use waypost_domain::command::{MessageType, Receipt};
+use waypost_domain::customer::Customer;
+use waypost_domain::message::{
+    AttemptOutcome, BroadcastRecord, BroadcastState, Direction, Message, MessageHistory, Session,
+};
+use waypost_domain::status::Report;
+use waypost_domain::{
+    AttemptId, BroadcastId, CustomerId, Failure, MediaId, MessageId, NumberId, OrgId, Phone,
+    Status, Timestamp, UpstreamFault,
+};
+
+use super::{Page, Paged, StoreResult};
+
+/// A person to be written to, with what decides whether they may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The number to address.
+    pub phone: Phone,
+    /// The directory's entry, where there is one.
+    pub customer: Option<Customer>,
+    /// When the person last wrote to this number.
+    pub last_inbound_at: Option<Timestamp>,
+}
+
+/// How an accepted message goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Into the due queue.
+    Queue {
+        /// Not before.
+        due_at: Timestamp,
+        /// Lower goes first: 0 for single messages, 1 for broadcasts.
+        priority: u8,
+    },
+    /// Straight to its first attempt, whose intent is recorded in the same transaction.
+    Attempt(AttemptId),
+}
+
+/// An idempotency key to be claimed in the message's own transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyClaim {
+    /// The organisation.
+    pub org_id: OrgId,
+    /// The call's path.
+    pub route: String,
+    /// The caller's key.
+    pub key: String,
+    /// SHA-256 of the canonical request.
+    pub fingerprint: [u8; 32],
+}
+
+/// What a claimed key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdempotentTarget {
+    /// A message.
+    Message(MessageId),
+    /// A broadcast.
+    Broadcast(BroadcastId),
+    /// An upload.
+    Media(MediaId),
+}
+
+/// What came of an accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is durable.
+    New,
+    /// The idempotency key was claimed before, by a request with this fingerprint.
+    Replay {
+        /// The first request's fingerprint.
+        fingerprint: [u8; 32],
+        /// What it made.
+        target: IdempotentTarget,
+    },
+}
+
+/// A message that is due to be attempted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DueMessage {
+    /// The message.
+    pub message: Message,
+    /// How many attempts it has had.
+    pub attempts: u32,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settlement {
+    /// Accepted by the upstream.
+    Sent(Receipt),
+    /// It will not be sent. The idempotency key is free again where the upstream refused.
+    Failed {
+        /// Refused, or never reached the upstream.
+        outcome: AttemptOutcome,
+        /// Why.
+        failure: Failure,
+    },
+    /// Certainly not sent; to be tried again.
+    Retry {
+        /// Refused, or never reached the upstream.
+        outcome: AttemptOutcome,
+        /// Not before.
+        due_at: Timestamp,
+        /// What the upstream said.
+        fault: UpstreamFault,
+        /// `true`: back into the due queue. `false`: the caller waits and attempts it itself.
+        requeue: bool,
+    },
+    /// It may or may not have been sent.
+    Unknown(Failure),
+}
+
+/// A status that the upstream reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusReport {
+    /// The message's upstream id.
+    pub wamid: String,
+    /// The attempt, where our token came back and its MAC is right.
+    pub attempt_id: Option<AttemptId>,
+    /// What is reported.
+    pub report: Report,
+    /// When it happened, by the upstream's clock.
+    pub at: Timestamp,
+    /// Why, for failures.
+    pub failure: Option<Failure>,
+}
+
+/// What a report did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReportEffect {
+    /// The message's status changed (from, to).
+    Advanced(MessageId, Status, Status),
+    /// It is in the history and told nothing new, or it was known already.
+    Nothing(MessageId),
+    /// No message is known by this id yet: kept, and matched when one is.
+    Parked,
+}
+
+/// What the start found left over by a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Messages with an open intent, now `unknown`.
+    pub unknown: u64,
+    /// Messages waiting in the due queue.
+    pub queued: u64,
+}
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct MessageFilter {
+    pub customer_id: Option<CustomerId>,
+    pub phone: Option<Phone>,
+    pub number_id: Option<NumberId>,
+    pub session_id: Option<String>,
+    pub broadcast_id: Option<BroadcastId>,
+    pub status: Option<Status>,
+    pub direction: Option<Direction>,
+    pub message_type: Option<MessageType>,
+    pub wamid: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Newest first instead of oldest first; `after` then means before.
+    pub newest_first: bool,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Only with this person.
+    pub phone: Option<Phone>,
+    /// Only those whose person last wrote after this instant.
+    pub inbound_after: Option<Timestamp>,
+}
+
+/// Keeps messages. Every call that writes is durable when it returns.
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// A customer of an organisation, with the window at one of its numbers.
+    async fn recipient_by_id(
+        &self,
+        org_id: &OrgId,
+        customer_id: &CustomerId,
+        number_id: &NumberId,
+    ) -> StoreResult<Option<Recipient>>;
+    /// A person by number, known as a customer or not.
+    async fn recipient_by_phone(
+        &self,
+        org_id: &OrgId,
+        phone: &Phone,
+        number_id: &NumberId,
+    ) -> StoreResult<Recipient>;
+    /// Records a new outbound message, its first step and its idempotency key, all or nothing.
+    async fn accept(
+        &self,
+        message: Message,
+        start: Start,
+        claim: Option<IdempotencyClaim>,
+    ) -> StoreResult<Accepted>;
+    /// Records the intent of an attempt and takes the message off the due queue. `None` where it
+    /// is no longer there to be attempted (cancelled, or settled by a status meanwhile); else the
+    /// attempt's number, from 1.
+    async fn begin_attempt(
+        &self,
+        message_id: MessageId,
+        attempt_id: AttemptId,
+        now: Timestamp,
+    ) -> StoreResult<Option<u32>>;
+    /// Records what an attempt came to and matches statuses that came before it. Returns the
+    /// message as it now stands.
+    async fn settle_attempt(
+        &self,
+        message_id: MessageId,
+        attempt_id: AttemptId,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> StoreResult<Message>;
+    /// Records a failure of a queued message that no attempt was made for.
+    async fn fail_queued(
+        &self,
+        message_id: MessageId,
+        failure: Failure,
+        now: Timestamp,
+    ) -> StoreResult<()>;
+    /// Withdraws a queued message. `false` where it is no longer queued.
+    async fn cancel(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool>;
+    /// Puts a failed, cancelled or unknown message back into the due queue, flagged as a possible
+    /// duplicate where it was unknown. `false` where its status does not allow it.
+    async fn requeue(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool>;
+    /// Records a report.
+    async fn apply_report(&self, report: StatusReport, now: Timestamp)
+    -> StoreResult<ReportEffect>;
+    /// Messages of a number that are due, those of lower priority value first, then in the order
+    /// of acceptance.
+    async fn due(
+        &self,
+        number_id: &NumberId,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<DueMessage>>;
+    /// When the next message of a number falls due, if any waits.
+    async fn next_due_at(&self, number_id: &NumberId) -> StoreResult<Option<Timestamp>>;
+    /// Closes what a crash left open. Called once, before anything else.
+    async fn recover(&self, now: Timestamp) -> StoreResult<Recovered>;
+    /// One message with its history.
+    async fn message(&self, org_id: &OrgId, id: MessageId) -> StoreResult<Option<MessageHistory>>;
+    /// Messages of an organisation.
+    async fn messages(
+        &self,
+        org_id: &OrgId,
+        filter: &MessageFilter,
+        page: Page,
+    ) -> StoreResult<Paged<Message>>;
+    /// Sessions of an organisation, oldest first.
+    async fn sessions(
+        &self,
+        org_id: &OrgId,
+        filter: &SessionFilter,
+        page: Page,
+    ) -> StoreResult<Paged<Session>>;
+}
+
+/// Keeps idempotency keys; claims are made by the calls that record what they stand for.
+#[async_trait]
+pub trait IdempotencyStore: Send + Sync {
+    /// What a key stands for, with the fingerprint of the request that claimed it. Keys claimed
+    /// before `oldest` count as never used.
+    async fn idempotent_target(
+        &self,
+        org_id: &OrgId,
+        route: &str,
+        key: &str,
+        oldest: Timestamp,
+    ) -> StoreResult<Option<([u8; 32], IdempotentTarget)>>;
+    /// Forgets keys claimed before an instant; returns how many.
+    async fn forget_idempotency(&self, before: Timestamp) -> StoreResult<u64>;
+}
+
+/// One customer of a broadcast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroadcastMember {
+    /// The id that the customer's message will have.
+    pub message_id: MessageId,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The customer's number.
+    pub phone: Phone,
+}
+
+/// How far a broadcast is: its messages by status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BroadcastProgress {
+    /// The broadcast.
+    pub record: BroadcastRecord,
+    /// How many messages have each status; statuses without messages are left out.
+    pub by_status: Vec<(Status, u64)>,
+}
+
+/// Keeps broadcasts. A broadcast is prepared (its members are added, nothing is due), then
+/// started. One that a crash caught in preparation is removed by [`MessageStore::recover`].
+#[async_trait]
+pub trait BroadcastStore: Send + Sync {
+    /// Begins the preparation. `model` is the message of which each member gets a copy with its
+    /// own id, customer and phone; its `broadcast_id` is the record's.
+    async fn prepare_broadcast(
+        &self,
+        record: BroadcastRecord,
+        model: Message,
+        claim: Option<IdempotencyClaim>,
+    ) -> StoreResult<Accepted>;
+    /// Adds members, in order.
+    async fn add_broadcast_members(
+        &self,
+        id: BroadcastId,
+        members: Vec<BroadcastMember>,
+    ) -> StoreResult<()>;
+    /// Ends the preparation: all members' messages are accepted and due, with priority 1.
+    async fn start_broadcast(&self, id: BroadcastId, now: Timestamp) -> StoreResult<()>;
+    /// Takes a prepared broadcast back.
+    async fn discard_broadcast(&self, id: BroadcastId) -> StoreResult<()>;
+    /// Pauses, resumes or cancels. Paused and cancelled broadcasts have nothing in the due queue;
+    /// cancelled messages say so. `false` where it does not exist or is cancelled already.
+    async fn set_broadcast_state(
+        &self,
+        org_id: &OrgId,
+        id: BroadcastId,
+        state: BroadcastState,
+        now: Timestamp,
+    ) -> StoreResult<bool>;
+    /// One broadcast with its progress.
+    async fn broadcast(
+        &self,
+        org_id: &OrgId,
+        id: BroadcastId,
+    ) -> StoreResult<Option<BroadcastProgress>>;
+    /// Broadcasts of an organisation, oldest first.
+    async fn broadcasts(&self, org_id: &OrgId, page: Page) -> StoreResult<Paged<BroadcastRecord>>;
+    /// How many messages of a broadcast have no outcome yet.
+    async fn broadcast_open_count(&self, id: BroadcastId) -> StoreResult<u64>;
+}

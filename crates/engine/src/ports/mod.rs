@@ -1,0 +1,90 @@
+//! What the engine needs from the outside, as narrow traits. Adapters implement them; the engine
+//! never names an adapter.
+
+mod blobs;
+mod directory;
+mod egress;
+mod inbox;
+mod media;
+mod messages;
+mod upstream;
+
+pub use blobs::{BlobInfo, BlobStore, BlobStream, BlobWriter, Sha256Hex};
+pub use directory::{
+    CustomerFilter, CustomerStore, DirectorySnapshot, DirectoryStore, Entry, EntryKey, Imported,
+    PutMode, TemplateStore,
+};
+pub use egress::{FetchedLink, LinkCredential, LinkError, LinkFetcher};
+pub use inbox::{InboundMessage, InboxEntry, InboxStore};
+pub use media::{MediaRecord, MediaStore, UpstreamCopy};
+pub use messages::{
+    Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, IdempotencyClaim,
+    IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient, Recovered,
+    ReportEffect, SessionFilter, Settlement, Start, StatusReport,
+};
+pub use upstream::{
+    Account, CallError, DownloadedMedia, NumberInfo, PlacedMedia, SendOutcome, Upstream,
+};
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Something with this key exists already. The text names the field, such as `phone`.
+    #[error("{0} is taken")]
+    Conflict(&'static str),
+    /// What should be changed does not exist.
+    #[error("not found")]
+    NotFound,
+    /// It cannot be recorded now: disk full, queue full, shutting down. Trying later may help.
+    #[error("the store cannot record now: {0}")]
+    Unavailable(String),
+    /// The disk failed, or what is stored cannot be understood. Nothing more is accepted.
+    #[error("the store failed: {0}")]
+    Broken(String),
+}
+
+/// The outcome of a store's call.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Where in a list to go on, and how much to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Entries after this place; places grow.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paged<T> {
+    /// The entries.
+    pub data: Vec<T>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<i64>,
+}
+
+/// Everything that one store engine does, for the composition root.
+pub trait Store:
+    DirectoryStore
+    + TemplateStore
+    + CustomerStore
+    + MessageStore
+    + IdempotencyStore
+    + BroadcastStore
+    + InboxStore
+    + MediaStore
+{
+}
+
+impl<T> Store for T where
+    T: DirectoryStore
+        + TemplateStore
+        + CustomerStore
+        + MessageStore
+        + IdempotencyStore
+        + BroadcastStore
+        + InboxStore
+        + MediaStore
+{
+}

@@ -1,0 +1,148 @@
+//! Meta's Cloud API as the engine needs it.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use waypost_domain::command::Receipt;
+use waypost_domain::media::MimeType;
+use waypost_domain::retry::RetryClass;
+use waypost_domain::template::Template;
+use waypost_domain::{Content, Failure, Phone, Timestamp};
+
+use super::blobs::BlobStream;
+
+/// By which number and with which token a call is made.
+#[derive(Clone)]
+pub struct Account {
+    /// Meta's id of the number.
+    pub phone_number_id: String,
+    /// Meta's id of the business account.
+    pub waba_id: String,
+    /// The bearer token.
+    pub access_token: String,
+}
+
+/// Never shows the token.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("phone_number_id", &self.phone_number_id)
+            .field("waba_id", &self.waba_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the upstream finds a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlacedMedia {
+    /// In its own store.
+    Id(String),
+    /// Behind a link that it fetches itself.
+    Link(String),
+}
+
+/// What came of a send. What is sure and what is not is decided here, once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SendOutcome {
+    /// Accepted.
+    Sent(Receipt),
+    /// Certainly not sent: the upstream said no.
+    Refused(CallError),
+    /// Certainly not sent: no byte of the body was written.
+    NotSent(CallError),
+    /// It may or may not have been sent.
+    Unknown(Failure),
+}
+
+/// Why a call failed, and whether repeating it makes sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct CallError {
+    /// What went wrong, in our words and the upstream's.
+    pub failure: Failure,
+    /// What may be done about it.
+    pub class: RetryClass,
+}
+
+/// A file that the upstream keeps for a customer's message.
+pub struct DownloadedMedia {
+    /// The upstream's word for the type, parameters included.
+    pub mime_type: String,
+    /// The bytes.
+    pub body: BlobStream,
+}
+
+/// What the upstream says of a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumberInfo {
+    /// The number people see.
+    pub display_phone_number: Option<String>,
+    /// The name people see.
+    pub verified_name: Option<String>,
+    /// `GREEN`, `YELLOW`, `RED` or `NA`.
+    pub quality_rating: Option<String>,
+    /// Such as `CONNECTED`.
+    pub status: Option<String>,
+}
+
+/// The upstream.
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Sends one message. `attempt_token` travels as `biz_opaque_callback_data`.
+    async fn send(
+        &self,
+        account: &Account,
+        to: &Phone,
+        content: &Content<PlacedMedia>,
+        attempt_token: &str,
+    ) -> SendOutcome;
+    /// Uploads a file; returns the upstream's id and until when it can be sent.
+    async fn upload(
+        &self,
+        account: &Account,
+        mime_type: &MimeType,
+        filename: &str,
+        size: u64,
+        body: BlobStream,
+    ) -> Result<String, CallError>;
+    /// Opens a file that came with a customer's message, at most `limit_bytes` long.
+    async fn download(
+        &self,
+        account: &Account,
+        media_id: &str,
+        limit_bytes: u64,
+    ) -> Result<DownloadedMedia, CallError>;
+    /// Reads all templates of a business account, or those with a name.
+    async fn templates(
+        &self,
+        account: &Account,
+        name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<Template>, CallError>;
+    /// Creates a template from Meta's form; returns Meta's answer.
+    async fn create_template(
+        &self,
+        account: &Account,
+        template: &serde_json::Value,
+    ) -> Result<serde_json::Value, CallError>;
+    /// Edits a template.
+    async fn edit_template(
+        &self,
+        account: &Account,
+        template_id: &str,
+        change: &serde_json::Value,
+    ) -> Result<(), CallError>;
+    /// Deletes all languages of a template, or the one with an id.
+    async fn delete_template(
+        &self,
+        account: &Account,
+        name: &str,
+        template_id: Option<&str>,
+    ) -> Result<(), CallError>;
+    /// Registers a number for sending by us, with its two-step PIN.
+    async fn register(&self, account: &Account, pin: &str) -> Result<(), CallError>;
+    /// Subscribes our app to the business account's webhooks.
+    async fn subscribe(&self, account: &Account) -> Result<(), CallError>;
+    /// Reads what the upstream says of a number: also a check of the token.
+    async fn number_info(&self, account: &Account) -> Result<NumberInfo, CallError>;
+}
