@@ -1,0 +1,73 @@
+//! Callbacks: events posted to a tenant's endpoint. No redirect is followed.
+
+use std::{fmt, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::{Egress, EgressError, Purpose, Timeouts, connection::BodyReader, timeouts::Deadline};
+
+/// How much of an endpoint's reply is kept, in bytes.
+pub const MAX_REPLY_BYTES: usize = 64 * 1024;
+
+/// An endpoint's reply, whatever its status. `Debug` shows no content.
+pub struct PostResponse {
+    /// Status; a redirect is reported, not followed.
+    pub status: StatusCode,
+    /// Headers, at most 16 KiB of them.
+    pub headers: HeaderMap,
+    /// The body's first [`MAX_REPLY_BYTES`].
+    pub body: Bytes,
+    /// Whether the body was longer, broke off, or did not end in time. The status stands all
+    /// the same: the endpoint had the whole request when it sent it.
+    pub truncated: bool,
+}
+
+impl fmt::Debug for PostResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostResponse")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .field("truncated", &self.truncated)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Egress {
+    /// Posts `body` with `headers` (`Content-Type`, signatures) and reads the reply, all
+    /// within `timeout`.
+    ///
+    /// # Errors
+    /// Any [`EgressError`] up to the head of the reply.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<PostResponse, EgressError> {
+        let limits = Timeouts { head: timeout, total: timeout, ..Timeouts::default() };
+        let deadline = Deadline::starting_now(limits);
+        let url = self.check_url(url, Purpose::Callback)?;
+        let answer = self.request(Method::POST, &url, headers, body, deadline).await?;
+        let (body, truncated) = beginning(answer.body).await;
+        Ok(PostResponse { status: answer.status, headers: answer.headers, body, truncated })
+    }
+}
+
+async fn beginning(mut reader: BodyReader) -> (Bytes, bool) {
+    let mut kept = BytesMut::new();
+    while let Some(piece) = reader.next().await {
+        let Ok(mut piece) = piece else {
+            return (kept.freeze(), true);
+        };
+        let room = MAX_REPLY_BYTES - kept.len();
+        let longer = piece.len() > room;
+        piece.truncate(room);
+        kept.extend_from_slice(&piece);
+        if longer {
+            return (kept.freeze(), true);
+        }
+    }
+    (kept.freeze(), false)
+}

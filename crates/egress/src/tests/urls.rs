@@ -1,0 +1,56 @@
+//! What a URL may look like, and what refusals tell.
+
+use std::sync::Arc;
+
+use super::rig::{Names, client, download, fetch_of};
+use crate::{Egress, EgressError, EgressPolicy, MAX_URL_BYTES, Purpose};
+
+#[test]
+fn http_is_allowed_for_links_and_refused_for_callbacks_by_default() {
+    let egress = Egress::new(EgressPolicy::default(), Arc::new(Names::of(&[])));
+    assert!(egress.check_url("http://files.example.com/", Purpose::Link).is_ok());
+    assert!(egress.check_url("https://files.example.com/", Purpose::Callback).is_ok());
+    let refused = egress.check_url("http://files.example.com/", Purpose::Callback).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the address must begin with https:// (http is off: egress.allow_http_callbacks)"
+    );
+}
+
+#[test]
+fn http_links_can_be_switched_off() {
+    let policy = EgressPolicy { allow_http_links: false, ..EgressPolicy::default() };
+    let egress = Egress::new(policy, Arc::new(Names::of(&[])));
+    let refused = egress.check_url("http://files.example.com/", Purpose::Link).unwrap_err();
+    assert!(refused.to_string().contains("egress.allow_http_links"), "{refused}");
+}
+
+#[test]
+fn a_refused_private_address_names_the_host_and_the_setting() {
+    let egress = client(&[]);
+    let refused = egress.check_url("http://10.0.0.1/a?token=secret", Purpose::Link).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`10.0.0.1` is not on the public internet; the operator can permit its network with \
+         egress.allow_networks"
+    );
+}
+
+#[test]
+fn refuses_urls_and_hosts_beyond_their_length() {
+    let egress = client(&[]);
+    let fitting = format!("https://a.example/{}", "a".repeat(MAX_URL_BYTES - 18));
+    assert!(egress.check_url(&fitting, Purpose::Link).is_ok());
+    assert!(egress.check_url(&format!("{fitting}a"), Purpose::Link).is_err());
+    let long_host = format!("https://{}example/", "a.".repeat(130));
+    let refused = egress.check_url(&long_host, Purpose::Link);
+    assert!(matches!(refused, Err(EgressError::InvalidUrl("host name too long"))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_name_without_addresses_is_reported_by_name() {
+    let refused = download(&client(&[("none.example", &[])]), fetch_of("http://none.example/"))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.to_string(), "the host name `none.example` could not be resolved");
+}
