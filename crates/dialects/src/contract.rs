@@ -1,0 +1,394 @@
+//! What a dialect is to the rest of Waypost, and what the server does for it.
+//!
+//! The server, once for all dialects, in this order: finds the [`Route`] by path, checks the
+//! [`Credential`] and the key's scope, the method, the content type ([`BodyKind::accepts`]) and the
+//! body's size ([`BodyKind::max_bytes`]); calls [`Dialect::decode`]; has the command done, with
+//! idempotency and limits; calls [`Dialect::encode`] or [`Dialect::encode_error`]. It adds the
+//! headers that are the same everywhere (`X-Request-Id`, `Idempotency-Replayed`,
+//! `X-Waypost-Broadcast-Id`); `Content-Type`, `Allow` and `Retry-After` come from the dialect.
+//!
+//! Not here: axum, hyper, streams. Everything is a plain value, so that a dialect is tested
+//! without a server.
+
+use std::fmt;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+pub use waypost_domain::command::{Broadcast, SendMessage};
+use waypost_domain::command::{BroadcastOutcome, Delivery, Recipient, Uploaded};
+use waypost_domain::directory::Scope;
+use waypost_domain::media::MimeType;
+use waypost_domain::{CustomerId, Failure, OrgId, UserId, Zone};
+
+/// One vendor's wire format as a pure codec.
+pub trait Dialect: Send + Sync {
+    /// What the server must know before it looks at a route.
+    fn info(&self) -> &'static Info;
+
+    /// Every route, in no particular order.
+    fn routes(&self) -> &'static [Route];
+
+    /// Reads a request to one of the routes.
+    ///
+    /// # Errors
+    /// The first failing check in the order that the vendor's reference states, with the path of
+    /// the field to blame.
+    fn decode(&self, request: &Request<'_>) -> Result<Command, Failure>;
+
+    /// Writes the answer to a command that was carried out. An [`Outcome::Sent`] whose delivery
+    /// failed is answered as [`Dialect::encode_error`] answers that failure.
+    fn encode(&self, asked: &Asked<'_>, outcome: &Outcome) -> Reply;
+
+    /// Writes the answer to a request that failed, wherever it failed: also for an unknown path
+    /// below [`Info::path_prefix`], a bad credential or a body that is too large.
+    fn encode_error(&self, failure: &Failure, at: ErrorSite<'_>) -> Reply;
+
+    /// The methods that one path pattern takes, for `Allow`.
+    fn methods_of(&self, path: &str) -> Vec<&'static Method> {
+        self.routes().iter().filter(|route| route.path == path).map(|route| &route.method).collect()
+    }
+}
+
+/// A dialect's constants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Short name, as it is stored with messages: lower case, digits and `_`.
+    pub id: &'static str,
+    /// The vendor's name for people.
+    pub title: &'static str,
+    /// Where a request carries its API key.
+    pub credential: Credential,
+    /// Unknown paths that begin with it are answered by this dialect's
+    /// [`waypost_domain::ErrorKind::RouteNotFound`]. Begins and ends with a slash.
+    pub path_prefix: &'static str,
+    /// How long a second request with the same idempotency key waits for the first, in seconds.
+    pub idempotency_wait_s: u32,
+    /// When a broadcast is answered although customers are still without an outcome, in seconds.
+    pub broadcast_deadline_s: u32,
+}
+
+/// Where a request carries its API key. Blanks around the key are trimmed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The whole value of this header (in lower case; header names ignore letter case).
+    Header(&'static str),
+    /// `Authorization: Bearer <key>`.
+    Bearer,
+}
+
+/// One method on one path.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path as axum writes patterns (`/a/{id}`), without a trailing slash; the server serves
+    /// the form with one too.
+    pub path: &'static str,
+    /// What it does.
+    pub operation: Operation,
+    /// What its body is.
+    pub body: BodyKind,
+    /// What the key must be allowed to do.
+    pub scope: Scope,
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Sends one message and answers with its outcome.
+    SendMessage,
+    /// Sends one template to every customer of an organisation.
+    Broadcast,
+    /// Stores a file under an id.
+    UploadMedia,
+}
+
+/// What a route takes as its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// JSON text, handed over as [`Body::Json`].
+    Json {
+        /// The largest body, in bytes.
+        max_bytes: u64,
+    },
+    /// `multipart/form-data`, handed over as [`Body::Form`].
+    Multipart {
+        /// The largest body, in bytes, part headers included.
+        max_bytes: u64,
+        /// The name of the part that is the file, with or without a file name. Of several parts
+        /// of this name the first is taken. Every other part is a text field.
+        file_part: &'static str,
+    },
+}
+
+impl BodyKind {
+    /// The largest body, in bytes.
+    #[must_use]
+    pub const fn max_bytes(self) -> u64 {
+        match self {
+            Self::Json { max_bytes } | Self::Multipart { max_bytes, .. } => max_bytes,
+        }
+    }
+
+    /// Whether a body declared as `content_type` is taken. For JSON: `application/json`,
+    /// `application/*+json` and `text/json` with any parameters, or no declaration at all.
+    #[must_use]
+    pub fn accepts(self, content_type: Option<&str>) -> bool {
+        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        let essence = essence.trim().to_ascii_lowercase();
+        match self {
+            Self::Json { .. } => {
+                matches!(essence.as_str(), "" | "application/json" | "text/json")
+                    || essence.strip_prefix("application/").is_some_and(|subtype| {
+                        subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
+                    })
+            }
+            Self::Multipart { .. } => essence == "multipart/form-data",
+        }
+    }
+}
+
+/// A request that passed the server's checks.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The matched route's.
+    pub operation: Operation,
+    /// The path's variables by name, percent-decoded.
+    pub path_params: &'a [(String, String)],
+    /// The body, of the kind that the route declared.
+    pub body: Body<'a>,
+}
+
+/// A request's body.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    /// JSON text as it came.
+    Json(&'a [u8]),
+    /// A form whose file is kept elsewhere.
+    Form(&'a Form),
+}
+
+/// Shows the kind and the size, never the content.
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(bytes) => write!(f, "Json({} bytes)", bytes.len()),
+            Self::Form(form) => write!(f, "Form({} fields)", form.fields.len()),
+        }
+    }
+}
+
+/// A multipart form. The file's bytes stay in the server's spool; a dialect sees its beginning.
+#[derive(Clone, Default)]
+pub struct Form {
+    /// Text parts in the order in which they came.
+    pub fields: Vec<(String, String)>,
+    /// The part that [`BodyKind::Multipart`] names.
+    pub file: Option<FormFile>,
+}
+
+impl Form {
+    /// The first text part of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What is known of an uploaded file.
+#[derive(Clone, Default)]
+pub struct FormFile {
+    /// The part's file name, not cleaned.
+    pub filename: Option<String>,
+    /// The part's own content type.
+    pub content_type: Option<String>,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// Its first bytes, at least [`waypost_domain::media::SNIFF_BYTES`] of them if it has so many.
+    pub head: Vec<u8>,
+}
+
+impl FormFile {
+    /// Whether [`FormFile::head`] is the whole file.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        u64::try_from(self.head.len()).is_ok_and(|len| len == self.size)
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Send one message.
+    SendMessage(Box<SendMessage>),
+    /// Send one template to every customer of an organisation.
+    Broadcast(Box<Broadcast>),
+    /// Keep the form's file.
+    UploadMedia(UploadMedia),
+}
+
+/// Keep a file under an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadMedia {
+    /// The organisation, as the caller claims.
+    pub org_id: OrgId,
+    /// The type that declaration and signature agree on.
+    pub mime_type: MimeType,
+    /// The caller's name for it, cleaned.
+    pub filename: Option<String>,
+}
+
+impl Command {
+    /// What replies repeat of it. Take it before the command is handed on: the command may hold a
+    /// file of 100 MB, the echo holds ids only.
+    #[must_use]
+    pub fn echo(&self) -> CommandEcho {
+        match self {
+            Self::SendMessage(send) => CommandEcho {
+                operation: Operation::SendMessage,
+                org_id: send.org_id.clone(),
+                user_id: send.user_id.clone(),
+                customer_id: match &send.recipient {
+                    Recipient::Customer(id) => Some(id.clone()),
+                    Recipient::Phone(_) => None,
+                },
+                session_id: send.session_id.clone(),
+                template: None,
+            },
+            Self::Broadcast(broadcast) => CommandEcho {
+                operation: Operation::Broadcast,
+                org_id: broadcast.org_id.clone(),
+                user_id: broadcast.user_id.clone(),
+                customer_id: None,
+                session_id: broadcast.session_id.clone(),
+                template: Some(broadcast.template.name.clone()),
+            },
+            Self::UploadMedia(upload) => CommandEcho {
+                operation: Operation::UploadMedia,
+                org_id: upload.org_id.clone(),
+                user_id: None,
+                customer_id: None,
+                session_id: None,
+                template: None,
+            },
+        }
+    }
+}
+
+/// What replies repeat of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandEcho {
+    /// What was asked.
+    pub operation: Operation,
+    /// The organisation as the caller wrote it.
+    pub org_id: OrgId,
+    /// The user as the caller wrote it.
+    pub user_id: Option<UserId>,
+    /// The customer as the caller wrote it.
+    pub customer_id: Option<CustomerId>,
+    /// The caller's word for the conversation.
+    pub session_id: Option<String>,
+    /// A broadcast's template.
+    pub template: Option<String>,
+}
+
+/// What a reply is an answer to.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The command's ids.
+    pub command: &'a CommandEcho,
+    /// The zone in which this organisation's times are written.
+    pub zone: &'a Zone,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Of a [`Command::SendMessage`].
+    Sent(Delivery),
+    /// Of a [`Command::Broadcast`].
+    Broadcast(BroadcastOutcome),
+    /// Of a [`Command::UploadMedia`].
+    Uploaded(Uploaded),
+}
+
+/// Where a request failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ErrorSite<'a> {
+    /// The route whose path matched. If only the method did not, any route of that path; `None`
+    /// if no path matched.
+    pub route: Option<&'a Route>,
+    /// The command, if decoding got that far.
+    pub command: Option<&'a CommandEcho>,
+}
+
+/// A complete answer but for the headers that the server adds everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// `Content-Type`, and where they belong `Allow` and `Retry-After`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// A reply with a JSON body.
+    ///
+    /// `value` is written in the order of its fields: wire types declare them as the vendor shows
+    /// them.
+    #[must_use]
+    pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
+        let body = serde_json::to_vec(value).expect(
+            "wire types have text keys and no fallible serialisers, so writing cannot fail",
+        );
+        let json = HeaderValue::from_static("application/json");
+        Self { status, headers: vec![(CONTENT_TYPE, json)], body }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_taken_under_its_names_or_under_none() {
+        let json = BodyKind::Json { max_bytes: 1 };
+        for (content_type, taken) in [
+            (None, true),
+            (Some("application/json"), true),
+            (Some("Application/JSON; charset=utf-8"), true),
+            (Some("application/vnd.api+json"), true),
+            (Some("text/json"), true),
+            (Some("text/plain"), false),
+            (Some("application/x-www-form-urlencoded"), false),
+            (Some("application/+json"), false),
+            (Some("application/jsonp"), false),
+            (Some("multipart/form-data; boundary=x"), false),
+        ] {
+            assert_eq!(json.accepts(content_type), taken, "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_taken_under_its_name_only() {
+        let form = BodyKind::Multipart { max_bytes: 1, file_part: "file" };
+        for (content_type, taken) in [
+            (Some("multipart/form-data; boundary=x"), true),
+            (Some("MULTIPART/Form-Data"), true),
+            (Some("application/json"), false),
+            (Some("multipart/mixed"), false),
+            (None, false),
+        ] {
+            assert_eq!(form.accepts(content_type), taken, "{content_type:?}");
+        }
+    }
+}
