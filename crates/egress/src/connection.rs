@@ -116,8 +116,9 @@ async fn platform_config() -> Result<Arc<ClientConfig>, EgressError> {
 
 fn server_name(url: &Url) -> Result<ServerName<'static>, EgressError> {
     match url.host() {
-        Some(Host::Domain(name)) => ServerName::try_from(name.trim_end_matches('.').to_owned())
-            .map_err(|_| EgressError::InvalidUrl("wrong host")),
+        Some(Host::Domain(name)) => {
+            ServerName::try_from(name.to_owned()).map_err(|_| EgressError::InvalidUrl("wrong host"))
+        }
         Some(Host::Ipv4(address)) => Ok(ServerName::IpAddress(address.into())),
         Some(Host::Ipv6(address)) => Ok(ServerName::IpAddress(address.into())),
         None => Err(EgressError::InvalidUrl("no host")),

@@ -142,14 +142,16 @@ async fn drops_the_credential_at_another_port_of_the_same_host() {
 }
 
 #[test]
-fn survives_an_upgrade_to_https_but_no_downgrade() {
-    let credential = bearer(&["files.example"]).unwrap();
+fn survives_an_upgrade_to_https_but_no_downgrade_nor_another_host() {
+    let credential = bearer(&["files.example", "other.example"]).unwrap();
     let survives =
         |from: &str, to: &str| credential.survives(&from.parse().unwrap(), &to.parse().unwrap());
     assert!(survives("http://files.example/", "https://files.example/"));
     assert!(!survives("https://files.example/", "http://files.example/"));
     assert!(!survives("https://files.example/", "http://files.example:443/"));
     assert!(!survives("http://files.example:8080/", "https://files.example/"));
+    assert!(!survives("https://files.example/", "https://other.example/"));
+    assert!(!survives("http://files.example/", "https://other.example/"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tokio::net::TcpListener;
 
 use super::rig::{Canaries, NotingDial, Site, download, fetch_of, ip, ok, public_policy, redirect};
 use crate::{Egress, EgressError, Resolve, SystemResolver, planted::Planted};
@@ -44,9 +45,13 @@ struct Run {
 /// `names` different names, asked for in turn: with one name every other try begins at the
 /// private address, with as many names as tries each name flips between check and connection.
 async fn run(names: usize, fault: Option<Planted>) -> Run {
-    let canaries = Canaries::start().await;
     // The canaries' port, so that a flipped address would find a listener.
-    let site = tokio::net::TcpListener::bind((ip(PUBLIC), canaries.port)).await.unwrap();
+    let (canaries, site) = loop {
+        let canaries = Canaries::start().await;
+        if let Ok(site) = TcpListener::bind((ip(PUBLIC), canaries.port)).await {
+            break (canaries, site);
+        }
+    };
     let vetted = site.local_addr().unwrap();
     let server = tokio::spawn(async move {
         while let Ok((stream, _)) = site.accept().await {

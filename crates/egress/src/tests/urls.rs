@@ -1,8 +1,11 @@
 //! What a URL may look like, and what refusals tell.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::rig::{Names, client, download, fetch_of};
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::rig::{Names, client, download, fetch_of, public_policy};
 use crate::{Egress, EgressError, EgressPolicy, MAX_URL_BYTES, Purpose};
 
 #[test]
@@ -34,6 +37,36 @@ fn a_refused_private_address_names_the_host_and_the_setting() {
         "`10.0.0.1` is not on the public internet; the operator can permit its network with \
          egress.allow_networks"
     );
+}
+
+#[test]
+fn refuses_user_names_and_control_characters_at_public_hosts_too() {
+    let egress = client(&[]);
+    for url in ["https://user@files.example/", "https://user:pw@files.example/", "https://:pw@a.b/"]
+    {
+        let refused = egress.check_url(url, Purpose::Link);
+        assert!(matches!(refused, Err(EgressError::UserinfoNotAllowed)), "{url} {refused:?}");
+    }
+    for url in ["https://files.exa\tmple/", "https://files.example/\r\na", "https://a.b/\u{7f}"] {
+        let refused = egress.check_url(url, Purpose::Link);
+        assert!(
+            matches!(refused, Err(EgressError::InvalidUrl("control character"))),
+            "{url:?} {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn requests_are_judged_by_their_own_purpose() {
+    let links_only = EgressPolicy { allow_http_callbacks: false, ..public_policy() };
+    let egress = Egress::new(links_only, Arc::new(Names::of(&[])));
+    let patience = Duration::from_secs(5);
+    let posted = egress.post("http://127.0.0.3:1/", HeaderMap::new(), Bytes::new(), patience).await;
+    assert!(matches!(posted, Err(EgressError::SchemeNotAllowed { .. })), "{posted:?}");
+    let callbacks_only = EgressPolicy { allow_http_links: false, ..public_policy() };
+    let egress = Egress::new(callbacks_only, Arc::new(Names::of(&[])));
+    let fetched = download(&egress, fetch_of("http://127.0.0.3:1/")).await;
+    assert!(matches!(fetched, Err(EgressError::SchemeNotAllowed { .. })), "{fetched:?}");
 }
 
 #[test]
