@@ -8,6 +8,7 @@ mod inbox;
 mod media;
 mod messages;
 mod upstream;
+mod webhook;
 
 pub use blobs::{BlobInfo, BlobStore, BlobStream, BlobWriter, Sha256Hex};
 pub use directory::{
@@ -25,6 +26,7 @@ pub use messages::{
 pub use upstream::{
     Account, CallError, DownloadedMedia, NumberInfo, PlacedMedia, SendOutcome, Upstream,
 };
+pub use webhook::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,74 @@
+//! The upstream's webhooks as the engine needs them: checked, then understood.
+
+use serde_json::Value;
+use waypost_domain::status::Report;
+use waypost_domain::{Failure, Phone, Timestamp};
+
+/// Checks and reads the upstream's webhooks.
+pub trait WebhookCodec: Send + Sync {
+    /// Whether one of the secrets signed exactly these bytes. `signatures` are the values of all
+    /// signature headers; anything but one is refused.
+    fn verify(&self, body: &[u8], signatures: &[&str], secrets: &[String]) -> bool;
+    /// What a body says. What is not understood comes as [`UpstreamEvent::Other`]; a body that is
+    /// no event at all gives nothing.
+    fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent>;
+}
+
+/// One thing that the upstream tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UpstreamEvent {
+    /// A person wrote.
+    Inbound(Inbound),
+    /// A message of ours went on.
+    Status(StatusNotice),
+    /// A template changed.
+    Template {
+        /// The business account.
+        waba_id: String,
+        /// The template's name.
+        name: String,
+        /// Its language.
+        language: String,
+        /// Meta's word for what happened, such as `APPROVED`.
+        event: String,
+    },
+    /// Something else; kept raw.
+    Other {
+        /// Meta's `field`.
+        field: String,
+    },
+}
+
+/// A message that a person wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inbound {
+    /// Meta's id of the number it was written to.
+    pub phone_number_id: String,
+    /// Who wrote; `None` where the person shows no number.
+    pub phone: Option<Phone>,
+    /// The person's profile name.
+    pub profile_name: Option<String>,
+    /// The message's upstream id.
+    pub wamid: String,
+    /// Meta's word for its type.
+    pub kind: String,
+    /// The whole message object.
+    pub message: Value,
+    /// When it was written.
+    pub written_at: Timestamp,
+}
+
+/// A status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusNotice {
+    /// The message's upstream id.
+    pub wamid: String,
+    /// `biz_opaque_callback_data`, as it came back.
+    pub opaque: Option<String>,
+    /// What is reported; `None` for words not known.
+    pub report: Option<Report>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Why, for failures.
+    pub failure: Option<Failure>,
+}
