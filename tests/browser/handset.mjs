@@ -177,6 +177,7 @@ function checksOf(browser) {
       const wamid = await sendThroughGateway({ type: "image", image: { file, caption: `Picture ${mark}` } });
       const image = await bubble(page, wamid).locator("img").elementHandle();
       await page.waitForFunction(([node, width]) => node.complete && node.naturalWidth === width, [image, PICTURE.width]);
+      await page.locator(`.row[data-id="${wamid}"][data-status="read"]`).waitFor();
     }],
     ["a typed reply shows and opens the window", async () => {
       await page.locator("#composer-text").fill(answer);
