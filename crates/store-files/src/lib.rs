@@ -1,1 +1,176 @@
-//! .
+//! Media files on a local disk, named by their content: `ab/<sha256>` below one folder.
+//!
+//! A file is written under a temporary name, synced, renamed and its folder synced, so that a name
+//! that exists always names whole and durable bytes. It knows nothing of records, owners or expiry:
+//! those are the media store's.
+
+mod file;
+mod writer;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures_util::stream;
+use tokio::task::spawn_blocking;
+use waypost_engine::ports::{
+    BlobStore, BlobStream, BlobWriter, Sha256Hex, StoreError, StoreResult,
+};
+
+use crate::writer::FileWriter;
+
+/// The longest chunk that a stream gives and that a writer holds in memory, in bytes.
+pub const CHUNK_BYTES: usize = 256 * 1_024;
+
+/// The folder of unfinished files, inside the store's folder.
+const UNFINISHED: &str = "unfinished";
+
+/// Blobs as files below one folder. Clones share the folder.
+#[derive(Clone, Debug)]
+pub struct FileBlobs(Arc<Folder>);
+
+/// The folder, and whether its disk has failed.
+#[derive(Debug)]
+struct Folder {
+    root: PathBuf,
+    next_unfinished: AtomicU64,
+    /// Set once a sync has failed: what the disk holds is no longer known, and a second sync
+    /// would report success for bytes that are lost.
+    broken: AtomicBool,
+}
+
+impl FileBlobs {
+    /// Opens a folder, making it where there is none, and removes what an earlier process left
+    /// unfinished. Only one process may use a folder at a time; the data folder's lock sees to it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the folder cannot be made or written, with its path.
+    pub fn open(root: impl Into<PathBuf>) -> StoreResult<Self> {
+        let root = root.into();
+        let folder =
+            Folder { root, next_unfinished: AtomicU64::new(0), broken: AtomicBool::new(false) };
+        folder.prepare().map_err(|error| {
+            StoreError::Unavailable(format!("media folder {}: {error}", folder.root.display()))
+        })?;
+        Ok(Self(Arc::new(folder)))
+    }
+}
+
+impl Folder {
+    fn prepare(&self) -> io::Result<()> {
+        let unfinished = self.root.join(UNFINISHED);
+        file::make_folder(&self.root)?;
+        file::make_folder(&unfinished)?;
+        let mut removed = 0_u64;
+        for entry in fs::read_dir(&unfinished)? {
+            fs::remove_file(entry?.path())?;
+            removed += 1;
+        }
+        if removed > 0 {
+            tracing::info!(files = removed, "removed media that were never finished");
+        }
+        file::sync_folder(&self.root)
+    }
+
+    fn unfinished_path(&self) -> PathBuf {
+        let number = self.next_unfinished.fetch_add(1, Ordering::Relaxed);
+        self.root.join(UNFINISHED).join(number.to_string())
+    }
+
+    /// Where a content is kept; `None` for a name that is no SHA-256, which must not become a path.
+    fn path_of(&self, sha256: &Sha256Hex) -> Option<PathBuf> {
+        let name = sha256.as_str();
+        let is_digest =
+            name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_digest.then(|| self.root.join(&name[..2]).join(name))
+    }
+
+    fn check(&self) -> StoreResult<()> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(StoreError::Broken("a sync of the media folder failed earlier".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What a failed read or write means to the caller.
+    fn write_error(&self, error: &io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotFound => StoreError::Unavailable(format!("media folder: {error}")),
+            // Out of file handles or memory passes; everything else is the disk's.
+            _ if matches!(error.raw_os_error(), Some(12 | 23 | 24)) => {
+                StoreError::Unavailable(format!("media folder: {error}"))
+            }
+            _ => StoreError::Broken(format!("media folder: {error}")),
+        }
+    }
+
+    /// What a failed sync means: nothing more is accepted, unless there was merely no room.
+    fn sync_error(&self, error: &io::Error) -> StoreError {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return self.write_error(error);
+        }
+        self.broken.store(true, Ordering::Release);
+        StoreError::Broken(format!("sync of the media folder: {error}"))
+    }
+}
+
+#[async_trait]
+impl BlobStore for FileBlobs {
+    async fn create(&self) -> StoreResult<Box<dyn BlobWriter>> {
+        self.0.check()?;
+        Ok(Box::new(FileWriter::new(Arc::clone(&self.0))))
+    }
+
+    async fn open(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>> {
+        let Some(path) = self.0.path_of(sha256) else { return Ok(None) };
+        let opened = blocking(move || open_for_reading(&path)).await?;
+        match opened {
+            Ok((file, size)) => Ok(Some((size, read_stream(file, size)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.0.write_error(&error)),
+        }
+    }
+
+    async fn remove(&self, sha256: &Sha256Hex) -> StoreResult<()> {
+        let Some(path) = self.0.path_of(sha256) else { return Ok(()) };
+        match blocking(move || fs::remove_file(path)).await? {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.0.write_error(&error)),
+        }
+    }
+}
+
+fn open_for_reading(path: &Path) -> io::Result<(File, u64)> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+/// A file's bytes, read ahead by one chunk at most. A file that ends early is an error, never a
+/// short success.
+fn read_stream(file: File, size: u64) -> BlobStream {
+    Box::pin(stream::try_unfold((file, size), |(file, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let reading = spawn_blocking(move || file::read_chunk(file, left)).await;
+        let (chunk, file) = reading.map_err(io::Error::other)??;
+        let left = left - chunk.len() as u64;
+        Ok(Some((chunk, (file, left))))
+    }))
+}
+
+/// Runs file work where it may block. It only fails to run while the process shuts down.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> StoreResult<T> {
+    spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Unavailable("the process is shutting down".to_owned()))
+}
