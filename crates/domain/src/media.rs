@@ -147,6 +147,14 @@ impl MimeType {
         find(known).map(|media_type| Self(media_type.mime.to_owned()))
     }
 
+    /// The first type of a kind whose files look like this.
+    #[must_use]
+    pub fn of_signature(kind: MediaKind, signature: Signature) -> Option<Self> {
+        let fits =
+            |media_type: &&MediaType| media_type.kind == kind && media_type.signature == signature;
+        TYPES.iter().find(fits).map(|media_type| Self(media_type.mime.to_owned()))
+    }
+
     /// The type's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -228,15 +236,7 @@ pub fn settle_type(
     if declared.fits(signature) {
         return Ok(declared.clone());
     }
-    // Plain text shows nothing that could contradict: a document type that is not binary to the
-    // eye is judged by the upstream.
-    let same_kind = |media_type: &&MediaType| {
-        media_type.signature == signature && media_type.kind == declared.kind()
-    };
-    match TYPES.iter().find(same_kind) {
-        Some(media_type) => Ok(MimeType(media_type.mime.to_owned())),
-        None => Err(signature),
-    }
+    MimeType::of_signature(declared.kind(), signature).ok_or(signature)
 }
 
 /// A file name that is safe to show and to send: directory parts and control characters removed,

@@ -2,8 +2,385 @@
 //!
 //! It owns the ports it needs and knows no wire format, no SQL, no HTTP.
 
+mod admission;
+mod broadcast;
+mod countdown;
 pub mod directory;
+mod idempotency;
+mod inbound;
 pub mod keys;
+mod lanes;
+mod media;
+mod metrics;
+mod numbers;
 pub mod ports;
+mod queue;
+mod send;
+mod templates;
 mod token;
+mod uploads;
 pub mod vault;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use waypost_clock::Clock;
+use waypost_domain::command::Caller;
+use waypost_domain::directory::Number;
+use waypost_domain::{ErrorKind, Failure, MessageId, Timestamp};
+
+use crate::countdown::Countdowns;
+use crate::directory::Directory;
+pub use crate::idempotency::IdempotencyKey;
+use crate::keys::Keys;
+use crate::lanes::{Lane, Lanes};
+use crate::media::MediaLibrary;
+pub use crate::media::Upload;
+use crate::metrics::Metrics;
+pub use crate::metrics::MetricsSnapshot;
+use crate::ports::{BlobStore, LinkFetcher, Recovered, Store, StoreError, Upstream, WebhookCodec};
+use crate::templates::UnknownTemplates;
+use crate::token::Tokens;
+pub use crate::uploads::StoreFile;
+use crate::vault::Vault;
+use crate::watch::Watch;
+
+/// How often old idempotency keys are forgotten, in seconds.
+const HOUSEKEEPING_S: u64 = 3_600;
+
+/// What the engine is told about the installation.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether the upstream is a real one, not the sandbox.
+    pub live: bool,
+    /// The upstream's name for people, such as `sandbox` or its host.
+    pub upstream_name: String,
+    /// The upstream token for numbers without their own.
+    pub default_token: Option<String>,
+    /// The secret with which the upstream signs webhooks.
+    pub app_secret: String,
+    /// The token with which the upstream verifies the webhook address.
+    pub verify_token: String,
+    /// Where tenants and the upstream reach this installation.
+    pub public_url: String,
+    /// Our app's id at the upstream.
+    pub app_id: Option<String>,
+}
+
+/// The adapters behind the ports.
+pub struct Ports {
+    /// Where everything but bytes is kept.
+    pub store: Arc<dyn Store>,
+    /// Where bytes are kept.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Meta's Cloud API, or the sandbox.
+    pub upstream: Arc<dyn Upstream>,
+    /// Fetches links with a provider's credential.
+    pub links: Arc<dyn LinkFetcher>,
+    /// Checks and reads webhooks.
+    pub webhooks: Arc<dyn WebhookCodec>,
+}
+
+/// One request with who makes it and how.
+#[derive(Clone, Debug)]
+pub struct Ask<T> {
+    /// Who asks.
+    pub caller: Caller,
+    /// The dialect in which it came.
+    pub dialect: &'static str,
+    /// The path on which it came: the scope of idempotency keys.
+    pub route: &'static str,
+    /// The caller's idempotency key.
+    pub idempotency: Option<IdempotencyKey>,
+    /// How long a second request with the same key waits for the first one, in seconds.
+    pub idempotency_wait_s: u32,
+    /// What is asked.
+    pub command: T,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// The outcome.
+    pub outcome: T,
+    /// Whether it is the outcome of an earlier request with the same idempotency key.
+    pub replayed: bool,
+}
+
+impl<T> Answer<T> {
+    fn new(outcome: T) -> Self {
+        Self { outcome, replayed: false }
+    }
+
+    fn replay(outcome: T) -> Self {
+        Self { outcome, replayed: true }
+    }
+}
+
+/// The engine. Clones are the same engine.
+#[derive(Clone)]
+pub struct Engine(Arc<Parts>);
+
+struct Parts {
+    store: Arc<dyn Store>,
+    upstream: Arc<dyn Upstream>,
+    webhooks: Arc<dyn WebhookCodec>,
+    directory: Arc<Directory>,
+    keys: Keys,
+    vault: Vault,
+    tokens: Tokens,
+    clock: Clock,
+    settings: Settings,
+    media: MediaLibrary,
+    lanes: Lanes,
+    new_lanes: mpsc::UnboundedSender<Arc<Lane>>,
+    lanes_to_drain: Mutex<Option<mpsc::UnboundedReceiver<Arc<Lane>>>>,
+    watch: Watch<MessageId>,
+    countdowns: Countdowns,
+    unknown_templates: UnknownTemplates,
+    inbox_filled: Notify,
+    media_arrived: Notify,
+    metrics: Arc<Metrics>,
+    store_broken: AtomicBool,
+}
+
+impl Engine {
+    /// Reads the directory and closes what a crash left open. Nothing runs yet.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn start(
+        ports: Ports,
+        settings: Settings,
+        vault: Vault,
+        clock: Clock,
+    ) -> Result<(Self, Recovered), StoreError> {
+        let recovered = ports.store.recover(Timestamp(clock.now_ms())).await?;
+        let directory = Arc::new(Directory::load(Arc::clone(&ports.store)).await?);
+        let metrics = Arc::new(Metrics::default());
+        let media = MediaLibrary {
+            store: Arc::clone(&ports.store),
+            blobs: ports.blobs,
+            upstream: Arc::clone(&ports.upstream),
+            links: ports.links,
+            directory: Arc::clone(&directory),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            metrics: Arc::clone(&metrics),
+            public_prefix: settings.public_url.trim_end_matches('/').to_owned(),
+            uploading: Mutex::default(),
+        };
+        let (new_lanes, lanes_to_drain) = mpsc::unbounded_channel();
+        let engine = Self(Arc::new(Parts {
+            store: ports.store,
+            upstream: ports.upstream,
+            webhooks: ports.webhooks,
+            keys: Keys::new(Arc::clone(&directory), clock.clone()),
+            directory,
+            tokens: Tokens::new(&vault),
+            vault,
+            clock,
+            settings,
+            media,
+            lanes: Lanes::default(),
+            new_lanes,
+            lanes_to_drain: Mutex::new(Some(lanes_to_drain)),
+            watch: Watch::new(),
+            countdowns: Countdowns::default(),
+            unknown_templates: UnknownTemplates::default(),
+            inbox_filled: Notify::new(),
+            media_arrived: Notify::new(),
+            metrics,
+            store_broken: AtomicBool::new(false),
+        }));
+        Ok((engine, recovered))
+    }
+
+    /// Runs everything that happens without a caller, until it is cancelled; then waits until
+    /// what is on its way to the upstream has its outcome. Call once.
+    pub async fn run(&self, cancel: CancellationToken) {
+        let Some(mut lanes) = self.0.lanes_to_drain.lock().take() else { return };
+        let tasks = TaskTracker::new();
+        tasks.spawn(self.clone().work_off_inbox(cancel.clone()));
+        tasks.spawn(self.clone().fetch_inbound_media(cancel.clone()));
+        tasks.spawn(self.clone().keep_house(cancel.clone()));
+        for number in self.directory().all_numbers() {
+            self.lane(&number);
+        }
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                lane = lanes.recv() => match lane {
+                    Some(lane) => drop(tasks.spawn(self.clone().drain(lane, cancel.clone()))),
+                    None => break,
+                },
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn keep_house(self, cancel: CancellationToken) {
+        let mut hours = tokio::time::interval(std::time::Duration::from_secs(HOUSEKEEPING_S));
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = hours.tick() => {}
+            }
+            let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
+            if let Err(error) = self.store().forget_idempotency(oldest).await {
+                tracing::warn!(%error, "old idempotency keys");
+                self.note_store_error(&error);
+            }
+        }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// The callers' keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// The store, for reading lists and managing customers.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Seals and opens secrets.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The clock's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.0.clock.now_ms())
+    }
+
+    /// What the engine was told about the installation.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> MetricsSnapshot {
+        self.0.metrics.snapshot()
+    }
+
+    /// Whether the engine can do its work.
+    ///
+    /// # Errors
+    /// Why it cannot, for an operator.
+    pub fn is_ready(&self) -> Result<(), String> {
+        if self.0.store_broken.load(Ordering::Acquire) {
+            return Err("the store failed; see the log, mend the disk and start again".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Remembers that the store is beyond repair in this process.
+    pub fn note_store_error(&self, error: &StoreError) {
+        if matches!(error, StoreError::Broken(_)) {
+            self.0.store_broken.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn lane(&self, number: &Number) -> Arc<Lane> {
+        let (lane, new) = self.0.lanes.lane(&number.id, number.throughput_per_s);
+        if new {
+            // Nobody receives once the engine has stopped: then nothing is drained any more.
+            let _ = self.0.new_lanes.send(Arc::clone(&lane));
+        }
+        lane
+    }
+
+    fn lanes(&self) -> &Lanes {
+        &self.0.lanes
+    }
+
+    fn upstream(&self) -> &Arc<dyn Upstream> {
+        &self.0.upstream
+    }
+
+    fn webhook_codec(&self) -> &Arc<dyn WebhookCodec> {
+        &self.0.webhooks
+    }
+
+    fn media_library(&self) -> &MediaLibrary {
+        &self.0.media
+    }
+
+    fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    fn watch(&self) -> &Watch<MessageId> {
+        &self.0.watch
+    }
+
+    fn countdowns(&self) -> &Countdowns {
+        &self.0.countdowns
+    }
+
+    fn unknown_templates(&self) -> &UnknownTemplates {
+        &self.0.unknown_templates
+    }
+
+    fn inbox_filled(&self) -> &Notify {
+        &self.0.inbox_filled
+    }
+
+    fn media_arrived(&self) -> &Notify {
+        &self.0.media_arrived
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = match error {
+            StoreError::Conflict(field) => {
+                let message = format!("Something with this {field} exists already.");
+                return Self::new(ErrorKind::InvalidValue, message).at(field);
+            }
+            StoreError::NotFound => "What should be changed has gone.",
+            StoreError::Unavailable(_) => "The message cannot be recorded now; try again later.",
+            StoreError::Broken(_) => "This installation has stopped accepting messages.",
+        };
+        Self::new(ErrorKind::Unavailable, message).retry_after_s(5)
+    }
+}
+
+/// Runs something to its end even if who waits for it goes away.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request's task ended unexpectedly");
+        Err(Failure::new(ErrorKind::Unavailable, "The request could not be completed."))
+    })
+}

@@ -1,0 +1,256 @@
+//! Broadcasts: one template to every customer of an organisation. Accepted as a whole, sent by the
+//! number's lane, and answered when every customer has an outcome or the time is up.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use waypost_domain::command::{Broadcast, BroadcastOutcome, MessageType};
+use waypost_domain::message::{BroadcastRecord, BroadcastState, Direction, Message};
+use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId, Phone, Status};
+
+use crate::admission::Acting;
+use crate::countdown::Countdown;
+use crate::idempotency::in_progress;
+use crate::ports::{Accepted, BroadcastMember, IdempotentTarget, MessageFilter, Page};
+use crate::send::{delivery_of, new_message_id};
+use crate::{Answer, Ask, Engine, detached};
+
+/// Members added, and messages read back, in one step.
+const CHUNK: u32 = 1_000;
+
+impl Engine {
+    /// Accepts a broadcast and waits at most `wait_s` seconds for its outcomes; with 0, answers as
+    /// soon as it is accepted. Runs to its end even if the caller goes away.
+    ///
+    /// # Errors
+    /// Where nothing was accepted.
+    pub async fn broadcast(
+        &self,
+        ask: Ask<Broadcast>,
+        wait_s: u32,
+    ) -> Result<Answer<BroadcastOutcome>, Failure> {
+        let engine = self.clone();
+        detached(async move { engine.broadcast_now(ask, wait_s).await }).await
+    }
+
+    async fn broadcast_now(
+        &self,
+        ask: Ask<Broadcast>,
+        wait_s: u32,
+    ) -> Result<Answer<BroadcastOutcome>, Failure> {
+        let command = &ask.command;
+        let user_id = command.user_id.as_ref();
+        let acting =
+            self.acting(&ask.caller, &command.org_id, user_id, command.number.as_deref())?;
+        let mut content = Content::Template(command.template.clone());
+        self.check_content(&acting, &mut content).await?;
+        if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
+            return self.replayed_broadcast(&acting.org.id, id).await;
+        }
+        let content = self.keep_media(&acting, content).await?;
+        self.place_ahead(&acting, &content).await?;
+        let id = BroadcastId(Uuid::now_v7());
+        let model = self.model(&ask, &acting, id, content);
+        let record = BroadcastRecord {
+            id,
+            org_id: acting.org.id.clone(),
+            number_id: acting.number.id.clone(),
+            template: command.template.name.clone(),
+            audience: 0,
+            created_at: model.created_at,
+            state: BroadcastState::Running,
+        };
+        let claim = ask.claim(&acting.org.id);
+        match self.store().prepare_broadcast(record, model, claim).await? {
+            Accepted::New => {}
+            Accepted::Replay { target: IdempotentTarget::Broadcast(id), .. } => {
+                return self.replayed_broadcast(&acting.org.id, id).await;
+            }
+            Accepted::Replay { .. } => return Err(in_progress()),
+        }
+        let mut countdown = self.start_broadcast(&acting, id).await?;
+        if wait_s > 0 {
+            countdown.finished(Duration::from_secs(u64::from(wait_s))).await;
+        }
+        drop(countdown);
+        Ok(Answer::new(self.outcome(&acting.org.id, id).await?))
+    }
+
+    /// Uploads a header's file once, before anybody is messaged, so that a refusal is told at
+    /// once. An upstream that cannot be reached now is no reason to refuse.
+    async fn place_ahead(&self, acting: &Acting, content: &Content) -> Result<(), Failure> {
+        if content.media().is_empty() {
+            return Ok(());
+        }
+        let account = self.account(&acting.number)?;
+        match self.media_library().place(&acting.number, &account, content).await {
+            Err(error) if error.failure.kind.blame() == waypost_domain::failure::Blame::Caller => {
+                Err(error.failure)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds the audience and makes it due. Whatever fails before that takes the broadcast back.
+    async fn start_broadcast(
+        &self,
+        acting: &Acting,
+        id: BroadcastId,
+    ) -> Result<Countdown, Failure> {
+        let added = self.add_audience(acting, id).await;
+        let started = match added {
+            Ok(members) => {
+                let countdown = self.countdowns().begin(id, members);
+                let started = self.store().start_broadcast(id, self.now()).await;
+                started.map(|()| countdown).map_err(Failure::from)
+            }
+            Err(failure) => Err(failure),
+        };
+        if started.is_err()
+            && let Err(error) = self.store().discard_broadcast(id).await
+        {
+            // The next start removes it.
+            tracing::warn!(broadcast = %id, %error, "a broadcast could not be taken back");
+        }
+        let countdown = started?;
+        self.lane(&acting.number).wake.notify_one();
+        Ok(countdown)
+    }
+
+    async fn add_audience(&self, acting: &Acting, id: BroadcastId) -> Result<usize, Failure> {
+        let (org_id, audience) = (&acting.org.id, acting.org.broadcast_audience);
+        let mut after = None;
+        let mut members = 0;
+        loop {
+            let page = Page { after, limit: CHUNK };
+            let people = self.store().audience(org_id, audience, page).await?;
+            let chunk: Vec<BroadcastMember> = people
+                .data
+                .into_iter()
+                .map(|(customer_id, phone)| BroadcastMember {
+                    message_id: new_message_id(),
+                    customer_id,
+                    phone,
+                })
+                .collect();
+            members += chunk.len();
+            if !chunk.is_empty() {
+                self.store().add_broadcast_members(id, chunk).await?;
+            }
+            after = people.next;
+            if after.is_none() {
+                return Ok(members);
+            }
+        }
+    }
+
+    fn model(
+        &self,
+        ask: &Ask<Broadcast>,
+        acting: &Acting,
+        id: BroadcastId,
+        content: Content,
+    ) -> Message {
+        Message {
+            id: new_message_id(),
+            org_id: acting.org.id.clone(),
+            number_id: acting.number.id.clone(),
+            customer_id: None,
+            // Every member has its own; a model is never sent.
+            phone: Phone::clone(&acting.number.display_phone),
+            direction: Direction::Outbound,
+            message_type: MessageType::Template,
+            dialect: ask.dialect.to_owned(),
+            synchronous: false,
+            user_id: ask.command.user_id.clone(),
+            session_id: ask.command.session_id.clone(),
+            reference: None,
+            broadcast_id: Some(id),
+            content,
+            status: Status::Queued,
+            wamid: None,
+            wa_id: None,
+            failure: None,
+            possible_duplicate: false,
+            created_at: self.now(),
+            settled_at: None,
+        }
+    }
+
+    async fn replayed_broadcast(
+        &self,
+        org_id: &OrgId,
+        id: BroadcastId,
+    ) -> Result<Answer<BroadcastOutcome>, Failure> {
+        Ok(Answer::replay(self.outcome(org_id, id).await?))
+    }
+
+    /// One element for each member, in the order of registration.
+    async fn outcome(&self, org_id: &OrgId, id: BroadcastId) -> Result<BroadcastOutcome, Failure> {
+        let filter = MessageFilter { broadcast_id: Some(id), ..MessageFilter::default() };
+        let mut deliveries = Vec::new();
+        let mut after = None;
+        loop {
+            let page = Page { after, limit: CHUNK };
+            let part = self.store().messages(org_id, &filter, page).await?;
+            deliveries.extend(part.data.iter().map(delivery_of));
+            after = part.next;
+            if after.is_none() {
+                return Ok(BroadcastOutcome { id, deliveries });
+            }
+        }
+    }
+
+    /// Pauses, resumes or cancels a broadcast. `false` where it does not exist or is cancelled.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn set_broadcast_state(
+        &self,
+        org_id: &OrgId,
+        id: BroadcastId,
+        state: BroadcastState,
+    ) -> Result<bool, Failure> {
+        let Some(progress) = self.store().broadcast(org_id, id).await? else { return Ok(false) };
+        let changed = self.store().set_broadcast_state(org_id, id, state, self.now()).await?;
+        if state == BroadcastState::Cancelled {
+            self.countdowns().end(id);
+        }
+        self.lanes().wake(&progress.record.number_id);
+        Ok(changed)
+    }
+
+    /// Withdraws a queued message. `false` where it is not queued any more.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn cancel_message(
+        &self,
+        org_id: &OrgId,
+        id: waypost_domain::MessageId,
+    ) -> Result<bool, Failure> {
+        let cancelled = self.store().cancel(org_id, id, self.now()).await?;
+        if cancelled && let Some(history) = self.store().message(org_id, id).await? {
+            self.tell(&history.message);
+        }
+        Ok(cancelled)
+    }
+
+    /// Puts a failed, cancelled or unknown message back into the queue. `false` where its status
+    /// does not allow it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MediaNotFound`] and the like are found when it is attempted again.
+    pub async fn retry_message(
+        &self,
+        org_id: &OrgId,
+        id: waypost_domain::MessageId,
+    ) -> Result<bool, Failure> {
+        let Some(history) = self.store().message(org_id, id).await? else {
+            return Err(Failure::new(ErrorKind::RouteNotFound, "There is no such message."));
+        };
+        let queued = self.store().requeue(org_id, id, self.now()).await?;
+        self.lanes().wake(&history.message.number_id);
+        Ok(queued)
+    }
+}

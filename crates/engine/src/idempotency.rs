@@ -1,0 +1,136 @@
+//! Idempotency keys: the same request twice is one message, and the second caller gets the first
+//! one's answer.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use waypost_domain::command::{Broadcast, SendMessage};
+use waypost_domain::message::Message;
+use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, OrgId, Status};
+
+use crate::ports::{IdempotencyClaim, IdempotentTarget};
+use crate::{Ask, Engine, StoreFile};
+
+/// How long a key is kept, in milliseconds.
+pub(crate) const KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+
+/// A caller's key with the fingerprint of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// What the caller sent.
+    pub key: String,
+    /// SHA-256 of the canonical request.
+    pub fingerprint: [u8; 32],
+}
+
+impl<T> Ask<T> {
+    /// The claim to be recorded with what the request makes.
+    pub(crate) fn claim(&self, org_id: &OrgId) -> Option<IdempotencyClaim> {
+        self.idempotency.as_ref().map(|idempotency| IdempotencyClaim {
+            org_id: org_id.clone(),
+            route: self.route.to_owned(),
+            key: idempotency.key.clone(),
+            fingerprint: idempotency.fingerprint,
+        })
+    }
+
+    fn check_fingerprint(&self, claimed: [u8; 32]) -> Result<(), Failure> {
+        let same = self.idempotency.as_ref().is_some_and(|own| own.fingerprint == claimed);
+        if same {
+            return Ok(());
+        }
+        Err(Failure::new(
+            ErrorKind::IdempotencyConflict,
+            "The Idempotency-Key was used with another request; use a new key for a new request.",
+        ))
+    }
+}
+
+impl Engine {
+    async fn claimed<T>(
+        &self,
+        ask: &Ask<T>,
+        org_id: &OrgId,
+    ) -> Result<Option<([u8; 32], IdempotentTarget)>, Failure> {
+        let Some(idempotency) = &ask.idempotency else { return Ok(None) };
+        let oldest = self.now().plus_ms(-KEPT_MS);
+        let store = self.store();
+        Ok(store.idempotent_target(org_id, ask.route, &idempotency.key, oldest).await?)
+    }
+
+    /// The message that an earlier request with this key made.
+    pub(crate) async fn find_replay(
+        &self,
+        ask: &Ask<SendMessage>,
+        org_id: &OrgId,
+    ) -> Result<Option<Message>, Failure> {
+        match self.claimed(ask, org_id).await? {
+            None => Ok(None),
+            Some((fingerprint, target)) => {
+                self.replayed_message(ask, org_id, fingerprint, target).await.map(Some)
+            }
+        }
+    }
+
+    /// The message of a claimed key, once it has an outcome.
+    pub(crate) async fn replayed_message(
+        &self,
+        ask: &Ask<SendMessage>,
+        org_id: &OrgId,
+        fingerprint: [u8; 32],
+        target: IdempotentTarget,
+    ) -> Result<Message, Failure> {
+        ask.check_fingerprint(fingerprint)?;
+        let IdempotentTarget::Message(id) = target else { return Err(in_progress()) };
+        let limit = Duration::from_secs(u64::from(ask.idempotency_wait_s));
+        let deadline = Instant::now() + limit;
+        let mut waiting = self.watch().watch(id);
+        loop {
+            let history = self.store().message(org_id, id).await?.ok_or_else(in_progress)?;
+            let message = history.message;
+            if !(message.synchronous && message.status == Status::Sending) {
+                return Ok(message);
+            }
+            if !waiting.told_before(deadline).await {
+                return Err(in_progress());
+            }
+        }
+    }
+
+    /// The broadcast that an earlier request with this key made.
+    pub(crate) async fn find_broadcast_replay(
+        &self,
+        ask: &Ask<Broadcast>,
+        org_id: &OrgId,
+    ) -> Result<Option<BroadcastId>, Failure> {
+        let Some((fingerprint, target)) = self.claimed(ask, org_id).await? else {
+            return Ok(None);
+        };
+        ask.check_fingerprint(fingerprint)?;
+        match target {
+            IdempotentTarget::Broadcast(id) => Ok(Some(id)),
+            _ => Err(in_progress()),
+        }
+    }
+
+    /// The upload that an earlier request with this key made.
+    pub(crate) async fn find_upload_replay(
+        &self,
+        ask: &Ask<StoreFile>,
+        org_id: &OrgId,
+    ) -> Result<Option<MediaId>, Failure> {
+        let Some((fingerprint, target)) = self.claimed(ask, org_id).await? else {
+            return Ok(None);
+        };
+        ask.check_fingerprint(fingerprint)?;
+        match target {
+            IdempotentTarget::Media(id) => Ok(Some(id)),
+            _ => Err(in_progress()),
+        }
+    }
+}
+
+pub(crate) fn in_progress() -> Failure {
+    let message = "The first request with this Idempotency-Key still runs; try again shortly.";
+    Failure::new(ErrorKind::IdempotencyInProgress, message).retry_after_s(2)
+}

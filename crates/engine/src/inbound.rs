@@ -1,0 +1,268 @@
+//! What the upstream tells us: stored raw before it is answered, then worked off in order.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use waypost_domain::content::InboundContent;
+use waypost_domain::media::{MediaKind, MimeType, clean_filename};
+use waypost_domain::{CustomerId, Failure, MessageId, NumberId, OrgId};
+
+use crate::Engine;
+use crate::media::NewFile;
+use crate::ports::{
+    Inbound, InboundMessage, InboxEntry, ReportEffect, StatusNotice, StatusReport, StoreError,
+    StoreResult, UpstreamEvent,
+};
+use crate::send::new_message_id;
+
+/// Inbox entries worked off together; their writes share commits.
+const BATCH: u32 = 64;
+/// Pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Inbound files fetched in one round.
+const MEDIA_BATCH: u32 = 16;
+/// The upstream keeps inbound files for seven days.
+const MEDIA_LIFE_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// Tries to fetch one inbound file before it is given up until the next start.
+const MEDIA_TRIES: u32 = 5;
+/// Pause between rounds while files are left.
+const MEDIA_PAUSE: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Whether the upstream signed exactly these bytes.
+    #[must_use]
+    pub fn verify_webhook(&self, body: &[u8], signatures: &[&str]) -> bool {
+        self.webhook_codec().verify(body, signatures, &self.webhook_secrets())
+    }
+
+    /// The secrets that webhooks may be signed with: the installation's, and those of numbers
+    /// that belong to other apps.
+    fn webhook_secrets(&self) -> Vec<String> {
+        let own = self.directory().all_numbers().into_iter().filter_map(|number| {
+            let place = format!("numbers/{}/app_secret", number.id);
+            self.vault().open(&place, number.app_secret.as_ref()?).ok()
+        });
+        std::iter::once(self.settings().app_secret.clone()).chain(own).collect()
+    }
+
+    /// Keeps a webhook; durable when it returns. It is worked off afterwards.
+    ///
+    /// # Errors
+    /// Where it cannot be stored: the upstream sends it again.
+    pub async fn receive_webhook(&self, body: Bytes) -> Result<(), Failure> {
+        self.store().store_webhook(body, self.now()).await.inspect_err(|error| {
+            self.note_store_error(error);
+        })?;
+        self.metrics().webhooks.add();
+        self.inbox_filled().notify_one();
+        Ok(())
+    }
+
+    /// Works off the inbox until it is cancelled.
+    pub(crate) async fn work_off_inbox(self, cancel: CancellationToken) {
+        while !cancel.is_cancelled() {
+            let worked_off = self.work_off_batch().await;
+            let pause = match worked_off {
+                Ok(0) => None,
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "inbox");
+                    self.note_store_error(&error);
+                    Some(STORE_PAUSE)
+                }
+            };
+            let filled = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => self.inbox_filled().notified().await,
+                }
+            };
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = filled => {}
+            }
+        }
+    }
+
+    async fn work_off_batch(&self) -> StoreResult<usize> {
+        let entries = self.store().open_webhooks(0, BATCH).await?;
+        let mut understood = Vec::new();
+        let mut raw = Vec::new();
+        for entry in &entries {
+            if self.work_off(entry).await? { &mut understood } else { &mut raw }.push(entry.id);
+        }
+        if !understood.is_empty() {
+            self.store().close_webhooks(understood, false).await?;
+        }
+        if !raw.is_empty() {
+            self.store().close_webhooks(raw, true).await?;
+        }
+        Ok(entries.len())
+    }
+
+    /// Applies what one webhook says. Whether all of it was understood.
+    async fn work_off(&self, entry: &InboxEntry) -> StoreResult<bool> {
+        let events = self.webhook_codec().parse(&entry.body);
+        let understood = !events.is_empty();
+        // Together, so that one commit serves them; the store takes them in this order.
+        let applied =
+            futures_util::future::join_all(events.into_iter().map(|event| self.apply_event(event)));
+        let mut all = understood;
+        for known in applied.await {
+            all &= known?;
+        }
+        Ok(all)
+    }
+
+    async fn apply_event(&self, event: UpstreamEvent) -> StoreResult<bool> {
+        match event {
+            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound).await,
+            UpstreamEvent::Status(notice) => self.apply_status(notice).await,
+            UpstreamEvent::Template { waba_id, name, language, event } => {
+                let changed = self.template_changed(&waba_id, &name, &language, &event).await;
+                if let Err(error) = changed {
+                    tracing::warn!(template = name, %error, "template update");
+                }
+                Ok(true)
+            }
+            UpstreamEvent::Other { field } => {
+                tracing::info!(field, "webhook kept raw");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn apply_inbound(&self, inbound: Inbound) -> StoreResult<bool> {
+        let number = self.directory().number_by_phone_number_id(&inbound.phone_number_id);
+        let (Some(number), Some(phone)) = (number, inbound.phone) else {
+            tracing::warn!(
+                phone_number_id = inbound.phone_number_id,
+                "inbound message for an unknown number, or from a person without one: kept raw"
+            );
+            return Ok(false);
+        };
+        let has_media = inbound_media_id(&inbound.kind, &inbound.message).is_some();
+        let message = InboundMessage {
+            id: new_message_id(),
+            org_id: number.org_id.clone(),
+            number_id: number.id.clone(),
+            phone,
+            profile_name: inbound.profile_name,
+            new_customer_id: CustomerId::new(format!("cust-{}", Uuid::now_v7().simple())),
+            wamid: inbound.wamid,
+            content: InboundContent { kind: inbound.kind, message: inbound.message, media: None },
+            written_at: inbound.written_at,
+        };
+        if self.store().record_inbound(message, self.now()).await? {
+            self.metrics().messages_received.add();
+            if has_media {
+                self.media_arrived().notify_one();
+            }
+        }
+        Ok(true)
+    }
+
+    async fn apply_status(&self, notice: StatusNotice) -> StoreResult<bool> {
+        let Some(report) = notice.report else { return Ok(false) };
+        self.metrics().statuses.add();
+        let report = StatusReport {
+            attempt_id: notice.opaque.as_deref().and_then(|opaque| self.tokens().read(opaque)),
+            wamid: notice.wamid,
+            report,
+            at: notice.at,
+            failure: notice.failure,
+        };
+        match self.store().apply_report(report, self.now()).await? {
+            ReportEffect::Advanced(id, ..) => self.watch().tell(&id),
+            ReportEffect::Nothing(_) => {}
+            ReportEffect::Parked => self.metrics().statuses_parked.add(),
+        }
+        Ok(true)
+    }
+
+    /// Fetches the files of inbound messages until it is cancelled.
+    pub(crate) async fn fetch_inbound_media(self, cancel: CancellationToken) {
+        let mut tries: HashMap<MessageId, u32> = HashMap::new();
+        while !cancel.is_cancelled() {
+            let left = self.fetch_media_round(&mut tries).await;
+            let pause = async {
+                match left {
+                    Ok(false) => self.media_arrived().notified().await,
+                    Ok(true) | Err(_) => tokio::time::sleep(MEDIA_PAUSE).await,
+                }
+            };
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = pause => {}
+            }
+        }
+    }
+
+    /// Whether files are left to be tried again.
+    async fn fetch_media_round(
+        &self,
+        tries: &mut HashMap<MessageId, u32>,
+    ) -> Result<bool, StoreError> {
+        let oldest = self.now().plus_ms(-MEDIA_LIFE_MS);
+        let mut left = false;
+        for (org_id, number_id, id, content) in
+            self.store().inbound_without_media(oldest, MEDIA_BATCH).await?
+        {
+            let tried = tries.entry(id).or_default();
+            *tried += 1;
+            let last = *tried >= MEDIA_TRIES;
+            match self.fetch_inbound_file(&org_id, &number_id, &content).await {
+                Ok(media_id) => {
+                    self.store().attach_inbound_media(id, media_id).await?;
+                    tries.remove(&id);
+                }
+                Err(failure) => {
+                    tracing::warn!(message = %id, error = %failure, last, "inbound file");
+                    if last {
+                        self.store().attach_inbound_media(id, None).await?;
+                        tries.remove(&id);
+                    } else {
+                        left = true;
+                    }
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    /// `None` where the message names no file, or one of a type that is not kept.
+    async fn fetch_inbound_file(
+        &self,
+        org_id: &OrgId,
+        number_id: &NumberId,
+        content: &InboundContent,
+    ) -> Result<Option<waypost_domain::MediaId>, Failure> {
+        let Some(upstream_id) = inbound_media_id(&content.kind, &content.message) else {
+            return Ok(None);
+        };
+        let Some(number) = self.directory().number(number_id) else { return Ok(None) };
+        let account = self.account(&number)?;
+        let limit_bytes = MediaKind::Document.max_bytes();
+        let download = self.upstream().download(&account, upstream_id, limit_bytes).await;
+        let download = download.map_err(|error| error.failure)?;
+        let Some(mime_type) = MimeType::parse(&download.mime_type) else { return Ok(None) };
+        let library = self.media_library();
+        let (info, _) = library.copy_body(download.body, limit_bytes).await?;
+        let filename = content.message[&content.kind]["filename"].as_str();
+        let file = NewFile {
+            org_id: org_id.clone(),
+            mime_type,
+            filename: filename.and_then(clean_filename),
+        };
+        library.record_blob(info, file).await.map(Some)
+    }
+}
+
+/// The upstream's id of the file in an inbound message.
+fn inbound_media_id<'a>(kind: &str, message: &'a serde_json::Value) -> Option<&'a str> {
+    MediaKind::parse(kind)?;
+    message[kind]["id"].as_str()
+}

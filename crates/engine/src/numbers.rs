@@ -1,0 +1,94 @@
+//! Sender numbers: adding them, and speaking to the upstream in their name.
+
+use waypost_domain::directory::Number;
+use waypost_domain::{ErrorKind, Failure, NumberId};
+
+use crate::Engine;
+use crate::ports::{Account, Entry, NumberInfo, PutMode};
+use crate::templates::call_failure;
+
+impl Engine {
+    /// By which account calls for a number are made: with its own token, else the
+    /// installation's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UpstreamAuth`] where there is no token, or it cannot be read.
+    pub fn account(&self, number: &Number) -> Result<Account, Failure> {
+        let access_token = match &number.access_token {
+            Some(sealed) => {
+                let place = format!("numbers/{}/access_token", number.id);
+                self.vault().open(&place, sealed).map_err(|error| {
+                    tracing::error!(number = %number.id, %error, "access token");
+                    no_token("The number's access token cannot be read.")
+                })?
+            }
+            None => self.settings().default_token.clone().ok_or_else(|| {
+                no_token(
+                    "There is no upstream access token for this number; an operator must set one.",
+                )
+            })?,
+        };
+        Ok(Account {
+            phone_number_id: number.phone_number_id.clone(),
+            waba_id: number.waba_id.clone(),
+            access_token,
+        })
+    }
+
+    /// Adds or changes a number; its lane is awake when it returns.
+    ///
+    /// # Errors
+    /// A number with an access token of its own is real, and refused while the upstream is the
+    /// sandbox; else what the store says.
+    pub async fn put_number(&self, number: Number, mode: PutMode) -> Result<(), Failure> {
+        if number.access_token.is_some() && !self.settings().live {
+            let message = "A number with its own access token is a real one; configure a real \
+                           upstream (upstream.base_url or upstream.access_token) before adding it.";
+            return Err(Failure::new(ErrorKind::InvalidValue, message).at("access_token"));
+        }
+        self.directory().put(Entry::Number(number.clone()), mode).await?;
+        self.lane(&number).wake.notify_one();
+        Ok(())
+    }
+
+    /// Registers a number for sending by us, with its two-step PIN.
+    ///
+    /// # Errors
+    /// What the upstream says.
+    pub async fn register_number(&self, id: &NumberId, pin: &str) -> Result<(), Failure> {
+        let number = self.known_number(id)?;
+        let account = self.account(&number)?;
+        self.upstream().register(&account, pin).await.map_err(call_failure)?;
+        let mut registered = Number::clone(&number);
+        registered.registered = true;
+        self.put_number(registered, PutMode::Replace).await
+    }
+
+    /// Subscribes our app to the webhooks of a number's business account.
+    ///
+    /// # Errors
+    /// What the upstream says.
+    pub async fn subscribe_number(&self, id: &NumberId) -> Result<(), Failure> {
+        let account = self.account(&*self.known_number(id)?)?;
+        self.upstream().subscribe(&account).await.map_err(call_failure)
+    }
+
+    /// What the upstream says of a number: also a check of its token.
+    ///
+    /// # Errors
+    /// What the upstream says.
+    pub async fn number_info(&self, id: &NumberId) -> Result<NumberInfo, Failure> {
+        let account = self.account(&*self.known_number(id)?)?;
+        self.upstream().number_info(&account).await.map_err(call_failure)
+    }
+
+    fn known_number(&self, id: &NumberId) -> Result<std::sync::Arc<Number>, Failure> {
+        self.directory().number(id).ok_or_else(|| {
+            Failure::new(ErrorKind::NumberNotFound, format!("There is no number {id}."))
+        })
+    }
+}
+
+fn no_token(message: &str) -> Failure {
+    Failure::new(ErrorKind::UpstreamAuth, message)
+}

@@ -1,0 +1,456 @@
+//! Sending one message while its caller waits, and accepting one to be sent later.
+//!
+//! A message whose caller waits never stands in the due queue: it gets its turn first, then it is
+//! accepted together with the intent of its first attempt. A crash leaves either nothing of it, or
+//! an intent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt, SendMessage};
+use waypost_domain::directory::Number;
+use waypost_domain::message::{AttemptOutcome, Direction, Message};
+use waypost_domain::retry::{self, RetryClass};
+use waypost_domain::{AttemptId, Content, ErrorKind, Failure, MessageId, Status, UpstreamFault};
+
+use crate::admission::Acting;
+use crate::lanes::{Lane, MAX_PACING_WAIT};
+use crate::ports::{
+    Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Settlement, Start,
+};
+use crate::templates::call_failure;
+use crate::vault::random_bytes;
+use crate::{Answer, Ask, Engine, detached};
+
+/// How long a caller who waits is kept waiting for the status of a message whose outcome is
+/// unknown.
+const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
+/// Attempts that a caller who waits may cost when the upstream is down; pace errors may cost more.
+const MAX_ATTEMPTS_WHILE_WAITED_FOR: u32 = 2;
+
+/// A message that may go ahead.
+struct Admitted {
+    acting: Acting,
+    recipient: Recipient,
+    content: Content<MediaDraft>,
+}
+
+impl Engine {
+    /// Sends one message and waits for what the upstream says. Runs to its end even if the caller
+    /// goes away.
+    ///
+    /// # Errors
+    /// Where nothing was accepted. What was accepted and then failed is in the answer.
+    pub async fn send(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
+        let engine = self.clone();
+        detached(async move { engine.send_now(ask).await }).await
+    }
+
+    /// Accepts one message to be sent later: durable when it returns.
+    ///
+    /// # Errors
+    /// Where it was not accepted.
+    pub async fn enqueue(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
+        let engine = self.clone();
+        detached(async move { engine.accept_for_later(ask).await }).await
+    }
+
+    async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
+        let admitted = match self.admit(&ask).await? {
+            Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
+            Admission::New(admitted) => *admitted,
+        };
+        let Admitted { acting, recipient, content } = admitted;
+        let account = self.account(&acting.number)?;
+        let content = self.keep_media(&acting, content).await?;
+        let placed = self.media_library().place(&acting.number, &account, &content).await;
+        let placed = placed.map_err(call_failure)?;
+        let lane = self.lane(&acting.number);
+        lane.turn().await?;
+        let mut message = self.new_message(&ask, &acting, &recipient, content);
+        message.synchronous = true;
+        message.status = Status::Sending;
+        let attempt_id = new_attempt_id();
+        let start = Start::Attempt(attempt_id);
+        let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
+        if let Accepted::Replay { fingerprint, target } = accepted? {
+            let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
+            return Ok(Answer::replay(delivery_of(&message)));
+        }
+        self.metrics().messages_accepted.add();
+        let sending = WaitedFor { engine: self, lane, number: &acting.number, account, placed };
+        let settled = sending.deliver(&message, attempt_id).await?;
+        Ok(Answer::new(delivery_of(&settled)))
+    }
+
+    async fn accept_for_later(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
+        let admitted = match self.admit(&ask).await? {
+            Admission::Replay(message) => return Ok(Answer::replay(*message)),
+            Admission::New(admitted) => *admitted,
+        };
+        let Admitted { acting, recipient, content } = admitted;
+        let content = self.keep_media(&acting, content).await?;
+        let message = self.new_message(&ask, &acting, &recipient, content);
+        let start = Start::Queue { due_at: message.created_at, priority: 0 };
+        let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
+        if let Accepted::Replay { fingerprint, target } = accepted? {
+            let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
+            return Ok(Answer::replay(message));
+        }
+        self.metrics().messages_accepted.add();
+        self.lane(&acting.number).wake.notify_one();
+        Ok(Answer::new(message))
+    }
+
+    async fn admit(&self, ask: &Ask<SendMessage>) -> Result<Admission, Failure> {
+        let command = &ask.command;
+        let acting = self.acting(
+            &ask.caller,
+            &command.org_id,
+            command.user_id.as_ref(),
+            command.number.as_deref(),
+        )?;
+        let recipient = self.addressee(&acting, command).await?;
+        let mut content = command.content.clone();
+        self.check_content(&acting, &mut content).await?;
+        if let Some(message) = self.find_replay(ask, &acting.org.id).await? {
+            return Ok(Admission::Replay(Box::new(message)));
+        }
+        self.check_consent(&acting.org, &recipient)?;
+        self.check_window(&acting, &recipient, &content)?;
+        Ok(Admission::New(Box::new(Admitted { acting, recipient, content })))
+    }
+
+    pub(crate) async fn keep_media(
+        &self,
+        acting: &Acting,
+        content: Content<MediaDraft>,
+    ) -> Result<Content, Failure> {
+        let mut drafts = Vec::new();
+        let content = content.with_media(|draft| drafts.push(draft));
+        let mut kept = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            kept.push(self.media_library().keep(&acting.org, draft).await?);
+        }
+        let mut kept = kept.into_iter();
+        Ok(content.with_media(|()| kept.next().expect("one was kept for each draft")))
+    }
+
+    fn new_message(
+        &self,
+        ask: &Ask<SendMessage>,
+        acting: &Acting,
+        recipient: &Recipient,
+        content: Content,
+    ) -> Message {
+        let command = &ask.command;
+        Message {
+            id: new_message_id(),
+            org_id: acting.org.id.clone(),
+            number_id: acting.number.id.clone(),
+            customer_id: recipient.customer.as_ref().map(|customer| customer.id.clone()),
+            phone: recipient.phone.clone(),
+            direction: Direction::Outbound,
+            message_type: message_type(&ask.caller, &content),
+            dialect: ask.dialect.to_owned(),
+            synchronous: false,
+            user_id: command.user_id.clone(),
+            session_id: command.session_id.clone(),
+            reference: command.reference.clone(),
+            broadcast_id: None,
+            content,
+            status: Status::Queued,
+            wamid: None,
+            wa_id: None,
+            failure: None,
+            possible_duplicate: false,
+            created_at: self.now(),
+            settled_at: None,
+        }
+    }
+}
+
+enum Admission {
+    New(Box<Admitted>),
+    Replay(Box<Message>),
+}
+
+/// A message on its way to the upstream while its caller waits.
+struct WaitedFor<'a> {
+    engine: &'a Engine,
+    lane: Arc<Lane>,
+    number: &'a Number,
+    account: Account,
+    placed: Content<PlacedMedia>,
+}
+
+impl WaitedFor<'_> {
+    /// Attempts it until there is an outcome that the caller can be told. The intent of the first
+    /// attempt is durable already.
+    async fn deliver(mut self, message: &Message, first: AttemptId) -> Result<Message, Failure> {
+        let began = Instant::now();
+        let mut attempt_id = first;
+        let mut attempts = 1;
+        loop {
+            let outcome =
+                self.engine.attempt(&self.account, message, &self.placed, attempt_id).await;
+            let mut settlement = settlement_of(outcome);
+            let mut pause = None;
+            if let Step::Again(error) = &settlement {
+                let left = MAX_PACING_WAIT.saturating_sub(began.elapsed());
+                pause = wait_before_next(error, attempts).filter(|wait| *wait <= left);
+                if error.class == RetryClass::Pace {
+                    self.lane.pause(pause.unwrap_or(Duration::from_secs(1)));
+                }
+                if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
+                    pause = self.replace_media(message).await;
+                }
+            }
+            if pause.is_none() {
+                settlement = settlement.given_up();
+            }
+            let settled = self.engine.settle(message, attempt_id, settlement, pause, false).await?;
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None if settled.status == Status::Unknown => {
+                    return self.engine.wait_for_status(settled).await;
+                }
+                None => return Ok(settled),
+            }
+            self.lane.turn().await.unwrap_or_default();
+            attempt_id = new_attempt_id();
+            attempts += 1;
+            let begun = self
+                .engine
+                .store()
+                .begin_attempt(message.id, attempt_id, self.engine.now())
+                .await?;
+            if begun.is_none() {
+                return self.engine.known_message(message).await;
+            }
+        }
+    }
+
+    /// The upstream does not know a file that it had: uploads it again.
+    async fn replace_media(&mut self, message: &Message) -> Option<Duration> {
+        let media = self.engine.media_library();
+        media.forget_copies(self.number, &message.content).await;
+        let placed = media.place(self.number, &self.account, &message.content).await.ok()?;
+        if placed == self.placed {
+            return None;
+        }
+        self.placed = placed;
+        Some(Duration::ZERO)
+    }
+}
+
+/// What an attempt's outcome asks for.
+pub(crate) enum Step {
+    Sent(Receipt),
+    Again(CallError),
+    Failed(AttemptOutcome, Failure),
+    Unknown(Failure),
+}
+
+impl Step {
+    fn given_up(self) -> Self {
+        match self {
+            Self::Again(error) => Self::Failed(AttemptOutcome::Refused, error.failure),
+            step => step,
+        }
+    }
+}
+
+pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
+    match outcome {
+        SendOutcome::Sent(receipt) => Step::Sent(receipt),
+        SendOutcome::Unknown(failure) => Step::Unknown(failure),
+        SendOutcome::NotSent(error) => Step::Again(error),
+        SendOutcome::Refused(error) => {
+            let media_gone = error.failure.kind == ErrorKind::MediaNotFound;
+            match error.class {
+                RetryClass::Never | RetryClass::Operator if !media_gone => {
+                    Step::Failed(AttemptOutcome::Refused, error.failure)
+                }
+                _ => Step::Again(error),
+            }
+        }
+    }
+}
+
+/// How long a caller who waits must wait before the next attempt; `None` to give up.
+fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
+    if error.class != RetryClass::Pace && attempts >= MAX_ATTEMPTS_WHILE_WAITED_FOR {
+        return None;
+    }
+    let delay = retry::delay_ms(error.class, attempts, dice(), error.failure.retry_after_s);
+    delay.map(Duration::from_millis)
+}
+
+/// Uniform in 0..=1.
+pub(crate) fn dice() -> f64 {
+    f64::from(u32::from_be_bytes(random_bytes())) / f64::from(u32::MAX)
+}
+
+impl Engine {
+    /// One call to the upstream. The intent is durable before this.
+    pub(crate) async fn attempt(
+        &self,
+        account: &Account,
+        message: &Message,
+        placed: &Content<PlacedMedia>,
+        attempt_id: AttemptId,
+    ) -> SendOutcome {
+        self.metrics().attempts.add();
+        let began = Instant::now();
+        let token = self.tokens().compose(attempt_id);
+        let outcome = self.upstream().send(account, &message.phone, placed, &token).await;
+        let (word, code) = match &outcome {
+            SendOutcome::Sent(_) => ("sent", None),
+            SendOutcome::Refused(error) => ("refused", upstream_code(&error.failure)),
+            SendOutcome::NotSent(error) => ("not_sent", upstream_code(&error.failure)),
+            SendOutcome::Unknown(_) => ("unknown", None),
+        };
+        tracing::info!(
+            message = %message.id,
+            attempt = %attempt_id,
+            number = %message.number_id,
+            outcome = word,
+            code,
+            ms = began.elapsed().as_millis(),
+            "attempt"
+        );
+        outcome
+    }
+
+    /// Records what an attempt came to and tells who waits for it.
+    pub(crate) async fn settle(
+        &self,
+        message: &Message,
+        attempt_id: AttemptId,
+        step: Step,
+        again_in: Option<Duration>,
+        requeue: bool,
+    ) -> Result<Message, Failure> {
+        let now = self.now();
+        let settlement = match step {
+            Step::Sent(receipt) => Settlement::Sent(receipt),
+            Step::Unknown(failure) => Settlement::Unknown(failure),
+            Step::Failed(outcome, failure) => Settlement::Failed { outcome, failure },
+            Step::Again(error) => {
+                let wait_ms = again_in.unwrap_or_default().as_millis();
+                Settlement::Retry {
+                    outcome: AttemptOutcome::Refused,
+                    due_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
+                    fault: fault_of(&error.failure),
+                    requeue,
+                }
+            }
+        };
+        let settled = self.store().settle_attempt(message.id, attempt_id, settlement, now).await?;
+        self.count_settled(&settled);
+        self.tell(&settled);
+        Ok(settled)
+    }
+
+    fn count_settled(&self, message: &Message) {
+        let metrics = self.metrics();
+        match message.status {
+            Status::Queued | Status::Sending => metrics.attempts_retried.add(),
+            Status::Failed => metrics.messages_failed.add(),
+            Status::Unknown => metrics.messages_unknown.add(),
+            _ => metrics.messages_sent.add(),
+        }
+    }
+
+    /// Wakes who waits for a message or for its broadcast.
+    pub(crate) fn tell(&self, message: &Message) {
+        self.watch().tell(&message.id);
+        let open = matches!(message.status, Status::Queued | Status::Sending);
+        if let (Some(broadcast_id), false) = (message.broadcast_id, open) {
+            self.countdowns().settled(broadcast_id);
+        }
+    }
+
+    /// Gives a status the chance to settle what the upstream's reply did not.
+    async fn wait_for_status(&self, message: Message) -> Result<Message, Failure> {
+        let mut waiting = self.watch().watch(message.id);
+        let deadline = Instant::now() + UNKNOWN_WAIT;
+        loop {
+            let known = self.known_message(&message).await?;
+            if known.status != Status::Unknown || !waiting.told_before(deadline).await {
+                return Ok(known);
+            }
+        }
+    }
+
+    /// A message as the store has it now.
+    pub(crate) async fn known_message(&self, message: &Message) -> Result<Message, Failure> {
+        let known = self.store().message(&message.org_id, message.id).await?;
+        known.map(|history| history.message).ok_or_else(|| {
+            Failure::new(ErrorKind::Unavailable, "The message was removed while it was sent.")
+        })
+    }
+}
+
+fn upstream_code(failure: &Failure) -> Option<i64> {
+    failure.upstream.as_ref().and_then(|fault| fault.code)
+}
+
+pub(crate) fn fault_of(failure: &Failure) -> UpstreamFault {
+    failure.upstream.clone().unwrap_or_else(|| UpstreamFault {
+        details: failure.message.clone(),
+        ..UpstreamFault::default()
+    })
+}
+
+/// What a caller is told of a message.
+pub(crate) fn delivery_of(message: &Message) -> Delivery {
+    let result = match (&message.wamid, &message.failure) {
+        (_, Some(failure)) if message.status == Status::Failed && message.wamid.is_none() => {
+            Err(failure.clone())
+        }
+        (Some(wamid), _) => Ok(Receipt {
+            wamid: wamid.clone(),
+            wa_id: message.wa_id.clone().unwrap_or_else(|| message.phone.digits().to_owned()),
+        }),
+        (None, Some(failure)) => Err(failure.clone()),
+        (None, None) => Err(pending(message.status)),
+    };
+    Delivery {
+        id: message.id,
+        customer_id: message.customer_id.clone(),
+        phone: message.phone.clone(),
+        at: message.settled_at.unwrap_or(message.created_at),
+        message_type: message.message_type,
+        result,
+    }
+}
+
+fn pending(status: Status) -> Failure {
+    match status {
+        Status::Cancelled => {
+            Failure::new(ErrorKind::Cancelled, "The message was cancelled before it was sent.")
+        }
+        _ => Failure::new(
+            ErrorKind::StillQueued,
+            "The message is accepted and durable, and will be sent later.",
+        ),
+    }
+}
+
+/// Whose message it is in the log.
+pub(crate) fn message_type<M>(caller: &Caller, content: &Content<M>) -> MessageType {
+    if content.is_template() { MessageType::Template } else { caller.sends_as }
+}
+
+pub(crate) fn new_message_id() -> MessageId {
+    MessageId(Uuid::now_v7())
+}
+
+/// Time-ordered like every id of ours, so that stores append; 74 of its bits are random.
+pub(crate) fn new_attempt_id() -> AttemptId {
+    AttemptId(Uuid::now_v7())
+}

@@ -1,0 +1,178 @@
+//! Templates: looked up in the directory, upstream once where unknown, and kept in step by syncs
+//! and webhooks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::time::Instant;
+use waypost_domain::directory::Number;
+use waypost_domain::template::Template;
+use waypost_domain::{Failure, OrgId};
+
+use crate::Engine;
+use crate::ports::CallError;
+
+/// How long a template that the upstream did not know stays unknown without asking again.
+const UNKNOWN_FOR: Duration = Duration::from_secs(60);
+/// How many unknown names are remembered; beyond, all are forgotten.
+const MAX_UNKNOWN: usize = 1_000;
+
+/// Names that the upstream did not know, and when it said so.
+#[derive(Default)]
+pub(crate) struct UnknownTemplates(Mutex<HashMap<(String, String), Instant>>);
+
+impl UnknownTemplates {
+    fn is_known_unknown(&self, waba_id: &str, name: &str) -> bool {
+        let key = (waba_id.to_owned(), name.to_owned());
+        self.0.lock().get(&key).is_some_and(|asked| asked.elapsed() < UNKNOWN_FOR)
+    }
+
+    fn remember(&self, waba_id: &str, name: &str) {
+        let mut unknown = self.0.lock();
+        if unknown.len() >= MAX_UNKNOWN {
+            unknown.clear();
+        }
+        unknown.insert((waba_id.to_owned(), name.to_owned()), Instant::now());
+    }
+}
+
+impl Engine {
+    /// The templates with a name that a number may send.
+    pub(crate) async fn templates_named(
+        &self,
+        number: &Number,
+        name: &str,
+    ) -> Result<Vec<Template>, Failure> {
+        let waba_id = &number.waba_id;
+        let known = self.directory().templates_named(waba_id, name);
+        if !known.is_empty() || self.unknown_templates().is_known_unknown(waba_id, name) {
+            return Ok(known);
+        }
+        match self.refresh_template(number, name).await {
+            Ok(()) => {}
+            // Not to be able to ask is no proof that there is none, and no news either: the
+            // caller is told that it is unknown here.
+            Err(error) => tracing::warn!(template = name, %error, "template look-up"),
+        }
+        let found = self.directory().templates_named(waba_id, name);
+        if found.is_empty() {
+            self.unknown_templates().remember(waba_id, name);
+        }
+        Ok(found)
+    }
+
+    /// Reads one name from the upstream.
+    pub(crate) async fn refresh_template(
+        &self,
+        number: &Number,
+        name: &str,
+    ) -> Result<(), Failure> {
+        let account = self.account(number)?;
+        let now = self.now();
+        let read = self.upstream().templates(&account, Some(name), now).await;
+        for template in read.map_err(call_failure)? {
+            self.directory().put_template(template).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads all templates of an organisation's business accounts. Returns how many there are.
+    ///
+    /// # Errors
+    /// What the upstream or the store says.
+    pub async fn sync_templates(&self, org_id: &OrgId) -> Result<usize, Failure> {
+        let mut synced = HashMap::new();
+        for number in self.directory().numbers(org_id) {
+            if synced.contains_key(&number.waba_id) {
+                continue;
+            }
+            let account = self.account(&number)?;
+            let read = self.upstream().templates(&account, None, self.now()).await;
+            let templates = read.map_err(call_failure)?;
+            synced.insert(number.waba_id.clone(), templates.len());
+            self.directory().replace_templates(&number.waba_id, templates).await?;
+        }
+        Ok(synced.values().sum())
+    }
+
+    /// Creates a template at the upstream, from Meta's form; returns Meta's answer.
+    ///
+    /// # Errors
+    /// What the upstream or the store says.
+    pub async fn create_template(
+        &self,
+        org_id: &OrgId,
+        template: &Value,
+    ) -> Result<Value, Failure> {
+        let number = self.directory().sender(org_id, None)?;
+        let account = self.account(&number)?;
+        let created = self.upstream().create_template(&account, template).await;
+        let created = created.map_err(call_failure)?;
+        if let Some(name) = template["name"].as_str() {
+            self.refresh_template(&number, name).await?;
+        }
+        Ok(created)
+    }
+
+    /// Edits a template at the upstream.
+    ///
+    /// # Errors
+    /// What the upstream or the store says.
+    pub async fn edit_template(
+        &self,
+        org_id: &OrgId,
+        template: &Template,
+        change: &Value,
+    ) -> Result<(), Failure> {
+        let number = self.directory().sender(org_id, None)?;
+        let account = self.account(&number)?;
+        let edited = self.upstream().edit_template(&account, &template.id, change).await;
+        edited.map_err(call_failure)?;
+        self.refresh_template(&number, &template.name).await
+    }
+
+    /// Deletes all languages of a template at the upstream, or one.
+    ///
+    /// # Errors
+    /// What the upstream or the store says.
+    pub async fn delete_template(
+        &self,
+        org_id: &OrgId,
+        name: &str,
+        only: Option<&Template>,
+    ) -> Result<(), Failure> {
+        let number = self.directory().sender(org_id, None)?;
+        let account = self.account(&number)?;
+        let id = only.map(|template| template.id.as_str());
+        self.upstream().delete_template(&account, name, id).await.map_err(call_failure)?;
+        let language = only.map(|template| template.language.as_str());
+        Ok(self.directory().remove_template(&number.waba_id, name, language).await?)
+    }
+
+    /// A template's status changed, by the upstream's word.
+    pub(crate) async fn template_changed(
+        &self,
+        waba_id: &str,
+        name: &str,
+        language: &str,
+        event: &str,
+    ) -> Result<(), Failure> {
+        let known = self.directory().templates_named(waba_id, name);
+        if let Some(mut template) = known.into_iter().find(|template| template.language == language)
+        {
+            event.clone_into(&mut template.status);
+            return Ok(self.directory().put_template(template).await?);
+        }
+        let numbers = self.directory().all_numbers();
+        if let Some(number) = numbers.iter().find(|number| number.waba_id == waba_id) {
+            self.refresh_template(number, name).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn call_failure(error: CallError) -> Failure {
+    error.failure
+}
