@@ -1,2 +1,93 @@
-//! .
-fn main() {}
+//! The one binary: reads the command line, the environment and the configuration, and runs the
+//! command. What runs stands in the modules and crates; nothing is decided here but exit codes.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line speaks to the terminal"
+)]
+
+mod cli;
+mod config;
+mod data_dir;
+mod logging;
+mod run;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command, ConfigCommand};
+use config::{Config, Loaded, Purpose};
+
+fn main() -> ExitCode {
+    match command(cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(cli: Cli) -> anyhow::Result<ExitCode> {
+    let inputs = cli.settings.inputs(std::env::vars_os().collect());
+    let read = |purpose| config::load(&inputs, purpose);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => match started(read(Purpose::Gateway)) {
+            Some(config) => done(block_on(run::serve(config))),
+            None => Ok(ExitCode::FAILURE),
+        },
+        Command::Sandbox(args) => match started(read(Purpose::Other)) {
+            Some(config) => done(block_on(run::sandbox(config, args))),
+            None => Ok(ExitCode::FAILURE),
+        },
+        Command::Config(ConfigCommand::Defaults) => {
+            print!("{}", config::default_toml());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(command) => Ok(config_command(&command, read(Purpose::Gateway))),
+        Command::Admin(_) | Command::Send(_) | Command::Doctor(_) => anyhow::bail!("not there yet"),
+    }
+}
+
+/// Starts logging and tells what is wrong with the configuration, if anything is.
+fn started(read: Result<Loaded, config::Faults>) -> Option<Config> {
+    match read {
+        Ok(loaded) => {
+            let unreadable_level = logging::init();
+            for warning in loaded.warnings.iter().chain(&unreadable_level) {
+                tracing::warn!("{warning}");
+            }
+            Some(loaded.config)
+        }
+        Err(faults) => {
+            config::report(Err(&faults), false);
+            None
+        }
+    }
+}
+
+fn config_command(command: &ConfigCommand, read: Result<Loaded, config::Faults>) -> ExitCode {
+    match (command, read) {
+        (ConfigCommand::Print { json }, Ok(loaded)) => config::print(&loaded, *json),
+        (ConfigCommand::Check { json }, Ok(loaded)) => {
+            config::report(Ok(&loaded), *json);
+            if !json {
+                println!("The configuration is in order.");
+            }
+        }
+        (ConfigCommand::Print { json } | ConfigCommand::Check { json }, Err(faults)) => {
+            config::report(Err(&faults), *json);
+            return ExitCode::FAILURE;
+        }
+        (ConfigCommand::Defaults, _) => {}
+    }
+    ExitCode::SUCCESS
+}
+
+fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}
