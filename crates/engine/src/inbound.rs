@@ -56,7 +56,7 @@ impl Engine {
         self.store().store_webhook(body, self.now()).await.inspect_err(|error| {
             self.note_store_error(error);
         })?;
-        self.metrics().webhooks.add();
+        self.count().webhooks.add();
         self.inbox_filled().notify_one();
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Engine {
             written_at: inbound.written_at,
         };
         if self.store().record_inbound(message, self.now()).await? {
-            self.metrics().messages_received.add();
+            self.count().messages_received.add();
             if has_media {
                 self.media_arrived().notify_one();
             }
@@ -167,7 +167,7 @@ impl Engine {
 
     async fn apply_status(&self, notice: StatusNotice) -> StoreResult<bool> {
         let Some(report) = notice.report else { return Ok(false) };
-        self.metrics().statuses.add();
+        self.count().statuses.add();
         let report = StatusReport {
             attempt_id: notice.opaque.as_deref().and_then(|opaque| self.tokens().read(opaque)),
             wamid: notice.wamid,
@@ -178,7 +178,7 @@ impl Engine {
         match self.store().apply_report(report, self.now()).await? {
             ReportEffect::Advanced(id, ..) => self.watch().tell(&id),
             ReportEffect::Nothing(_) => {}
-            ReportEffect::Parked => self.metrics().statuses_parked.add(),
+            ReportEffect::Parked => self.count().statuses_parked.add(),
         }
         Ok(true)
     }

@@ -284,7 +284,7 @@ impl Engine {
 
     /// What was counted since the start.
     #[must_use]
-    pub fn counters(&self) -> MetricsSnapshot {
+    pub fn metrics(&self) -> MetricsSnapshot {
         self.0.metrics.snapshot()
     }
 
@@ -355,7 +355,7 @@ impl Engine {
         &self.0.media_arrived
     }
 
-    fn metrics(&self) -> &Metrics {
+    fn count(&self) -> &Metrics {
         &self.0.metrics
     }
 }

@@ -109,7 +109,7 @@ impl Engine {
             Ok((account, placed)) => {
                 settlement_of(self.attempt(&account, message, &placed, attempt_id).await)
             }
-            Err(error) => Step::Again(error),
+            Err(error) => Step::Again(AttemptOutcome::NotSent, error),
         };
         let (step, again_in) = self.decide(step, attempts + 1, &number, message, lane).await;
         self.settle(message, attempt_id, step, again_in, true).await?;
@@ -125,10 +125,10 @@ impl Engine {
         message: &Message,
         lane: &Lane,
     ) -> (Step, Option<Duration>) {
-        let Step::Again(error) = step else { return (step, None) };
+        let Step::Again(outcome, error) = step else { return (step, None) };
         if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
             self.media_library().forget_copies(number, &message.content).await;
-            return (Step::Again(error), Some(Duration::ZERO));
+            return (Step::Again(outcome, error), Some(Duration::ZERO));
         }
         let asked = error.failure.retry_after_s;
         match retry::delay_ms(error.class, attempts, dice(), asked) {
@@ -137,9 +137,9 @@ impl Engine {
                 if error.class == RetryClass::Pace {
                     lane.pause(delay.max(PACE_PAUSE));
                 }
-                (Step::Again(error), Some(delay))
+                (Step::Again(outcome, error), Some(delay))
             }
-            None => (Step::Failed(AttemptOutcome::Refused, error.failure), None),
+            None => (Step::Failed(outcome, error.failure), None),
         }
     }
 }

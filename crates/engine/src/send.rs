@@ -79,7 +79,7 @@ impl Engine {
             let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
             return Ok(Answer::replay(delivery_of(&message)));
         }
-        self.metrics().messages_accepted.add();
+        self.count().messages_accepted.add();
         let sending = WaitedFor { engine: self, lane, number: &acting.number, account, placed };
         let settled = sending.deliver(&message, attempt_id).await?;
         Ok(Answer::new(delivery_of(&settled)))
@@ -99,7 +99,7 @@ impl Engine {
             let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
             return Ok(Answer::replay(message));
         }
-        self.metrics().messages_accepted.add();
+        self.count().messages_accepted.add();
         self.lane(&acting.number).wake.notify_one();
         Ok(Answer::new(message))
     }
@@ -198,7 +198,7 @@ impl WaitedFor<'_> {
                 self.engine.attempt(&self.account, message, &self.placed, attempt_id).await;
             let mut settlement = settlement_of(outcome);
             let mut pause = None;
-            if let Step::Again(error) = &settlement {
+            if let Step::Again(_, error) = &settlement {
                 let left = MAX_PACING_WAIT.saturating_sub(began.elapsed());
                 pause = wait_before_next(error, attempts).filter(|wait| *wait <= left);
                 if error.class == RetryClass::Pace {
@@ -249,7 +249,7 @@ impl WaitedFor<'_> {
 /// What an attempt's outcome asks for.
 pub(crate) enum Step {
     Sent(Receipt),
-    Again(CallError),
+    Again(AttemptOutcome, CallError),
     Failed(AttemptOutcome, Failure),
     Unknown(Failure),
 }
@@ -257,7 +257,7 @@ pub(crate) enum Step {
 impl Step {
     fn given_up(self) -> Self {
         match self {
-            Self::Again(error) => Self::Failed(AttemptOutcome::Refused, error.failure),
+            Self::Again(outcome, error) => Self::Failed(outcome, error.failure),
             step => step,
         }
     }
@@ -267,14 +267,14 @@ pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
     match outcome {
         SendOutcome::Sent(receipt) => Step::Sent(receipt),
         SendOutcome::Unknown(failure) => Step::Unknown(failure),
-        SendOutcome::NotSent(error) => Step::Again(error),
+        SendOutcome::NotSent(error) => Step::Again(AttemptOutcome::NotSent, error),
         SendOutcome::Refused(error) => {
             let media_gone = error.failure.kind == ErrorKind::MediaNotFound;
             match error.class {
                 RetryClass::Never | RetryClass::Operator if !media_gone => {
                     Step::Failed(AttemptOutcome::Refused, error.failure)
                 }
-                _ => Step::Again(error),
+                _ => Step::Again(AttemptOutcome::Refused, error),
             }
         }
     }
@@ -303,7 +303,7 @@ impl Engine {
         placed: &Content<PlacedMedia>,
         attempt_id: AttemptId,
     ) -> SendOutcome {
-        self.metrics().attempts.add();
+        self.count().attempts.add();
         let began = Instant::now();
         let token = self.tokens().compose(attempt_id);
         let outcome = self.upstream().send(account, &message.phone, placed, &token).await;
@@ -339,10 +339,10 @@ impl Engine {
             Step::Sent(receipt) => Settlement::Sent(receipt),
             Step::Unknown(failure) => Settlement::Unknown(failure),
             Step::Failed(outcome, failure) => Settlement::Failed { outcome, failure },
-            Step::Again(error) => {
+            Step::Again(outcome, error) => {
                 let wait_ms = again_in.unwrap_or_default().as_millis();
                 Settlement::Retry {
-                    outcome: AttemptOutcome::Refused,
+                    outcome,
                     due_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
                     fault: fault_of(&error.failure),
                     requeue,
@@ -356,7 +356,7 @@ impl Engine {
     }
 
     fn count_settled(&self, message: &Message) {
-        let metrics = self.metrics();
+        let metrics = self.count();
         match message.status {
             Status::Queued | Status::Sending => metrics.attempts_retried.add(),
             Status::Failed => metrics.messages_failed.add(),
