@@ -18,7 +18,9 @@
 //! | `tests.rs` | the reference's table of test cases |
 
 pub mod contract;
+pub mod json;
 pub mod registry;
+pub mod replyhero;
 
 pub use contract::{
     Asked, Body, BodyKind, Broadcast, Command, CommandEcho, Credential, Dialect, ErrorSite, Form,

@@ -1,0 +1,200 @@
+//! A borrowed reader of JSON, shared by the dialects.
+//!
+//! [`parse`] checks a whole body once (syntax, UTF-8, depth) and copies nothing; a [`Node`] is then
+//! a piece of that text, opened when it is asked for. So a file of 100 MB inside a body costs no
+//! memory until its bytes are decoded, a million unknown members cost nothing at all, and numbers
+//! keep the text in which they were written (an id of 20 digits survives).
+//!
+//! Strict where JSON is strict: no comments, bare words, trailing commas, `NaN` or lone surrogates.
+//! Lenient where the vendors are: a byte-order mark is skipped, of duplicate keys the last wins.
+//!
+//! [`Field`] and [`Object`] carry the path by which errors name a field; [`canonical`] writes
+//! the form that idempotency compares. Not here: building JSON (serde does that) and any vendor's
+//! field names.
+
+mod canonical;
+mod field;
+mod scan;
+mod text;
+
+use std::fmt;
+
+use waypost_domain::{ErrorKind, Failure};
+
+pub use canonical::{MAX_SORTED_MEMBERS, canonical};
+pub use field::{Field, Object};
+pub use scan::MAX_DEPTH;
+use scan::Scanner;
+pub use text::{Chars, Text};
+
+/// One JSON value inside a body that [`parse`] found valid.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    /// The value's text without surrounding blanks; never empty.
+    text: &'a str,
+}
+
+/// A JSON value by its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "JSON's words")]
+pub enum Type {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Type {
+    /// The type with its article, for messages.
+    #[must_use]
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
+    }
+}
+
+/// Checks a whole body and gives its value.
+///
+/// # Errors
+/// [`ErrorKind::InvalidJson`]: empty, not UTF-8, not JSON, or nested deeper than [`MAX_DEPTH`]. The
+/// message says what was expected and where.
+pub fn parse(body: &[u8]) -> Result<Node<'_>, Failure> {
+    let invalid = |problem: String| Failure::new(ErrorKind::InvalidJson, problem);
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let at = error.valid_up_to();
+        invalid(format!("The body is not UTF-8 text: byte {at} does not belong to a character."))
+    })?;
+    if text.trim_ascii().is_empty() {
+        return Err(invalid("The body is empty; send a JSON object.".to_owned()));
+    }
+    let mut scanner = Scanner::new(text);
+    scanner.document().map_err(|fault| {
+        let (line, column) = position(&body[..fault.at.min(body.len())]);
+        invalid(format!(
+            "The body is not valid JSON: {} at line {line}, column {column}.",
+            fault.problem
+        ))
+    })?;
+    Ok(Node { text: text.trim_ascii() })
+}
+
+/// Line and column, from 1, of the byte after `before`.
+fn position(before: &[u8]) -> (usize, usize) {
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    (line, column)
+}
+
+impl<'a> Node<'a> {
+    /// Its JSON type.
+    #[must_use]
+    pub fn kind(self) -> Type {
+        match self.text.as_bytes().first() {
+            Some(b'n') => Type::Null,
+            Some(b't' | b'f') => Type::Boolean,
+            Some(b'"') => Type::String,
+            Some(b'[') => Type::Array,
+            Some(b'{') => Type::Object,
+            _ => Type::Number,
+        }
+    }
+
+    /// A number as it was written.
+    #[must_use]
+    pub fn number(self) -> Option<&'a str> {
+        (self.kind() == Type::Number).then_some(self.text)
+    }
+
+    /// A string, still as it was written.
+    #[must_use]
+    pub fn string(self) -> Option<Text<'a>> {
+        let raw = self.text.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Text::of_valid(raw))
+    }
+
+    /// An array's elements, read one by one.
+    #[must_use]
+    pub fn elements(self) -> Option<Elements<'a>> {
+        let inner = self.text.strip_prefix('[')?;
+        Some(Elements { text: inner, scanner: Scanner::new(inner) })
+    }
+
+    /// An object's members in the order in which they were written, duplicates included.
+    #[must_use]
+    pub fn members(self) -> Option<Members<'a>> {
+        let inner = self.text.strip_prefix('{')?;
+        Some(Members { text: inner, scanner: Scanner::new(inner) })
+    }
+
+    /// The named members of an object in one pass, the last of each name. All absent where the
+    /// value is no object.
+    #[must_use]
+    pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<Self>; N] {
+        let mut found = [None; N];
+        for (key, value) in self.members().into_iter().flatten() {
+            if let Some(at) = names.iter().position(|name| key.is(name)) {
+                found[at] = Some(value);
+            }
+        }
+        found
+    }
+}
+
+/// Shows type and length; the text may be a message to somebody.
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.kind(), self.text.len())
+    }
+}
+
+/// The elements of an array. The text is known to be valid, so the scanner's faults, which end
+/// the iteration, cannot occur.
+pub struct Elements<'a> {
+    text: &'a str,
+    scanner: Scanner<'a>,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        self.scanner.skip_separators();
+        let start = self.scanner.at();
+        self.scanner.value(0).ok()?;
+        self.text.get(start..self.scanner.at()).map(|text| Node { text })
+    }
+}
+
+/// The members of an object; see [`Elements`] on faults.
+pub struct Members<'a> {
+    text: &'a str,
+    scanner: Scanner<'a>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Text<'a>, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.scanner.skip_separators();
+        let key_start = self.scanner.at();
+        self.scanner.string().ok()?;
+        let key = self.text.get(key_start + 1..self.scanner.at() - 1)?;
+        self.scanner.skip_separators();
+        let start = self.scanner.at();
+        self.scanner.value(0).ok()?;
+        let text = self.text.get(start..self.scanner.at())?;
+        Some((Text::of_valid(key), Node { text }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Members with the path by which errors name them, and the checks that every dialect makes:
+//! present, of the right type, not blank, not too long.
+
+use std::borrow::Cow;
+
+use waypost_domain::{ErrorKind, Failure};
+
+use super::{Node, Text, Type};
+
+/// A place in a request where a value may stand. `null` counts as absent.
+#[derive(Clone, Debug)]
+pub struct Field<'a> {
+    path: String,
+    node: Option<Node<'a>>,
+}
+
+/// An object at its path.
+#[derive(Clone, Debug)]
+pub struct Object<'a> {
+    path: String,
+    node: Node<'a>,
+}
+
+impl<'a> Object<'a> {
+    /// A body that must be an object; its members have their bare names as paths.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBody`]
+    pub fn root(node: Node<'a>) -> Result<Self, Failure> {
+        if node.kind() == Type::Object {
+            return Ok(Self { path: String::new(), node });
+        }
+        let found = node.kind().with_article();
+        let message = format!("The body must be a JSON object, not {found}.");
+        Err(Failure::new(ErrorKind::InvalidBody, message))
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The named members, in one pass; of duplicates the last.
+    #[must_use]
+    pub fn fields<const N: usize>(&self, names: [&str; N]) -> [Field<'a>; N] {
+        let mut found = self.node.pick(names).into_iter();
+        names.map(|name| {
+            let path = if self.path.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{}.{name}", self.path)
+            };
+            Field::new(path, found.next().flatten())
+        })
+    }
+}
+
+impl<'a> Field<'a> {
+    /// What stands at `path`.
+    #[must_use]
+    pub fn new(path: impl Into<String>, node: Option<Node<'a>>) -> Self {
+        let node = node.filter(|node| node.kind() != Type::Null);
+        Self { path: path.into(), node }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether something other than `null` stands there.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Whether it is absent, or a string without content.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.node.is_none_or(|node| node.string().is_some_and(Text::is_blank))
+    }
+
+    /// This field, or another name for it where this one is absent.
+    #[must_use]
+    pub fn or(self, alias: Self) -> Self {
+        if self.is_given() || !alias.is_given() { self } else { alias }
+    }
+
+    /// A failure that blames this field.
+    #[must_use]
+    pub fn failure(&self, kind: ErrorKind, message: impl Into<String>) -> Failure {
+        Failure::new(kind, message).at(&self.path)
+    }
+
+    /// [`ErrorKind::InvalidValue`]; `rule` completes a sentence that begins with the path.
+    #[must_use]
+    pub fn invalid(&self, rule: &str) -> Failure {
+        self.failure(ErrorKind::InvalidValue, format!("{} {rule}.", self.path))
+    }
+
+    /// [`ErrorKind::MissingField`].
+    #[must_use]
+    pub fn missing(&self) -> Failure {
+        self.failure(ErrorKind::MissingField, format!("{} is required.", self.path))
+    }
+
+    /// The value, whatever its type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingField`]
+    pub fn required(&self) -> Result<Node<'a>, Failure> {
+        self.node.ok_or_else(|| self.missing())
+    }
+
+    /// An object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingField`], [`ErrorKind::InvalidType`]
+    pub fn object(&self) -> Result<Object<'a>, Failure> {
+        let node = self.required()?;
+        if node.kind() == Type::Object {
+            return Ok(Object { path: self.path.clone(), node });
+        }
+        Err(self.wrong_type("an object", node))
+    }
+
+    /// An array of at most `max` elements, with an indexed path for each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingField`], [`ErrorKind::InvalidType`]; [`ErrorKind::InvalidValue`] where it
+    /// has more elements.
+    pub fn array(&self, max: usize) -> Result<Vec<Self>, Failure> {
+        let node = self.required()?;
+        let elements = node.elements().ok_or_else(|| self.wrong_type("an array", node))?;
+        let indexed = |(index, element)| Self {
+            path: format!("{}[{index}]", self.path),
+            node: Some(element),
+        };
+        let fields: Vec<Self> = elements.take(max + 1).enumerate().map(indexed).collect();
+        if fields.len() > max {
+            return Err(self.invalid(&format!("may have at most {max} elements")));
+        }
+        Ok(fields)
+    }
+
+    /// A string that is not blank, still undecoded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingField`], [`ErrorKind::InvalidType`]; [`ErrorKind::InvalidValue`] where it is
+    /// blank.
+    pub fn string(&self) -> Result<Text<'a>, Failure> {
+        let node = self.required()?;
+        let text = node.string().ok_or_else(|| self.wrong_type("a string", node))?;
+        if text.is_blank() { Err(self.invalid("must not be blank")) } else { Ok(text) }
+    }
+
+    /// A string that is not blank, of at most `max_chars` code points and without NUL.
+    ///
+    /// # Errors
+    /// As [`Field::string`], and [`ErrorKind::ValueTooLong`].
+    pub fn text(&self, max_chars: usize) -> Result<Cow<'a, str>, Failure> {
+        self.checked(self.string()?, max_chars)
+    }
+
+    /// A string that may be absent; an empty one counts as absent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidType`], [`ErrorKind::ValueTooLong`], and [`ErrorKind::InvalidValue`] for NUL.
+    pub fn optional_text(&self, max_chars: usize) -> Result<Option<Cow<'a, str>>, Failure> {
+        let Some(node) = self.node else { return Ok(None) };
+        let text = node.string().ok_or_else(|| self.wrong_type("a string", node))?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        self.checked(text, max_chars).map(Some)
+    }
+
+    /// An identifier: a string, or a number as it was written.
+    ///
+    /// # Errors
+    /// As [`Field::text`].
+    pub fn id(&self, max_chars: usize) -> Result<String, Failure> {
+        match self.required()?.number() {
+            Some(number) if number.len() > max_chars => Err(self.too_long(max_chars)),
+            Some(number) => Ok(number.to_owned()),
+            None => self.text(max_chars).map(Cow::into_owned),
+        }
+    }
+
+    /// [`ErrorKind::InvalidType`] for what stands there.
+    #[must_use]
+    pub fn wrong_type(&self, wanted: &str, found: Node<'_>) -> Failure {
+        let found = found.kind().with_article();
+        self.failure(
+            ErrorKind::InvalidType,
+            format!("{} must be {wanted}, not {found}.", self.path),
+        )
+    }
+
+    fn checked(&self, text: Text<'a>, max_chars: usize) -> Result<Cow<'a, str>, Failure> {
+        if text.is_longer_than(max_chars) {
+            return Err(self.too_long(max_chars));
+        }
+        if text.has_nul() {
+            return Err(self.invalid("must not hold the character U+0000; remove it"));
+        }
+        Ok(text.decoded())
+    }
+
+    fn too_long(&self, max_chars: usize) -> Failure {
+        let message = format!("{} is longer than {max_chars} characters; shorten it.", self.path);
+        self.failure(ErrorKind::ValueTooLong, message)
+    }
+}

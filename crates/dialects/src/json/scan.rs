@@ -1,0 +1,237 @@
+//! Finds where JSON values end, and that they are valid. Copies nothing and builds nothing.
+
+/// The deepest nesting of arrays and objects that is read. No vendor's request needs ten.
+pub const MAX_DEPTH: usize = 32;
+
+/// Why a text is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Offset in bytes.
+    pub(super) at: usize,
+    /// What was found or missed there.
+    pub(super) problem: &'static str,
+}
+
+/// A place in a text.
+pub(super) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), at: 0 }
+    }
+
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// One value with nothing but blanks around it.
+    pub(super) fn document(&mut self) -> Result<(), Fault> {
+        self.skip_blanks();
+        self.value(0)?;
+        self.skip_blanks();
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            self.fault("unexpected text after the end")
+        }
+    }
+
+    /// One value, `depth` arrays and objects deep.
+    pub(super) fn value(&mut self, depth: usize) -> Result<(), Fault> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => self.fault("expected a value"),
+            None => self.fault("the text ends where a value is expected"),
+        }
+    }
+
+    /// Goes past blanks, commas and colons. Only for texts known to be valid, where they stand
+    /// between values and nowhere else.
+    pub(super) fn skip_separators(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | b':')) {
+            self.at += 1;
+        }
+    }
+
+    /// A string with its quotes.
+    pub(super) fn string(&mut self) -> Result<(), Fault> {
+        self.expect(b'"', "expected a string in double quotes")?;
+        loop {
+            let rest = &self.bytes[self.at..];
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
+            let Some(run) = rest.iter().position(special) else {
+                self.at = self.bytes.len();
+                return self.fault("the text ends inside a string");
+            };
+            self.at += run;
+            match rest[run] {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                b'\\' => self.escape()?,
+                _ => return self.fault("a control character inside a string must be escaped"),
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Fault> {
+        self.open(depth)?;
+        if self.closes(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.string()?;
+            self.skip_blanks();
+            self.expect(b':', "expected a colon after the key")?;
+            self.skip_blanks();
+            self.value(depth + 1)?;
+            if self.closes(b'}') {
+                return Ok(());
+            }
+            self.expect(b',', "expected a comma or the end of the object")?;
+            self.skip_blanks();
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+        self.open(depth)?;
+        if self.closes(b']') {
+            return Ok(());
+        }
+        loop {
+            self.value(depth + 1)?;
+            if self.closes(b']') {
+                return Ok(());
+            }
+            self.expect(b',', "expected a comma or the end of the array")?;
+            self.skip_blanks();
+        }
+    }
+
+    /// Goes past an opening bracket.
+    fn open(&mut self, depth: usize) -> Result<(), Fault> {
+        if depth >= MAX_DEPTH {
+            return self.fault("nesting deeper than 32 levels");
+        }
+        self.at += 1;
+        self.skip_blanks();
+        Ok(())
+    }
+
+    /// Goes past a closing bracket, if it comes next.
+    fn closes(&mut self, bracket: u8) -> bool {
+        self.skip_blanks();
+        let closes = self.peek() == Some(bracket);
+        self.at += usize::from(closes);
+        closes
+    }
+
+    /// An escape in a string. Surrogates must come in pairs: half of one is no character.
+    fn escape(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => match self.unicode_escape()? {
+                0xD800..=0xDBFF => {
+                    let paired = self.bytes[self.at..].starts_with(b"\\u");
+                    self.at += usize::from(paired);
+                    match paired.then(|| self.unicode_escape()).transpose()? {
+                        Some(0xDC00..=0xDFFF) => Ok(()),
+                        _ => self.fault("half of a surrogate pair"),
+                    }
+                }
+                0xDC00..=0xDFFF => self.fault("half of a surrogate pair"),
+                _ => Ok(()),
+            },
+            _ => self.fault("unknown escape in a string"),
+        }
+    }
+
+    /// `uXXXX`, standing on the `u`.
+    fn unicode_escape(&mut self) -> Result<u32, Fault> {
+        let digits = self.bytes.get(self.at + 1..self.at + 5);
+        let code = digits.and_then(hex4);
+        let Some(code) = code else {
+            return self.fault("\\u must be followed by four hexadecimal digits");
+        };
+        self.at += 5;
+        Ok(code)
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let rest = &self.bytes[self.at..];
+        let run = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if run == 0 {
+            return self.fault("expected a digit");
+        }
+        self.at += run;
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return self.fault("expected a value");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), Fault> {
+        if self.peek() != Some(byte) {
+            return self.fault(problem);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    const fn fault<T>(&self, problem: &'static str) -> Result<T, Fault> {
+        Err(Fault { at: self.at, problem })
+    }
+}
+
+/// Four hexadecimal digits.
+pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))
+}
