@@ -1,0 +1,450 @@
+//! The control plane under `/_sandbox`: what a test or a person does to the simulated world. Every
+//! refusal is `400 {"error":{"message"}}`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State as Shared};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use http::header::{HOST, ORIGIN};
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::errors::{Failure, json_response};
+use crate::faults::RuleSpec;
+use crate::log::{Direction, Entry, Status};
+use crate::state::State;
+use crate::validate::phone_digits;
+use crate::{Sandbox, inbound};
+
+/// The largest body of a control call; it may hold a file in base64.
+pub const CONTROL_BODY_MAX_BYTES: usize = 32 * 1_048_576;
+/// Messages in one page of the ledger, and its default.
+pub const LEDGER_PAGE_MAX: usize = 10_000;
+/// The furthest the clock is moved by one call: ten years.
+const ADVANCE_MAX_S: f64 = 315_360_000.0;
+
+/// A control answer.
+pub(crate) type Outcome = Result<Value, Refusal>;
+
+/// Why a control call was refused.
+pub(crate) struct Refusal(StatusCode, String);
+
+impl Refusal {
+    pub(crate) fn bad(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
+    }
+
+    pub(crate) fn unknown(why: impl Into<String>) -> Self {
+        Self(StatusCode::NOT_FOUND, why.into())
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self::bad(why)
+    }
+}
+
+/// The answer of a control call.
+pub(crate) fn answer(outcome: Outcome) -> Response {
+    match outcome {
+        Ok(value) => json_response(200, &value),
+        Err(Refusal(status, why)) => {
+            json_response(status.as_u16(), &json!({"error": {"message": why}}))
+        }
+    }
+}
+
+/// Reads a body as an object; an empty one is `{}`.
+pub(crate) async fn read_object(body: Body) -> Result<Map<String, Value>, Refusal> {
+    let collected = Limited::new(body, CONTROL_BODY_MAX_BYTES).collect().await;
+    let bytes = collected
+        .map_err(|_| {
+            Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broken".into())
+        })?
+        .to_bytes();
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::bad(format!("the body must be a JSON object: {error}")))
+}
+
+/// A web page of another origin must not reach in: browsers name theirs.
+pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let is_foreign = origin.is_some_and(|origin| {
+        origin.split_once("://").is_none_or(|(_, authority)| authority != host)
+    });
+    if is_foreign {
+        return (StatusCode::FORBIDDEN, "another origin").into_response();
+    }
+    next.run(request).await
+}
+
+/// The routes of the control plane.
+pub(crate) fn routes() -> Router<Sandbox> {
+    Router::new()
+        .route("/_sandbox/inbound", post(post_inbound))
+        .route("/_sandbox/messages", get(get_messages))
+        .route("/_sandbox/status", post(post_status))
+        .route("/_sandbox/faults", post(post_faults).get(get_faults).delete(delete_faults))
+        .route("/_sandbox/limits", post(post_limits).get(get_limits))
+        .route("/_sandbox/clock", get(get_clock))
+        .route("/_sandbox/clock/advance", post(post_advance))
+        .route("/_sandbox/state", axum::routing::delete(delete_state))
+        .route("/_sandbox/webhook", post(post_webhook))
+        .route("/_sandbox/webhooks", get(get_webhooks))
+        .route("/_sandbox/people", post(post_people))
+        .route("/_sandbox/templates/{id}", post(post_template))
+        .layer(middleware::from_fn(same_origin))
+}
+
+async fn post_inbound(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let received = inbound::receive(&sandbox, body).await?;
+        Ok(json!({"wamid": received.wamid, "message": received.message}))
+    };
+    answer(outcome.await)
+}
+
+async fn get_messages(
+    Shared(sandbox): Shared<Sandbox>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    match ledger_page(&sandbox.state(), &query) {
+        Ok(page) => {
+            let mut response = json_response(200, &Value::Null);
+            *response.body_mut() = Body::from(page);
+            response
+        }
+        Err(refusal) => answer(Err(refusal)),
+    }
+}
+
+fn number_of(query: &HashMap<String, String>, name: &str) -> Result<Option<u64>, Refusal> {
+    let Some(text) = query.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| Refusal::bad(format!("{name} must be a whole number")))
+}
+
+/// Outbound messages from a cursor on; `next` is the cursor for what comes after.
+fn ledger_page(state: &State, query: &HashMap<String, String>) -> Result<String, Refusal> {
+    let since = number_of(query, "since")?.unwrap_or(0);
+    let limit = number_of(query, "limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.unwrap_or(LEDGER_PAGE_MAX).clamp(1, LEDGER_PAGE_MAX);
+    let mut seq = since.max(state.log.first());
+    let mut rows: Vec<String> = Vec::new();
+    while rows.len() < limit
+        && let Some(entry) = state.log.get(seq)
+    {
+        if entry.direction == Direction::Out {
+            rows.push(ledger_row(state, entry)?);
+        }
+        seq += 1;
+    }
+    let next = seq.max(since.min(state.log.end()));
+    // How many messages the bounded memory has let go.
+    let forgotten = state.log.first();
+    Ok(format!(r#"{{"data":[{}],"next":"{next}","forgotten":{forgotten}}}"#, rows.join(",")))
+}
+
+fn ledger_row(state: &State, entry: &Entry) -> Result<String, Refusal> {
+    #[derive(serde::Serialize)]
+    struct Row<'a> {
+        wamid: &'a str,
+        from: &'a str,
+        phone_number_id: &'a str,
+        to: &'a str,
+        r#type: &'a str,
+        message: &'a RawValue,
+        biz_opaque_callback_data: Option<&'a str>,
+        accepted_at_ms: i64,
+        statuses: Vec<Value>,
+    }
+    let number = state.number(entry.number);
+    let failed = |error: serde_json::Error| Refusal::bad(error.to_string());
+    let row = Row {
+        wamid: &entry.wamid,
+        from: &number.display,
+        phone_number_id: &number.id,
+        to: state.people.get(entry.person).address(),
+        r#type: entry.kind,
+        message: serde_json::from_str(&entry.raw).map_err(failed)?,
+        biz_opaque_callback_data: entry.opaque.as_deref(),
+        accepted_at_ms: entry.at_ms,
+        statuses: entry
+            .marks
+            .iter()
+            .map(|mark| {
+                let mut status = json!({
+                    "status": mark.status.name(),
+                    "timestamp": (mark.at_ms / 1_000).to_string(),
+                    "at_ms": mark.at_ms,
+                });
+                if let Some(failure) = &mark.failure {
+                    status["errors"] = json!([failure.to_json()]);
+                }
+                status
+            })
+            .collect(),
+    };
+    serde_json::to_string(&row).map_err(failed)
+}
+
+async fn post_status(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        set_status(&mut sandbox.state(), &body)
+    };
+    answer(outcome.await)
+}
+
+/// Reports a status as told, also one that makes no sense after the earlier ones.
+fn set_status(state: &mut State, body: &Map<String, Value>) -> Outcome {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("");
+    let status = Status::parse(text("status")).ok_or_else(|| {
+        Refusal::bad("status is sent, delivered, read, played, deleted or failed")
+    })?;
+    let seq = state.log.find(text("wamid"));
+    let entry = seq.and_then(|seq| Some((seq, state.log.get(seq)?)));
+    let (seq, entry) = entry.ok_or_else(|| Refusal::unknown("there is no such message"))?;
+    if entry.direction == Direction::In {
+        return Err(Refusal::bad("the message is inbound"));
+    }
+    let (number, person) = (entry.number, entry.person);
+    let given = body.get("errors").and_then(|errors| errors.get(0));
+    let failure = match (status, given) {
+        (Status::Failed, None) => Some(Failure::new(131_000, "Set by a control call.")),
+        (_, None) => None,
+        (_, Some(error)) => {
+            let failure = Failure::from_json(error);
+            Some(failure.ok_or_else(|| Refusal::bad("errors[0].code must be a number"))?)
+        }
+    };
+    if status == Status::Delivered {
+        state.chat(number, person).deliver(seq);
+    }
+    state.report(seq, status, failure.map(Box::new));
+    Ok(json!({"wamid": text("wamid"), "status": status.name()}))
+}
+
+async fn post_faults(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let spec: RuleSpec = serde_json::from_value(Value::Object(body))
+            .map_err(|error| Refusal::bad(error.to_string()))?;
+        Ok(json!({"id": sandbox.state().faults.add(spec)?}))
+    };
+    answer(outcome.await)
+}
+
+async fn get_faults(Shared(sandbox): Shared<Sandbox>) -> Response {
+    answer(Ok(json!({"data": sandbox.state().faults.rules()})))
+}
+
+async fn delete_faults(
+    Shared(sandbox): Shared<Sandbox>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let outcome = number_of(&query, "id").map(|id| {
+        let removed = sandbox.state().faults.remove(id);
+        json!({ "removed": removed })
+    });
+    answer(outcome)
+}
+
+async fn post_limits(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let mut state = sandbox.state();
+        let mut limits = state.limits.clone();
+        limits.apply(&body)?;
+        state.limits = limits;
+        Ok(state.limits.to_json())
+    };
+    answer(outcome.await)
+}
+
+async fn get_limits(Shared(sandbox): Shared<Sandbox>) -> Response {
+    answer(Ok(sandbox.state().limits.to_json()))
+}
+
+async fn get_clock(Shared(sandbox): Shared<Sandbox>) -> Response {
+    answer(Ok(json!({"now_ms": sandbox.0.clock.now_ms()})))
+}
+
+async fn post_advance(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let seconds = body.get("seconds").and_then(Value::as_f64);
+        let seconds = seconds.filter(|seconds| (0.0..=ADVANCE_MAX_S).contains(seconds));
+        let seconds = seconds.ok_or_else(|| {
+            Refusal::bad("seconds must be a number from 0 to 315360000 (ten years)")
+        })?;
+        sandbox.0.clock.advance(Duration::from_secs_f64(seconds));
+        Ok(json!({"now_ms": sandbox.0.clock.now_ms()}))
+    };
+    answer(outcome.await)
+}
+
+async fn delete_state(Shared(sandbox): Shared<Sandbox>) -> Response {
+    sandbox.state().reset();
+    answer(Ok(json!({"success": true})))
+}
+
+async fn post_webhook(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let outcome = set_webhook(&mut sandbox.state(), &body);
+        sandbox.0.wake.webhooks.notify_one();
+        outcome
+    };
+    answer(outcome.await)
+}
+
+/// Points the webhooks somewhere without a handshake; absent members stay.
+fn set_webhook(state: &mut State, body: &Map<String, Value>) -> Outcome {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    match body.get("url") {
+        None => {}
+        Some(Value::Null) => state.app.url = None,
+        Some(Value::String(url)) => {
+            let parsed = url::Url::parse(url);
+            if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+                return Err(Refusal::bad("url must be an http or https address"));
+            }
+            state.app.url = Some(url.clone());
+        }
+        Some(_) => return Err(Refusal::bad("url must be a string or null")),
+    }
+    if let Some(token) = text("verify_token") {
+        state.app.verify_token = token;
+    }
+    if let Some(secret) = text("app_secret") {
+        state.app.app_secret = secret;
+    }
+    if let Some(version) = text("version") {
+        let major = version.trim_start_matches('v').split('.').next().map(str::parse::<u32>);
+        let Some(Ok(major)) = major else {
+            return Err(Refusal::bad("version must look like v23.0"));
+        };
+        state.app.with_conversation = major <= 23;
+    }
+    Ok(json!({"url": state.app.url}))
+}
+
+async fn get_webhooks(Shared(sandbox): Shared<Sandbox>) -> Response {
+    let state = sandbox.state();
+    let mut view = state.outbox.to_json();
+    view["url"] = state.app.url.clone().into();
+    drop(state);
+    answer(Ok(view))
+}
+
+async fn post_people(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        change_person(&sandbox, &body).await
+    };
+    answer(outcome.await)
+}
+
+/// Adds a person or changes one: name, WhatsApp, blocking, user id, identity, number.
+async fn change_person(sandbox: &Sandbox, body: &Map<String, Value>) -> Outcome {
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool);
+    let phone = text("phone").and_then(phone_digits);
+    let phone = phone.ok_or_else(|| Refusal::bad("phone must have 7 to 15 digits"))?;
+    let old_address = {
+        let mut state = sandbox.state();
+        let person = state.people.ensure(&phone);
+        let person = person.ok_or_else(|| Refusal::bad("the sandbox knows no more people"))?;
+        if let Some(user_id) = text("user_id") {
+            state.people.alias(person, user_id);
+            state.people.get_mut(person).user_id = Some(user_id.into());
+        }
+        let this = state.people.get_mut(person);
+        this.known = true;
+        if let Some(name) = text("name") {
+            this.name = Some(name.into());
+        }
+        if let Some(username) = text("username") {
+            this.username = Some(username.into());
+        }
+        this.on_whatsapp = flag("on_whatsapp").unwrap_or(this.on_whatsapp);
+        this.blocks_business = flag("blocks_business").unwrap_or(this.blocks_business);
+        this.identity += u32::from(flag("change_identity") == Some(true));
+        this.identity_hash()
+    };
+    if flag("change_identity") == Some(true) {
+        let identity = json!({"acknowledged": true, "created_timestamp":
+            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": old_address});
+        let system = json!({"type": "customer_identity_changed", "identity": identity,
+                            "body": "The identity of the user has changed"});
+        tell_system(sandbox, &phone, body, system).await?;
+    }
+    if let Some(new) = text("change_number_to").and_then(phone_digits) {
+        let system = json!({"type": "user_changed_number", "wa_id": new,
+                            "body": format!("User changed from {phone} to {new}")});
+        tell_system(sandbox, &phone, body, system).await?;
+        sandbox.state().people.ensure(&new);
+    }
+    Ok(json!({"phone": phone}))
+}
+
+async fn tell_system(
+    sandbox: &Sandbox,
+    phone: &str,
+    body: &Map<String, Value>,
+    system: Value,
+) -> Result<(), Refusal> {
+    let mut message = json!({"from": phone, "type": "system", "system": system});
+    if let Some(to) = body.get("to") {
+        message["to"] = to.clone();
+    }
+    let message = message.as_object().cloned().unwrap_or_default();
+    inbound::receive(sandbox, message).await?;
+    Ok(())
+}
+
+async fn post_template(
+    Shared(sandbox): Shared<Sandbox>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        const STATUSES: [&str; 8] = [
+            "APPROVED",
+            "PENDING",
+            "REJECTED",
+            "PAUSED",
+            "DISABLED",
+            "FLAGGED",
+            "REINSTATED",
+            "PENDING_DELETION",
+        ];
+        let status = text("status").unwrap_or("");
+        if !STATUSES.contains(&status) {
+            return Err(Refusal::bad(format!("status is one of {}", STATUSES.join(", "))));
+        }
+        let mut state = sandbox.state();
+        if state.templates.get(&id).is_none() {
+            return Err(Refusal::unknown("there is no such template"));
+        }
+        state.set_template_status(&id, status, text("reason"));
+        Ok(json!({"id": id, "status": status}))
+    };
+    answer(outcome.await)
+}

@@ -1,0 +1,250 @@
+//! The handset page and its JSON: chats, bubbles, what the person does, change events, media. How
+//! things look is decided by `chat_view` and by the page itself.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, State as Shared};
+use axum::middleware;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use futures_util::Stream;
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::control::{Outcome, Refusal, answer, read_object, same_origin};
+use crate::media_kind::essence;
+use crate::state::{Change, State};
+use crate::validate::phone_digits;
+use crate::{Sandbox, chat_view, inbound, media};
+
+const PAGE_CSP: &str =
+    "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob:";
+const MEDIA_CSP: &str = "sandbox; default-src 'none'";
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Types a browser shows by itself.
+const INLINE_TYPES: [&str; 11] = [
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "video/mp4",
+    "video/3gpp",
+    "audio/aac",
+    "audio/amr",
+    "audio/mpeg",
+    "audio/mp4",
+    "audio/ogg",
+];
+
+/// The routes of the page.
+pub(crate) fn routes() -> Router<Sandbox> {
+    let api = Router::new()
+        .route("/_sandbox/handset/chats", get(get_chats))
+        .route("/_sandbox/handset/people", post(post_person))
+        .route("/_sandbox/handset/messages", get(get_messages))
+        .route("/_sandbox/handset/send", post(post_send))
+        .route("/_sandbox/handset/read", post(post_read))
+        .route("/_sandbox/handset/events", get(get_events))
+        .route("/_sandbox/handset/media/{id}", get(get_media))
+        .layer(middleware::from_fn(same_origin));
+    Router::new()
+        .route("/", get(async || page(include_str!("../static/index.html"), "text/html")))
+        .route(
+            "/handset.css",
+            get(async || page(include_str!("../static/handset.css"), "text/css")),
+        )
+        .route(
+            "/handset.js",
+            get(async || page(include_str!("../static/handset.js"), "text/javascript")),
+        )
+        .route(
+            "/favicon.svg",
+            get(async || page(include_str!("../static/favicon.svg"), "image/svg+xml")),
+        )
+        .merge(api)
+}
+
+fn page(text: &'static str, kind: &str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(&format!("{kind}; charset=utf-8")) {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+async fn get_chats(Shared(sandbox): Shared<Sandbox>) -> Response {
+    let state = sandbox.state();
+    let view = json!({
+        "data": chat_view::chats(&state),
+        "numbers": chat_view::numbers(&state),
+        "now_ms": state.now_ms(),
+    });
+    drop(state);
+    answer(Ok(view))
+}
+
+async fn post_person(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        add_person(&mut sandbox.state(), &body)
+    };
+    answer(outcome.await)
+}
+
+fn add_person(state: &mut State, body: &Map<String, Value>) -> Outcome {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("").trim();
+    let phone = phone_digits(text("phone"));
+    let phone = phone.ok_or_else(|| Refusal::bad("The phone number needs 7 to 15 digits."))?;
+    if state.numbers.is_empty() {
+        return Err(Refusal::bad("There is no business number."));
+    }
+    let person = state.people.ensure(&phone);
+    let person = person.ok_or_else(|| Refusal::bad("There are too many people."))?;
+    let this = state.people.get_mut(person);
+    this.known = true;
+    if !text("name").is_empty() {
+        this.name = Some(text("name").chars().take(100).collect::<String>().into());
+    }
+    state.note_change(0, person);
+    Ok(chat_view::chat(state, 0, person))
+}
+
+/// The number and the person that a call names.
+fn find_chat(state: &State, phone: &str, number: &str) -> Result<(u32, u32), Refusal> {
+    let number = match number {
+        "" if !state.numbers.is_empty() => Some(0),
+        id => state.find_number(id),
+    };
+    let number = number.ok_or_else(|| Refusal::unknown("There is no such business number."))?;
+    let digits = phone_digits(phone);
+    let person = state.people.find(digits.as_deref().unwrap_or(phone));
+    let person = person.ok_or_else(|| Refusal::unknown("There is no such person."))?;
+    Ok((number, person))
+}
+
+async fn get_messages(
+    Shared(sandbox): Shared<Sandbox>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let text = |name: &str| query.get(name).map_or("", String::as_str);
+    let state = sandbox.state();
+    let outcome = find_chat(&state, text("phone"), text("phone_number_id")).map(|key| {
+        let after = text("after").parse::<u64>().ok();
+        let shown = state.chats.get(&key).map(|chat| &chat.shown);
+        let data: Vec<Value> = shown
+            .into_iter()
+            .flatten()
+            .filter(|seq| after.is_none_or(|after| **seq > after))
+            .filter_map(|seq| chat_view::bubble(&state, *seq))
+            .collect();
+        json!({"data": data, "now_ms": state.now_ms()})
+    });
+    drop(state);
+    answer(outcome)
+}
+
+async fn post_send(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("");
+        if text("text").trim().is_empty() {
+            return Err(Refusal::bad("There is nothing to send."));
+        }
+        let mut message =
+            json!({"from": text("phone"), "type": "text", "text": {"body": text("text")}});
+        if !text("phone_number_id").is_empty() {
+            message["to"] = text("phone_number_id").into();
+        }
+        let message = message.as_object().cloned().unwrap_or_default();
+        let received = inbound::receive(&sandbox, message).await?;
+        let bubble = chat_view::bubble(&sandbox.state(), received.seq);
+        bubble.ok_or_else(|| Refusal::bad("The message is gone already."))
+    };
+    answer(outcome.await)
+}
+
+async fn post_read(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("");
+        let mut state = sandbox.state();
+        let (number, person) = find_chat(&state, text("phone"), text("phone_number_id"))?;
+        Ok(json!({"read": state.read_chat(number, person)}))
+    };
+    answer(outcome.await)
+}
+
+async fn get_events(
+    Shared(sandbox): Shared<Sandbox>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = sandbox.state().changes.subscribe();
+    let stream = futures_util::stream::unfold(changes, |mut changes| async move {
+        let event = next_change(&mut changes).await?;
+        Some((Ok(event), changes))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// The next event; after a lag one that names no chat, so that the page fetches everything again.
+async fn next_change(changes: &mut Receiver<Change>) -> Option<Event> {
+    let data = match changes.recv().await {
+        Ok(change) => json!({"phone": change.phone, "phone_number_id": change.phone_number_id}),
+        Err(RecvError::Lagged(_)) => json!({"phone": null, "phone_number_id": null}),
+        Err(RecvError::Closed) => return None,
+    };
+    Some(Event::default().event("change").data(data.to_string()))
+}
+
+async fn get_media(Shared(sandbox): Shared<Sandbox>, Path(id): Path<String>) -> Response {
+    let found = {
+        let state = sandbox.state();
+        state.media.get(&id, state.now_ms()).cloned()
+    };
+    let Some(found) = found else { return StatusCode::NOT_FOUND.into_response() };
+    let Ok(body) = media::body_of(&found).await else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut response = Response::new(body);
+    let kind = essence(&found.mime).unwrap_or_default();
+    let is_inline = INLINE_TYPES.contains(&kind.as_str());
+    let headers = response.headers_mut();
+    inert(headers, &kind, is_inline, found.filename.as_deref());
+    headers.insert(CONTENT_LENGTH, found.size.into());
+    response
+}
+
+/// Headers that keep a file from acting in the page's name.
+fn inert(headers: &mut HeaderMap, kind: &str, is_inline: bool, filename: Option<&str>) {
+    let shown_as = if is_inline { kind } else { "application/octet-stream" };
+    if let Ok(value) = HeaderValue::from_str(shown_as) {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    let safe: String = filename
+        .unwrap_or("file")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .take(100)
+        .collect();
+    let placement = if is_inline { "inline" } else { "attachment" };
+    if let Ok(value) = HeaderValue::from_str(&format!("{placement}; filename=\"{safe}\"")) {
+        headers.insert(CONTENT_DISPOSITION, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(MEDIA_CSP));
+}

@@ -1,0 +1,221 @@
+//! Template management: list, get, create, edit, delete (reference §7). What a template must look
+//! like is checked in `validate`.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::Sandbox;
+use crate::agenda::Task;
+use crate::call::Call;
+use crate::errors::{Answer, GraphError, json_response};
+use crate::state::State;
+use crate::templates::{REVIEW_MS, Shape, TEMPLATES_MAX, Template};
+use crate::validate::{NewTemplate, check_components, check_new_template};
+
+const PAGE_DEFAULT: usize = 25;
+const PAGE_MAX: usize = 1_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// `/{waba}/message_templates`.
+pub(crate) async fn of_account(sandbox: &Sandbox, mut call: Call, waba: u32) -> Answer<Response> {
+    match call.method {
+        Method::GET => list(&sandbox.state(), &call, waba),
+        Method::POST => {
+            let new = check_new_template(&call.parameters().await?)?;
+            sandbox.state().create_template(waba, new)
+        }
+        Method::DELETE => {
+            let parameters = call.parameters().await?;
+            sandbox.state().delete_templates(waba, &parameters)
+        }
+        _ => Err(GraphError::wrong_method("GET, POST, DELETE")),
+    }
+}
+
+/// `/{template}`.
+pub(crate) async fn one(sandbox: &Sandbox, mut call: Call, id: &str) -> Answer<Response> {
+    match call.method {
+        Method::GET => {
+            let state = sandbox.state();
+            let template = state.templates.get(id).ok_or_else(|| GraphError::unknown_object(id))?;
+            let fields = call.query("fields");
+            Ok(json_response(200, &select(template.to_json(), fields)))
+        }
+        Method::POST => {
+            let parameters = call.parameters().await?;
+            sandbox.state().edit_template(id, &parameters)
+        }
+        _ => Err(GraphError::wrong_method("GET, POST")),
+    }
+}
+
+/// Keeps the members that `fields` names, and the id.
+pub(crate) fn select(value: Value, fields: Option<&str>) -> Value {
+    let (Some(fields), Value::Object(object)) = (fields, &value) else { return value };
+    let names: Vec<&str> = fields.split(',').map(str::trim).collect();
+    let kept = object.iter().filter(|(name, _)| *name == "id" || names.contains(&name.as_str()));
+    Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+fn list(state: &State, call: &Call, waba: u32) -> Answer<Response> {
+    let limit = match call.query("limit").map(str::parse::<usize>) {
+        None => PAGE_DEFAULT,
+        Some(Ok(limit)) if limit > 0 => limit.min(PAGE_MAX),
+        Some(_) => return Err(GraphError::parameter("limit must be a positive number.")),
+    };
+    let after = call.query("after").map(decode_cursor).transpose()?;
+    let mut found: Vec<&Template> =
+        state.templates.of_waba(waba).filter(|template| is_wanted(template, call)).collect();
+    if let Some(after) = &after {
+        let position = found.iter().position(|template| *template.id == **after);
+        let position = position.ok_or_else(|| GraphError::code(131_059))?;
+        found.drain(..=position);
+    }
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let data: Vec<Value> =
+        found.iter().map(|template| select(template.to_json(), call.query("fields"))).collect();
+    let mut answer = json!({ "data": data });
+    if let (Some(first), Some(last)) = (found.first(), found.last()) {
+        let cursor = encode_cursor(&last.id);
+        let mut paging = json!({"cursors": {"before": encode_cursor(&first.id), "after": cursor}});
+        if has_more {
+            paging["next"] = next_page(call, &cursor).into();
+        }
+        answer["paging"] = paging;
+    }
+    Ok(json_response(200, &answer))
+}
+
+fn is_wanted(template: &Template, call: &Call) -> bool {
+    let is = |name: &str, value: &str| {
+        call.query(name)
+            .is_none_or(|wanted| wanted.split(',').any(|w| w.eq_ignore_ascii_case(value)))
+    };
+    is("name", &template.name)
+        && is("status", &template.status)
+        && is("category", &template.category)
+        && is("language", &template.language)
+}
+
+fn encode_cursor(id: &str) -> String {
+    URL_SAFE_NO_PAD.encode(id)
+}
+
+fn decode_cursor(cursor: &str) -> Answer<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| GraphError::parameter("The cursor is malformed."))
+}
+
+fn next_page(call: &Call, cursor: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in call.query.iter().filter(|(name, _)| *name != "after") {
+        query.append_pair(name, value);
+    }
+    query.append_pair("after", cursor);
+    let version = call.version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();
+    format!("{}{version}/{}?{}", call.base_url(), call.path.join("/"), query.finish())
+}
+
+impl State {
+    fn create_template(&mut self, waba: u32, new: NewTemplate) -> Answer<Response> {
+        if self.templates.find(waba, &new.name, &new.language).is_some() {
+            let details = "Content in this language already exists for this template.";
+            return Err(GraphError::parameter(details).with_subcode(2_388_024));
+        }
+        if self.templates.of_waba(waba).count() >= TEMPLATES_MAX {
+            return Err(GraphError::new(2_388_019, "The account has 250 templates already."));
+        }
+        let id = self.templates.next_id();
+        let answer = json!({"id": id, "status": "PENDING", "category": new.category});
+        self.templates.insert(Template {
+            id: Arc::clone(&id),
+            waba,
+            name: new.name,
+            language: new.language,
+            status: "PENDING".into(),
+            category: new.category,
+            previous_category: None,
+            parameter_format: new.parameter_format,
+            shape: Arc::new(Shape::of(&new.components)),
+            components: new.components,
+            ttl_s: new.ttl_s,
+            rejected_reason: None,
+            edits_ms: Vec::new(),
+        });
+        let at_ms = self.now_ms() + REVIEW_MS;
+        self.plan(at_ms, Task::Review(id));
+        Ok(json_response(200, &answer))
+    }
+
+    fn edit_template(&mut self, id: &str, parameters: &Map<String, Value>) -> Answer<Response> {
+        let now_ms = self.now_ms();
+        let unknown = || GraphError::unknown_object(id);
+        let template = self.templates.get_mut(id).ok_or_else(unknown)?;
+        check_may_edit(template, now_ms)?;
+        let category = match parameters.get("category").and_then(Value::as_str) {
+            Some(category) if template.status != "APPROVED" => category.to_ascii_uppercase(),
+            Some(category) if !category.eq_ignore_ascii_case(&template.category) => {
+                let details = "The category of an approved template cannot be changed.";
+                return Err(GraphError::parameter(details));
+            }
+            _ => template.category.clone(),
+        };
+        if let Some(components) = parameters.get("components") {
+            check_components(components, &category, &template.parameter_format)?;
+            template.components = components.clone();
+            template.shape = Arc::new(Shape::of(components));
+        }
+        if category != template.category {
+            template.previous_category = Some(std::mem::replace(&mut template.category, category));
+        }
+        template.status = "PENDING".into();
+        template.edits_ms.push(now_ms);
+        let id = Arc::clone(&template.id);
+        self.plan(now_ms + REVIEW_MS, Task::Review(id));
+        Ok(json_response(200, &json!({"success": true})))
+    }
+
+    fn delete_templates(&mut self, waba: u32, parameters: &Map<String, Value>) -> Answer<Response> {
+        let text = |name: &str| parameters.get(name).and_then(Value::as_str);
+        let Some(name) = text("name").filter(|name| !name.is_empty()) else {
+            return Err(GraphError::parameter("The parameter name is required."));
+        };
+        let wanted = text("hsm_id");
+        let ids: Vec<Arc<str>> = self
+            .templates
+            .named(waba, name)
+            .filter(|template| wanted.is_none_or(|id| *template.id == *id))
+            .map(|template| Arc::clone(&template.id))
+            .collect();
+        if ids.is_empty() {
+            let details = "There is no such message template.";
+            return Err(GraphError::parameter(details).with_subcode(2_593_002));
+        }
+        for id in ids {
+            self.templates.remove(&id);
+        }
+        Ok(json_response(200, &json!({"success": true})))
+    }
+}
+
+/// Approved, rejected and paused ones; ten edits in 30 days, one a day once approved.
+fn check_may_edit(template: &mut Template, now_ms: i64) -> Answer<()> {
+    if !matches!(template.status.as_str(), "APPROVED" | "REJECTED" | "PAUSED") {
+        let details = "Only approved, rejected and paused templates can be edited.";
+        return Err(GraphError::parameter(details));
+    }
+    template.edits_ms.retain(|at_ms| now_ms - at_ms < 30 * DAY_MS);
+    let today = template.edits_ms.iter().any(|at_ms| now_ms - at_ms < DAY_MS);
+    if template.edits_ms.len() >= 10 || (today && template.status == "APPROVED") {
+        return Err(GraphError::parameter("The template was edited too often."));
+    }
+    Ok(())
+}
