@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use waypost_domain::content::InboundContent;
 use waypost_domain::media::{MediaKind, MimeType, clean_filename};
-use waypost_domain::{CustomerId, Failure, MessageId, NumberId, OrgId};
+use waypost_domain::{CustomerId, Failure, MessageId, NumberId, OrgId, Timestamp};
 
 use crate::Engine;
 use crate::media::NewFile;
@@ -108,8 +108,9 @@ impl Engine {
         let events = self.webhook_codec().parse(&entry.body);
         let understood = !events.is_empty();
         // Together, so that one commit serves them; the store takes them in this order.
-        let applied =
-            futures_util::future::join_all(events.into_iter().map(|event| self.apply_event(event)));
+        let applied = futures_util::future::join_all(
+            events.into_iter().map(|event| self.apply_event(event, entry.received_at)),
+        );
         let mut all = understood;
         for known in applied.await {
             all &= known?;
@@ -117,10 +118,10 @@ impl Engine {
         Ok(all)
     }
 
-    async fn apply_event(&self, event: UpstreamEvent) -> StoreResult<bool> {
+    async fn apply_event(&self, event: UpstreamEvent, received_at: Timestamp) -> StoreResult<bool> {
         match event {
-            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound).await,
-            UpstreamEvent::Status(notice) => self.apply_status(notice).await,
+            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, received_at).await,
+            UpstreamEvent::Status(notice) => self.apply_status(notice, received_at).await,
             UpstreamEvent::Template { waba_id, name, language, event } => {
                 let changed = self.template_changed(&waba_id, &name, &language, &event).await;
                 if let Err(error) = changed {
@@ -135,7 +136,7 @@ impl Engine {
         }
     }
 
-    async fn apply_inbound(&self, inbound: Inbound) -> StoreResult<bool> {
+    async fn apply_inbound(&self, inbound: Inbound, received_at: Timestamp) -> StoreResult<bool> {
         let number = self.directory().number_by_phone_number_id(&inbound.phone_number_id);
         let (Some(number), Some(phone)) = (number, inbound.phone) else {
             tracing::warn!(
@@ -154,7 +155,7 @@ impl Engine {
             new_customer_id: CustomerId::new(format!("cust-{}", Uuid::now_v7().simple())),
             wamid: inbound.wamid,
             content: InboundContent { kind: inbound.kind, message: inbound.message, media: None },
-            written_at: inbound.written_at,
+            written_at: inbound.written_at.unwrap_or(received_at),
         };
         if self.store().record_inbound(message, self.now()).await? {
             self.count().messages_received.add();
@@ -165,14 +166,18 @@ impl Engine {
         Ok(true)
     }
 
-    async fn apply_status(&self, notice: StatusNotice) -> StoreResult<bool> {
+    async fn apply_status(
+        &self,
+        notice: StatusNotice,
+        received_at: Timestamp,
+    ) -> StoreResult<bool> {
         let Some(report) = notice.report else { return Ok(false) };
         self.count().statuses.add();
         let report = StatusReport {
             attempt_id: notice.opaque.as_deref().and_then(|opaque| self.tokens().read(opaque)),
             wamid: notice.wamid,
             report,
-            at: notice.at,
+            at: notice.at.unwrap_or(received_at),
             failure: notice.failure,
         };
         match self.store().apply_report(report, self.now()).await? {

@@ -255,6 +255,15 @@ pub trait MessageStore: Send + Sync {
         filter: &MessageFilter,
         page: Page,
     ) -> StoreResult<Paged<Message>>;
+    /// Counts a person as having written to a number at `at`, without a message: opens the window.
+    /// Never moves it back.
+    async fn renew_window(
+        &self,
+        org_id: &OrgId,
+        number_id: &NumberId,
+        phone: &Phone,
+        at: Timestamp,
+    ) -> StoreResult<()>;
     /// Sessions of an organisation, oldest first.
     async fn sessions(
         &self,

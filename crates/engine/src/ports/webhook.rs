@@ -54,8 +54,8 @@ pub struct Inbound {
     pub kind: String,
     /// The whole message object.
     pub message: Value,
-    /// When it was written.
-    pub written_at: Timestamp,
+    /// When it was written; `None` where the upstream's time cannot be read.
+    pub written_at: Option<Timestamp>,
 }
 
 /// A status.
@@ -67,8 +67,8 @@ pub struct StatusNotice {
     pub opaque: Option<String>,
     /// What is reported; `None` for words not known.
     pub report: Option<Report>,
-    /// When it happened.
-    pub at: Timestamp,
+    /// When it happened; `None` where the upstream's time cannot be read.
+    pub at: Option<Timestamp>,
     /// Why, for failures.
     pub failure: Option<Failure>,
 }
