@@ -1,6 +1,7 @@
 //! The store against a real folder: what is finished is there and whole, what is not leaves
 //! nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,54 @@
+//! The engine's port for webhooks, over [`Verifier`] and [`parse`].
+
+use http::{HeaderMap, HeaderValue};
+use waypost_engine::ports::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
+
+use super::{Event, SIGNATURE_HEADER, Verifier, parse};
+
+/// Checks and reads Meta's webhooks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Codec;
+
+impl WebhookCodec for Codec {
+    fn verify(&self, body: &[u8], signatures: &[&str], secrets: &[String]) -> bool {
+        let mut headers = HeaderMap::new();
+        for signature in signatures {
+            // What is no header value is no signature either, and must not be overlooked.
+            let Ok(value) = HeaderValue::from_str(signature) else { return false };
+            headers.append(SIGNATURE_HEADER, value);
+        }
+        Verifier::new(secrets).verify(&headers, body).is_ok()
+    }
+
+    fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent> {
+        parse(body).unwrap_or_default().into_iter().map(upstream_event).collect()
+    }
+}
+
+fn upstream_event(event: Event) -> UpstreamEvent {
+    match event {
+        Event::Inbound(inbound) => UpstreamEvent::Inbound(Inbound {
+            phone_number_id: inbound.phone_number_id,
+            phone: inbound.from,
+            profile_name: inbound.profile_name,
+            wamid: inbound.wamid,
+            kind: inbound.kind,
+            message: inbound.message,
+            written_at: inbound.written_at,
+        }),
+        Event::Status(status) => UpstreamEvent::Status(StatusNotice {
+            wamid: status.wamid,
+            opaque: status.opaque,
+            report: status.report,
+            at: status.at,
+            failure: status.failure,
+        }),
+        Event::Template(template) => UpstreamEvent::Template {
+            waba_id: template.waba_id,
+            name: template.name,
+            language: template.language,
+            event: template.status,
+        },
+        Event::Other { field, .. } => UpstreamEvent::Other { field },
+    }
+}

@@ -1,0 +1,245 @@
+//! Reading webhook bodies. Liberal: what has not the expected shape becomes [`Event::Other`] and
+//! costs the rest of the batch nothing.
+
+use serde_json::{Map, Value, json};
+use waypost_domain::status::Report;
+use waypost_domain::{ErrorKind, Failure, Phone, Timestamp};
+
+use super::event::{Event, InboundEvent, StatusEvent, TemplateEvent};
+use crate::fault::kind_of;
+use crate::reply::{fault, id_text, integer};
+
+/// The latest time that is believed, in seconds: the year 5138. Beyond it, milliseconds were meant.
+const MAX_SECONDS: i64 = 100_000_000_000;
+
+/// The body is no JSON, or nested too deeply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the webhook's body is not JSON")]
+pub struct NotJson;
+
+/// Reads a webhook's body into its events, in order.
+///
+/// # Errors
+/// Only where the body as a whole is no JSON; texts that are no UTF-8 or hold half of a character
+/// are read with a replacement character.
+pub fn parse(body: &[u8]) -> Result<Vec<Event>, NotJson> {
+    let mut webhook = read(body)?;
+    let Some(entries) = webhook.get_mut("entry").and_then(Value::as_array_mut) else {
+        return Ok(vec![other("", webhook)]);
+    };
+    let mut events = Vec::new();
+    for entry in std::mem::take(entries) {
+        read_entry(entry, &mut events);
+    }
+    Ok(events)
+}
+
+fn read(body: &[u8]) -> Result<Value, NotJson> {
+    let text = String::from_utf8_lossy(body);
+    serde_json::from_str(&text)
+        .or_else(|_| serde_json::from_str(&without_half_characters(&text)))
+        .map_err(|_| NotJson)
+}
+
+/// Replaces escapes of half a surrogate pair, which JSON allows and texts cannot hold.
+fn without_half_characters(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find('\\') {
+        let (before, escape) = rest.split_at(place);
+        mended.push_str(before);
+        let length = match (surrogate(escape), surrogate(escape.get(6..).unwrap_or_default())) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(_), _) => {
+                mended.push_str("\\ufffd");
+                rest = &escape[6..];
+                continue;
+            }
+            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        mended.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    mended.push_str(rest);
+    mended
+}
+
+fn surrogate(escape: &str) -> Option<u32> {
+    let digits = escape.strip_prefix("\\u")?.get(..4)?;
+    let unit = u32::from_str_radix(digits, 16).ok()?;
+    (0xD800..=0xDFFF).contains(&unit).then_some(unit)
+}
+
+fn other(field: &str, raw: Value) -> Event {
+    Event::Other { field: field.to_owned(), raw }
+}
+
+fn read_entry(mut entry: Value, events: &mut Vec<Event>) {
+    let waba_id = id_text(&entry["id"]).unwrap_or_default();
+    let changes = entry.get_mut("changes").and_then(Value::as_array_mut).map(std::mem::take);
+    let Some(changes) = changes else {
+        return events.push(other("", entry));
+    };
+    for mut change in changes {
+        let field = change["field"].as_str().unwrap_or_default().to_owned();
+        let value = change.get_mut("value").map(Value::take).unwrap_or_default();
+        match field.as_str() {
+            "messages" => read_messages(value, events),
+            "message_template_status_update" => {
+                let event = template(&waba_id, &value).map(Event::Template);
+                events.push(event.unwrap_or_else(|| other(&field, value)));
+            }
+            _ => events.push(other(&field, value)),
+        }
+    }
+}
+
+/// The parts of a `messages` value that tell to whom and from whom its lists are.
+struct Context {
+    phone_number_id: String,
+    metadata: Value,
+    contacts: Vec<Value>,
+}
+
+fn read_messages(mut value: Value, events: &mut Vec<Event>) {
+    let Some(object) = value.as_object_mut() else {
+        return events.push(other("messages", value));
+    };
+    let Some(phone_number_id) =
+        object.get("metadata").and_then(|metadata| id_text(metadata.get("phone_number_id")?))
+    else {
+        return events.push(other("messages", value));
+    };
+    let context = Context {
+        phone_number_id,
+        metadata: object.get("metadata").cloned().unwrap_or_default(),
+        contacts: list(object, "contacts"),
+    };
+    let before = events.len();
+    for message in list(object, "messages") {
+        let event = inbound(&context, &message);
+        events.push(event.unwrap_or_else(|| context.not_understood("messages", message)));
+    }
+    for status in list(object, "statuses") {
+        let event = status_event(&context, &status);
+        events.push(event.unwrap_or_else(|| context.not_understood("statuses", status)));
+    }
+    for error in list(object, "errors") {
+        events.push(context.not_understood("errors", error));
+    }
+    if events.len() == before {
+        events.push(other("messages", value));
+    }
+}
+
+/// Takes a list out of an object; anything else than a list stays.
+fn list(object: &mut Map<String, Value>, name: &str) -> Vec<Value> {
+    object.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
+}
+
+impl Context {
+    /// One element of a list, in the frame in which it came.
+    fn not_understood(&self, list: &str, element: Value) -> Event {
+        let mut raw = json!({"metadata": self.metadata});
+        raw[list] = Value::Array(vec![element]);
+        other("messages", raw)
+    }
+
+    /// The contact whose message this is: by id or number; else the only one.
+    fn contact_of(&self, message: &Value) -> Option<&Value> {
+        let same = |contact: &&Value, mine: &str, theirs: &str| {
+            let id = message[mine].as_str();
+            id.is_some() && id == contact[theirs].as_str()
+        };
+        let mut contacts = self.contacts.iter();
+        contacts
+            .find(|contact| {
+                same(contact, "from_user_id", "user_id") || same(contact, "from", "wa_id")
+            })
+            .or(match &self.contacts[..] {
+                [only] => Some(only),
+                _ => None,
+            })
+    }
+}
+
+fn inbound(context: &Context, message: &Value) -> Option<Event> {
+    let wamid = id_text(&message["id"])?;
+    let contact = context.contact_of(message).unwrap_or(&Value::Null);
+    let phone = |value: &Value| value.as_str().and_then(|text| Phone::parse(text).ok());
+    let from = phone(&message["from"]).or_else(|| phone(&contact["wa_id"]));
+    let user_id = id_text(&message["from_user_id"]).or_else(|| id_text(&contact["user_id"]));
+    if from.is_none() && user_id.is_none() {
+        return None;
+    }
+    let kind = message["type"].as_str().unwrap_or("unknown").to_owned();
+    let media_id = match kind.as_str() {
+        "image" | "video" | "audio" | "document" | "sticker" => id_text(&message[&kind]["id"]),
+        _ => None,
+    };
+    Some(Event::Inbound(Box::new(InboundEvent {
+        phone_number_id: context.phone_number_id.clone(),
+        from,
+        user_id,
+        profile_name: contact["profile"]["name"].as_str().map(str::to_owned),
+        wamid,
+        written_at: timestamp(&message["timestamp"]),
+        kind,
+        message: message.clone(),
+        media_id,
+    })))
+}
+
+fn status_event(context: &Context, status: &Value) -> Option<Event> {
+    let wamid = id_text(&status["id"])?;
+    let word = status["status"].as_str()?.to_owned();
+    let report = Report::parse(&word);
+    let recipients = ["recipient_participant_id", "recipient_id", "recipient_user_id"];
+    let failure = match report {
+        Some(Report::Failed) => Some(failure(&status["errors"][0])),
+        _ => None,
+    };
+    Some(Event::Status(Box::new(StatusEvent {
+        phone_number_id: context.phone_number_id.clone(),
+        wamid,
+        status: word,
+        report,
+        at: timestamp(&status["timestamp"]),
+        recipient: recipients.iter().find_map(|name| id_text(&status[*name])),
+        opaque: status["biz_opaque_callback_data"].as_str().map(str::to_owned),
+        failure,
+    })))
+}
+
+fn failure(error: &Value) -> Failure {
+    match fault(error, None) {
+        Some(fault) => {
+            let kind = kind_of(fault.code, None);
+            fault.into_failure_of(kind)
+        }
+        None => {
+            let message = "WhatsApp reports that the message failed, and not why.";
+            Failure::new(ErrorKind::RejectedByUpstream, message)
+        }
+    }
+}
+
+fn template(waba_id: &str, value: &Value) -> Option<TemplateEvent> {
+    let text = |name: &str| value[name].as_str().map(str::to_owned);
+    Some(TemplateEvent {
+        waba_id: waba_id.to_owned(),
+        id: id_text(&value["message_template_id"])?,
+        name: text("message_template_name")?,
+        language: text("message_template_language")?,
+        status: text("event")?,
+        reason: text("reason"),
+    })
+}
+
+/// Seconds as text or number.
+fn timestamp(value: &Value) -> Option<Timestamp> {
+    match integer(value)? {
+        seconds @ 1..=MAX_SECONDS => Some(Timestamp::from_seconds(seconds)),
+        _ => None,
+    }
+}
