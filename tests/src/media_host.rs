@@ -1,0 +1,133 @@
+//! A host of media files: some public, some behind a bearer token or a password, some that redirect
+//! or never end. It remembers who asked for what, and with which credential.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+use crate::files::{PDF, PNG};
+use crate::wire::{Reader, Request, response};
+
+/// The token that `/bearer/…` demands.
+pub const TOKEN: &str = "media-host-token-7f3a";
+/// What `/basic/…` demands, as `user:password`.
+pub const PASSWORD: &str = "reader:media-host-password-91c2";
+/// The length of `/…/huge.pdf`: one byte more than a document may have.
+const HUGE_BYTES: usize = 100 * 1_048_576 + 1;
+const CHUNK_BYTES: usize = 1_048_576;
+
+/// The host; it stops when dropped.
+pub struct MediaHost {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Request>>>,
+    accepting: AbortHandle,
+}
+
+impl MediaHost {
+    /// Starts it.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&seen))).abort_handle();
+        Self { address, seen, accepting }
+    }
+
+    /// The address of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Every request.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Request> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests carried a credential.
+    #[must_use]
+    pub fn credentials_seen(&self) -> usize {
+        self.seen().iter().filter(|request| request.header("authorization").is_some()).count()
+    }
+}
+
+impl Drop for MediaHost {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, seen: Arc<Mutex<Vec<Request>>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream, Arc::clone(&seen)));
+    }
+}
+
+async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Vec<Request>>>) {
+    let mut reader = Reader::default();
+    while let Ok(Some(request)) = reader.next(&mut stream).await {
+        seen.lock().unwrap().push(request.clone());
+        let told = match request.path.as_str() {
+            path if path.ends_with("/huge.pdf") => huge(&mut stream).await,
+            path if path.starts_with("/bearer/") || path.starts_with("/basic/") => {
+                let bytes = protected(&request);
+                stream.write_all(&bytes).await
+            }
+            path => {
+                let bytes = public(path, &request.query);
+                stream.write_all(&bytes).await
+            }
+        };
+        if told.is_err() {
+            return;
+        }
+    }
+}
+
+fn protected(request: &Request) -> Vec<u8> {
+    let given = request.header("authorization").unwrap_or_default();
+    let wanted = if request.path.starts_with("/bearer/") {
+        format!("Bearer {TOKEN}")
+    } else {
+        format!("Basic {}", crate::files::base64(PASSWORD.as_bytes()))
+    };
+    if given == wanted {
+        public(&request.path, &request.query)
+    } else {
+        response(401, &[("www-authenticate", "Bearer")], b"who are you?")
+    }
+}
+
+fn public(path: &str, query: &str) -> Vec<u8> {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "offer.pdf" => response(200, &[("content-type", "application/pdf")], PDF),
+        "teal.png" => response(200, &[("content-type", "image/png")], PNG),
+        "page.pdf" => {
+            response(200, &[("content-type", "application/pdf")], b"<html>no document</html>")
+        }
+        "empty.pdf" => response(200, &[("content-type", "application/pdf")], b""),
+        "elsewhere.pdf" => {
+            let to = query.strip_prefix("to=").unwrap_or_default();
+            response(302, &[("location", to)], b"")
+        }
+        _ => response(404, &[], b"no such file"),
+    }
+}
+
+async fn huge(stream: &mut TcpStream) -> std::io::Result<()> {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/pdf\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(PDF).await?;
+    let chunk = vec![0_u8; CHUNK_BYTES];
+    let mut left = HUGE_BYTES - PDF.len();
+    while left > 0 {
+        let size = left.min(chunk.len());
+        stream.write_all(&chunk[..size]).await?;
+        left -= size;
+    }
+    Err(std::io::ErrorKind::ConnectionAborted.into())
+}

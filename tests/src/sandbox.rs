@@ -1,0 +1,129 @@
+//! The sandbox's control plane, and the calls of its Cloud API that prepare a test.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Reply, http};
+use crate::wait::eventually;
+
+/// One sandbox.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Sandbox {
+    /// The sandbox at `url`.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self { client: http(), url: url.to_owned() }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Any call.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        // Any token that is not empty will do.
+        request = request.bearer_auth("sandbox");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Reply::to(request).await
+    }
+
+    async fn control(&self, path: &str, body: &Value) -> Value {
+        self.call(Method::POST, &format!("/_sandbox/{path}"), Some(body)).await.ok().json()
+    }
+
+    /// The ledger: every message that was accepted.
+    ///
+    /// # Panics
+    /// Where it is no list.
+    pub async fn ledger(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut since = String::new();
+        loop {
+            let path = format!("/_sandbox/messages?since={since}");
+            let page = self.call(Method::GET, &path, None).await.ok().json();
+            let data = page["data"].as_array().expect("the ledger is a list");
+            if data.is_empty() {
+                return all;
+            }
+            all.extend(data.iter().cloned());
+            since = page["next"].as_str().expect("the ledger has a cursor").to_owned();
+        }
+    }
+
+    /// A person writes to the business; returns the message's id.
+    ///
+    /// # Panics
+    /// Where the sandbox refuses.
+    pub async fn inbound(&self, message: &Value) -> String {
+        let received = self.control("inbound", message).await;
+        received["wamid"].as_str().expect("an inbound message has an id").to_owned()
+    }
+
+    /// A person writes a text to the business.
+    pub async fn writes(&self, from: &str, text: &str) -> String {
+        self.inbound(&json!({"from": from, "type": "text", "text": {"body": text}})).await
+    }
+
+    /// Sets a status of an outbound message.
+    pub async fn status(&self, body: &Value) {
+        self.control("status", body).await;
+    }
+
+    /// Adds a rule for failures.
+    pub async fn fault(&self, matches: &Value, deed: &Value) {
+        self.control("faults", &json!({"match": matches, "do": deed})).await;
+    }
+
+    /// Removes all rules.
+    pub async fn clear_faults(&self) {
+        self.call(Method::DELETE, "/_sandbox/faults", None).await.ok();
+    }
+
+    /// Sets limits; null lifts one.
+    pub async fn limits(&self, limits: &Value) {
+        self.control("limits", limits).await;
+    }
+
+    /// Moves the clock that gateway and sandbox share.
+    pub async fn advance(&self, seconds: u64) {
+        self.control("clock/advance", &json!({ "seconds": seconds })).await;
+    }
+
+    /// Starts over.
+    pub async fn clear(&self) {
+        self.call(Method::DELETE, "/_sandbox/state", None).await.ok();
+    }
+
+    /// Makes a template and gives it a status; returns its id.
+    ///
+    /// # Panics
+    /// Where the sandbox refuses it.
+    pub async fn template(&self, waba_id: &str, template: &Value, status: &str) -> String {
+        let path = format!("/v23.0/{waba_id}/message_templates");
+        let made = self.call(Method::POST, &path, Some(template)).await.ok().json();
+        let id = made["id"].as_str().expect("a template has an id").to_owned();
+        self.control(&format!("templates/{id}"), &json!({ "status": status })).await;
+        id
+    }
+
+    /// The message with this id, once it has a status.
+    pub async fn settled(&self, wamid: &str, status: &str) -> Value {
+        eventually(&format!("{wamid} being {status}"), async || {
+            let all = self.ledger().await;
+            let found = all.into_iter().find(|message| message["wamid"] == wamid)?;
+            let statuses = found["statuses"].as_array()?;
+            statuses.iter().any(|mark| mark["status"] == status).then_some(found.clone())
+        })
+        .await
+    }
+}
