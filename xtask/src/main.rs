@@ -1,2 +1,55 @@
-//! .
-fn main() {}
+//! `cargo xtask`: what one does with this repository besides compiling it — test, tidy, bench, ci.
+//!
+//! It starts other programs and reads files; it holds no product code, and nothing depends on it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its only purpose is the terminal")]
+
+mod bench;
+mod browser;
+mod gateway;
+mod shell;
+mod stages;
+mod suite;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::shell::Repository;
+
+/// Development tasks of Waypost.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need and run every test
+    Test,
+    /// Check the rules that no compiler checks: file headers, sizes, layers, leftovers
+    Tidy,
+    /// Measure Waypost beside bare programs in one interleaved run
+    Bench(bench::Options),
+    /// Everything that must be green before a change lands: fmt, clippy, tidy, test
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let result = Repository::open().and_then(|repository| match Cli::parse().task {
+        Task::Test => suite::test(&repository),
+        Task::Tidy => tidy::run(&repository),
+        Task::Bench(options) => bench::run(&repository, &options),
+        Task::Ci => suite::ci(&repository),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask bench`: builds the release binary and the bench program and starts the latter.
+//!
+//! What is measured and against which bars stands in `benches/`.
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::shell::{self, Repository};
+
+/// How thorough and how strict to be.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Fewer and shorter repetitions: shows that everything runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Exit with 1 when a bar is missed
+    #[arg(long)]
+    enforce: bool,
+    /// Only rows whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// Builds and measures.
+///
+/// # Errors
+/// When a build or a measurement fails, or with `--enforce` when a bar is missed.
+pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
+    // Built alone, as `cargo run --release` does: with the bench's features mixed in, it would not be the product.
+    shell::run(&mut repository.cargo(&["build", "--release", "--locked", "--package", "waypost"]))?;
+    shell::run(&mut repository.cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "waypost-bench",
+    ]))?;
+    let built = repository.target.join("release");
+    let out = repository.target.join("bench");
+    std::fs::create_dir_all(&out).context("making the folder for results")?;
+    let program = built.join("waypost-bench");
+    let mut command = repository.command(&program.to_string_lossy(), &["run"]);
+    command.arg("--waypost").arg(built.join("waypost")).arg("--out").arg(out);
+    if options.quick {
+        command.arg("--quick");
+    }
+    if options.enforce {
+        command.arg("--enforce");
+    }
+    if let Some(only) = &options.only {
+        command.arg("--only").arg(only);
+    }
+    shell::run(&mut command)
+}
