@@ -1,1 +1,91 @@
-//! .
+//! The SQLite engine behind the store's ports: one file, one writer with group commit, a few
+//! readers. Only this crate knows its tables.
+//!
+//! Every call that writes returns after the sync that made it durable. It keeps no state of its
+//! own beside the database, and decides nothing that a port does not say.
+
+mod broadcasts;
+mod codes;
+mod customers;
+mod directory;
+mod fault;
+mod idempotency;
+mod inbox;
+mod media;
+mod messages;
+mod migrations;
+mod open;
+mod readers;
+mod rows;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+
+use tokio::sync::watch;
+
+pub use open::OpenError;
+
+use readers::Readers;
+use writer::Writer;
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Page cache of the writing connection, in KiB.
+    pub cache_kib: u32,
+    /// The largest size that the database may have, in pages of 4 KiB. Beyond it, it behaves as on
+    /// a full disk. `None`: the disk's.
+    pub max_pages: Option<u32>,
+}
+
+/// 16 MiB of cache, no limit.
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_kib: 16_384, max_pages: None }
+    }
+}
+
+/// An open database. Dropping it finishes what was begun and frees the lock.
+pub struct SqliteStore {
+    // Dropped in this order: the writer is the last to close the database and folds the log into
+    // it, and the lock outlives both.
+    readers: Readers,
+    writer: Writer,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens a database, making it where it does not exist. Blocks for a few milliseconds.
+    ///
+    /// # Errors
+    /// Another process has it, a newer version wrote it, the folder or the disk refuses, or a
+    /// setting that durability depends on did not take.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let lock = open::lock(path)?;
+        let conn = open::writer(path, options)?;
+        let readers = Readers::open(path)?;
+        let writer = Writer::start(conn)
+            .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        Ok(Self { readers, writer, _lock: lock })
+    }
+
+    /// Shows why the store takes no more writes, once that is so: the process should then end with
+    /// an error and be started again.
+    #[must_use]
+    pub fn broken(&self) -> watch::Receiver<Option<String>> {
+        self.writer.broken()
+    }
+
+    /// How many transactions have been committed since the start.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    /// How many writes wait for the writer.
+    #[must_use]
+    pub fn waiting_writes(&self) -> usize {
+        self.writer.waiting()
+    }
+}

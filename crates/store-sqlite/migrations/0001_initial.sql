@@ -1,0 +1,270 @@
+-- The first layout. Never edited once released: later changes are later files.
+--
+-- Organisations and numbers have small integers ("ref") by which rows name them, so that the
+-- indexes stay narrow. Instants are Unix milliseconds. The numbers of statuses are those of
+-- waypost_domain::Status; the other enumerations are numbered in src/codes.rs.
+
+CREATE TABLE settings (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE orgs (
+    ref  INTEGER PRIMARY KEY AUTOINCREMENT,
+    id   TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL
+) STRICT;
+
+-- Organisations that are gone and whose messages are still being deleted.
+CREATE TABLE removed_orgs (
+    org INTEGER PRIMARY KEY
+) STRICT;
+
+CREATE TABLE users (
+    seq  INTEGER PRIMARY KEY,
+    org  INTEGER NOT NULL,
+    id   TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (org, id)
+) STRICT;
+
+-- A removed number keeps its row, without org and body: messages still name it.
+CREATE TABLE numbers (
+    ref             INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              TEXT NOT NULL UNIQUE,
+    org             INTEGER,
+    phone_number_id TEXT UNIQUE,
+    body            TEXT
+) STRICT;
+
+CREATE TABLE api_keys (
+    seq           INTEGER PRIMARY KEY,
+    id            TEXT NOT NULL UNIQUE,
+    org           INTEGER,
+    secret_sha256 TEXT NOT NULL UNIQUE,
+    body          TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE providers (
+    seq  INTEGER PRIMARY KEY,
+    org  INTEGER NOT NULL,
+    id   TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (org, id)
+) STRICT;
+
+CREATE TABLE templates (
+    seq      INTEGER PRIMARY KEY,
+    waba_id  TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    language TEXT NOT NULL,
+    body     TEXT NOT NULL,
+    UNIQUE (waba_id, name, language)
+) STRICT;
+
+-- seq is the order of registration.
+CREATE TABLE customers (
+    seq             INTEGER PRIMARY KEY,
+    org             INTEGER NOT NULL,
+    id              TEXT NOT NULL,
+    phone           TEXT NOT NULL,
+    name            TEXT,
+    tags            TEXT,               -- JSON array; NULL: none
+    opted_in        INTEGER,            -- NULL: nothing is recorded
+    consent_at      INTEGER,
+    consent_proof   TEXT,
+    active          INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    last_inbound_at INTEGER,
+    UNIQUE (org, id),
+    UNIQUE (org, phone)
+) STRICT;
+CREATE INDEX customers_by_org ON customers (org);
+
+-- Numbers that a customer had before, so that its messages are found by the index on phone.
+CREATE TABLE former_phones (
+    org      INTEGER NOT NULL,
+    customer TEXT NOT NULL,
+    phone    TEXT NOT NULL,
+    PRIMARY KEY (org, customer, phone)
+) STRICT, WITHOUT ROWID;
+
+-- One row for each person who has written to a number: the window.
+CREATE TABLE sessions (
+    seq             INTEGER PRIMARY KEY,
+    org             INTEGER NOT NULL,
+    number          INTEGER NOT NULL,
+    phone           TEXT NOT NULL,
+    last_inbound_at INTEGER NOT NULL,
+    UNIQUE (org, number, phone)
+) STRICT;
+CREATE INDEX sessions_by_org ON sessions (org);
+
+-- What a broadcast's messages have in common; their rows have no content of their own.
+CREATE TABLE broadcasts (
+    ref          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           BLOB NOT NULL UNIQUE,
+    org          INTEGER NOT NULL,
+    number       INTEGER NOT NULL,
+    template     TEXT NOT NULL,
+    audience     INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    state        INTEGER NOT NULL,
+    waiting      INTEGER NOT NULL,      -- 1: some message may be queued
+    first_seq    INTEGER,               -- its messages lie between these
+    last_seq     INTEGER,
+    message_type INTEGER NOT NULL,
+    dialect      TEXT NOT NULL,
+    synchronous  INTEGER NOT NULL,
+    user         TEXT,
+    session      TEXT,
+    reference    TEXT,
+    content      TEXT NOT NULL,
+    claim_route  TEXT,
+    claim_key    TEXT
+) STRICT;
+CREATE INDEX broadcasts_by_org ON broadcasts (org);
+CREATE INDEX broadcasts_waiting ON broadcasts (number) WHERE waiting = 1;
+
+-- seq is the order of acceptance.
+CREATE TABLE messages (
+    seq                INTEGER PRIMARY KEY,
+    id                 BLOB NOT NULL UNIQUE,
+    org                INTEGER NOT NULL,
+    number             INTEGER NOT NULL,
+    customer           TEXT,
+    phone              TEXT NOT NULL,
+    direction          INTEGER NOT NULL,
+    message_type       INTEGER NOT NULL,
+    dialect            TEXT NOT NULL,
+    synchronous        INTEGER NOT NULL,
+    user               TEXT,
+    session            TEXT,
+    reference          TEXT,
+    broadcast          INTEGER,
+    content            TEXT,            -- NULL: the broadcast's
+    status             INTEGER NOT NULL,
+    wamid              TEXT,
+    wa_id              TEXT,
+    failure            TEXT,
+    possible_duplicate INTEGER NOT NULL DEFAULT 0,
+    created_at         INTEGER NOT NULL,
+    settled_at         INTEGER,
+    attempts           INTEGER NOT NULL DEFAULT 0,
+    priority           INTEGER NOT NULL DEFAULT 0,
+    due                INTEGER NOT NULL DEFAULT 0,  -- 0: at once; -1: its caller attempts it
+    media_pending      INTEGER NOT NULL DEFAULT 0,
+    claim_route        TEXT,
+    claim_key          TEXT
+) STRICT;
+CREATE INDEX messages_by_org ON messages (org);
+CREATE INDEX messages_by_phone ON messages (phone);
+CREATE INDEX messages_by_wamid ON messages (wamid) WHERE wamid IS NOT NULL;
+-- Also the due queue of broadcasts: those of status 0, in order of seq.
+CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
+    WHERE broadcast IS NOT NULL;
+CREATE INDEX messages_unanswered ON messages (synchronous) WHERE synchronous = 1 AND status = 0;
+CREATE INDEX messages_held ON messages (due) WHERE status = 0 AND due = -1;
+CREATE INDEX messages_media_pending ON messages (media_pending) WHERE media_pending = 1;
+
+-- The due queue of single messages: exactly those that wait. due is 0 for those that were due when
+-- they came, so that these lie in the order of acceptance.
+CREATE TABLE queue (
+    number   INTEGER NOT NULL,
+    due      INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    PRIMARY KEY (number, due, priority, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Upstream ids of earlier sendings of a message that was sent again.
+CREATE TABLE former_wamids (
+    wamid   TEXT PRIMARY KEY,
+    message INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX former_wamids_by_message ON former_wamids (message);
+
+CREATE TABLE attempts (
+    message     INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    id          BLOB NOT NULL,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    outcome     INTEGER NOT NULL,
+    fault       TEXT,
+    PRIMARY KEY (message, number)
+) STRICT, WITHOUT ROWID;
+-- A sent attempt's reports are matched by wamid: the index holds the others, which are few.
+CREATE INDEX attempts_not_sent ON attempts (id) WHERE outcome <> 1;
+CREATE INDEX attempts_open ON attempts (outcome) WHERE outcome = 0;
+
+CREATE TABLE message_events (
+    message INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    status  INTEGER NOT NULL,
+    code    INTEGER NOT NULL,           -- Meta's error code; 0: none
+    failure TEXT,
+    PRIMARY KEY (message, at, status, code)
+) STRICT, WITHOUT ROWID;
+
+-- Reports of messages that are not known by that id yet.
+CREATE TABLE parked_reports (
+    seq       INTEGER PRIMARY KEY,
+    wamid     TEXT NOT NULL,
+    report    INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    code      INTEGER NOT NULL,
+    failure   TEXT,
+    parked_at INTEGER NOT NULL,
+    UNIQUE (wamid, report, at, code)
+) STRICT;
+
+-- Webhooks that are not worked off. Ids are never used again: readers remember them.
+CREATE TABLE inbox (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    body        BLOB NOT NULL,
+    received_at INTEGER NOT NULL
+) STRICT;
+
+-- Webhooks that had no meaning to us.
+CREATE TABLE inbox_kept (
+    id          INTEGER PRIMARY KEY,
+    body        BLOB NOT NULL,
+    received_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE idempotency (
+    seq         INTEGER PRIMARY KEY,
+    org         INTEGER NOT NULL,
+    route       TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    target_kind INTEGER NOT NULL,
+    target      BLOB NOT NULL,
+    claimed_at  INTEGER NOT NULL,
+    UNIQUE (org, route, key)
+) STRICT;
+
+CREATE TABLE media (
+    seq         INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    org         INTEGER NOT NULL,
+    sha256      TEXT NOT NULL,
+    size        INTEGER NOT NULL,
+    mime_type   TEXT NOT NULL,
+    filename    TEXT,
+    public_name TEXT NOT NULL UNIQUE,
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX media_by_org ON media (org);
+CREATE INDEX media_by_content ON media (sha256);
+
+CREATE TABLE upstream_copies (
+    sha256      TEXT NOT NULL,
+    number      INTEGER NOT NULL,
+    mime_type   TEXT NOT NULL,
+    upstream_id TEXT NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    PRIMARY KEY (sha256, number, mime_type)
+) STRICT, WITHOUT ROWID;

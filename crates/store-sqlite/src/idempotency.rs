@@ -1,0 +1,170 @@
+//! Idempotency keys. The unique index decides who was first.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::{BroadcastId, MediaId, MessageId, OrgId, Timestamp};
+use waypost_engine::ports::{
+    Accepted, IdempotencyClaim, IdempotencyStore, IdempotentTarget, StoreResult,
+};
+
+use crate::SqliteStore;
+use crate::fault::{Done, corrupt};
+use crate::writer::Work;
+
+/// How long a claim holds: after it, the key may be claimed anew. In milliseconds; 7 days.
+const CLAIM_HOLDS_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// Claims looked at in one job when old ones are forgotten.
+const FORGET_ROWS: i64 = 1_000;
+
+#[async_trait]
+impl IdempotencyStore for SqliteStore {
+    async fn idempotent_target(
+        &self,
+        org_id: &OrgId,
+        route: &str,
+        key: &str,
+        oldest: Timestamp,
+    ) -> StoreResult<Option<([u8; 32], IdempotentTarget)>> {
+        self.readers.look_up(|conn| {
+            let claim = read(conn, org_id.as_str(), route, key)?;
+            Ok(claim
+                .filter(|claim| claim.claimed_at >= oldest.0)
+                .map(|claim| (claim.fingerprint, claim.target)))
+        })
+    }
+
+    async fn forget_idempotency(&self, before: Timestamp) -> StoreResult<u64> {
+        let (mut forgotten, mut after) = (0, 0);
+        loop {
+            let (deleted, last) =
+                self.writer.run(Work::Known, move |conn| forget(conn, before, after)).await?;
+            forgotten += deleted;
+            // Claims lie in the order in which they were made: behind a stretch without old ones
+            // there are none.
+            match last {
+                Some(last) if deleted > 0 => after = last,
+                _ => return Ok(forgotten),
+            }
+        }
+    }
+}
+
+/// Claims a key for something new.
+pub(crate) fn claim(
+    conn: &Connection,
+    claim: &IdempotencyClaim,
+    target: &IdempotentTarget,
+    now: Timestamp,
+) -> Done<Accepted> {
+    if insert(conn, claim, target, now)? {
+        return Ok(Accepted::New);
+    }
+    let Some(first) = read(conn, claim.org_id.as_str(), &claim.route, &claim.key)? else {
+        return Err(corrupt("idempotency key"));
+    };
+    if first.claimed_at >= now.0 - CLAIM_HOLDS_MS {
+        return Ok(Accepted::Replay { fingerprint: first.fingerprint, target: first.target });
+    }
+    conn.prepare_cached("DELETE FROM idempotency WHERE seq = ?1")?.execute([first.seq])?;
+    insert(conn, claim, target, now)?;
+    Ok(Accepted::New)
+}
+
+/// Frees a key that stands for this target.
+pub(crate) fn free(
+    conn: &Connection,
+    org: i64,
+    route: Option<&str>,
+    key: Option<&str>,
+    target: &[u8],
+) -> Done<()> {
+    let (Some(route), Some(key)) = (route, key) else { return Ok(()) };
+    conn.prepare_cached(
+        "DELETE FROM idempotency WHERE org = ?1 AND route = ?2 AND key = ?3 AND target = ?4",
+    )?
+    .execute(params![org, route, key, target])?;
+    Ok(())
+}
+
+struct Claim {
+    seq: i64,
+    fingerprint: [u8; 32],
+    target: IdempotentTarget,
+    claimed_at: i64,
+}
+
+fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Claim>> {
+    let found = conn
+        .prepare_cached(
+            "SELECT seq, fingerprint, target_kind, target, claimed_at FROM idempotency
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND route = ?2 AND key = ?3",
+        )?
+        .query_row(params![org, route, key], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?, row.get(4)?))
+        })
+        .optional()?;
+    let Some((seq, fingerprint, kind, target, claimed_at)) = found else { return Ok(None) };
+    Ok(Some(Claim { seq, fingerprint, target: read_target(kind, target)?, claimed_at }))
+}
+
+/// `false` where the key is claimed already.
+fn insert(
+    conn: &Connection,
+    claim: &IdempotencyClaim,
+    target: &IdempotentTarget,
+    now: Timestamp,
+) -> Done<bool> {
+    let (kind, bytes) = target_columns(target);
+    let inserted = conn
+        .prepare_cached(
+            "INSERT INTO idempotency
+                 (org, route, key, fingerprint, target_kind, target, claimed_at)
+             VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (org, route, key) DO NOTHING",
+        )?
+        .execute(params![
+            claim.org_id.as_str(),
+            claim.route,
+            claim.key,
+            claim.fingerprint,
+            kind,
+            bytes,
+            now.0
+        ])?;
+    Ok(inserted > 0)
+}
+
+fn target_columns(target: &IdempotentTarget) -> (u8, &[u8]) {
+    match target {
+        IdempotentTarget::Message(id) => (0, id.as_bytes()),
+        IdempotentTarget::Broadcast(id) => (1, id.as_bytes()),
+        IdempotentTarget::Media(id) => (2, id.as_str().as_bytes()),
+    }
+}
+
+fn read_target(kind: u8, bytes: Vec<u8>) -> Done<IdempotentTarget> {
+    let uuid = |bytes: &[u8]| <[u8; 16]>::try_from(bytes).map_err(|_| corrupt("key's target"));
+    match kind {
+        0 => Ok(IdempotentTarget::Message(MessageId::from_bytes(uuid(&bytes)?))),
+        1 => Ok(IdempotentTarget::Broadcast(BroadcastId::from_bytes(uuid(&bytes)?))),
+        2 => {
+            let id = String::from_utf8(bytes).map_err(|_| corrupt("key's target"))?;
+            Ok(IdempotentTarget::Media(MediaId::new(id)))
+        }
+        _ => Err(corrupt("key's target")),
+    }
+}
+
+/// Forgets old claims among the next ones after a place; returns how many, and the last place.
+fn forget(conn: &Connection, before: Timestamp, after: i64) -> Done<(u64, Option<i64>)> {
+    let last: Option<i64> = conn
+        .prepare_cached(
+            "SELECT max(seq) FROM
+                 (SELECT seq FROM idempotency WHERE seq > ?1 ORDER BY seq LIMIT ?2)",
+        )?
+        .query_row(params![after, FORGET_ROWS], |row| row.get(0))?;
+    let deleted = conn
+        .prepare_cached("DELETE FROM idempotency WHERE seq > ?1 AND seq <= ?2 AND claimed_at < ?3")?
+        .execute(params![after, last, before.0])?;
+    Ok((deleted as u64, last))
+}

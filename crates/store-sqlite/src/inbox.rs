@@ -1,0 +1,227 @@
+//! The upstream's webhooks as they came, and the messages that people wrote.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::command::MessageType;
+use waypost_domain::content::InboundContent;
+use waypost_domain::customer::Customer;
+use waypost_domain::media::MediaKind;
+use waypost_domain::message::Direction;
+use waypost_domain::{
+    Content, MediaId, MediaRef, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
+};
+use waypost_engine::ports::{InboundMessage, InboxEntry, InboxStore, StoreError, StoreResult};
+
+use crate::SqliteStore;
+use crate::codes;
+use crate::customers;
+use crate::fault::{Done, corrupt};
+use crate::rows::{from_json, to_json};
+use crate::writer::Work;
+
+/// Entries given at once, whatever is asked for.
+const MAX_ENTRIES: u32 = 1_000;
+
+#[async_trait]
+impl InboxStore for SqliteStore {
+    async fn store_webhook(&self, body: Bytes, received_at: Timestamp) -> StoreResult<i64> {
+        self.writer
+            .run(Work::Known, move |conn| {
+                conn.prepare_cached("INSERT INTO inbox (body, received_at) VALUES (?1, ?2)")?
+                    .execute(params![&body[..], received_at.0])?;
+                Ok(conn.last_insert_rowid())
+            })
+            .await
+    }
+
+    async fn open_webhooks(&self, after: i64, limit: u32) -> StoreResult<Vec<InboxEntry>> {
+        self.readers.for_delivery(move |conn| open_entries(conn, after, limit)).await
+    }
+
+    async fn close_webhooks(&self, ids: Vec<i64>, keep_raw: bool) -> StoreResult<()> {
+        self.writer.run(Work::Known, move |conn| close_entries(conn, &ids, keep_raw)).await
+    }
+
+    async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool> {
+        let content = to_json(&Content::<MediaRef>::Inbound(inbound.content.clone()))?;
+        self.writer.run(Work::Known, move |conn| record(conn, &inbound, &content, now)).await
+    }
+
+    async fn inbound_without_media(
+        &self,
+        written_after: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<(OrgId, NumberId, MessageId, InboundContent)>> {
+        self.readers.for_delivery(move |conn| without_media(conn, written_after, limit)).await
+    }
+
+    async fn attach_inbound_media(
+        &self,
+        id: MessageId,
+        media_id: Option<MediaId>,
+    ) -> StoreResult<()> {
+        self.writer.run(Work::Known, move |conn| attach_media(conn, id, media_id)).await
+    }
+}
+
+fn open_entries(conn: &Connection, after: i64, limit: u32) -> Done<Vec<InboxEntry>> {
+    let mut select = conn.prepare_cached(
+        "SELECT id, body, received_at FROM inbox WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![after, limit.min(MAX_ENTRIES)], |row| {
+        let body: Vec<u8> = row.get(1)?;
+        Ok(InboxEntry {
+            id: row.get(0)?,
+            body: Bytes::from(body),
+            received_at: Timestamp(row.get(2)?),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn close_entries(conn: &Connection, ids: &[i64], keep_raw: bool) -> Done<()> {
+    for id in ids {
+        if keep_raw {
+            conn.prepare_cached(
+                "INSERT INTO inbox_kept (id, body, received_at)
+                 SELECT id, body, received_at FROM inbox WHERE id = ?1",
+            )?
+            .execute([id])?;
+        }
+        conn.prepare_cached("DELETE FROM inbox WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
+fn record(
+    conn: &Connection,
+    inbound: &InboundMessage,
+    content: &str,
+    now: Timestamp,
+) -> Done<bool> {
+    if is_recorded(conn, &inbound.wamid)? {
+        return Ok(false);
+    }
+    let (org, number) = (&inbound.org_id, &inbound.number_id);
+    open_window(conn, org, number, &inbound.phone, inbound.written_at)?;
+    let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, inbound.written_at)?;
+    if !known {
+        customers::create(conn, &new_customer(inbound, now))?;
+    }
+    // settled_at keeps when it was written, by the upstream's clock.
+    conn.prepare_cached(
+        "INSERT INTO messages (id, org, number, customer, phone, direction, message_type, dialect,
+             synchronous, content, status, wamid, created_at, settled_at, media_pending)
+         VALUES (?1, (SELECT ref FROM orgs WHERE id = ?2), (SELECT ref FROM numbers WHERE id = ?3),
+             (SELECT c.id FROM customers c JOIN orgs o ON o.ref = c.org
+              WHERE o.id = ?2 AND c.phone = ?4),
+             ?4, ?5, ?6, 'cloud_api', 0, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute(params![
+        inbound.id.as_bytes(),
+        inbound.org_id.as_str(),
+        inbound.number_id.as_str(),
+        inbound.phone.digits(),
+        codes::direction(Direction::Inbound),
+        codes::message_type(MessageType::User),
+        content,
+        Status::Received.number(),
+        inbound.wamid,
+        now.0,
+        inbound.written_at.0,
+        has_file(&inbound.content),
+    ])?;
+    Ok(true)
+}
+
+fn is_recorded(conn: &Connection, wamid: &str) -> Done<bool> {
+    let mut select =
+        conn.prepare_cached("SELECT 1 FROM messages WHERE wamid = ?1 AND direction = 1 LIMIT 1")?;
+    Ok(select.exists([wamid])?)
+}
+
+/// Opens a person's window at a number, or keeps it open for longer; never for less.
+pub(crate) fn open_window(
+    conn: &Connection,
+    org: &OrgId,
+    number: &NumberId,
+    phone: &Phone,
+    at: Timestamp,
+) -> Done<()> {
+    conn.prepare_cached(
+        "INSERT INTO sessions (org, number, phone, last_inbound_at)
+         VALUES ((SELECT ref FROM orgs WHERE id = ?1), (SELECT ref FROM numbers WHERE id = ?2),
+             ?3, ?4)
+         ON CONFLICT (org, number, phone) DO UPDATE
+             SET last_inbound_at = max(last_inbound_at, excluded.last_inbound_at)",
+    )?
+    .execute(params![org.as_str(), number.as_str(), phone.digits(), at.0])?;
+    Ok(())
+}
+
+fn new_customer(inbound: &InboundMessage, now: Timestamp) -> Customer {
+    Customer {
+        org_id: inbound.org_id.clone(),
+        id: inbound.new_customer_id.clone(),
+        phone: inbound.phone.clone(),
+        name: inbound.profile_name.clone(),
+        tags: Vec::new(),
+        consent: None,
+        active: true,
+        created_at: now,
+        last_inbound_at: Some(inbound.written_at),
+    }
+}
+
+/// Whether the upstream keeps a file for this message.
+fn has_file(content: &InboundContent) -> bool {
+    MediaKind::parse(&content.kind).is_some()
+        && content.media.is_none()
+        && content.message[&content.kind]["id"].is_string()
+}
+
+fn without_media(
+    conn: &Connection,
+    written_after: Timestamp,
+    limit: u32,
+) -> Done<Vec<(OrgId, NumberId, MessageId, InboundContent)>> {
+    let mut select = conn.prepare_cached(
+        "SELECT o.id, n.id, m.id, m.content
+         FROM messages m INDEXED BY messages_media_pending
+         CROSS JOIN orgs o ON o.ref = m.org CROSS JOIN numbers n ON n.ref = m.number
+         WHERE m.media_pending = 1 AND m.settled_at > ?1 ORDER BY m.seq LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![written_after.0, limit.min(MAX_ENTRIES)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let content: String = row.get(3)?;
+        found.push((
+            OrgId::new(row.get::<_, String>(0)?),
+            NumberId::new(row.get::<_, String>(1)?),
+            MessageId::from_bytes(row.get(2)?),
+            inbound_content(&content)?,
+        ));
+    }
+    Ok(found)
+}
+
+fn inbound_content(json: &str) -> Done<InboundContent> {
+    match from_json::<Content>(json)? {
+        Content::Inbound(inbound) => Ok(inbound),
+        _ => Err(corrupt("inbound message")),
+    }
+}
+
+fn attach_media(conn: &Connection, id: MessageId, media_id: Option<MediaId>) -> Done<()> {
+    let content: Option<String> = conn
+        .prepare_cached("SELECT content FROM messages WHERE id = ?1 AND direction = 1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let mut inbound = inbound_content(&content.ok_or(StoreError::NotFound)?)?;
+    inbound.media = media_id;
+    let content = to_json(&Content::<MediaRef>::Inbound(inbound))?;
+    conn.prepare_cached("UPDATE messages SET content = ?2, media_pending = 0 WHERE id = ?1")?
+        .execute(params![id.as_bytes(), content])?;
+    Ok(())
+}

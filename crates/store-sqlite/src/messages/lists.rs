@@ -1,0 +1,291 @@
+//! Reading messages: recipients, one message with its history, the log, sessions.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use waypost_domain::message::{Attempt, Message, MessageHistory, Session, StatusEvent};
+use waypost_domain::{
+    AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Timestamp,
+};
+use waypost_engine::ports::{MessageFilter, Page, Paged, Recipient, SessionFilter};
+
+use crate::codes;
+use crate::customers;
+use crate::fault::Done;
+use crate::rows::{StoredMessage, from_json, paged, phone, rows_for, select_message};
+
+pub(super) fn recipient_by_id(
+    conn: &Connection,
+    org: &OrgId,
+    customer: &CustomerId,
+    number: &NumberId,
+) -> Done<Option<Recipient>> {
+    let Some(customer) = customers::by_id(conn, org, customer)? else { return Ok(None) };
+    let phone = customer.phone.clone();
+    let last_inbound_at = last_inbound(conn, org, number, &phone)?;
+    Ok(Some(Recipient { phone, customer: Some(customer), last_inbound_at }))
+}
+
+pub(super) fn recipient_by_phone(
+    conn: &Connection,
+    org: &OrgId,
+    phone: &Phone,
+    number: &NumberId,
+) -> Done<Recipient> {
+    Ok(Recipient {
+        phone: phone.clone(),
+        customer: customers::by_phone(conn, org, phone)?,
+        last_inbound_at: last_inbound(conn, org, number, phone)?,
+    })
+}
+
+fn last_inbound(
+    conn: &Connection,
+    org: &OrgId,
+    number: &NumberId,
+    phone: &Phone,
+) -> Done<Option<Timestamp>> {
+    let found = conn
+        .prepare_cached(
+            "SELECT last_inbound_at FROM sessions
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1)
+                 AND number = (SELECT ref FROM numbers WHERE id = ?2) AND phone = ?3",
+        )?
+        .query_row(params![org.as_str(), number.as_str(), phone.digits()], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(Timestamp))
+}
+
+pub(super) fn history(
+    conn: &Connection,
+    org: &OrgId,
+    id: MessageId,
+) -> Done<Option<MessageHistory>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let found = snapshot
+        .prepare_cached(select_message!(
+            "",
+            "WHERE m.id = ?1 AND o.id = ?2 AND (m.broadcast IS NULL OR b.state <> 3)"
+        ))?
+        .query_row(params![id.as_bytes(), org.as_str()], StoredMessage::from_row)
+        .optional()?;
+    let Some(stored) = found else { return Ok(None) };
+    let seq = stored.seq;
+    Ok(Some(MessageHistory {
+        message: stored.into_message()?,
+        statuses: statuses(&snapshot, seq)?,
+        attempts: attempts(&snapshot, seq)?,
+    }))
+}
+
+/// The upstream tells seconds and we milliseconds: within a second the ladder gives the order.
+fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
+    let mut select = conn.prepare_cached(
+        "SELECT status, at, failure FROM message_events WHERE message = ?1
+         ORDER BY at / 1000, status, at, code",
+    )?;
+    let mut rows = select.query([seq])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let failure: Option<String> = row.get(2)?;
+        events.push(StatusEvent {
+            status: codes::read_status(row.get(0)?)?,
+            at: Timestamp(row.get(1)?),
+            failure: failure.as_deref().map(from_json).transpose()?,
+        });
+    }
+    Ok(events)
+}
+
+fn attempts(conn: &Connection, seq: i64) -> Done<Vec<Attempt>> {
+    let mut select = conn.prepare_cached(
+        "SELECT id, number, started_at, finished_at, outcome, fault FROM attempts
+         WHERE message = ?1 ORDER BY number",
+    )?;
+    let mut rows = select.query([seq])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let fault: Option<String> = row.get(5)?;
+        attempts.push(Attempt {
+            id: AttemptId::from_bytes(row.get(0)?),
+            number: row.get(1)?,
+            started_at: Timestamp(row.get(2)?),
+            finished_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+            outcome: codes::read_outcome(row.get(4)?)?,
+            fault: fault.as_deref().map(from_json).transpose()?,
+        });
+    }
+    Ok(attempts)
+}
+
+pub(super) fn messages(
+    conn: &Connection,
+    org: &OrgId,
+    filter: &MessageFilter,
+    page: Page,
+) -> Done<Paged<Message>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let mut wanted = Conditions::new(&snapshot, org, filter)?;
+    wanted.add_filter(filter);
+    let (compare, order) = if filter.newest_first { ("<", "DESC") } else { (">", "ASC") };
+    if let Some(after) = page.after {
+        wanted.add(&format!("m.seq {compare} ?"), after);
+    }
+    let sql = format!("{} ORDER BY m.seq {order} LIMIT ?", wanted.sql);
+    wanted.values.push(rows_for(page).into());
+    let mut select = snapshot.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(wanted.values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stored = StoredMessage::from_row(row)?;
+        found.push((stored.seq, stored.into_message()?));
+    }
+    Ok(paged(page, found))
+}
+
+/// The growing text of a query and its values.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// Begins with the condition that has the narrowest index; all of them give the order of seq.
+    fn new(conn: &Connection, org: &OrgId, filter: &MessageFilter) -> Done<Self> {
+        let mut wanted = Self { sql: String::new(), values: vec![org.as_str().to_owned().into()] };
+        let all = " AND (m.broadcast IS NULL OR b.state <> 3)";
+        if let Some(wamid) = &filter.wamid {
+            wanted.sql = select_message!("INDEXED BY messages_by_wamid", "WHERE o.id = ?").into();
+            wanted.sql.push_str(all);
+            wanted.add("m.wamid = ?", wamid.clone());
+        } else if let Some(broadcast) = filter.broadcast_id {
+            // Its members lie close together: read along the table rather than sorted.
+            let (first, last) = broadcast_range(conn, broadcast)?;
+            wanted.sql = select_message!("NOT INDEXED", "WHERE o.id = ?").into();
+            wanted.sql.push_str(all);
+            wanted.add("m.seq >= ?", first);
+            wanted.add("m.seq <= ?", last);
+            wanted.add("b.id = ?", broadcast.as_bytes().to_vec());
+        } else if let Some(phones) = phones(conn, org, filter)? {
+            wanted.sql = select_message!("INDEXED BY messages_by_phone", "WHERE o.id = ?").into();
+            wanted.sql.push_str(all);
+            let places = vec!["?"; phones.len()].join(", ");
+            wanted.sql.push_str(&format!(" AND m.phone IN ({places})"));
+            wanted.values.extend(phones.into_iter().map(Value::from));
+        } else {
+            wanted.sql = select_message!(
+                "INDEXED BY messages_by_org",
+                "WHERE o.id = ? AND m.org = (SELECT ref FROM orgs WHERE id = ?)"
+            )
+            .into();
+            wanted.values.push(org.as_str().to_owned().into());
+            wanted.sql.push_str(all);
+        }
+        Ok(wanted)
+    }
+
+    fn add(&mut self, condition: &str, value: impl Into<Value>) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+        self.values.push(value.into());
+    }
+
+    fn add_filter(&mut self, filter: &MessageFilter) {
+        if let Some(id) = &filter.customer_id {
+            self.add("m.customer = ?", id.as_str().to_owned());
+        }
+        if let Some(phone) = &filter.phone {
+            self.add("m.phone = ?", phone.digits().to_owned());
+        }
+        if let Some(id) = &filter.number_id {
+            self.add("n.id = ?", id.as_str().to_owned());
+        }
+        if let Some(id) = &filter.session_id {
+            self.add("m.session = ?", id.clone());
+        }
+        if let Some(status) = filter.status {
+            self.add("m.status = ?", status.number());
+        }
+        if let Some(direction) = filter.direction {
+            self.add("m.direction = ?", codes::direction(direction));
+        }
+        if let Some(kind) = filter.message_type {
+            self.add("m.message_type = ?", codes::message_type(kind));
+        }
+        if let Some(since) = filter.since {
+            self.add("m.created_at >= ?", since.0);
+        }
+        if let Some(until) = filter.until {
+            self.add("m.created_at < ?", until.0);
+        }
+    }
+}
+
+/// The numbers that bound the search, where the filter names a person: the number itself, or all
+/// that a customer has or had.
+fn phones(conn: &Connection, org: &OrgId, filter: &MessageFilter) -> Done<Option<Vec<String>>> {
+    if let Some(phone) = &filter.phone {
+        return Ok(Some(vec![phone.digits().to_owned()]));
+    }
+    let Some(customer) = &filter.customer_id else { return Ok(None) };
+    let mut select = conn.prepare_cached(
+        "SELECT c.phone FROM customers c JOIN orgs o ON o.ref = c.org
+             WHERE o.id = ?1 AND c.id = ?2
+         UNION SELECT f.phone FROM former_phones f JOIN orgs o ON o.ref = f.org
+             WHERE o.id = ?1 AND f.customer = ?2",
+    )?;
+    let rows = select.query_map([org.as_str(), customer.as_str()], |row| row.get(0))?;
+    let phones: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(phones).filter(|phones| !phones.is_empty()))
+}
+
+/// Between which places a broadcast's members lie; an empty range where there are none.
+fn broadcast_range(conn: &Connection, id: BroadcastId) -> Done<(i64, i64)> {
+    let found = conn
+        .prepare_cached(
+            "SELECT first_seq, last_seq FROM broadcasts WHERE id = ?1 AND first_seq IS NOT NULL",
+        )?
+        .query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.unwrap_or((1, 0)))
+}
+
+pub(super) fn sessions(
+    conn: &Connection,
+    org: &OrgId,
+    filter: &SessionFilter,
+    page: Page,
+) -> Done<Paged<Session>> {
+    let mut wanted = Conditions {
+        sql: "SELECT s.seq, o.id, n.id, s.phone, c.id, s.last_inbound_at
+              FROM sessions s CROSS JOIN orgs o ON o.ref = s.org
+              CROSS JOIN numbers n ON n.ref = s.number
+              LEFT JOIN customers c ON c.org = s.org AND c.phone = s.phone
+              WHERE s.org = (SELECT ref FROM orgs WHERE id = ?)"
+            .to_owned(),
+        values: vec![org.as_str().to_owned().into()],
+    };
+    wanted.add("s.seq > ?", page.after.unwrap_or(0));
+    if let Some(phone) = &filter.phone {
+        wanted.add("s.phone = ?", phone.digits().to_owned());
+    }
+    if let Some(after) = filter.inbound_after {
+        wanted.add("s.last_inbound_at > ?", after.0);
+    }
+    wanted.sql.push_str(" ORDER BY s.seq LIMIT ?");
+    wanted.values.push(rows_for(page).into());
+    let mut select = conn.prepare_cached(&wanted.sql)?;
+    let mut rows = select.query(params_from_iter(wanted.values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let digits: String = row.get(3)?;
+        let session = Session {
+            org_id: OrgId::new(row.get::<_, String>(1)?),
+            number_id: NumberId::new(row.get::<_, String>(2)?),
+            phone: phone(&digits)?,
+            customer_id: row.get::<_, Option<String>>(4)?.map(CustomerId::new),
+            last_inbound_at: Timestamp(row.get(5)?),
+        };
+        found.push((row.get(0)?, session));
+    }
+    Ok(paged(page, found))
+}

@@ -1,0 +1,183 @@
+//! Messages: every transition is one job of the writer, every list a reader's.
+
+mod accept;
+mod attempts;
+mod lists;
+mod queue;
+mod recovery;
+pub(crate) mod removal;
+mod reports;
+pub(crate) mod state;
+
+use async_trait::async_trait;
+use waypost_domain::message::{Message, MessageHistory, Session};
+use waypost_domain::{
+    AttemptId, CustomerId, Failure, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
+};
+use waypost_engine::ports::{
+    Accepted, DueMessage, IdempotencyClaim, MessageFilter, MessageStore, Page, Paged, Recipient,
+    Recovered, ReportEffect, SessionFilter, Settlement, Start, StatusReport, StoreError,
+    StoreResult,
+};
+
+use crate::SqliteStore;
+use crate::inbox;
+use crate::rows::to_json;
+use crate::writer::Work;
+
+#[async_trait]
+impl MessageStore for SqliteStore {
+    async fn recipient_by_id(
+        &self,
+        org_id: &OrgId,
+        customer_id: &CustomerId,
+        number_id: &NumberId,
+    ) -> StoreResult<Option<Recipient>> {
+        self.readers.look_up(|conn| lists::recipient_by_id(conn, org_id, customer_id, number_id))
+    }
+
+    async fn recipient_by_phone(
+        &self,
+        org_id: &OrgId,
+        phone: &Phone,
+        number_id: &NumberId,
+    ) -> StoreResult<Recipient> {
+        self.readers.look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
+    }
+
+    async fn accept(
+        &self,
+        message: Message,
+        start: Start,
+        claim: Option<IdempotencyClaim>,
+    ) -> StoreResult<Accepted> {
+        let content = to_json(&message.content)?;
+        let new = accept::NewMessage { message, content, start, claim };
+        self.writer.run(Work::New, move |conn| accept::accept(conn, &new)).await
+    }
+
+    async fn begin_attempt(
+        &self,
+        message_id: MessageId,
+        attempt_id: AttemptId,
+        now: Timestamp,
+    ) -> StoreResult<Option<u32>> {
+        self.writer
+            .run(Work::Known, move |conn| attempts::begin(conn, message_id, attempt_id, now))
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        message_id: MessageId,
+        attempt_id: AttemptId,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> StoreResult<Message> {
+        let settle = move |conn: &rusqlite::Connection| {
+            attempts::settle(conn, message_id, attempt_id, &settlement, now)
+        };
+        self.writer.run(Work::Known, settle).await?.read()
+    }
+
+    async fn fail_queued(
+        &self,
+        message_id: MessageId,
+        failure: Failure,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        self.writer
+            .run(Work::Known, move |conn| {
+                let state = state::State::by_id(conn, message_id)?.ok_or(StoreError::NotFound)?;
+                if state.status == Status::Queued {
+                    state.end(conn, Status::Failed, Some(&failure), now)?;
+                    state.free_claim(conn)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn cancel(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool> {
+        let org_id = org_id.clone();
+        self.writer
+            .run(Work::Known, move |conn| {
+                let state = state::State::of_org(conn, org_id.as_str(), id)?;
+                let Some(state) = state.filter(|state| state.status == Status::Queued) else {
+                    return Ok(false);
+                };
+                state.end(conn, Status::Cancelled, None, now)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn requeue(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool> {
+        let org_id = org_id.clone();
+        self.writer.run(Work::Known, move |conn| queue::requeue(conn, &org_id, id, now)).await
+    }
+
+    async fn apply_report(
+        &self,
+        report: StatusReport,
+        now: Timestamp,
+    ) -> StoreResult<ReportEffect> {
+        self.writer.run(Work::Known, move |conn| reports::apply(conn, &report, now)).await
+    }
+
+    async fn due(
+        &self,
+        number_id: &NumberId,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<DueMessage>> {
+        let number_id = number_id.clone();
+        self.readers.for_delivery(move |conn| queue::due(conn, &number_id, now, limit)).await
+    }
+
+    async fn next_due_at(&self, number_id: &NumberId) -> StoreResult<Option<Timestamp>> {
+        let number_id = number_id.clone();
+        self.readers.for_delivery(move |conn| queue::next_due_at(conn, &number_id)).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> StoreResult<Recovered> {
+        self.finish_what_was_begun(now).await
+    }
+
+    async fn message(&self, org_id: &OrgId, id: MessageId) -> StoreResult<Option<MessageHistory>> {
+        self.readers.look_up(|conn| lists::history(conn, org_id, id))
+    }
+
+    async fn messages(
+        &self,
+        org_id: &OrgId,
+        filter: &MessageFilter,
+        page: Page,
+    ) -> StoreResult<Paged<Message>> {
+        let (org_id, filter) = (org_id.clone(), filter.clone());
+        self.readers.list(move |conn| lists::messages(conn, &org_id, &filter, page)).await
+    }
+
+    async fn renew_window(
+        &self,
+        org_id: &OrgId,
+        number_id: &NumberId,
+        phone: &Phone,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        let (org_id, number_id, phone) = (org_id.clone(), number_id.clone(), phone.clone());
+        self.writer
+            .run(Work::Known, move |conn| inbox::open_window(conn, &org_id, &number_id, &phone, at))
+            .await
+    }
+
+    async fn sessions(
+        &self,
+        org_id: &OrgId,
+        filter: &SessionFilter,
+        page: Page,
+    ) -> StoreResult<Paged<Session>> {
+        let (org_id, filter) = (org_id.clone(), filter.clone());
+        self.readers.list(move |conn| lists::sessions(conn, &org_id, &filter, page)).await
+    }
+}

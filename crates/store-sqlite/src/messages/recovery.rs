@@ -1,0 +1,102 @@
+//! The start after a crash: nothing stays open that nobody works on.
+
+use rusqlite::{Connection, params};
+use waypost_domain::message::AttemptOutcome;
+use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
+use waypost_engine::ports::{Recovered, StoreError, StoreResult};
+
+use super::attempts::{self, AttemptRow};
+use super::state::State;
+use crate::SqliteStore;
+use crate::broadcasts;
+use crate::fault::Done;
+use crate::writer::Work;
+
+impl SqliteStore {
+    pub(super) async fn finish_what_was_begun(&self, now: Timestamp) -> StoreResult<Recovered> {
+        let known = Work::Known;
+        let unknown = self.writer.run(known, move |conn| close_open_attempts(conn, now)).await?;
+        self.writer.run(known, move |conn| close_unanswered(conn, now)).await?;
+        self.writer.run(known, release_held).await?;
+        for broadcast in self.writer.run(known, broadcasts::prepared).await? {
+            self.discard_members(broadcast).await?;
+        }
+        for broadcast in self.writer.run(known, broadcasts::cancelled_with_waiting).await? {
+            self.cancel_members(broadcast, now).await?;
+        }
+        for org in self.writer.run(known, removed_orgs).await? {
+            self.finish_removal(org).await?;
+        }
+        let queued = self.readers.for_delivery(count_queued).await?;
+        Ok(Recovered { unknown, queued })
+    }
+}
+
+/// Messages whose bytes may have been on the wire.
+fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
+    let open: Vec<(i64, u32)> = {
+        let mut select =
+            conn.prepare_cached("SELECT message, number FROM attempts WHERE outcome = 0")?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<_>>()?
+    };
+    let failure = Failure::new(
+        ErrorKind::OutcomeUnknown,
+        "The gateway stopped while the message was on its way: it may or may not have been sent.",
+    );
+    let mut unknown = 0;
+    for (message, number) in open {
+        let row = AttemptRow { message, number, outcome: AttemptOutcome::Open };
+        attempts::close(conn, &row, AttemptOutcome::Unknown, None, now)?;
+        let state = State::by_seq(conn, message)?.ok_or(StoreError::NotFound)?;
+        if state.status == Status::Sending {
+            state.end(conn, Status::Unknown, Some(&failure), now)?;
+            unknown += 1;
+        }
+    }
+    Ok(unknown)
+}
+
+/// Messages whose caller waited and was never answered, and of which no byte was sent.
+fn close_unanswered(conn: &Connection, now: Timestamp) -> Done<()> {
+    let failure = Failure::new(
+        ErrorKind::Unavailable,
+        "The gateway stopped before the message was sent. It was not sent; send it again.",
+    );
+    for seq in seqs(conn, "SELECT seq FROM messages WHERE synchronous = 1 AND status = 0")? {
+        let state = State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?;
+        state.end(conn, Status::Failed, Some(&failure), now)?;
+        state.free_claim(conn)?;
+    }
+    Ok(())
+}
+
+/// Messages that a worker was about to attempt again by itself.
+fn release_held(conn: &Connection) -> Done<()> {
+    for seq in seqs(conn, "SELECT seq FROM messages WHERE status = 0 AND due = -1")? {
+        State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?.enter_queue(conn, 0)?;
+    }
+    Ok(())
+}
+
+fn removed_orgs(conn: &Connection) -> Done<Vec<i64>> {
+    seqs(conn, "SELECT org FROM removed_orgs")
+}
+
+fn seqs(conn: &Connection, sql: &str) -> Done<Vec<i64>> {
+    let mut select = conn.prepare_cached(sql)?;
+    let rows = select.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn count_queued(conn: &Connection) -> Done<u64> {
+    let count = |sql: &str| -> Done<i64> {
+        Ok(conn.prepare_cached(sql)?.query_row(params![], |row| row.get(0))?)
+    };
+    let singles = count("SELECT count(*) FROM queue")?;
+    let members = count(
+        "SELECT count(*) FROM broadcasts b JOIN messages m ON m.broadcast = b.ref AND m.status = 0
+         WHERE b.waiting = 1 AND b.state = 0",
+    )?;
+    Ok(u64::try_from(singles + members).unwrap_or(0))
+}

@@ -1,0 +1,50 @@
+//! Deleting what a removed organisation leaves behind, a little in each job.
+
+use rusqlite::{Connection, params};
+
+use crate::fault::Done;
+
+/// Messages deleted in one job.
+const MESSAGES_PER_JOB: i64 = 1_000;
+
+/// Deletes some of it; `false` when nothing is left.
+pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
+    let seqs: Vec<i64> = {
+        let mut select = conn.prepare_cached("SELECT seq FROM messages WHERE org = ?1 LIMIT ?2")?;
+        let rows = select.query_map(params![org, MESSAGES_PER_JOB], |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<_>>()?
+    };
+    if !seqs.is_empty() {
+        delete_messages(conn, &seqs)?;
+        return Ok(true);
+    }
+    for sql in [
+        "DELETE FROM broadcasts WHERE org = ?1",
+        "DELETE FROM customers WHERE org = ?1",
+        "DELETE FROM former_phones WHERE org = ?1",
+        "DELETE FROM sessions WHERE org = ?1",
+        "DELETE FROM media WHERE org = ?1",
+        "DELETE FROM idempotency WHERE org = ?1",
+        "DELETE FROM removed_orgs WHERE org = ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([org])?;
+    }
+    Ok(false)
+}
+
+/// Deletes messages with all that hangs on them.
+pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
+    for seq in seqs {
+        for sql in [
+            "DELETE FROM queue WHERE (number, due, priority, seq) IN
+                 (SELECT number, due, priority, seq FROM messages WHERE seq = ?1)",
+            "DELETE FROM former_wamids WHERE message = ?1",
+            "DELETE FROM attempts WHERE message = ?1",
+            "DELETE FROM message_events WHERE message = ?1",
+            "DELETE FROM messages WHERE seq = ?1",
+        ] {
+            conn.prepare_cached(sql)?.execute([seq])?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Status reports: unordered, repeated, and sometimes earlier than our own record of the send.
+//! Every distinct one is kept; a message's status only climbs.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::message::AttemptOutcome;
+use waypost_domain::status::Report;
+use waypost_domain::{AttemptId, Failure, Status, Timestamp};
+use waypost_engine::ports::{ReportEffect, StatusReport, StoreError};
+
+use super::attempts;
+use super::state::{State, record_event};
+use crate::codes;
+use crate::fault::Done;
+use crate::rows::{failure_columns, from_json};
+
+/// How long a report waits for its message, in milliseconds: 30 days.
+const PARKED_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
+/// Outdated reports removed for each new one, so that there are never many.
+const PARKED_PRUNED: i64 = 2;
+
+pub(super) fn apply(
+    conn: &Connection,
+    report: &StatusReport,
+    now: Timestamp,
+) -> Done<ReportEffect> {
+    let line = Line { report: report.report, at: report.at, failure: report.failure.as_ref() };
+    if let Some(state) = State::by_wamid(conn, &report.wamid)? {
+        return climb(conn, &state, &line, true);
+    }
+    if let Some(state) = by_former_wamid(conn, &report.wamid)? {
+        return climb(conn, &state, &line, false);
+    }
+    if let Some(attempt_id) = report.attempt_id
+        && let Some((state, latest)) = bind(conn, attempt_id, &report.wamid, now)?
+    {
+        let effect = climb(conn, &state, &line, latest)?;
+        unpark(conn, state.seq, &report.wamid)?;
+        return Ok(effect);
+    }
+    park(conn, report, now)?;
+    Ok(ReportEffect::Parked)
+}
+
+/// What a report says of a message.
+struct Line<'a> {
+    report: Report,
+    at: Timestamp,
+    failure: Option<&'a Failure>,
+}
+
+/// Enters a report into the history and lets the status climb. A failure of an earlier sending
+/// (`current` is false) says nothing about the later one.
+fn climb(conn: &Connection, state: &State, line: &Line<'_>, current: bool) -> Done<ReportEffect> {
+    let reported = codes::reported_status(line.report);
+    let added = record_event(conn, state.seq, reported, line.at, line.failure)?;
+    let next = state.status.advanced_by(line.report);
+    let Some(next) = next.filter(|next| added && (current || *next != Status::Failed)) else {
+        return Ok(ReportEffect::Nothing(state.id));
+    };
+    let (failure, _) = failure_columns(line.failure.filter(|_| next == Status::Failed))?;
+    conn.prepare_cached(
+        "UPDATE messages SET status = ?2, failure = ?3,
+             settled_at = CASE WHEN ?4 THEN ?5 ELSE coalesce(settled_at, ?5) END
+         WHERE seq = ?1",
+    )?
+    .execute(params![
+        state.seq,
+        next.number(),
+        failure,
+        next == Status::Failed || state.status == Status::Cancelled,
+        line.at.0
+    ])?;
+    if state.status == Status::Queued {
+        state.leave_queue(conn)?;
+    }
+    Ok(ReportEffect::Advanced(state.id, state.status, next))
+}
+
+/// Binds the upstream's id to the message whose attempt's token came back. Returns the message and
+/// whether it was its latest attempt.
+fn bind(
+    conn: &Connection,
+    attempt_id: AttemptId,
+    wamid: &str,
+    now: Timestamp,
+) -> Done<Option<(State, bool)>> {
+    let Some(attempt) = attempts::find_not_sent(conn, attempt_id)? else { return Ok(None) };
+    let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
+    attempts::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
+    let latest = attempt.number == state.attempts;
+    if state.wamid.is_none() && latest {
+        conn.prepare_cached("UPDATE messages SET wamid = ?2 WHERE seq = ?1")?
+            .execute(params![state.seq, wamid])?;
+    } else {
+        keep_former_wamid(conn, state.seq, wamid)?;
+    }
+    Ok(Some((state, latest)))
+}
+
+/// Applies the reports that came before their message's upstream id was known.
+pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
+    for parked in parked(conn, wamid)? {
+        let state = State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?;
+        let failure = parked.failure.as_deref().map(from_json).transpose()?;
+        let line = Line { report: parked.report, at: parked.at, failure: failure.as_ref() };
+        let current = state.wamid.as_deref() == Some(wamid);
+        climb(conn, &state, &line, current)?;
+        conn.prepare_cached("DELETE FROM parked_reports WHERE seq = ?1")?.execute([parked.seq])?;
+    }
+    Ok(())
+}
+
+struct Parked {
+    seq: i64,
+    report: Report,
+    at: Timestamp,
+    failure: Option<String>,
+}
+
+fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
+    let mut select = conn.prepare_cached(
+        "SELECT seq, report, at, failure FROM parked_reports WHERE wamid = ?1 ORDER BY seq",
+    )?;
+    let mut rows = select.query([wamid])?;
+    let mut parked = Vec::new();
+    while let Some(row) = rows.next()? {
+        parked.push(Parked {
+            seq: row.get(0)?,
+            report: codes::read_report(row.get(1)?)?,
+            at: Timestamp(row.get(2)?),
+            failure: row.get(3)?,
+        });
+    }
+    Ok(parked)
+}
+
+fn park(conn: &Connection, report: &StatusReport, now: Timestamp) -> Done<()> {
+    let (failure, code) = failure_columns(report.failure.as_ref())?;
+    conn.prepare_cached(
+        "INSERT INTO parked_reports (wamid, report, at, code, failure, parked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![
+        report.wamid,
+        codes::report(report.report),
+        report.at.0,
+        code,
+        failure,
+        now.0
+    ])?;
+    conn.prepare_cached(
+        "DELETE FROM parked_reports
+         WHERE seq IN (SELECT seq FROM parked_reports ORDER BY seq LIMIT ?1) AND parked_at < ?2",
+    )?
+    .execute(params![PARKED_PRUNED, now.0 - PARKED_KEPT_MS])?;
+    Ok(())
+}
+
+/// Remembers the upstream's id of a sending that is not the message's own, or no longer.
+pub(super) fn keep_former_wamid(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
+    conn.prepare_cached(
+        "INSERT INTO former_wamids (wamid, message) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![wamid, seq])?;
+    Ok(())
+}
+
+fn by_former_wamid(conn: &Connection, wamid: &str) -> Done<Option<State>> {
+    let message: Option<i64> = conn
+        .prepare_cached("SELECT message FROM former_wamids WHERE wamid = ?1")?
+        .query_row([wamid], |row| row.get(0))
+        .optional()?;
+    match message {
+        Some(seq) => State::by_seq(conn, seq),
+        None => Ok(None),
+    }
+}

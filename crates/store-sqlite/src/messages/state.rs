@@ -1,0 +1,179 @@
+//! A message's state inside a job, and the steps that every transition is made of: leaving and
+//! entering the due queue, a line in the history.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use waypost_domain::message::BroadcastState;
+use waypost_domain::{Failure, MessageId, Status, Timestamp};
+
+use crate::broadcasts;
+use crate::codes;
+use crate::fault::Done;
+use crate::idempotency;
+use crate::rows::failure_columns;
+
+/// What decides a transition.
+pub(crate) struct State {
+    pub(crate) seq: i64,
+    pub(crate) id: MessageId,
+    org: i64,
+    number: i64,
+    pub(crate) broadcast: Option<i64>,
+    pub(crate) status: Status,
+    pub(crate) wamid: Option<String>,
+    pub(crate) attempts: u32,
+    priority: i64,
+    due: i64,
+    claim_route: Option<String>,
+    claim_key: Option<String>,
+}
+
+macro_rules! select_state {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, id, org, number, broadcast, status, wamid, attempts, priority, due,
+                claim_route, claim_key
+             FROM messages ",
+            $rest
+        )
+    };
+}
+
+impl State {
+    /// Of a message by its id.
+    pub(crate) fn by_id(conn: &Connection, id: MessageId) -> Done<Option<Self>> {
+        let mut select = conn.prepare_cached(select_state!("WHERE id = ?1"))?;
+        Self::first(&mut select, [id.as_bytes()])
+    }
+
+    /// Of a message of an organisation.
+    pub(crate) fn of_org(conn: &Connection, org: &str, id: MessageId) -> Done<Option<Self>> {
+        let mut select = conn.prepare_cached(select_state!(
+            "WHERE id = ?1 AND org = (SELECT ref FROM orgs WHERE id = ?2)"
+        ))?;
+        Self::first(&mut select, params![id.as_bytes(), org])
+    }
+
+    /// Of a message by its place.
+    pub(crate) fn by_seq(conn: &Connection, seq: i64) -> Done<Option<Self>> {
+        let mut select = conn.prepare_cached(select_state!("WHERE seq = ?1"))?;
+        Self::first(&mut select, [seq])
+    }
+
+    /// Of an outbound message by the upstream's id.
+    pub(crate) fn by_wamid(conn: &Connection, wamid: &str) -> Done<Option<Self>> {
+        let mut select =
+            conn.prepare_cached(select_state!("WHERE wamid = ?1 AND direction = 0 LIMIT 1"))?;
+        Self::first(&mut select, [wamid])
+    }
+
+    fn first(
+        select: &mut rusqlite::CachedStatement<'_>,
+        params: impl rusqlite::Params,
+    ) -> Done<Option<Self>> {
+        let found = select.query_row(params, Self::from_row).optional()?;
+        let Some((state, status)) = found else { return Ok(None) };
+        Ok(Some(Self { status: codes::read_status(status)?, ..state }))
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<(Self, u8)> {
+        let state = Self {
+            seq: row.get(0)?,
+            id: MessageId::from_bytes(row.get(1)?),
+            org: row.get(2)?,
+            number: row.get(3)?,
+            broadcast: row.get(4)?,
+            status: Status::Queued,
+            wamid: row.get(6)?,
+            attempts: row.get(7)?,
+            priority: row.get(8)?,
+            due: row.get(9)?,
+            claim_route: row.get(10)?,
+            claim_key: row.get(11)?,
+        };
+        Ok((state, row.get(5)?))
+    }
+
+    /// Takes the message off the due queue. Called after its status is no longer `queued`.
+    pub(crate) fn leave_queue(&self, conn: &Connection) -> Done<()> {
+        if let Some(broadcast) = self.broadcast {
+            return broadcasts::note_taken(conn, broadcast);
+        }
+        conn.prepare_cached(
+            "DELETE FROM queue WHERE number = ?1 AND due = ?2 AND priority = ?3 AND seq = ?4",
+        )?
+        .execute(params![self.number, self.due, self.priority, self.seq])?;
+        Ok(())
+    }
+
+    /// Puts the message into the due queue; `due` is 0 for at once. Its status is `queued` by then.
+    pub(crate) fn enter_queue(&self, conn: &Connection, due: i64) -> Done<()> {
+        conn.prepare_cached("UPDATE messages SET due = ?2 WHERE seq = ?1")?
+            .execute(params![self.seq, due])?;
+        if let Some(broadcast) = self.broadcast {
+            return broadcasts::note_waiting(conn, broadcast);
+        }
+        conn.prepare_cached(
+            "INSERT INTO queue (number, due, priority, seq) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![self.number, due, self.priority, self.seq])?;
+        Ok(())
+    }
+
+    /// Leaves a queued message to the caller that is about to attempt it again.
+    pub(crate) fn hold(&self, conn: &Connection) -> Done<()> {
+        conn.prepare_cached("UPDATE messages SET due = -1 WHERE seq = ?1")?.execute([self.seq])?;
+        Ok(())
+    }
+
+    /// Ends the message locally: `failed`, `unknown` or `cancelled`, with a line in its history.
+    /// One that was queued leaves the queue.
+    pub(crate) fn end(
+        &self,
+        conn: &Connection,
+        status: Status,
+        failure: Option<&Failure>,
+        now: Timestamp,
+    ) -> Done<()> {
+        let (text, _) = failure_columns(failure)?;
+        // An unknown outcome is no settlement.
+        let settled_at = (status != Status::Unknown).then_some(now.0);
+        conn.prepare_cached(
+            "UPDATE messages SET status = ?2, failure = ?3, settled_at = ?4 WHERE seq = ?1",
+        )?
+        .execute(params![self.seq, status.number(), text, settled_at])?;
+        record_event(conn, self.seq, status, now, failure)?;
+        if self.status == Status::Queued {
+            self.leave_queue(conn)?;
+        }
+        Ok(())
+    }
+
+    /// Frees the idempotency key: nothing was sent, the caller may try again with it.
+    pub(crate) fn free_claim(&self, conn: &Connection) -> Done<()> {
+        let (route, key) = (self.claim_route.as_deref(), self.claim_key.as_deref());
+        idempotency::free(conn, self.org, route, key, self.id.as_bytes())
+    }
+
+    /// The state of the broadcast it belongs to, if any.
+    pub(crate) fn broadcast_state(&self, conn: &Connection) -> Done<Option<BroadcastState>> {
+        self.broadcast.map(|broadcast| broadcasts::state(conn, broadcast)).transpose()
+    }
+}
+
+/// Adds a line to a message's history; `false` where the same line is there.
+pub(crate) fn record_event(
+    conn: &Connection,
+    seq: i64,
+    status: Status,
+    at: Timestamp,
+    failure: Option<&Failure>,
+) -> Done<bool> {
+    let (text, code) = failure_columns(failure)?;
+    let added = conn
+        .prepare_cached(
+            "INSERT INTO message_events (message, at, status, code, failure)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![seq, at.0, status.number(), code, text])?;
+    Ok(added > 0)
+}

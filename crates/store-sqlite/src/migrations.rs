@@ -1,0 +1,31 @@
+//! The layout's history: numbered files that are only ever added to. `PRAGMA user_version` holds
+//! the number of the last one applied.
+
+use rusqlite::Connection;
+
+/// In order; the first has number 1.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+
+/// The layout that this program knows.
+pub(crate) fn known_version() -> usize {
+    MIGRATIONS.len()
+}
+
+/// The layout that a database has.
+pub(crate) fn version(conn: &Connection) -> rusqlite::Result<usize> {
+    conn.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0)).map(|found| {
+        // A version beyond the platform's integers is newer than anything known.
+        usize::try_from(found).unwrap_or(usize::MAX)
+    })
+}
+
+/// Brings a database to the known layout, in one transaction. Writes even where nothing is to be
+/// done: a disk that cannot be written to shows now and not at the first message.
+pub(crate) fn apply(conn: &mut Connection, from: usize) -> rusqlite::Result<()> {
+    let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for sql in MIGRATIONS.iter().skip(from) {
+        transaction.execute_batch(sql)?;
+    }
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", known_version()))?;
+    transaction.commit()
+}

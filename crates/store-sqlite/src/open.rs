@@ -1,0 +1,210 @@
+//! Opening: the lock against a second process, the settings without which nothing is durable, and
+//! the refusal of what cannot be worked with. Every error is one line for the operator.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Options;
+use crate::migrations;
+
+/// Versions 3.7.0 to 3.51.2 can corrupt a write-ahead log when two connections write and
+/// checkpoint at once.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a connection waits for another one's lock, in milliseconds.
+const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// What is left of the write-ahead log's file when it begins anew, in bytes.
+const LOG_FILE_BYTES: u32 = 16 * 1_048_576;
+/// Statements kept prepared on each connection; more than there are.
+const PREPARED_STATEMENTS: usize = 160;
+/// Page cache of each reading connection, in KiB.
+const READER_CACHE_KIB: u32 = 2_048;
+
+/// Why a database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by another process (its lock is held)", .0.display())]
+    InUse(PathBuf),
+    /// The folder does not exist or cannot be written to.
+    #[error("cannot write to {}: {source}", .path.display())]
+    Folder {
+        /// The lock file's path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It was written by a newer version of this program.
+    #[error(
+        "{} was written by a newer version of Waypost (layout {found}, this one knows {known}): \
+         use that version, or restore a backup",
+        .path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its layout.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// The SQLite library is too old to be trusted with a write-ahead log.
+    #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
+    Library(String),
+    /// A setting that durability depends on did not take.
+    #[error("SQLite's {name} is {found} and must be {wanted}")]
+    Setting {
+        /// The pragma.
+        name: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The disk is full.
+    #[error("cannot write to {}: the disk is full", .0.display())]
+    Full(PathBuf),
+    /// SQLite refuses.
+    #[error("cannot open {}: {source}", .path.display())]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+/// Takes the lock beside the database. It is held as long as the file lives, and the system frees
+/// it when the process ends in whatever way.
+pub(crate) fn lock(database: &Path) -> Result<File, OpenError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let folder = |source| OpenError::Folder { path: path.clone(), source };
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
+        Err(TryLockError::Error(source)) => Err(folder(source)),
+    }
+}
+
+/// Opens the one connection that writes, and brings the layout up to date.
+pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, OpenError> {
+    check_library(rusqlite::version_number(), rusqlite::version())?;
+    let failed = |source| failure(path, source);
+    let mut conn = Connection::open(path).map_err(failed)?;
+    let found = migrations::version(&conn).map_err(failed)?;
+    let known = migrations::known_version();
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    configure_writer(&conn, options).map_err(failed)?;
+    check_settings(&conn).map_err(failed)??;
+    migrations::apply(&mut conn, found).map_err(failed)?;
+    Ok(conn)
+}
+
+/// Opens a connection that reads.
+pub(crate) fn reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let conn = Connection::open_with_flags(path, flags)?;
+        conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        conn.execute_batch(&format!(
+            "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS};
+             PRAGMA mmap_size = 0;
+             PRAGMA query_only = ON;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -{READER_CACHE_KIB};"
+        ))?;
+        Ok(conn)
+    };
+    open().map_err(|source| failure(path, source))
+}
+
+fn configure_writer(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    // Rows name each other by rules that the jobs keep; SQLite's own checks would cost a look-up
+    // for every row. The writer runs the checkpoints itself, after it has answered.
+    conn.execute_batch(&format!(
+        "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA mmap_size = 0;
+         PRAGMA foreign_keys = OFF;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = {LOG_FILE_BYTES};
+         PRAGMA cache_size = -{cache_kib};",
+        cache_kib = options.cache_kib
+    ))?;
+    if let Some(pages) = options.max_pages {
+        conn.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+    }
+    Ok(())
+}
+
+fn check_library(number: i32, name: &str) -> Result<(), OpenError> {
+    if number < OLDEST_SQLITE {
+        return Err(OpenError::Library(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// What durability depends on is read back: a pragma that does not take says nothing.
+fn check_settings(conn: &Connection) -> rusqlite::Result<Result<(), OpenError>> {
+    let wanted = [("journal_mode", "wal"), ("synchronous", "2"), ("mmap_size", "0")];
+    for (name, wanted) in wanted {
+        let found = conn.query_row(&format!("PRAGMA {name}"), [], |row| {
+            let value: rusqlite::types::Value = row.get(0)?;
+            Ok(match value {
+                rusqlite::types::Value::Text(text) => text,
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                other => format!("{other:?}"),
+            })
+        })?;
+        if found != wanted {
+            return Ok(Err(OpenError::Setting { name, wanted, found }));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
+    if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
+        return OpenError::Full(path.to_owned());
+    }
+    OpenError::Sqlite { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_a_library_that_can_corrupt_the_log() {
+        assert!(check_library(3_051_003, "3.51.3").is_ok());
+        let refusal = check_library(3_051_002, "3.51.2").unwrap_err();
+        assert_eq!(refusal.to_string(), "SQLite 3.51.2 is too old: 3.51.3 or later is needed");
+    }
+
+    #[test]
+    fn refuses_settings_that_would_lose_messages() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = Connection::open(folder.path().join("a.db")).unwrap();
+        configure_writer(&conn, &Options::default()).unwrap();
+        check_settings(&conn).unwrap().unwrap();
+        for (pragma, name) in [
+            ("PRAGMA synchronous = NORMAL", "synchronous"),
+            ("PRAGMA synchronous = FULL; PRAGMA mmap_size = 65536", "mmap_size"),
+            ("PRAGMA mmap_size = 0; PRAGMA journal_mode = DELETE", "journal_mode"),
+        ] {
+            conn.execute_batch(pragma).unwrap();
+            let refusal = check_settings(&conn).unwrap().unwrap_err().to_string();
+            assert!(refusal.contains(name), "{refusal}");
+        }
+    }
+}

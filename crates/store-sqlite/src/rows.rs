@@ -1,0 +1,160 @@
+//! How values are written into columns and read back.
+
+use rusqlite::Row;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use waypost_domain::message::Message;
+use waypost_domain::{
+    BroadcastId, CustomerId, Failure, MessageId, NumberId, OrgId, Phone, Timestamp, UserId,
+};
+use waypost_engine::ports::{Page, Paged, StoreError};
+
+use crate::codes;
+use crate::fault::{Done, Fault, corrupt};
+
+/// Entries on one page at most, whatever is asked for.
+const MAX_PAGE: u32 = 10_000;
+
+/// A value as a JSON column.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Broken(error.to_string()))
+}
+
+/// A value from a JSON column.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Done<T> {
+    serde_json::from_str(text).map_err(|_| corrupt("JSON value"))
+}
+
+/// A phone number from its column.
+pub(crate) fn phone(digits: &str) -> Done<Phone> {
+    Phone::parse(digits).map_err(|_| corrupt("phone number"))
+}
+
+/// How many rows to read for a page: one more than is given tells whether there is a next one.
+pub(crate) fn rows_for(page: Page) -> i64 {
+    i64::from(page.limit.min(MAX_PAGE)) + 1
+}
+
+/// A page from rows with their places.
+pub(crate) fn paged<T>(page: Page, mut rows: Vec<(i64, T)>) -> Paged<T> {
+    let limit = page.limit.min(MAX_PAGE) as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(seq, _)| *seq);
+    Paged { data: rows.into_iter().map(|(_, value)| value).collect(), next }
+}
+
+/// Reads a message with its names; `$from` may name an index, `$rest` begins with `WHERE`.
+macro_rules! select_message {
+    ($from:literal, $rest:literal) => {
+        concat!(
+            "SELECT m.seq, m.attempts, m.id, o.id, n.id, m.customer, m.phone, m.direction,
+                m.message_type, m.dialect, m.synchronous, m.user, m.session, m.reference, b.id,
+                coalesce(m.content, b.content), m.status, m.wamid, m.wa_id, m.failure,
+                m.possible_duplicate, m.created_at, m.settled_at
+             FROM messages m ",
+            $from,
+            " CROSS JOIN orgs o ON o.ref = m.org
+              CROSS JOIN numbers n ON n.ref = m.number
+              LEFT JOIN broadcasts b ON b.ref = m.broadcast ",
+            $rest
+        )
+    };
+}
+pub(crate) use select_message;
+
+/// A message as its row says, its JSON unread: what is costly to read is read by who asked.
+#[derive(Debug)]
+pub(crate) struct StoredMessage {
+    pub(crate) seq: i64,
+    pub(crate) attempts: u32,
+    id: [u8; 16],
+    org: String,
+    number: String,
+    customer: Option<String>,
+    phone: String,
+    direction: u8,
+    message_type: u8,
+    dialect: String,
+    synchronous: bool,
+    user: Option<String>,
+    session: Option<String>,
+    reference: Option<String>,
+    broadcast: Option<[u8; 16]>,
+    content: String,
+    status: u8,
+    wamid: Option<String>,
+    wa_id: Option<String>,
+    failure: Option<String>,
+    possible_duplicate: bool,
+    created_at: i64,
+    settled_at: Option<i64>,
+}
+
+impl StoredMessage {
+    /// From a row of [`select_message`].
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            attempts: row.get(1)?,
+            id: row.get(2)?,
+            org: row.get(3)?,
+            number: row.get(4)?,
+            customer: row.get(5)?,
+            phone: row.get(6)?,
+            direction: row.get(7)?,
+            message_type: row.get(8)?,
+            dialect: row.get(9)?,
+            synchronous: row.get(10)?,
+            user: row.get(11)?,
+            session: row.get(12)?,
+            reference: row.get(13)?,
+            broadcast: row.get(14)?,
+            content: row.get(15)?,
+            status: row.get(16)?,
+            wamid: row.get(17)?,
+            wa_id: row.get(18)?,
+            failure: row.get(19)?,
+            possible_duplicate: row.get(20)?,
+            created_at: row.get(21)?,
+            settled_at: row.get(22)?,
+        })
+    }
+
+    pub(crate) fn into_message(self) -> Done<Message> {
+        Ok(Message {
+            id: MessageId::from_bytes(self.id),
+            org_id: OrgId::new(self.org),
+            number_id: NumberId::new(self.number),
+            customer_id: self.customer.map(CustomerId::new),
+            phone: phone(&self.phone)?,
+            direction: codes::read_direction(self.direction)?,
+            message_type: codes::read_message_type(self.message_type)?,
+            dialect: self.dialect,
+            synchronous: self.synchronous,
+            user_id: self.user.map(UserId::new),
+            session_id: self.session,
+            reference: self.reference,
+            broadcast_id: self.broadcast.map(BroadcastId::from_bytes),
+            content: from_json(&self.content)?,
+            status: codes::read_status(self.status)?,
+            wamid: self.wamid,
+            wa_id: self.wa_id,
+            failure: self.failure.as_deref().map(from_json).transpose()?,
+            possible_duplicate: self.possible_duplicate,
+            created_at: Timestamp(self.created_at),
+            settled_at: self.settled_at.map(Timestamp),
+        })
+    }
+
+    /// The message for a caller outside a job.
+    pub(crate) fn read(self) -> Result<Message, StoreError> {
+        self.into_message().map_err(Fault::into_store_error)
+    }
+}
+
+/// A failure as a column, and the upstream's code in it (0: none).
+pub(crate) fn failure_columns(failure: Option<&Failure>) -> Done<(Option<String>, i64)> {
+    let code = failure.and_then(|failure| failure.upstream.as_ref()?.code).unwrap_or(0);
+    Ok((failure.map(to_json).transpose()?, code))
+}
