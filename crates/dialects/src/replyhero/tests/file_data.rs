@@ -159,12 +159,28 @@ fn broken_base64_is_not_read_as_base64() {
     for data in [
         whole.replace('=', "") + "==",
         whole.clone() + "AAAA====",
-        format!("{}=={}", &whole[..4], &whole[4..]),
+        format!("{}={}", &whole[..4], whole[4..].trim_end_matches('=')),
         whole.replacen('i', "*", 1),
         "iVBOR".to_owned(),
     ] {
         let result = spelled("image/png", &json!(data));
         let field = Some("message.image.file.data");
         assert_refused(result, ErrorKind::UnsupportedMediaType, field);
+    }
+}
+
+#[test]
+fn no_more_is_kept_than_the_kind_may_have() {
+    use waypost_domain::media::{MEGABYTE, MimeType};
+    let declared = MimeType::parse("image/png").unwrap();
+    let mut bytes = PNG.to_vec();
+    bytes.resize(7 * 1_048_576, 0xA5);
+    for data in [json!(base64(&bytes)), json!(bytes)] {
+        let body = data.to_string();
+        let node = crate::json::parse(body.as_bytes()).unwrap();
+        let read = crate::replyhero::file_data::read(node, &declared).unwrap();
+        assert_eq!(read.size, 7 * MEGABYTE);
+        assert_eq!(read.bytes.len() as u64, 5 * MEGABYTE);
+        assert!(!read.is_whole());
     }
 }
