@@ -8,7 +8,7 @@
 //! Strict where JSON is strict: no comments, bare words, trailing commas, `NaN` or lone surrogates.
 //! Lenient where the vendors are: a byte-order mark is skipped, of duplicate keys the last wins.
 //!
-//! [`Field`] and [`Object`] carry the path by which errors name a field; [`canonical`] writes
+//! [`Field`] and [`Object`] carry the path by which errors name a field; [`canonical()`] writes
 //! the form that idempotency compares. Not here: building JSON (serde does that) and any vendor's
 //! field names.
 

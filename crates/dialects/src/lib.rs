@@ -11,11 +11,11 @@
 //! |---|---|
 //! | `mod.rs` | the [`contract::Info`], the routes, and the wiring of the files below |
 //! | `wire.rs` | the vendor's words and reply bodies; nothing outside it knows them |
-//! | `decode.rs` | request → [`contract::Command`], or the first failing check |
+//! | `decode.rs` or `decode/` | request → [`contract::Command`], or the first failing check |
 //! | `encode.rs` | [`contract::Outcome`] → reply |
 //! | `errors.rs` | [`waypost_domain::Failure`] → reply, one exhaustive `match` |
 //! | `fixtures/*.json` | replies byte for byte, written from the vendor's documents |
-//! | `tests.rs` | the reference's table of test cases |
+//! | `tests/` | the reference's table of test cases |
 
 pub mod contract;
 pub mod json;

@@ -3,11 +3,11 @@
 //!
 //! The vendor documents the happy path only. Where it is silent, this dialect is liberal in what
 //! it accepts and exact in what it returns: identifiers may be numbers, `components` may be JSON in
-//! a string, file bytes may be spelled in seven ways ([`file_data`]); replies always have the same
+//! a string, file bytes may be spelled in seven ways (`file_data`); replies always have the same
 //! keys in alphabetical order. No request names a phone number: people are named by `customerId`.
 //!
-//! This folder is the pattern for other vendors. Each file knows one thing: [`wire`] the words,
-//! [`decode`] the order of checks, [`encode`] the replies, [`errors`] the error table. Not here:
+//! This folder is the pattern for other vendors. Each file knows one thing: `wire` the words,
+//! `decode` the order of checks, `encode` the replies, `errors` the error table. Not here:
 //! whether an organisation, customer, template, medium or provider exists (the engine knows), and
 //! HTTP (the server does it).
 
