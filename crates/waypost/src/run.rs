@@ -1,19 +1,313 @@
-//! The composition root: builds the gateway from a configuration and runs it. The lead wires it;
-//! until then it says so and fails.
+//! The composition root: builds the gateway from a configuration, runs it, and stops it in order.
+//! Nothing is decided here but what is connected to what.
 
-use anyhow::bail;
+mod announce;
+mod demo;
+mod links;
+mod secrets;
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use waypost_clock::Clock;
+use waypost_engine::vault::Vault;
+use waypost_engine::{Engine, Ports, Settings};
+use waypost_sandbox::{Sandbox, SandboxConfig, Seed};
+use waypost_server::{ServerConfig, TlsSource};
+use waypost_store_files::FileBlobs;
+use waypost_store_sqlite::{Options, SqliteStore};
+use waypost_upstream::{CloudApi, UpstreamConfig, webhook};
 
 use crate::cli::SandboxArgs;
-use crate::config::Config;
+use crate::config::{Config, Demo, TlsFiles, UpstreamTarget};
+use crate::data_dir::DataDir;
+use crate::tls::Certificate;
+
+use self::announce::Started;
+use self::demo::Urls;
+use self::links::Links;
+use self::secrets::Secrets;
+
+/// The sandbox takes any token; this one says in its log whose calls they are.
+const SANDBOX_TOKEN: &str = "waypost-sandbox";
+/// Longest that a stop waits for what is on its way; beyond, the next start closes it.
+const STOP_LIMIT: Duration = Duration::from_secs(45);
 
 /// Runs the gateway until it is told to stop.
-#[allow(clippy::unused_async, reason = "the wired one awaits")]
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
-    bail!("the gateway for {} is not wired yet", config.upstream.target.name());
+    let began = Instant::now();
+    let gateway = Gateway::build(&config).await?;
+    gateway.run(&config, began).await
+}
+
+/// A gateway that listens and has not begun to answer.
+struct Gateway {
+    engine: Engine,
+    folder: DataDir,
+    listener: TcpListener,
+    secrets: Secrets,
+    urls: Urls,
+    sandbox: Option<(Sandbox, TcpListener)>,
+    broken: tokio::sync::watch::Receiver<Option<String>>,
+}
+
+impl Gateway {
+    async fn build(config: &Config) -> anyhow::Result<Self> {
+        let forced = config.demo == Demo::Forced;
+        let folder = DataDir::open(&config.data_dir, &config.upstream.target, forced)?;
+        let vault = Vault::new(folder.master_key(&config.master_key_file)?);
+        let store = Arc::new(SqliteStore::open(&config.database_file, &Options::default())?);
+        secrets::check_master_key(&store, &vault).await?;
+        let blobs = FileBlobs::open(config.data_dir.join("media"))?;
+        let listener = listen(config.listen, "listen").await?;
+        let local_url = config.local_url(listener.local_addr()?);
+        let secrets = secrets::settle(config, &folder, &store, &vault, &local_url).await?;
+        let clock = Clock::system();
+        let links = Links::new(&config.egress);
+        let sandbox = match config.sandbox_listen {
+            Some(address) => {
+                let listener = listen(address, "sandbox.listen").await?;
+                let webhook = format!("{local_url}/webhooks/meta");
+                let sandbox = SandboxConfig {
+                    webhook_url: Some(webhook),
+                    verify_token: secrets.verify_token.clone(),
+                    app_secret: secrets.app_secret.clone(),
+                    access_token: None,
+                    egress: Arc::new(links.clone()),
+                    seed: Seed::demo(),
+                    state_dir: None,
+                };
+                Some((Sandbox::new(sandbox, clock.clone()), listener))
+            }
+            None => None,
+        };
+        let sandbox_address = match &sandbox {
+            Some((_, listener)) => Some(listener.local_addr()?),
+            None => None,
+        };
+        let base_url = match (&config.upstream.target, sandbox_address) {
+            (UpstreamTarget::Real(url), _) => url.clone(),
+            (UpstreamTarget::Sandbox, Some(address)) => {
+                config.upstream_base_url(address).parse()?
+            }
+            (UpstreamTarget::Sandbox, None) => bail!("the sandbox is the upstream and is off"),
+        };
+        let upstream = UpstreamConfig::new(base_url, config.upstream.version.as_str());
+        let broken = store.broken();
+        let ports = Ports {
+            store,
+            blobs: Arc::new(blobs),
+            upstream: Arc::new(CloudApi::new(upstream)?),
+            links: Arc::new(links),
+            webhooks: Arc::new(webhook::Codec),
+        };
+        let settings = settings(config, &secrets, listener.local_addr()?);
+        let (engine, recovered) = Engine::start(ports, settings, vault, clock).await?;
+        if recovered.unknown + recovered.queued > 0 {
+            tracing::warn!(
+                unknown = recovered.unknown,
+                queued = recovered.queued,
+                "messages left over from the last run"
+            );
+        }
+        engine.keys().set_admin(secrets.admin_sha256.clone());
+        let sandbox_url = sandbox_address.map(|address| crate::config::local_url("http", address));
+        let urls = Urls { gateway: local_url, sandbox: sandbox_url };
+        Ok(Self { engine, folder, listener, secrets, urls, sandbox, broken })
+    }
+
+    async fn run(self, config: &Config, began: Instant) -> anyhow::Result<()> {
+        let cancel = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let stop_sandbox = CancellationToken::new();
+        if let Some((sandbox, listener)) = self.sandbox {
+            let (pump, stop) = (sandbox.clone(), stop_sandbox.clone());
+            tasks.spawn(async move { pump.run_pump(stop).await });
+            let (server, stop) = (sandbox.clone(), stop_sandbox.clone());
+            tasks.spawn(async move { server.serve(listener, stop).await });
+            open_sandbox_windows(&sandbox);
+        }
+        let demo = if has_demo(config, &self.folder) {
+            let (engine, folder) = (&self.engine, &self.folder);
+            Some(demo::keep_up(engine, folder, &self.secrets, &self.urls).await?)
+        } else {
+            None
+        };
+        self.folder.finish_first_start()?;
+        let working = tokio::spawn({
+            let (engine, cancel) = (self.engine.clone(), cancel.clone());
+            async move { engine.run(cancel).await }
+        });
+        let router = waypost_server::router(self.engine.clone(), server_config(config));
+        let tls = match &config.tls {
+            Some(files) => Some(tls_source(files)?),
+            None => None,
+        };
+        let serving =
+            tokio::spawn(waypost_server::serve(self.listener, router, tls, cancel.clone()));
+        announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
+        let ended = stopped(self.broken).await;
+        cancel.cancel();
+        let drained = async {
+            let _ = serving.await;
+            let _ = working.await;
+        };
+        if tokio::time::timeout(STOP_LIMIT, drained).await.is_err() {
+            tracing::warn!("stopped before everything on its way had an outcome");
+        }
+        stop_sandbox.cancel();
+        tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
+        ended
+    }
+}
+
+async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} (setting {setting}); is another process using it?")
+    })
+}
+
+/// The certificate, read anew when its files change.
+fn tls_source(files: &TlsFiles) -> anyhow::Result<TlsSource> {
+    let certificate = Certificate::load(files)?;
+    let server_config = certificate.server_config()?;
+    tokio::spawn(async move { certificate.reload_on_change().await });
+    Ok(Arc::new(move || Arc::clone(&server_config)))
+}
+
+fn settings(config: &Config, secrets: &Secrets, bound: SocketAddr) -> Settings {
+    let live = matches!(config.upstream.target, UpstreamTarget::Real(_));
+    let token = config.upstream.access_token.as_ref().map(|token| token.expose().to_owned());
+    Settings {
+        live,
+        upstream_name: config.upstream.target.name(),
+        default_token: token.or_else(|| (!live).then(|| SANDBOX_TOKEN.to_owned())),
+        app_secret: secrets.app_secret.clone(),
+        verify_token: secrets.verify_token.clone(),
+        public_url: config.public_url(bound),
+        app_id: config.upstream.app_id.clone(),
+    }
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    ServerConfig { trusted_proxies: config.trusted_proxies.clone(), ..ServerConfig::default() }
+}
+
+fn has_demo(config: &Config, folder: &DataDir) -> bool {
+    let existing = folder.path().join(crate::data_dir::DEMO_ENV).exists();
+    match config.demo {
+        Demo::Forced => true,
+        Demo::OnEmptyFolder => folder.is_first_start() || existing,
+        Demo::Off => false,
+    }
+}
+
+/// The gateway renews its windows at each start; the sandbox must agree with it.
+fn open_sandbox_windows(sandbox: &Sandbox) {
+    let seed = Seed::demo();
+    for number in &seed.numbers {
+        for person in &seed.people {
+            sandbox.open_window(&person.phone, &number.phone_number_id);
+        }
+    }
+}
+
+fn announce_start(
+    config: &Config,
+    urls: &Urls,
+    engine: &Engine,
+    demo: Option<&crate::data_dir::Variables>,
+    took: Duration,
+) {
+    let upstream = &engine.settings().upstream_name;
+    tracing::info!(
+        gateway = urls.gateway,
+        sandbox = urls.sandbox,
+        upstream,
+        version = env!("CARGO_PKG_VERSION"),
+        ms = took.as_millis(),
+        "ready"
+    );
+    // Where logs are collected, what to paste is of no use.
+    if std::io::stdout().is_terminal() || demo.is_some() {
+        announce::announce(&Started {
+            gateway: &urls.gateway,
+            sandbox: urls.sandbox.as_deref(),
+            upstream,
+            data_dir: &config.data_dir,
+            demo,
+            took,
+        });
+    }
+}
+
+/// Waits for a signal to stop, or for the store to fail.
+async fn stopped(mut broken: tokio::sync::watch::Receiver<Option<String>>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        failed = broken.wait_for(Option::is_some) => {
+            let why = failed.ok().and_then(|why| why.clone()).unwrap_or_default();
+            return Err(anyhow!(
+                "the disk failed, and nothing more is accepted ({why}). \
+                 What was acknowledged is on it; mend the disk and start again"
+            ));
+        }
+    }
+    tracing::info!("stopping");
+    Ok(())
 }
 
 /// Runs the sandbox alone until it is told to stop.
-#[allow(clippy::unused_async, reason = "the wired one awaits")]
 pub(crate) async fn sandbox(config: Config, args: SandboxArgs) -> anyhow::Result<()> {
-    bail!("the sandbox at {:?} for {:?} is not wired yet", config.sandbox_listen, args.webhook_url);
+    let address = config.sandbox_listen.context("the sandbox is switched off (sandbox.enabled)")?;
+    let listener = listen(address, "sandbox.listen").await?;
+    let url = crate::config::local_url("http", listener.local_addr()?);
+    let secret = |set: &Option<crate::config::Secret>, otherwise: &str| {
+        set.as_ref().map_or_else(|| otherwise.to_owned(), |secret| secret.expose().to_owned())
+    };
+    let sandbox = Sandbox::new(
+        SandboxConfig {
+            webhook_url: args.webhook_url.clone(),
+            verify_token: secret(&config.webhook_verify_token, "verify-token"),
+            app_secret: secret(&config.webhook_app_secret, "app-secret"),
+            access_token: None,
+            egress: Arc::new(Links::new(&config.egress)),
+            seed: Seed::demo(),
+            state_dir: None,
+        },
+        Clock::system(),
+    );
+    open_sandbox_windows(&sandbox);
+    announce_sandbox(&url);
+    let cancel = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let (pump, stop) = (sandbox.clone(), cancel.clone());
+    tasks.spawn(async move { pump.run_pump(stop).await });
+    let (server, stop) = (sandbox.clone(), cancel.clone());
+    tasks.spawn(async move { server.serve(listener, stop).await });
+    let (_never, broken) = tokio::sync::watch::channel(None);
+    stopped(broken).await?;
+    cancel.cancel();
+    tasks.close();
+    let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to the terminal")]
+fn announce_sandbox(url: &str) {
+    println!(
+        "\nThe sandbox is ready: a simulator of Meta's Cloud API; nothing reaches a real phone.\n\n  \
+         Cloud API  {url}/v23.0/100000000000001/messages (any bearer token)\n  Handset    {url}/\n"
+    );
 }
