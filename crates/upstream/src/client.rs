@@ -227,3 +227,37 @@ impl Upstream for CloudApi {
         self.read_number(account).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Trust;
+
+    #[test]
+    fn t35_the_token_is_shown_to_the_upstream_and_its_file_host_only() {
+        let base = "https://graph.facebook.com";
+        for (base, url, shown) in [
+            (base, "https://graph.facebook.com/v25.0/file", true),
+            (base, "https://graph.facebook.com:443/file", true),
+            (base, "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1", true),
+            (base, "https://LOOKASIDE.fbsbx.com/x", true),
+            (base, "http://lookaside.fbsbx.com/x", false),
+            (base, "https://lookaside.fbsbx.com:444/x", false),
+            (base, "https://a@lookaside.fbsbx.com/x", false),
+            (base, "https://lookaside.fbsbx.com.example.com/x", false),
+            (base, "https://evil-lookaside.fbsbx.com/x", false),
+            (base, "https://lookaside.fbsbx.com./x", false),
+            (base, "http://graph.facebook.com/file", false),
+            (base, "https://graph.facebook.com:8443/file", false),
+            (base, "https://example.com/?https://lookaside.fbsbx.com/", false),
+            ("http://127.0.0.1:8081", "http://127.0.0.1:8081/file", true),
+            ("http://127.0.0.1:8081", "http://127.0.0.1:8082/file", false),
+            ("http://127.0.0.1:8081", "https://lookaside.fbsbx.com/x", false),
+        ] {
+            let mut config = UpstreamConfig::new(Url::parse(base).unwrap(), "v25.0");
+            config.trust = Trust::Only(vec![]);
+            let client = CloudApi::new(config).unwrap();
+            assert_eq!(client.gives_files(&Url::parse(url).unwrap()), shown, "{base} {url}");
+        }
+    }
+}

@@ -82,7 +82,10 @@ fn read_entry(mut entry: Value, events: &mut Vec<Event>) {
     };
     for mut change in changes {
         let field = change["field"].as_str().unwrap_or_default().to_owned();
-        let value = change.get_mut("value").map(Value::take).unwrap_or_default();
+        let Some(value) = change.get_mut("value").map(Value::take) else {
+            events.push(other(&field, change));
+            continue;
+        };
         match field.as_str() {
             "messages" => read_messages(value, events),
             "message_template_status_update" => {

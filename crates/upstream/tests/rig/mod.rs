@@ -61,7 +61,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// Connection `n` plays `scripts[n]`; there are no more connections than scripts.
     pub(crate) async fn start(scripts: Vec<Vec<Act>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), scripts)
+    }
+
+    /// The same, for scripts that must know their address.
+    pub(crate) fn start_on(listener: TcpListener, scripts: Vec<Vec<Act>>) -> Self {
         let rig = Self {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
