@@ -14,6 +14,7 @@
 pub mod binary;
 pub mod client;
 pub mod files;
+pub mod fixture;
 pub mod media_host;
 pub mod mock_upstream;
 pub mod sandbox;

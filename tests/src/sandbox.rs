@@ -116,6 +116,17 @@ impl Sandbox {
         id
     }
 
+    /// The type and the bytes of a file that was uploaded.
+    ///
+    /// # Panics
+    /// Where the sandbox does not have it.
+    pub async fn file(&self, media_id: &str) -> (String, Vec<u8>) {
+        let about = self.call(Method::GET, &format!("/v23.0/{media_id}"), None).await.ok().json();
+        let url = about["url"].as_str().expect("a file has an address");
+        let bytes = Reply::to(self.client.get(url).bearer_auth("sandbox")).await.ok().body;
+        (about["mime_type"].as_str().unwrap_or_default().to_owned(), bytes)
+    }
+
     /// The message with this id, once it has a status.
     pub async fn settled(&self, wamid: &str, status: &str) -> Value {
         eventually(&format!("{wamid} being {status}"), async || {
