@@ -29,6 +29,20 @@ pub use open::OpenError;
 use readers::Readers;
 use writer::Writer;
 
+/// The SQLite library in this build, such as `3.54.1`.
+#[must_use]
+pub fn library_version() -> &'static str {
+    rusqlite::version()
+}
+
+/// Whether that library can be trusted with a database; opening one asks the same.
+///
+/// # Errors
+/// [`OpenError::Library`].
+pub fn check_library_version() -> Result<(), OpenError> {
+    open::check_library(rusqlite::version_number(), rusqlite::version())
+}
+
 /// How to open a database.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -147,7 +147,7 @@ fn configure_writer(conn: &Connection, options: &Options) -> rusqlite::Result<()
     Ok(())
 }
 
-fn check_library(number: i32, name: &str) -> Result<(), OpenError> {
+pub(crate) fn check_library(number: i32, name: &str) -> Result<(), OpenError> {
     if number < OLDEST_SQLITE {
         return Err(OpenError::Library(name.to_owned()));
     }
