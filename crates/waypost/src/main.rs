@@ -7,11 +7,18 @@
     reason = "the command line speaks to the terminal"
 )]
 
+mod admin;
 mod cli;
 mod config;
 mod data_dir;
+mod doctor;
+#[cfg(test)]
+mod fake_server;
+mod http_client;
 mod logging;
 mod run;
+mod send;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -45,7 +52,15 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(command) => Ok(config_command(&command, read(Purpose::Gateway))),
-        Command::Admin(_) | Command::Send(_) | Command::Doctor(_) => anyhow::bail!("not there yet"),
+        Command::Doctor(args) => verdict(block_on(doctor::run(&inputs, args.json))),
+        Command::Admin(args) => match client_config(read(Purpose::Other)) {
+            Some(config) => verdict(block_on(admin::run(*args, &config.data_dir))),
+            None => Ok(ExitCode::FAILURE),
+        },
+        Command::Send(args) => match client_config(read(Purpose::Other)) {
+            Some(config) => done(block_on(send::run(&args, &config.data_dir))),
+            None => Ok(ExitCode::FAILURE),
+        },
     }
 }
 
@@ -59,6 +74,18 @@ fn started(read: Result<Loaded, config::Faults>) -> Option<Config> {
             }
             Some(loaded.config)
         }
+        Err(faults) => {
+            config::report(Err(&faults), false);
+            None
+        }
+    }
+}
+
+/// What a client needs of the configuration. It logs nothing and warns of nothing: that is the
+/// gateway's to do.
+fn client_config(read: Result<Loaded, config::Faults>) -> Option<Config> {
+    match read {
+        Ok(loaded) => Some(loaded.config),
         Err(faults) => {
             config::report(Err(&faults), false);
             None
@@ -86,6 +113,11 @@ fn config_command(command: &ConfigCommand, read: Result<Loaded, config::Faults>)
 
 fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// 0 where all is well, 1 where something was told that is not.
+fn verdict(result: anyhow::Result<bool>) -> anyhow::Result<ExitCode> {
+    result.map(|well| if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

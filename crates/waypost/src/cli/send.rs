@@ -34,7 +34,7 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "LINK")]
     pub(crate) image: Option<String>,
     /// Text below the image
-    #[arg(long, value_name = "TEXT", requires = "image")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["text", "template"])]
     pub(crate) caption: Option<String>,
     /// Send this approved template
     #[arg(long, value_name = "NAME")]
@@ -43,10 +43,10 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "CODE", default_value = "en_US")]
     pub(crate) language: String,
     /// Value of the next variable in the template's body; repeat it for each
-    #[arg(long = "param", value_name = "TEXT", requires = "template")]
+    #[arg(long = "param", value_name = "TEXT", conflicts_with_all = ["text", "image"])]
     pub(crate) params: Vec<String>,
     /// Link to the image of the template's header
-    #[arg(long, value_name = "LINK", requires = "template")]
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["text", "image"])]
     pub(crate) header_image: Option<String>,
     /// Your own value: comes back in the message's events
     #[arg(long, value_name = "TEXT")]

@@ -1,0 +1,145 @@
+//! Request bodies of the management API, from the command line's arguments. A field that was not
+//! given is not sent: what it means then is the gateway's to say.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::cli::admin::{CustomerFields, KeyFields, NumberFields, OrgFields};
+
+/// The longest secret that is read, in bytes.
+const MAX_SECRET_BYTES: u64 = 8 * 1024;
+
+/// An object that grows by what was given.
+#[derive(Default)]
+struct Body(Map<String, Value>);
+
+impl Body {
+    fn with(mut self, name: &str, value: Option<impl Serialize>) -> Self {
+        self.0.extend(value.map(|value| (name.to_owned(), json!(value))));
+        self
+    }
+
+    fn with_list(self, name: &str, values: Vec<String>) -> Self {
+        self.with(name, (!values.is_empty()).then_some(values))
+    }
+
+    fn done(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+/// An organisation.
+pub(super) fn org(
+    name: Option<String>,
+    id: Option<String>,
+    fields: OrgFields,
+) -> anyhow::Result<Value> {
+    let offsets = wire_offsets(&fields.wire_offsets)?;
+    let body = Body::default()
+        .with("id", id)
+        .with("name", name)
+        .with("time_zone", fields.time_zone)
+        .with("default_language", fields.default_language)
+        .with("window_policy", fields.window_policy)
+        .with("unknown_policy", fields.unknown_policy)
+        .with("strict_opt_in", fields.strict_opt_in)
+        .with("broadcast_audience", fields.broadcast_audience)
+        .with("join_code", fields.join_code)
+        .with("wire_offsets", (!offsets.is_empty()).then_some(offsets))
+        .with("message_retention_days", fields.message_retention_days)
+        .with("media_retention_days", fields.media_retention_days);
+    Ok(body.done())
+}
+
+fn wire_offsets(given: &[String]) -> anyhow::Result<Map<String, Value>> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((dialect, zone)) => Ok((dialect.to_owned(), json!(zone))),
+        None => bail!("--wire-offset `{text}` is not DIALECT=ZONE, such as replyhero=+08:00"),
+    };
+    given.iter().map(pair).collect()
+}
+
+/// A user.
+pub(super) fn user(name: Option<String>, id: Option<String>) -> Value {
+    Body::default().with("id", id).with("name", name).done()
+}
+
+/// A customer.
+pub(super) fn customer(phone: Option<String>, id: Option<String>, fields: CustomerFields) -> Value {
+    let consent = fields.opt_in.map(|opted_in| {
+        Body::default().with("opted_in", Some(opted_in)).with("proof", fields.opt_in_proof).done()
+    });
+    Body::default()
+        .with("id", id)
+        .with("phone", phone)
+        .with("name", fields.name)
+        .with_list("tags", fields.tags)
+        .with("opt_in", consent)
+        .with("active", fields.active)
+        .done()
+}
+
+/// What can be set of a number, its secrets read from their files.
+pub(super) fn number(fields: NumberFields) -> anyhow::Result<Value> {
+    let secret = |file: Option<std::path::PathBuf>| file.map(|file| read_secret(&file)).transpose();
+    let body = Body::default()
+        .with("access_token", secret(fields.access_token_file)?)
+        .with("app_secret", secret(fields.app_secret_file)?)
+        .with("throughput_per_s", fields.throughput_per_s)
+        .with("app_id", fields.app_id)
+        .with("source_id", fields.source_id)
+        .with_list("aliases", fields.aliases)
+        .with("default_notify_url", fields.default_notify_url)
+        .with("notify_auth", secret(fields.notify_auth_file)?)
+        .with("errors_as_200", fields.errors_as_200)
+        .with("shared", fields.shared);
+    Ok(body.done())
+}
+
+/// An API key; with a secret, one that exists elsewhere already.
+pub(super) fn key(fields: KeyFields, secret: Option<String>) -> Value {
+    Body::default()
+        .with("id", fields.id)
+        .with("name", fields.name)
+        .with("scopes", Some(fields.scopes))
+        .with("expires_at", fields.expires_at)
+        .with("sends_as", fields.sends_as)
+        .with_list("allowed_ips", fields.allowed_ips)
+        .with("rate_limit", fields.rate_limit)
+        .with("secret", secret)
+        .done()
+}
+
+/// A media provider.
+pub(super) fn provider(name: &str, scheme: &str, hosts: &[String], secret: &str) -> Value {
+    json!({"name": name, "scheme": scheme, "allowed_hosts": hosts, "secret": secret})
+}
+
+/// A change, which must change something.
+pub(super) fn change(body: Value) -> anyhow::Result<Value> {
+    let is_empty = body.as_object().is_none_or(Map::is_empty);
+    ensure!(!is_empty, "nothing to change was given; see --help");
+    Ok(body)
+}
+
+/// Reads a secret from a file, or from standard input for `-`, so that neither the process list nor
+/// the shell's history shows it.
+pub(super) fn read_secret(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(MAX_SECRET_BYTES + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file)
+            .and_then(|open| open.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text))
+    };
+    let size = read.with_context(|| format!("cannot read the secret from {}", file.display()))?;
+    let fits = u64::try_from(size).is_ok_and(|size| size <= MAX_SECRET_BYTES);
+    ensure!(fits, "the secret in {} is longer than {MAX_SECRET_BYTES} bytes", file.display());
+    let secret = text.trim();
+    ensure!(!secret.is_empty(), "there is no secret in {}", file.display());
+    Ok(secret.to_owned())
+}

@@ -1,0 +1,123 @@
+//! How answers look on the terminal: JSON as it came, or columns and lines for people. What names
+//! and texts of strangers hold cannot steer the terminal.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line speaks to the terminal"
+)]
+
+use serde_json::{Value, json};
+
+use super::api::Listed;
+
+/// Wider cells are cut, in characters.
+const MAX_CELL_CHARS: usize = 48;
+
+/// Prints a list with the columns named.
+pub(crate) fn print_list(listed: &Listed, columns: &[&str], as_json: bool) {
+    if as_json {
+        println!("{:#}", json!({"data": listed.data, "next": listed.next}));
+        return;
+    }
+    if listed.data.is_empty() {
+        println!("None.");
+        return;
+    }
+    for line in table(&listed.data, columns) {
+        println!("{line}");
+    }
+    if let Some(next) = &listed.next {
+        eprintln!("There are more: --after {}, or a higher --limit", printable(next));
+    }
+}
+
+/// Prints one resource.
+pub(crate) fn print_one(value: &Value, as_json: bool) {
+    match value {
+        Value::Object(fields) if !as_json => {
+            for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+                match value {
+                    Value::Object(_) => println!("{name}: {}", printable(&format!("{value:#}"))),
+                    value => println!("{name}: {}", printable(&cell_text(value))),
+                }
+            }
+        }
+        value => println!("{value:#}"),
+    }
+}
+
+/// Tells that something was done; as JSON, what the gateway answered.
+pub(crate) fn print_done(told: &str, answer: &Value, as_json: bool) {
+    if as_json {
+        println!("{answer:#}");
+    } else {
+        println!("{}", printable(told));
+    }
+}
+
+/// Says something beside the data, on standard error.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Text without characters that steer a terminal, but for line ends.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() && char != '\n' { '?' } else { char }).collect()
+}
+
+fn table(entries: &[Value], columns: &[&str]) -> Vec<String> {
+    let head = columns.iter().map(|name| name.to_uppercase()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(entries.iter().map(|entry| columns.iter().map(|name| cell(&entry[name])).collect()))
+        .collect();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|place| rows.iter().map(|row| row[place].chars().count()).max().unwrap_or(0))
+        .collect();
+    rows.iter()
+        .map(|row| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+fn cell(value: &Value) -> String {
+    let text = printable(&cell_text(value)).replace('\n', " ");
+    match text.char_indices().nth(MAX_CELL_CHARS) {
+        Some((place, _)) => format!("{}…", &text[..place]),
+        None => text,
+    }
+}
+
+fn cell_text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(|item| !item.is_object()) => {
+            items.iter().map(cell_text).collect::<Vec<_>>().join(",")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_cut_and_harmless() {
+        let entries = [
+            json!({"id": "1", "name": "Ann", "tags": ["a", "b"], "active": true}),
+            json!({"id": "22", "name": "\u{1b}]0;x\u{7}\n", "tags": [], "active": null}),
+            json!({"id": "3", "name": "é".repeat(60)}),
+        ];
+        let lines = table(&entries, &["id", "name", "active", "tags"]);
+        let name_column: Vec<_> = lines.iter().map(|line| line.chars().nth(4).unwrap()).collect();
+        assert_eq!(name_column, ['N', 'A', '?', 'é']);
+        assert!(lines[1].ends_with("true    a,b"), "{lines:?}");
+        assert!(lines[2].contains("?]0;x?"), "{lines:?}");
+        assert_eq!(lines[3].matches('é').count(), MAX_CELL_CHARS);
+        assert!(lines.iter().all(|line| !line.contains(char::is_control)));
+    }
+}

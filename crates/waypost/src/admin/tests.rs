@@ -1,0 +1,238 @@
+//! Tests of the administrator's commands, from the typed line to the calls the gateway gets.
+
+use clap::FromArgMatches as _;
+
+use super::*;
+use crate::cli::{self, Cli, Command};
+use crate::fake_server::{FakeServer, Received};
+
+/// Runs a command as it is typed, with the gateway's address and a key added.
+async fn type_line(gateway: &FakeServer, line: &str) -> anyhow::Result<bool> {
+    let words = line.split(' ').map(|word| word.replace('_', " "));
+    let url = gateway.url();
+    let added = ["--url", &url, "--key", "the-key"].map(str::to_owned);
+    let all = ["waypost", "admin"].map(str::to_owned).into_iter().chain(words).chain(added);
+    let matches = cli::command().try_get_matches_from(all)?;
+    match Cli::from_arg_matches(&matches)?.command {
+        Some(Command::Admin(args)) => run(*args, Path::new("/nowhere")).await,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn lines(calls: &[Received]) -> Vec<&str> {
+    calls.iter().map(|call| call.line.as_str()).collect()
+}
+
+#[tokio::test]
+async fn each_command_makes_the_call_that_the_api_documents() {
+    let org = "/waypost/v1/orgs/o";
+    for (typed, wanted, body) in [
+        (
+            "orgs create Acme --id o --time-zone +08:00 --strict-opt-in true --wire-offset pepipost=UTC",
+            "POST /waypost/v1/orgs".to_owned(),
+            json!({"id": "o", "name": "Acme", "time_zone": "+08:00", "strict_opt_in": true, "wire_offsets": {"pepipost": "UTC"}}),
+        ),
+        ("orgs get o", format!("GET {org}"), Value::Null),
+        (
+            "orgs update o --window-policy hold",
+            format!("PATCH {org}"),
+            json!({"window_policy": "hold"}),
+        ),
+        ("orgs delete o", format!("DELETE {org}"), Value::Null),
+        (
+            "users create --id u --name A_B --org o",
+            format!("POST {org}/users"),
+            json!({"id": "u", "name": "A B"}),
+        ),
+        ("users update u --name C --org o", format!("PATCH {org}/users/u"), json!({"name": "C"})),
+        ("users delete u --org o", format!("DELETE {org}/users/u"), Value::Null),
+        (
+            "customers create +15550001111 --tag a --tag b --opt-in true --opt-in-proof form --org o",
+            format!("POST {org}/customers"),
+            json!({"phone": "+15550001111", "tags": ["a", "b"], "opt_in": {"opted_in": true, "proof": "form"}}),
+        ),
+        (
+            "customers update c --active false --org o",
+            format!("PATCH {org}/customers/c"),
+            json!({"active": false}),
+        ),
+        (
+            "numbers update n --errors-as-200 true --org o",
+            format!("PATCH {org}/numbers/n"),
+            json!({"errors_as_200": true}),
+        ),
+        (
+            "keys create --name crm --scope messages:send --scope media --sends-as assistant --rate-limit 5 --org o",
+            format!("POST {org}/api-keys"),
+            json!({"name": "crm", "scopes": ["messages:send", "media"], "sends_as": "assistant", "rate_limit": 5}),
+        ),
+        ("keys revoke k --org o", format!("DELETE {org}/api-keys/k"), Value::Null),
+        ("providers get twilio --org o", format!("GET {org}/media-providers/twilio"), Value::Null),
+        ("templates sync --org o", format!("POST {org}/templates/sync"), Value::Null),
+        ("messages get m --org o", format!("GET {org}/messages/m"), Value::Null),
+        ("broadcasts get b --org o", format!("GET {org}/broadcasts/b"), Value::Null),
+    ] {
+        let (_, path) = wanted.split_once(' ').unwrap();
+        let script: Vec<_> = ["GET", "POST", "PATCH", "DELETE"]
+            .map(|method| (format!("{method} {path}"), 200, json!({"id": "x"})))
+            .to_vec();
+        let script: Vec<_> = script
+            .iter()
+            .map(|(line, status, body)| (line.as_str(), *status, body.clone()))
+            .collect();
+        let gateway = FakeServer::start(&script).await;
+        assert!(type_line(&gateway, typed).await.unwrap(), "{typed}");
+        let first = &gateway.calls()[0];
+        assert_eq!(first.line, wanted, "{typed}");
+        assert_eq!(first.bearer, "the-key");
+        let sent = serde_json::from_str(&first.body).unwrap_or(Value::Null);
+        assert_eq!(sent, body, "{typed}");
+        assert_eq!(first.content_type.is_empty(), body.is_null(), "{typed}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_added_registered_and_subscribed_in_this_order() {
+    let at = "/waypost/v1/orgs/o/numbers";
+    let gateway = FakeServer::start(&[
+        ("POST /waypost/v1/orgs/o/numbers", 201, json!({"id": "n"})),
+        ("POST /waypost/v1/orgs/o/numbers/n/register", 204, Value::Null),
+        ("POST /waypost/v1/orgs/o/numbers/n/subscribe", 204, Value::Null),
+        ("GET /waypost/v1/orgs/o/numbers/n", 200, json!({"id": "n"})),
+    ])
+    .await;
+    let typed = "numbers add +15550009999 --phone-number-id 1 --waba-id 2 --register 123456 --subscribe --org o";
+    assert!(type_line(&gateway, typed).await.unwrap());
+    let calls = gateway.calls();
+    assert_eq!(
+        lines(&calls),
+        [
+            format!("POST {at}"),
+            format!("POST {at}/n/register"),
+            format!("POST {at}/n/subscribe"),
+            format!("GET {at}/n"),
+        ]
+    );
+    let body = |place: usize| serde_json::from_str::<Value>(&calls[place].body).unwrap();
+    assert_eq!(
+        body(0),
+        json!({"display_phone": "+15550009999", "phone_number_id": "1", "waba_id": "2"})
+    );
+    assert_eq!(body(1), json!({"pin": "123456"}));
+}
+
+#[tokio::test]
+async fn a_number_that_cannot_be_registered_is_told_with_the_way_on() {
+    let gateway = FakeServer::start(&[
+        ("POST /waypost/v1/orgs/o/numbers", 201, json!({"id": "n"})),
+        (
+            "POST /waypost/v1/orgs/o/numbers/n/register",
+            400,
+            json!({"title": "Bad Request", "detail": "Two step verification PIN mismatch."}),
+        ),
+    ])
+    .await;
+    let typed =
+        "numbers add +15550009999 --phone-number-id 1 --waba-id 2 --register 123456 --org o";
+    let error = format!("{:#}", type_line(&gateway, typed).await.unwrap_err());
+    assert!(error.contains("waypost admin numbers update n --register PIN"), "{error}");
+    assert!(error.contains("PIN mismatch"), "{error}");
+}
+
+#[tokio::test]
+async fn the_organisation_is_the_keys_own_or_the_only_one() {
+    let users = |org: &str| format!("GET /waypost/v1/orgs/{org}/users");
+    let none = json!({"data": [], "next": null});
+    let two = json!({"data": [{"id": "a"}, {"id": "b"}], "next": null});
+    for (me, orgs, wanted) in [
+        (json!({"org_id": "own"}), none.clone(), Ok("own")),
+        (json!({"org_id": null}), json!({"data": [{"id": "only"}], "next": null}), Ok("only")),
+        (json!({"org_id": null}), none.clone(), Err("there is no organisation yet")),
+        (json!({"org_id": null}), two, Err("use --org")),
+    ] {
+        let (own, only) = (users("own"), users("only"));
+        let gateway = FakeServer::start(&[
+            ("GET /waypost/v1/me", 200, me),
+            ("GET /waypost/v1/orgs", 200, orgs),
+            (&own, 200, none.clone()),
+            (&only, 200, none.clone()),
+        ])
+        .await;
+        let done = type_line(&gateway, "users list").await;
+        match wanted {
+            Ok(org) => {
+                done.unwrap();
+                let calls = gateway.calls();
+                let last = lines(&calls).pop().unwrap().to_owned();
+                assert_eq!(last, format!("{}?limit=100", users(org)));
+            }
+            Err(part) => {
+                let error = done.unwrap_err().to_string();
+                assert!(error.contains(part), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page_up_to_the_limit() {
+    let page =
+        |count: usize, next: Value| json!({"data": vec![json!({"id": "x"}); count], "next": next});
+    let gateway = FakeServer::start(&[
+        ("GET /waypost/v1/orgs", 200, page(100, json!("c 1"))),
+        ("GET /waypost/v1/orgs", 200, page(50, json!("c2"))),
+    ])
+    .await;
+    type_line(&gateway, "orgs list --limit 150 --json").await.unwrap();
+    assert_eq!(
+        lines(&gateway.calls()),
+        ["GET /waypost/v1/orgs?limit=100", "GET /waypost/v1/orgs?limit=50&after=c+1"]
+    );
+}
+
+#[tokio::test]
+async fn an_import_goes_in_parts_and_fails_where_a_line_was_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.csv");
+    let rows: String = (0..600).map(|row| format!("+1555000{row:04}\n")).collect();
+    std::fs::write(&file, format!("phone\n{rows}")).unwrap();
+    let at = "POST /waypost/v1/orgs/o/customers/import";
+    let good = json!({"created": 500, "updated": 0, "errors": []});
+    let partly = json!({"created": 98, "updated": 1, "errors": [{"line": 3, "message": "no"}]});
+    for (last, wanted) in [(good.clone(), true), (partly, false)] {
+        let gateway = FakeServer::start(&[(at, 200, good.clone()), (at, 200, last)]).await;
+        let path = file.display().to_string();
+        // A path with the underscore that stands for a blank would be another one.
+        assert!(!path.contains('_'));
+        let typed = format!("customers import {path} --org o");
+        assert_eq!(type_line(&gateway, &typed).await.unwrap(), wanted);
+        let calls = gateway.calls();
+        assert_eq!(lines(&calls), [at, at]);
+        assert!(calls.iter().all(|call| call.content_type == "text/csv"));
+        assert!(calls.iter().all(|call| call.body.starts_with("phone\n+1555000")));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_changed_by_an_update_without_fields() {
+    let gateway = FakeServer::start(&[]).await;
+    for typed in ["orgs update o", "customers update c --org o", "numbers update n --org o"] {
+        let error = type_line(&gateway, typed).await.unwrap_err().to_string();
+        assert!(error.contains("nothing to change"), "{typed}: {error}");
+    }
+    assert_eq!(gateway.calls(), []);
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_run_is_told_plainly() {
+    let gateway = FakeServer::start(&[]).await;
+    let url = "http://127.0.0.1:9";
+    let words = ["waypost", "admin", "orgs", "list", "--url", url, "--key", "k"];
+    let matches = cli::command().try_get_matches_from(words).unwrap();
+    let Some(Command::Admin(args)) = Cli::from_arg_matches(&matches).unwrap().command else {
+        panic!("not parsed")
+    };
+    let error = format!("{:#}", run(*args, Path::new("/nowhere")).await.unwrap_err());
+    assert!(error.starts_with("cannot reach the gateway; is it running"), "{error}");
+    drop(gateway);
+}

@@ -1,0 +1,141 @@
+//! What the doctor sees on this machine: the disk, the certificate's files, the database library.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::finding::Finding;
+use crate::config::Config;
+use crate::tls::Certificate;
+
+/// With less room, a warning.
+const LOW_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
+/// With less room, the gateway will soon refuse messages.
+const NO_SPACE_BYTES: u64 = 100 * 1024 * 1024;
+/// Made and removed at once to see whether the folder can be written to.
+const PROBE_FILE: &str = ".doctor-probe";
+
+/// Looks at this machine.
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![folder(&config.data_dir)];
+    findings.extend(space(&config.data_dir));
+    findings.extend(private(&config.data_dir, &config.master_key_file));
+    findings.push(database_library());
+    if let Some(files) = &config.tls {
+        findings.push(match Certificate::load(files) {
+            Ok(_) => {
+                Finding::ok("certificate", format!("{} and its key fit", files.cert_file.display()))
+            }
+            Err(error) => Finding::fail(
+                "certificate",
+                format!("{error:#}"),
+                "point tls.cert_file and tls.key_file to a chain and its key, both PEM",
+            ),
+        });
+    }
+    findings
+}
+
+fn folder(path: &Path) -> Finding {
+    const CHECK: &str = "data folder";
+    let shown = path.display();
+    let probe = path.join(PROBE_FILE);
+    match fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe)) {
+        Ok(()) => Finding::ok(CHECK, format!("{shown} can be written to")),
+        Err(error) if error.kind() == ErrorKind::NotFound && !path.exists() => {
+            Finding::ok(CHECK, format!("{shown} will be made on the first start"))
+        }
+        Err(error) => Finding::fail(
+            CHECK,
+            format!("{shown} cannot be written to: {error}"),
+            "make room, or give the folder to the user who runs the gateway, or choose another with --data-dir",
+        ),
+    }
+}
+
+fn space(path: &Path) -> Option<Finding> {
+    // The nearest folder that exists has the file system that the data folder will be on.
+    let existing = path.ancestors().find(|each| each.exists()).unwrap_or(Path::new("."));
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    let about = rustix::fs::statvfs(existing).ok()?;
+    Some(judge_space(about.f_bavail.saturating_mul(about.f_frsize)))
+}
+
+fn judge_space(free_bytes: u64) -> Finding {
+    const CHECK: &str = "disk";
+    let found = format!("{} MiB free", free_bytes / (1024 * 1024));
+    let remedy = "make room, or move data_dir to a larger disk";
+    match free_bytes {
+        ..NO_SPACE_BYTES => Finding::fail(CHECK, found, remedy),
+        ..LOW_SPACE_BYTES => Finding::warn(CHECK, found, remedy),
+        _ => Finding::ok(CHECK, found),
+    }
+}
+
+fn private(folder: &Path, master_key_file: &Path) -> Vec<Finding> {
+    let files = [folder.join("admin.env"), folder.join("demo.env"), master_key_file.to_owned()];
+    let is_open = |path: &&std::path::PathBuf| {
+        fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
+    };
+    let warn = |path: &std::path::PathBuf| {
+        Finding::warn(
+            "secrets",
+            format!("others can read {}", path.display()),
+            &format!("chmod 600 {}", path.display()),
+        )
+    };
+    files.iter().filter(is_open).map(warn).collect()
+}
+
+fn database_library() -> Finding {
+    const CHECK: &str = "SQLite";
+    let version = waypost_store_sqlite::library_version();
+    match waypost_store_sqlite::check_library_version() {
+        Ok(()) => Finding::ok(CHECK, version),
+        Err(error) => Finding::fail(CHECK, error.to_string(), "use a build of this release"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Grade;
+
+    #[test]
+    fn little_room_is_a_warning_and_almost_none_a_failure() {
+        for (free_mib, grade) in [
+            (0, Grade::Fail),
+            (99, Grade::Fail),
+            (100, Grade::Warn),
+            (1_023, Grade::Warn),
+            (1_024, Grade::Ok),
+        ] {
+            assert_eq!(judge_space(free_mib * 1024 * 1024).result, grade, "{free_mib} MiB");
+        }
+    }
+
+    #[test]
+    fn the_data_folder_is_tried_and_left_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(folder(root.path()).result, Grade::Ok);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        let missing = root.path().join("missing");
+        assert!(folder(&missing).found.contains("will be made"));
+        assert!(!missing.exists());
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(folder(&file).result, Grade::Fail);
+    }
+
+    #[test]
+    fn files_with_secrets_that_others_can_read_are_told() {
+        let root = tempfile::tempdir().unwrap();
+        let key = root.path().join("master.key");
+        for (mode, count) in [(0o600, 0), (0o640, 1), (0o604, 1)] {
+            fs::write(&key, "").unwrap();
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(private(root.path(), &key).len(), count, "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Tests of the doctor against gateways and upstreams that answer, and ones that do not.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::fake_server::FakeServer;
+
+fn inputs(data_dir: &Path, variables: &[(&str, String)]) -> Inputs {
+    let mut environment = vec![("WAYPOST_DATA_DIR".into(), data_dir.as_os_str().to_owned())];
+    environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+    Inputs { environment, ..Inputs::default() }
+}
+
+fn graded(findings: &[Finding]) -> Vec<(&str, Grade)> {
+    findings
+        .iter()
+        .filter(|finding| !["disk", "SQLite"].contains(&finding.check))
+        .map(|finding| (finding.check, finding.result))
+        .collect()
+}
+
+/// An address at which nothing listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn before_the_first_start_nothing_is_broken() {
+    let root = tempfile::tempdir().unwrap();
+    let variables = [("WAYPOST_LISTEN", nobody()), ("WAYPOST_SANDBOX__LISTEN", nobody())];
+    let findings = examine(&inputs(&root.path().join("new"), &variables)).await.unwrap();
+    assert_eq!(
+        graded(&findings),
+        [
+            ("configuration", Grade::Ok),
+            ("data folder", Grade::Ok),
+            ("gateway", Grade::Warn),
+            ("upstream", Grade::Warn),
+        ]
+    );
+    assert!(
+        findings.iter().all(|finding| { finding.result == Grade::Ok || finding.remedy.is_some() })
+    );
+}
+
+#[tokio::test]
+async fn a_healthy_gateway_with_a_real_upstream_passes() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = FakeServer::start(&[
+        ("GET /readyz", 200, json!({"ready": true, "version": "1", "upstream": {"name": "x"}})),
+        ("GET /waypost/v1/orgs", 200, json!({"data": [{"id": "o-1"}], "next": null})),
+        (
+            "GET /waypost/v1/orgs/o-1/numbers",
+            200,
+            json!({"data": [{"id": "n", "phone_number_id": "77"}], "next": null}),
+        ),
+    ])
+    .await;
+    let upstream = FakeServer::start(&[
+        ("GET /", 400, json!({})),
+        ("GET /v23.0/77", 200, json!({"id": "77"})),
+        ("GET /v23.0/debug_token", 200, json!({"data": {"expires_at": 0}})),
+    ])
+    .await;
+    let file = format!("WAYPOST_URL={}\nWAYPOST_ADMIN_KEY=the-key\n", gateway.url());
+    std::fs::write(root.path().join("admin.env"), file).unwrap();
+    let variables = [
+        ("WAYPOST_UPSTREAM__BASE_URL", upstream.url()),
+        ("WAYPOST_UPSTREAM__ACCESS_TOKEN", "the-token".to_owned()),
+        ("WAYPOST_PUBLIC_URL", format!("https://{}", nobody())),
+        ("WAYPOST_WEBHOOK__APP_SECRET", "the-secret".to_owned()),
+        ("WAYPOST_WEBHOOK__VERIFY_TOKEN", "the-word".to_owned()),
+    ];
+    let findings = examine(&inputs(root.path(), &variables)).await.unwrap();
+    assert_eq!(
+        graded(&findings),
+        [
+            ("configuration", Grade::Ok),
+            ("data folder", Grade::Ok),
+            ("secrets", Grade::Warn),
+            ("gateway", Grade::Ok),
+            ("management API", Grade::Ok),
+            ("upstream", Grade::Ok),
+            ("access token", Grade::Ok),
+            ("token expiry", Grade::Ok),
+            // The public address of this test leads nowhere.
+            ("webhook", Grade::Fail),
+        ]
+    );
+    let calls = upstream.calls();
+    assert!(calls.iter().skip(1).all(|call| call.bearer == "the-token"), "{calls:?}");
+    assert_eq!(calls[0].bearer, "", "the token goes only where it is asked for");
+    let shown = format!("{findings:?}");
+    for secret in ["the-token", "the-secret", "the-word", "the-key"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn faults_of_the_configuration_do_not_end_the_examination() {
+    let root = tempfile::tempdir().unwrap();
+    let variables = [
+        ("WAYPOST_SANDBOX__ENABLED", "false".to_owned()),
+        ("WAYPOST_UPSTREAM__BASE_URL", format!("http://{}", nobody())),
+        ("WAYPOST_LISTEN", nobody()),
+    ];
+    let findings = examine(&inputs(root.path(), &variables)).await.unwrap();
+    assert_eq!(
+        graded(&findings),
+        [
+            ("configuration", Grade::Fail),
+            ("configuration", Grade::Fail),
+            ("data folder", Grade::Ok),
+            ("gateway", Grade::Warn),
+            ("upstream", Grade::Fail),
+            ("access token", Grade::Warn),
+        ]
+    );
+}
