@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     enforce: bool,
-    /// Only rows whose name contains this
+    /// Only this group: start, rates or memory
     #[arg(long)]
     only: Option<String>,
 }

@@ -45,8 +45,8 @@ fn run_script(
     let mut node = repository.command("node", &[script]);
     node.current_dir(folder)
         .envs(gateway.demo.iter().map(|(name, value)| (name, value)))
-        .env("GATEWAY_URL", &gateway.url)
-        .env("HANDSET_URL", &gateway.sandbox_url)
+        .env("GATEWAY_URL", gateway.demo("WAYPOST_URL")?)
+        .env("HANDSET_URL", gateway.demo("SANDBOX_URL")?)
         .env("SCREENSHOT_DIR", screenshots);
     shell::run_watched(&mut node, SCRIPT_LIMIT, |_| {}).inspect_err(|_| print_tail(&log))
 }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -19,10 +19,6 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The running process; ended when dropped.
 pub(crate) struct Gateway {
     process: Child,
-    /// Base address of the gateway.
-    pub(crate) url: String,
-    /// Base address of the sandbox.
-    pub(crate) sandbox_url: String,
     /// The lines of `demo.env` as pairs.
     pub(crate) demo: Vec<(String, String)>,
 }
@@ -33,12 +29,10 @@ impl Gateway {
     /// # Errors
     /// When it does not become ready.
     pub(crate) fn start(binary: &Path, data_dir: &Path, log: &Path) -> Result<Self> {
-        let [listen, sandbox] = free_addresses()?;
         let output =
             File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(binary);
-        command.arg("--listen").arg(listen.to_string());
-        command.arg("--sandbox-listen").arg(sandbox.to_string());
+        command.args(["--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(data_dir).current_dir(data_dir);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("WAYPOST_") {
@@ -48,26 +42,30 @@ impl Gateway {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let process =
             command.spawn().with_context(|| format!("cannot run {}", binary.display()))?;
-        let mut gateway = Self {
-            process,
-            url: format!("http://{listen}"),
-            sandbox_url: format!("http://{sandbox}"),
-            demo: Vec::new(),
-        };
+        let mut gateway = Self { process, demo: Vec::new() };
         gateway
-            .wait_until_ready(listen)
+            .wait_until_ready(&data_dir.join("demo.env"))
             .with_context(|| format!("its output is in {}", log.display()))?;
-        gateway.demo = read_env(&data_dir.join("demo.env"))?;
         Ok(gateway)
     }
 
-    fn wait_until_ready(&mut self, listen: SocketAddr) -> Result<()> {
+    /// A value of `demo.env`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn demo(&self, name: &str) -> Result<&str> {
+        let found = self.demo.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).with_context(|| format!("demo.env has no {name}"))
+    }
+
+    fn wait_until_ready(&mut self, demo_env: &Path) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
             if let Some(status) = self.process.try_wait()? {
                 bail!("the gateway ended with {status}");
             }
-            if answers_200(listen, "/readyz") {
+            self.demo = env_lines(&std::fs::read_to_string(demo_env).unwrap_or_default());
+            if self.demo("WAYPOST_URL").is_ok_and(|url| answers_200(url, "/readyz")) {
                 return Ok(());
             }
             thread::sleep(READY_POLL);
@@ -84,29 +82,18 @@ impl Drop for Gateway {
     }
 }
 
-/// Two loopback addresses that were free a moment ago.
-fn free_addresses() -> Result<[SocketAddr; 2]> {
-    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok([first.local_addr()?, second.local_addr()?])
-}
-
-fn answers_200(address: SocketAddr, path: &str) -> bool {
-    let ask = || -> std::io::Result<bool> {
+fn answers_200(base_url: &str, path: &str) -> bool {
+    let ask = || -> Result<bool> {
+        let host = base_url.trim_start_matches("http://");
+        let address: SocketAddr = host.parse()?;
         let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
         stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
         Ok(&head == b"HTTP/1.1 200")
     };
     ask().unwrap_or(false)
-}
-
-fn read_env(path: &Path) -> Result<Vec<(String, String)>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(env_lines(&text))
 }
 
 /// The assignments of a file that a shell can source; `export` and quotes are taken off.

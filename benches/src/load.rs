@@ -1,0 +1,120 @@
+//! The load: a fixed number of keep-alive connections, each sending its next request when it has its answer.
+//!
+//! Counts only what falls into the window after the warming up, and takes anything but success as a failure of the run.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::task::LocalSet;
+use tokio::time;
+
+use crate::http::{Call, Connection};
+use crate::process::Process;
+use crate::statistics::percentile;
+
+/// Whom to load, with what and how long.
+pub(crate) struct Load<'a> {
+    /// The server.
+    pub(crate) address: SocketAddr,
+    /// The server's process, for its processor time.
+    pub(crate) process: &'a Process,
+    /// What every connection sends.
+    pub(crate) call: &'a Call,
+    /// Connections that are open at once.
+    pub(crate) connections: usize,
+    /// Time that does not count.
+    pub(crate) warming: Duration,
+    /// Time that counts.
+    pub(crate) window: Duration,
+}
+
+/// What was seen in the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Answers per second.
+    pub(crate) rate_per_s: f64,
+    /// Processor time of the server per answer, in microseconds.
+    pub(crate) cpu_us: f64,
+    /// Median time to the answer, in microseconds.
+    pub(crate) p50_us: f64,
+    /// 99th percentile of the time to the answer, in microseconds.
+    pub(crate) p99_us: f64,
+    /// Answers in all, also outside the window.
+    pub(crate) answers: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    counting: Cell<bool>,
+    stopped: Cell<bool>,
+    answers: Cell<u64>,
+    latencies_us: RefCell<Vec<f64>>,
+    failure: RefCell<Option<String>>,
+}
+
+impl Load<'_> {
+    /// Loads the server and tells what was seen.
+    ///
+    /// # Errors
+    /// When an answer is no success, or the server goes away.
+    pub(crate) async fn run(&self) -> Result<Seen> {
+        let shared = Rc::new(Shared::default());
+        let tasks = LocalSet::new();
+        for _ in 0..self.connections {
+            let connection = Connection::open(self.address).await.context("connecting")?;
+            tasks.spawn_local(send_until_stopped(
+                connection,
+                self.call.clone(),
+                Rc::clone(&shared),
+            ));
+        }
+        let seen = tasks.run_until(self.watch(&shared)).await?;
+        tasks.await;
+        if let Some(failure) = shared.failure.take() {
+            bail!("{}: {failure}", self.call.path);
+        }
+        Ok(Seen { answers: shared.answers.get(), ..seen })
+    }
+
+    async fn watch(&self, shared: &Shared) -> Result<Seen> {
+        time::sleep(self.warming).await;
+        let (began, cpu_before_s) = (Instant::now(), self.process.cpu_s()?);
+        shared.counting.set(true);
+        time::sleep(self.window).await;
+        shared.counting.set(false);
+        let (took, cpu_after_s) = (began.elapsed(), self.process.cpu_s()?);
+        shared.stopped.set(true);
+        let latencies_us = shared.latencies_us.take();
+        let counted = latencies_us.len() as f64;
+        Ok(Seen {
+            rate_per_s: counted / took.as_secs_f64(),
+            cpu_us: (cpu_after_s - cpu_before_s) * 1e6 / counted,
+            p50_us: percentile(&latencies_us, 50.0),
+            p99_us: percentile(&latencies_us, 99.0),
+            answers: 0,
+        })
+    }
+}
+
+async fn send_until_stopped(mut connection: Connection, call: Call, shared: Rc<Shared>) {
+    while !shared.stopped.get() {
+        let began = Instant::now();
+        let failure = match connection.call(&call).await {
+            Ok(answer) if (200..300).contains(&answer.status) => None,
+            Ok(answer) => Some(format!("answered {}: {}", answer.status, answer.excerpt())),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        if failure.is_some() {
+            *shared.failure.borrow_mut() = failure;
+            shared.stopped.set(true);
+            return;
+        }
+        shared.answers.set(shared.answers.get() + 1);
+        if shared.counting.get() {
+            shared.latencies_us.borrow_mut().push(began.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Benchmarks of Waypost: started by `cargo xtask bench`, which builds it and the release binary.
+//!
+//! Absolute figures of a shared machine drift from minute to minute, so nothing is compared with a number of
+//! yesterday: the bare programs that Waypost is divided by run in the same call, in turns with it. It measures;
+//! whether a bar is met it only says, unless told to enforce it. Tests of behaviour are elsewhere.
+#![allow(clippy::print_stdout, reason = "its only purpose is the terminal")]
+
+mod bare;
+mod gateway;
+mod http;
+mod load;
+mod mock;
+mod process;
+mod report;
+mod rows;
+mod rows_memory;
+mod rows_rate;
+mod statistics;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of Waypost and the bare programs that it is measured against.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Subcommand)]
+enum Program {
+    /// Measure everything and print a table
+    Run(rows::Options),
+    /// A bare axum server that answers with the body it got
+    Echo,
+    /// A bare pass-through proxy
+    Proxy {
+        /// Where everything is passed on to
+        #[arg(long)]
+        upstream: SocketAddr,
+    },
+    /// An upstream that accepts everything at once
+    Mock,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().program {
+        Program::Run(options) => {
+            // One thread, so that the load leaves as much as it can of the machine to what is measured.
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(rows::run(options))
+        }
+        Program::Echo => serving()?.block_on(bare::echo()),
+        Program::Proxy { upstream } => serving()?.block_on(bare::proxy(upstream)),
+        Program::Mock => serving()?.block_on(mock::serve()),
+    }
+}
+
+fn serving() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,129 @@
+//! Child processes and what Linux tells about them: processor time and resident memory.
+//!
+//! Reads `/proc`, so it works on Linux only.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// What a bare program prints before its address.
+pub(crate) const ANNOUNCEMENT: &str = "listening ";
+
+/// Linux shows processor time in hundredths of a second, whatever the kernel's own tick is.
+const TICKS_PER_S: f64 = 100.0;
+
+/// A running child; ended when dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts a command.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        Ok(Self(command.spawn().with_context(|| format!("cannot run {program}"))?))
+    }
+
+    /// Starts one of our own bare programs and waits until it says where it listens.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn start_bare(args: &[&str]) -> Result<(Self, SocketAddr)> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = Self::start(&mut command)?;
+        let stdout = process.0.stdout.take().context("its output is piped")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().strip_prefix(ANNOUNCEMENT).context("it says where it listens")?;
+        Ok((process, address.parse()?))
+    }
+
+    /// Fails when the child has ended.
+    ///
+    /// # Errors
+    /// With its exit status.
+    pub(crate) fn must_run(&mut self) -> Result<()> {
+        match self.0.try_wait()? {
+            Some(status) => bail!("the process ended with {status}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Processor time used so far, in seconds, in user and kernel mode, over all threads.
+    ///
+    /// # Errors
+    /// When the child is gone.
+    pub(crate) fn cpu_s(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        cpu_ticks(&stat).map(|ticks| ticks / TICKS_PER_S).context("/proc has another form")
+    }
+
+    /// Resident memory now, in bytes.
+    ///
+    /// # Errors
+    /// When the child is gone.
+    pub(crate) fn resident_bytes(&self) -> Result<f64> {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory that was ever resident, in bytes.
+    ///
+    /// # Errors
+    /// When the child is gone.
+    pub(crate) fn peak_resident_bytes(&self) -> Result<f64> {
+        self.status_bytes("VmHWM:")
+    }
+
+    fn status_bytes(&self, key: &str) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        status_kib(&status, key)
+            .map(|kib| kib * 1024.0)
+            .with_context(|| format!("/proc has no {key}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing left to do then.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Fields 14 and 15, counted behind the name, which may contain blanks and brackets.
+fn cpu_ticks(stat: &str) -> Option<f64> {
+    let behind_name = stat.rsplit_once(')')?.1;
+    let mut fields = behind_name.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let kernel: f64 = fields.next()?.parse().ok()?;
+    Some(user + kernel)
+}
+
+fn status_kib(status: &str, key: &str) -> Option<f64> {
+    let line = status.lines().find(|line| line.starts_with(key))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cpu_ticks, status_kib};
+
+    #[test]
+    fn reads_processor_time_behind_a_name_with_blanks_and_brackets() {
+        let stat = "42 (way (po) st) S 1 42 42 0 -1 4194304 500 0 0 0 120 30 0 0 20 0 3 0 100 1 1";
+        assert_eq!(cpu_ticks(stat), Some(150.0));
+        assert_eq!(cpu_ticks("42 (cut"), None);
+    }
+
+    #[test]
+    fn reads_memory_in_kibibytes() {
+        let status = "Name:\twaypost\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
+        assert_eq!(status_kib(status, "VmHWM:"), Some(20480.0));
+        assert_eq!(status_kib(status, "VmSwap:"), None);
+    }
+}

@@ -1,0 +1,123 @@
+//! Which figures there are, in groups, and the rows about starting.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::gateway::{Gateway, Site, Upstream};
+use crate::report::{self, Limit, Row, Unit};
+use crate::statistics::median;
+use crate::{rows_memory, rows_rate};
+
+/// After it, what a start left to be done has been done.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// What to measure and where.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The release binary
+    #[arg(long)]
+    waypost: PathBuf,
+    /// Folder for data, logs and results, on a disk
+    #[arg(long)]
+    out: PathBuf,
+    /// Fewer and shorter repetitions: shows that everything runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Exit with 1 when a bar is missed
+    #[arg(long)]
+    enforce: bool,
+    /// Only this group
+    #[arg(long)]
+    only: Option<Group>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Start and idle
+    Start,
+    /// Rates, processor time and latency under load
+    Rates,
+    /// Memory with large files
+    Memory,
+}
+
+/// How often and how long.
+pub(crate) struct Effort {
+    /// Repetitions of which the median is taken.
+    pub(crate) repetitions: u32,
+    /// Repetitions of which the worst is taken.
+    pub(crate) worst_of: u32,
+    /// Time under load before it counts.
+    pub(crate) warming: Duration,
+    /// Time under load that counts.
+    pub(crate) window: Duration,
+}
+
+const FULL: Effort = Effort {
+    repetitions: 7,
+    worst_of: 3,
+    warming: Duration::from_millis(500),
+    window: Duration::from_secs(3),
+};
+const QUICK: Effort = Effort {
+    repetitions: 2,
+    worst_of: 1,
+    warming: Duration::from_millis(200),
+    window: Duration::from_millis(700),
+};
+
+/// Measures, prints the table, writes the results.
+///
+/// # Errors
+/// When something cannot be measured, or a bar is missed and bars are enforced.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    let effort = if options.quick { &QUICK } else { &FULL };
+    let site = Site { binary: options.waypost, folder: options.out };
+    let wanted = |group| options.only.is_none_or(|only| only == group);
+    let mut rows = Vec::new();
+    if wanted(Group::Start) {
+        rows.extend(start_rows(&site, effort).await?);
+    }
+    if wanted(Group::Rates) {
+        rows.extend(rows_rate::measure(&site, effort).await?);
+    }
+    if wanted(Group::Memory) {
+        rows.extend(rows_memory::measure(&site, effort).await?);
+    }
+    println!("\n{}", report::table(&rows));
+    report::write(&rows, effort.repetitions, &site.folder)?;
+    println!("the same with every repetition: {}", site.folder.join("latest.json").display());
+    let missed = report::missed(&rows);
+    if options.enforce && !missed.is_empty() {
+        bail!("bars missed: {}", missed.join("; "));
+    }
+    Ok(())
+}
+
+async fn start_rows(site: &Site, effort: &Effort) -> Result<Vec<Row>> {
+    let (mut first_ms, mut again_ms, mut idle_mb) = (Vec::new(), Vec::new(), Vec::new());
+    for repetition in 1..=effort.repetitions {
+        let gateway = Gateway::start(site, Upstream::Sandbox).await?;
+        first_ms.push(gateway.ready_after.as_secs_f64() * 1e3);
+        tokio::time::sleep(SETTLING).await;
+        idle_mb.push(gateway.process.resident_bytes()? / 1e6);
+        let gateway = gateway.start_again(site, Upstream::Sandbox).await?;
+        again_ms.push(gateway.ready_after.as_secs_f64() * 1e3);
+        println!("start {repetition}: {:.1} ms", gateway.ready_after.as_secs_f64() * 1e3);
+    }
+    Ok(vec![
+        Row::new("ready on an empty folder", Unit::Ms, median(&first_ms))
+            .bar(Limit::AtMost(150.0))
+            .of(&first_ms),
+        Row::new("ready again after a kill", Unit::Ms, median(&again_ms))
+            .aim(Limit::AtMost(100.0))
+            .of(&again_ms),
+        Row::new("idle with sandbox and demo, resident", Unit::Mb, median(&idle_mb))
+            .bar(Limit::AtMost(40.0))
+            .aim(Limit::AtMost(15.0))
+            .of(&idle_mb),
+    ])
+}

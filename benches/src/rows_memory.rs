@@ -1,0 +1,172 @@
+//! Memory with large files: one document of 100 MB, and 64 inline images of 5 MB at once.
+//!
+//! Looks at the peak that the kernel recorded, so nothing is missed between two looks; each measurement has a
+//! process of its own, for a peak never falls.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, Site, Upstream};
+use crate::http::{self, Body, Call, Connection};
+use crate::mock::COUNTS_PATH;
+use crate::process::Process;
+use crate::report::{Limit, Row, Unit};
+use crate::rows::Effort;
+
+const MIB: usize = 1024 * 1024;
+/// The largest document there may be; whole blocks.
+const DOCUMENT_BYTES: usize = 100 * MIB;
+const BLOCK_BYTES: usize = 64 * 1024;
+/// The largest image there may be.
+const IMAGE_BYTES: usize = 5 * MIB;
+const IMAGES: usize = 64;
+const UNPACED_PER_S: u32 = 1_000_000;
+const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
+const DELIVERED_POLL: Duration = Duration::from_millis(50);
+const BOUNDARY: &str = "waypost-bench-boundary";
+
+/// Measures and gives the rows.
+///
+/// # Errors
+/// When a file is refused or does not arrive whole.
+pub(crate) async fn measure(site: &Site, effort: &Effort) -> Result<Vec<Row>> {
+    let (mut growth_mb, mut peak_mb) = (Vec::new(), Vec::new());
+    for repetition in 1..=effort.worst_of {
+        growth_mb.push(document_growth_bytes(site).await.context("the document")? / 1e6);
+        peak_mb.push(images_peak_bytes(site).await.context("the images")? / 1e6);
+        println!("memory {repetition}: {growth_mb:.1?} MB, {peak_mb:.1?} MB");
+    }
+    let worst = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::max);
+    Ok(vec![
+        Row::new("100 MB document uploaded and sent, growth", Unit::Mb, worst(&growth_mb))
+            .bar(Limit::AtMost(32.0))
+            .of(&growth_mb),
+        Row::new("64 inline images of 5 MB at once, peak", Unit::Mb, worst(&peak_mb))
+            .bar(Limit::AtMost(512.0))
+            .of(&peak_mb),
+    ])
+}
+
+struct Pair {
+    // Dropped first: the gateway shall not see its upstream go.
+    gateway: Gateway,
+    mock: SocketAddr,
+    _mock_process: Process,
+    number: String,
+}
+
+/// A gateway that has sent one text, so that what the first send makes is made.
+async fn warmed_up(site: &Site) -> Result<Pair> {
+    let (mock_process, mock) = Process::start_bare(&["mock"])?;
+    let gateway = Gateway::start(site, Upstream::Mock(mock)).await?;
+    let number = gateway.set_pace(UNPACED_PER_S).await?;
+    let text = gateway.send_now(&json!({ "type": "text", "text": { "body": "warm" } }))?;
+    http::once(gateway.address, &text).await?.json()?;
+    Ok(Pair { gateway, mock, _mock_process: mock_process, number })
+}
+
+async fn document_growth_bytes(site: &Site) -> Result<f64> {
+    let pair = warmed_up(site).await?;
+    let gateway = &pair.gateway;
+    let before = gateway.process.resident_bytes()?;
+    let upload = Call {
+        method: hyper::Method::POST,
+        path: "/whatsapp/uploads/media_upload".to_owned(),
+        headers: vec![
+            ("content-type", format!("multipart/form-data; boundary={BOUNDARY}")),
+            ("x-api-key", gateway.demo("WAYPOST_API_KEY")?.to_owned()),
+        ],
+        body: Bytes::new(),
+    };
+    let body = document(gateway.demo("WAYPOST_ORG_ID")?);
+    let mut connection = Connection::open(gateway.address).await?;
+    let answer = connection.send(&upload, body).await?.json()?;
+    let id = answer["id"].as_str().context("the upload has an id")?;
+    let message = json!({ "type": "document", "document": { "id": id, "filename": "large.pdf" } });
+    let send = gateway.send_later(&pair.number, &message)?;
+    http::once(gateway.address, &send).await?.json()?;
+    wait_for(pair.mock, 2, DOCUMENT_BYTES as u64).await?;
+    Ok(gateway.process.peak_resident_bytes()? - before)
+}
+
+/// A multipart form with a document that is made block by block while it is sent.
+fn document(org_id: &str) -> Body {
+    let field = |name: &str, value: &str| {
+        format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        )
+    };
+    let head = format!(
+        "{}{}--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"large.pdf\"\r\n\
+         content-type: application/pdf\r\n\r\n",
+        field("orgId", org_id),
+        field("type", "application/pdf"),
+    );
+    let blocks = (0..DOCUMENT_BYTES / BLOCK_BYTES).map(document_block);
+    let tail = Bytes::from(format!("\r\n--{BOUNDARY}--\r\n"));
+    let parts = std::iter::once(Bytes::from(head)).chain(blocks).chain([tail]);
+    StreamBody::new(futures_util::stream::iter(parts.map(|part| Ok(Frame::data(part))))).boxed()
+}
+
+/// The first block has the signature of a PDF; all differ.
+fn document_block(number: usize) -> Bytes {
+    let mut block = vec![b' '; BLOCK_BYTES];
+    let mark = if number == 0 { "%PDF-1.7\n".to_owned() } else { format!("% block {number}\n") };
+    block[..mark.len()].copy_from_slice(mark.as_bytes());
+    Bytes::from(block)
+}
+
+async fn images_peak_bytes(site: &Site) -> Result<f64> {
+    let pair = warmed_up(site).await?;
+    let gateway = &pair.gateway;
+    let mut sends = Vec::new();
+    for number in 0..IMAGES {
+        sends.push((Connection::open(gateway.address).await?, gateway.send_now(&image(number))?));
+    }
+    let answers = sends
+        .into_iter()
+        .map(|(mut connection, call)| async move { connection.call(&call).await?.json() });
+    try_join_all(answers).await?;
+    wait_for(pair.mock, IMAGES as u64 + 1, (IMAGES * IMAGE_BYTES) as u64).await?;
+    gateway.process.peak_resident_bytes()
+}
+
+/// An inline JPEG of its own: equal ones would be stored and uploaded once.
+fn image(number: usize) -> Value {
+    let mut bytes = vec![0; IMAGE_BYTES];
+    bytes[..4].copy_from_slice(&[0xFF, 0xD8, 0xFF, 0xE0]);
+    bytes[8..16].copy_from_slice(&(number as u64).to_be_bytes());
+    let file = json!({
+        "name": "large.jpg",
+        "type": "image/jpeg",
+        "displayType": "IMAGE",
+        "extension": "jpg",
+        "data": STANDARD.encode(bytes),
+    });
+    json!({ "type": "image", "image": { "file": file } })
+}
+
+/// Until the mock has got so many messages, and so many bytes of media, whole.
+async fn wait_for(mock: SocketAddr, messages: u64, media_bytes: u64) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let counts: Value = http::get(mock, COUNTS_PATH).await?.json()?;
+        let has = |name: &str| counts[name].as_u64().unwrap_or_default();
+        if has("messages") >= messages && has("media_bytes") >= media_bytes {
+            return Ok(());
+        }
+        if began.elapsed() > DELIVERED_WITHIN {
+            bail!("the upstream got {counts}, not {messages} messages and {media_bytes} bytes");
+        }
+        tokio::time::sleep(DELIVERED_POLL).await;
+    }
+}
