@@ -20,7 +20,7 @@ use crate::errors::{Failure, json_response};
 use crate::faults::RuleSpec;
 use crate::log::{Direction, Entry, Status};
 use crate::state::State;
-use crate::validate::phone_digits;
+use crate::validate::{is_user_id, phone_digits};
 use crate::{Sandbox, inbound};
 
 /// The largest body of a control call; it may hold a file in base64.
@@ -365,7 +365,10 @@ async fn change_person(sandbox: &Sandbox, body: &Map<String, Value>) -> Outcome 
     let flag = |name: &str| body.get(name).and_then(Value::as_bool);
     let phone = text("phone").and_then(phone_digits);
     let phone = phone.ok_or_else(|| Refusal::bad("phone must have 7 to 15 digits"))?;
-    let old_address = {
+    if text("user_id").is_some_and(|user_id| !is_user_id(user_id)) {
+        return Err(Refusal::bad("user_id must look like US.13491208655302741918"));
+    }
+    let identity_hash = {
         let mut state = sandbox.state();
         let person = state.people.ensure(&phone);
         let person = person.ok_or_else(|| Refusal::bad("the sandbox knows no more people"))?;
@@ -388,7 +391,7 @@ async fn change_person(sandbox: &Sandbox, body: &Map<String, Value>) -> Outcome 
     };
     if flag("change_identity") == Some(true) {
         let identity = json!({"acknowledged": true, "created_timestamp":
-            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": old_address});
+            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": identity_hash});
         let system = json!({"type": "customer_identity_changed", "identity": identity,
                             "body": "The identity of the user has changed"});
         tell_system(sandbox, &phone, body, system).await?;

@@ -16,7 +16,7 @@ use crate::media_store::{Described, Media, MediaWriter, UPLOAD_LIFETIME_MS};
 use crate::state::SENT_DELAY_MS;
 
 /// Links that are fetched at the same time; further ones wait.
-pub const LINK_FETCHES_MAX: usize = 8;
+pub const LINK_FETCHES_MAX: usize = 4;
 
 type Fetched = (Job, Result<Media, String>);
 

@@ -43,6 +43,9 @@ const KINDS: [&str; 19] = [
 const EMPTY_KINDS: [&str; 5] =
     ["unsupported", "unknown", "request_welcome", "ephemeral", "interactive"];
 
+/// The longest profile name that is kept.
+const NAME_MAX_CHARS: usize = 200;
+
 /// Who writes to whom.
 struct Addressed {
     number: u32,
@@ -220,6 +223,7 @@ impl State {
         let profile = body.get("profile").and_then(|profile| profile.get("name"));
         let name = body.get("name").or(profile).and_then(Value::as_str);
         if let Some(name) = name.filter(|name| !name.is_empty()) {
+            let name: String = name.chars().take(NAME_MAX_CHARS).collect();
             self.people.get_mut(person).name = Some(name.into());
         }
     }

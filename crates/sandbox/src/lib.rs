@@ -53,7 +53,7 @@ pub use limits::{Limits, THROUGHPUT_MAX_PER_S, WindowRule};
 pub use links::{LINK_CACHE_MS, LINKS_MAX};
 pub use log::{LOG_MAX_BYTES, LOG_MAX_MESSAGES};
 pub use media_kind::MEDIA_FILE_MAX_BYTES;
-pub use media_store::{MEDIA_FOLDER_MAX_BYTES, MEDIA_MEMORY_MAX_BYTES};
+pub use media_store::{MEDIA_FILES_MAX, MEDIA_FOLDER_MAX_BYTES, MEDIA_MEMORY_MAX_BYTES};
 pub use outbox::{
     WEBHOOK_BATCH_MAX_BYTES, WEBHOOK_BATCH_MAX_UPDATES, WEBHOOK_HELD_MAX_UPDATES,
     WEBHOOK_RETRY_SPAN_MS,
@@ -68,8 +68,10 @@ use outbox::AppWebhook;
 use state::{State, Wake};
 use webhooks::WebhookClient;
 
-/// Uploads that are received at the same time; further ones wait.
+/// Uploads that are received into files at the same time; further ones wait.
 const UPLOADS_MAX: usize = 16;
+/// The same into memory, where each may take a hundred megabytes.
+const UPLOADS_IN_MEMORY_MAX: usize = 4;
 /// Tasks carried out without letting others at the state.
 const TASKS_PER_TURN: usize = 256;
 
@@ -126,8 +128,11 @@ impl Sandbox {
             webhook_client: WebhookClient::new(),
             access_token: config.access_token,
             url_secret,
+            uploads: Semaphore::new(match media_folder {
+                Some(_) => UPLOADS_MAX,
+                None => UPLOADS_IN_MEMORY_MAX,
+            }),
             media_folder,
-            uploads: Semaphore::new(UPLOADS_MAX),
         }))
     }
 
@@ -172,15 +177,11 @@ impl Sandbox {
     }
 
     /// Opens the 24-hour window of a person from now on, as if they had just written, without a
-    /// webhook. False if there is no such number or the phone is malformed.
+    /// webhook; `DELETE /_sandbox/state` opens it again. False if there is no such number or the
+    /// phone is malformed.
     pub fn open_window(&self, phone: &str, phone_number_id: &str) -> bool {
-        let mut state = self.state();
-        let Some(number) = state.find_number(phone_number_id) else { return false };
-        let Some(digits) = validate::phone_digits(phone) else { return false };
-        let Some(person) = state.people.ensure(&digits) else { return false };
-        let now_ms = state.now_ms();
-        state.open_window(number, person, now_ms);
-        true
+        validate::phone_digits(phone)
+            .is_some_and(|digits| self.state().renew_window(&digits, phone_number_id))
     }
 
     /// Replaces the limits that hold (also `POST /_sandbox/limits`).

@@ -70,7 +70,7 @@ pub(crate) async fn upload(sandbox: &Sandbox, call: Call) -> Answer<Response> {
         let expires_at_ms = state.now_ms() + UPLOAD_LIFETIME_MS;
         Described { id: state.media.next_id(), mime, filename: file.filename, expires_at_ms }
     };
-    let media = file.writer.finish(described).await.map_err(not_kept)?;
+    let media = file.writer.finish(described).await.map_err(|error| not_kept(&error))?;
     let id = media.id.clone();
     sandbox.state().media.insert(media);
     Ok(json_response(200, &json!({ "id": id })))
@@ -94,7 +94,7 @@ fn check_upload(mime: &str, writer: &MediaWriter) -> Answer<()> {
     Ok(())
 }
 
-fn not_kept(error: std::io::Error) -> GraphError {
+fn not_kept(error: &std::io::Error) -> GraphError {
     tracing::error!(%error, "a media file could not be kept");
     GraphError::new(131_016, "The media file could not be kept.")
 }
@@ -133,9 +133,9 @@ async fn receive_file(sandbox: &Sandbox, field: &mut Field<'_>) -> Answer<FilePa
     let content_type = field.content_type().map(ToString::to_string);
     let filename = field.file_name().map(|name| name.chars().take(255).collect());
     let folder = sandbox.0.media_folder.as_deref();
-    let mut writer = MediaWriter::begin(folder).await.map_err(not_kept)?;
+    let mut writer = MediaWriter::begin(folder).await.map_err(|error| not_kept(&error))?;
     while let Some(chunk) = field.chunk().await.map_err(malformed)? {
-        if !writer.write(&chunk).await.map_err(not_kept)? {
+        if !writer.write(&chunk).await.map_err(|error| not_kept(&error))? {
             return Err(GraphError::parameter("The file is too large."));
         }
     }

@@ -18,6 +18,8 @@ use crate::media_kind::{HEAD_BYTES, MEDIA_FILE_MAX_BYTES};
 pub const MEDIA_MEMORY_MAX_BYTES: u64 = 256 * 1_048_576;
 /// Media held in files. When a file does not fit, the oldest goes.
 pub const MEDIA_FOLDER_MAX_BYTES: u64 = 4 * 1_024 * 1_048_576;
+/// Files that are kept, however small. When there are more, the oldest goes.
+pub const MEDIA_FILES_MAX: usize = 100_000;
 /// Uploaded media.
 pub(crate) const UPLOAD_LIFETIME_MS: i64 = 30 * 86_400_000;
 /// Media of inbound messages.
@@ -73,7 +75,7 @@ impl MediaStore {
             Held::File(_) => MEDIA_FOLDER_MAX_BYTES,
             Held::Memory(_) | Held::Nowhere => MEDIA_MEMORY_MAX_BYTES,
         };
-        while self.total_bytes + media.size > max_bytes
+        while (self.total_bytes + media.size > max_bytes || self.items.len() >= MEDIA_FILES_MAX)
             && let Some(oldest) = self.order.pop_front()
         {
             self.remove(&oldest);

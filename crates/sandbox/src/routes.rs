@@ -67,6 +67,10 @@ async fn answer(sandbox: &Sandbox, call: Call) -> (Option<u32>, Answer<Response>
     if call.path.first().is_some_and(|first| first == media::DOWNLOAD_PATH) {
         return (None, media::download(sandbox, call).await);
     }
+    if call.path.first().is_some_and(|first| first == "_sandbox") {
+        let path = format!("/{}", call.path.join("/"));
+        return (None, Err(GraphError::unknown_path(&path)));
+    }
     if let Err(error) = authorise(sandbox, &call) {
         return (None, Err(error));
     }

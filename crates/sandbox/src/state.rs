@@ -23,6 +23,8 @@ use crate::templates::{Shape, Template, Templates};
 
 /// The 24 hours in which free-form messages are delivered.
 pub(crate) const WINDOW_MS: i64 = 86_400_000;
+/// Windows opened from outside that are remembered across a reset.
+const RENEWED_MAX: usize = 10_000;
 /// From acceptance to `sent`.
 pub const SENT_DELAY_MS: i64 = 20;
 /// From `sent` to `delivered`, and from acceptance to `failed`.
@@ -105,6 +107,8 @@ pub(crate) struct State {
     pub(crate) changes: broadcast::Sender<Change>,
     pub(crate) app: AppWebhook,
     seed: Seed,
+    /// Windows that the embedding process opened (phone, phone number id): part of the beginning.
+    renewed: HashSet<(String, String)>,
     pub(crate) numbers: Vec<Number>,
     number_by_id: HashMap<Arc<str>, u32>,
     pub(crate) wabas: Vec<Waba>,
@@ -133,6 +137,7 @@ impl State {
             changes,
             app,
             seed,
+            renewed: HashSet::new(),
             numbers: Vec::new(),
             number_by_id: HashMap::new(),
             wabas: Vec::new(),
@@ -171,6 +176,20 @@ impl State {
         self.upload_sessions.clear();
         self.agenda = Agenda::default();
         self.plant_seed();
+        for (phone, number) in self.renewed.clone() {
+            self.renew_window(&phone, &number);
+        }
+    }
+
+    /// Opens a window on behalf of the embedding process, now and after each reset.
+    pub(crate) fn renew_window(&mut self, digits: &str, phone_number_id: &str) -> bool {
+        let Some(number) = self.find_number(phone_number_id) else { return false };
+        let Some(person) = self.people.ensure(digits) else { return false };
+        self.open_window(number, person, self.now_ms());
+        if self.renewed.len() < RENEWED_MAX {
+            self.renewed.insert((digits.to_owned(), phone_number_id.to_owned()));
+        }
+        true
     }
 
     fn plant_seed(&mut self) {

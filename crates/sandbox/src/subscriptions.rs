@@ -10,7 +10,7 @@ use crate::errors::{Answer, GraphError, json_response};
 use crate::routes::APP_ID;
 use crate::webhooks;
 
-fn not_verified(why: String) -> GraphError {
+fn not_verified(why: &str) -> GraphError {
     GraphError::parameter(format!("The callback was not verified: {why}")).with_subcode(2_200)
 }
 
@@ -49,7 +49,7 @@ async fn subscribe(sandbox: &Sandbox, call: &mut Call, waba: u32) -> Answer<()> 
             Some(token) => token.to_owned(),
             None => sandbox.state().app.verify_token.clone(),
         };
-        webhooks::verify(sandbox, url, &token).await.map_err(not_verified)?;
+        webhooks::verify(sandbox, url, &token).await.map_err(|why| not_verified(&why))?;
     }
     let mut state = sandbox.state();
     let this = state.waba_mut(waba);
@@ -79,7 +79,7 @@ pub(crate) async fn app(sandbox: &Sandbox, mut call: Call) -> Answer<Response> {
                 let details = "callback_url and verify_token are required.";
                 return Err(GraphError::parameter(details));
             };
-            webhooks::verify(sandbox, url, token).await.map_err(not_verified)?;
+            webhooks::verify(sandbox, url, token).await.map_err(|why| not_verified(&why))?;
             let mut state = sandbox.state();
             state.app.url = Some(url.to_owned());
             state.app.verify_token = token.to_owned();

@@ -329,3 +329,19 @@ async fn people_change_their_identity_block_and_leave() {
     assert_eq!(rig.status_of(&lost).await["errors"][0]["code"], 131_026);
     assert_eq!(rig.ledger_statuses(&wamid).await, ["sent"], "never delivered");
 }
+
+#[tokio::test]
+async fn windows_opened_by_the_embedding_process_survive_starting_over() {
+    let mut rig = Rig::start().await;
+    assert!(rig.sandbox.open_window(CLOSED, NUMBER));
+    assert!(!rig.sandbox.open_window(CLOSED, "999"));
+    rig.delete("/_sandbox/state").await;
+    let wamid = rig.sent(&text(CLOSED)).await;
+    assert_eq!(rig.status_of(&wamid).await["status"], "sent");
+}
+
+#[tokio::test]
+async fn unknown_control_calls_need_no_token_to_be_unknown() {
+    let rig = Rig::start().await;
+    refused(&rig.get("/_sandbox/nonsense").await, 404, 2500);
+}

@@ -332,8 +332,8 @@ mod tests {
         check(content, &mut Vec::new()).map_or_else(|error| error.number(), |()| 0)
     }
 
-    fn with_action(kind: &str, action: Value) -> Value {
-        json!({"type": kind, "body": {"text": "b"}, "action": action})
+    fn with_action(kind: &str, action: impl Into<Value>) -> Value {
+        json!({"type": kind, "body": {"text": "b"}, "action": action.into()})
     }
 
     fn buttons(titles: &[&str]) -> Value {
