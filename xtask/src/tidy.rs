@@ -29,12 +29,13 @@ pub(crate) struct Source {
 /// When there is a fault, or when git cannot list the files.
 pub(crate) fn run(repository: &Repository) -> Result<()> {
     let sources = sources(repository)?;
-    let allowed = long_files(&sources)?;
+    let allowed = exceptions(&sources, "long_files")?;
+    let upward = exceptions(&sources, "upward_in_tests")?;
     let machine = text::MachinePaths::new(&repository.root);
     let mut faults: Vec<String> =
         sources.iter().flat_map(|source| text::faults(source, &allowed, &machine)).collect();
     faults.extend(text::needless_exceptions(&sources, &allowed));
-    faults.extend(layers::faults(&sources)?);
+    faults.extend(layers::faults(&sources, &upward)?);
     if !sources.iter().any(|source| source.path == DEFAULTS) {
         faults.push(format!("{DEFAULTS}: is missing; it is the settings' only documentation"));
     }
@@ -61,17 +62,17 @@ fn sources(repository: &Repository) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// Files that may be long, with the reason.
-fn long_files(sources: &[Source]) -> Result<BTreeMap<String, String>> {
+/// One table of exceptions: what is excepted, and why.
+fn exceptions(sources: &[Source], table: &str) -> Result<BTreeMap<String, String>> {
     let text =
         sources.iter().find(|source| source.path == EXCEPTIONS).and_then(|s| s.text.as_deref());
-    let table: toml::Table = text.unwrap_or_default().parse().context(EXCEPTIONS)?;
+    let file: toml::Table = text.unwrap_or_default().parse().context(EXCEPTIONS)?;
+    let entries = file.get(table).and_then(toml::Value::as_table);
     let mut exceptions = BTreeMap::new();
-    let entries = table.get("long_files").and_then(toml::Value::as_table);
-    for (path, reason) in entries.into_iter().flatten() {
+    for (what, reason) in entries.into_iter().flatten() {
         let reason = reason.as_str().filter(|reason| !reason.trim().is_empty());
-        let reason = reason.with_context(|| format!("{EXCEPTIONS}: {path} has no reason"))?;
-        exceptions.insert(path.clone(), reason.to_owned());
+        let reason = reason.with_context(|| format!("{EXCEPTIONS}: {what} has no reason"))?;
+        exceptions.insert(what.clone(), reason.to_owned());
     }
     Ok(exceptions)
 }

@@ -2,7 +2,7 @@
 //!
 //! Reads the manifests. Modules inside a crate are not looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 
@@ -44,26 +44,34 @@ const RESERVED: &[(&str, &[&str])] = &[
 const ENVIRONMENT: &[&str] = &["env::var(", "env::var_os(", "env::vars(", "env::vars_os("];
 const MAY_READ_ENVIRONMENT: &str = "crates/waypost/";
 
-/// What is wrong with the manifests, and who reads the environment without leave.
+/// What is wrong with the manifests, and who reads the environment without leave. `upward` names the
+/// dependencies that tests may have against the direction, as `crate -> dependency`.
 ///
 /// # Errors
 /// When a manifest cannot be read.
-pub(crate) fn faults(sources: &[Source]) -> Result<Vec<String>> {
+pub(crate) fn faults(sources: &[Source], upward: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let mut faults = Vec::new();
+    let mut unused: BTreeSet<&String> = upward.keys().collect();
     for source in sources {
         let Some(text) = &source.text else { continue };
         if source.path.ends_with("/Cargo.toml") {
             let manifest: toml::Table = text.parse().with_context(|| source.path.clone())?;
-            faults.extend(manifest_faults(&source.path, &manifest));
+            faults.extend(manifest_faults(&source.path, &manifest, &mut unused, upward));
         }
         if source.path.starts_with("crates/") && !source.path.starts_with(MAY_READ_ENVIRONMENT) {
             faults.extend(environment_faults(&source.path, text));
         }
     }
+    faults.extend(unused.iter().map(|edge| format!("xtask/tidy.toml: {edge} needs no exception")));
     Ok(faults)
 }
 
-fn manifest_faults(path: &str, manifest: &toml::Table) -> Vec<String> {
+fn manifest_faults(
+    path: &str,
+    manifest: &toml::Table,
+    unused: &mut BTreeSet<&String>,
+    upward: &BTreeMap<String, String>,
+) -> Vec<String> {
     let Some(name) = manifest.get("package").and_then(|package| package.get("name")?.as_str())
     else {
         return vec![format!("{path}: has no package name")];
@@ -75,7 +83,10 @@ fn manifest_faults(path: &str, manifest: &toml::Table) -> Vec<String> {
     };
     let mut faults = Vec::new();
     for (dependency, for_tests) in dependencies(manifest) {
-        if let Some(fault) = dependency_fault(name, layer, &dependency, for_tests) {
+        let edge = format!("{name} -> {dependency}");
+        if for_tests && upward.contains_key(&edge) {
+            unused.remove(&edge);
+        } else if let Some(fault) = dependency_fault(name, layer, &dependency, for_tests) {
             faults.push(format!("{path}: {fault}"));
         }
     }
@@ -146,11 +157,20 @@ fn environment_faults(path: &str, text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::faults;
     use crate::tidy::Source;
 
     fn faults_of(path: &str, text: &str) -> Vec<String> {
-        faults(&[Source { path: path.to_owned(), text: Some(text.to_owned()) }]).unwrap()
+        faults_with(path, text, &[])
+    }
+
+    fn faults_with(path: &str, text: &str, upward: &[&str]) -> Vec<String> {
+        let upward: BTreeMap<String, String> =
+            upward.iter().map(|edge| ((*edge).to_owned(), "why".to_owned())).collect();
+        let sources = [Source { path: path.to_owned(), text: Some(text.to_owned()) }];
+        faults(&sources, &upward).unwrap()
     }
 
     fn manifest(name: &str, rest: &str) -> String {
@@ -199,6 +219,18 @@ mod tests {
             let faults = faults_of("crates/x/Cargo.toml", &manifest(name, rest));
             assert_eq!(faults.len(), 1, "{name}: {faults:?}");
             assert!(faults[0].contains(complaint), "{faults:?} should say {complaint}");
+        }
+    }
+
+    #[test]
+    fn an_exception_holds_for_tests_only_and_is_refused_when_unused() {
+        let edge = ["waypost-engine -> waypost-egress"];
+        let path = "crates/engine/Cargo.toml";
+        for (table, faults) in
+            [("[dev-dependencies]\n", 0), ("[dependencies]\n", 2), ("[dev-dependencies]\n#", 1)]
+        {
+            let text = manifest("waypost-engine", &format!("{table}waypost-egress = \"1\"\n"));
+            assert_eq!(faults_with(path, &text, &edge).len(), faults, "{text}");
         }
     }
 
