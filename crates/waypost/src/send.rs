@@ -43,8 +43,11 @@ async fn only_number(api: &Api, org: &str) -> anyhow::Result<String> {
 fn message(args: &SendArgs, number: &str) -> Value {
     let mut body = Map::new();
     body.insert("number".to_owned(), json!(number));
-    let receiver =
-        [("to", &args.to), ("customer_id", &args.customer), ("reference", &args.reference)];
+    let receiver = [
+        ("to", &args.to),
+        ("customer_id", &args.customer),
+        ("biz_opaque_callback_data", &args.reference),
+    ];
     body.extend(
         receiver.into_iter().filter_map(|(name, value)| {
             value.as_ref().map(|value| (name.to_owned(), json!(value)))
@@ -131,7 +134,7 @@ mod tests {
                     "r",
                 ],
                 json!({
-                    "number": "n-1", "to": "1", "reference": "r", "type": "template",
+                    "number": "n-1", "to": "1", "biz_opaque_callback_data": "r", "type": "template",
                     "template": {"name": "t", "language": {"code": "en_US"}, "components": [
                         {"type": "header", "parameters": [{"type": "image", "image": {"link": "https://x/a.jpg"}}]},
                         {"type": "body", "parameters": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}

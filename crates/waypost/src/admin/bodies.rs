@@ -70,15 +70,13 @@ pub(super) fn user(name: Option<String>, id: Option<String>) -> Value {
 
 /// A customer.
 pub(super) fn customer(phone: Option<String>, id: Option<String>, fields: CustomerFields) -> Value {
-    let consent = fields.opt_in.map(|opted_in| {
-        Body::default().with("opted_in", Some(opted_in)).with("proof", fields.opt_in_proof).done()
-    });
     Body::default()
         .with("id", id)
         .with("phone", phone)
         .with("name", fields.name)
         .with_list("tags", fields.tags)
-        .with("opt_in", consent)
+        .with("opt_in", fields.opt_in)
+        .with("opt_in_proof", fields.opt_in_proof)
         .with("active", fields.active)
         .done()
 }

@@ -31,34 +31,18 @@ use output::{print_list, print_one};
 pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool> {
     let as_json = args.gateway.json;
     let api = Api::new(&args.gateway, data_dir)?;
-    if let Resource::Orgs(command) = args.resource {
-        return orgs(&api, command, as_json).await.map(|()| true);
-    }
-    let org = api.org().await?;
-    let desk = Desk { api: &api, org: &org, as_json };
+    let desk = async || Desk::of(&api, as_json).await;
     match args.resource {
-        Resource::Orgs(_) => {}
-        Resource::Users(command) => users(&desk, command).await?,
-        Resource::Customers(CustomerCommand::Import { file, format }) => {
-            return import::run(&api, &org, &file, format, as_json).await;
-        }
-        Resource::Customers(command) => customers(&desk, command).await?,
-        Resource::Numbers(command) => numbers(&desk, command).await?,
-        Resource::Keys(command) => keys(&desk, command).await?,
-        Resource::Providers(command) => providers(&desk, command).await?,
-        Resource::Templates(command) => templates(&desk, command).await?,
-        Resource::Messages(command) => messages(&desk, command).await?,
-        Resource::Broadcasts(BroadcastCommand::List(page)) => {
-            let columns = ["id", "template", "state", "audience", "created_at"];
-            desk.list("broadcasts", &page, &columns).await?;
-        }
-        Resource::Broadcasts(BroadcastCommand::Get(which)) => {
-            desk.show("broadcasts", &which.id).await?;
-        }
-        Resource::Sessions(SessionCommand::List(page)) => {
-            let columns = ["phone", "customer_id", "number_id", "open", "open_until"];
-            desk.list("sessions", &page, &columns).await?;
-        }
+        Resource::Orgs(command) => orgs(&api, command, as_json).await?,
+        Resource::Users(command) => users(&desk().await?, command).await?,
+        Resource::Customers(command) => return customers(&desk().await?, command).await,
+        Resource::Numbers(command) => numbers(&desk().await?, command).await?,
+        Resource::Keys(command) => keys(&desk().await?, command).await?,
+        Resource::Providers(command) => providers(&desk().await?, command).await?,
+        Resource::Templates(command) => templates(&desk().await?, command).await?,
+        Resource::Messages(command) => messages(&desk().await?, command).await?,
+        Resource::Broadcasts(command) => broadcasts(&desk().await?, command).await?,
+        Resource::Sessions(command) => sessions(&desk().await?, command).await?,
     }
     Ok(true)
 }
@@ -66,13 +50,17 @@ pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool
 /// One organisation's resources, and how answers are printed.
 struct Desk<'a> {
     api: &'a Api,
-    org: &'a str,
+    org: String,
     as_json: bool,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    async fn of(api: &'a Api, as_json: bool) -> anyhow::Result<Self> {
+        Ok(Self { api, org: api.org().await?, as_json })
+    }
+
     fn at<'p>(&'p self, rest: &[&'p str]) -> Vec<&'p str> {
-        ["orgs", self.org].into_iter().chain(rest.iter().copied()).collect()
+        ["orgs", self.org.as_str()].into_iter().chain(rest.iter().copied()).collect()
     }
 
     async fn list(&self, kind: &str, page: &Page, columns: &[&str]) -> anyhow::Result<()> {
@@ -139,23 +127,27 @@ async fn users(desk: &Desk<'_>, command: UserCommand) -> anyhow::Result<()> {
     }
 }
 
-async fn customers(desk: &Desk<'_>, command: CustomerCommand) -> anyhow::Result<()> {
+/// `false`: an import was done in part.
+async fn customers(desk: &Desk<'_>, command: CustomerCommand) -> anyhow::Result<bool> {
     match command {
         CustomerCommand::Create { phone, id, fields } => {
-            desk.create("customers", &bodies::customer(Some(phone), id, fields)).await
+            desk.create("customers", &bodies::customer(Some(phone), id, fields)).await?;
         }
         CustomerCommand::List(page) => {
             let columns = ["id", "phone", "name", "active", "tags", "last_inbound_at"];
-            desk.list("customers", &page, &columns).await
+            desk.list("customers", &page, &columns).await?;
         }
-        CustomerCommand::Get(which) => desk.show("customers", &which.id).await,
+        CustomerCommand::Get(which) => desk.show("customers", &which.id).await?,
         CustomerCommand::Update { id, phone, fields } => {
             let change = bodies::change(bodies::customer(phone, None, fields))?;
-            desk.update("customers", &id, &change).await
+            desk.update("customers", &id, &change).await?;
         }
-        CustomerCommand::Delete(which) => desk.delete("customers", &which.id).await,
-        CustomerCommand::Import { .. } => unreachable!("imports are told apart before"),
+        CustomerCommand::Delete(which) => desk.delete("customers", &which.id).await?,
+        CustomerCommand::Import { file, format } => {
+            return import::run(desk.api, &desk.org, &file, format, desk.as_json).await;
+        }
     }
+    Ok(true)
 }
 
 async fn numbers(desk: &Desk<'_>, command: NumberCommand) -> anyhow::Result<()> {
@@ -286,4 +278,20 @@ async fn messages(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Result<()
         }
         MessageCommand::Get(which) => desk.show("messages", &which.id).await,
     }
+}
+
+async fn broadcasts(desk: &Desk<'_>, command: BroadcastCommand) -> anyhow::Result<()> {
+    match command {
+        BroadcastCommand::List(page) => {
+            let columns = ["id", "template", "state", "audience", "created_at"];
+            desk.list("broadcasts", &page, &columns).await
+        }
+        BroadcastCommand::Get(which) => desk.show("broadcasts", &which.id).await,
+    }
+}
+
+async fn sessions(desk: &Desk<'_>, command: SessionCommand) -> anyhow::Result<()> {
+    let SessionCommand::List(page) = command;
+    let columns = ["phone", "customer_id", "number_id", "open", "open_until"];
+    desk.list("sessions", &page, &columns).await
 }

@@ -49,7 +49,7 @@ async fn each_command_makes_the_call_that_the_api_documents() {
         (
             "customers create +15550001111 --tag a --tag b --opt-in true --opt-in-proof form --org o",
             format!("POST {org}/customers"),
-            json!({"phone": "+15550001111", "tags": ["a", "b"], "opt_in": {"opted_in": true, "proof": "form"}}),
+            json!({"phone": "+15550001111", "tags": ["a", "b"], "opt_in": true, "opt_in_proof": "form"}),
         ),
         (
             "customers update c --active false --org o",

@@ -68,7 +68,7 @@ fn judge_space(free_bytes: u64) -> Finding {
     let remedy = "make room, or move data_dir to a larger disk";
     match free_bytes {
         ..NO_SPACE_BYTES => Finding::fail(CHECK, found, remedy),
-        ..LOW_SPACE_BYTES => Finding::warn(CHECK, found, remedy),
+        NO_SPACE_BYTES..LOW_SPACE_BYTES => Finding::warn(CHECK, found, remedy),
         _ => Finding::ok(CHECK, found),
     }
 }

@@ -4,7 +4,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode};
-use serde_json::Value;
 use url::Url;
 use waypost_domain::Timestamp;
 
@@ -304,7 +303,7 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::doctor::finding::Grade;
