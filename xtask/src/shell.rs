@@ -125,3 +125,39 @@ fn spelled(command: &Command) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::run_watched;
+
+    const AMPLE: Duration = Duration::from_secs(600);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn shows_every_line_of_a_program_that_succeeds() {
+        let mut lines = Vec::new();
+        run_watched(&mut shell("echo one; echo two"), AMPLE, |line| lines.push(line.to_owned()))
+            .unwrap();
+        assert_eq!(lines, ["one", "two"]);
+    }
+
+    #[test]
+    fn tells_how_a_program_failed() {
+        let error = run_watched(&mut shell("exit 7"), AMPLE, |_| {}).unwrap_err().to_string();
+        assert!(error.contains('7'), "{error}");
+    }
+
+    #[test]
+    fn ends_a_program_that_takes_too_long() {
+        let error = run_watched(&mut shell("exec sleep 600"), Duration::ZERO, |_| {}).unwrap_err();
+        assert!(error.to_string().contains("took longer"), "{error}");
+    }
+}

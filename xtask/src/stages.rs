@@ -43,3 +43,18 @@ impl Stages {
 fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::Stages;
+
+    #[test]
+    fn a_stage_that_fails_is_named() {
+        let mut stages = Stages::default();
+        stages.run("first", || Ok(String::new())).unwrap();
+        let error = stages.run("second", || bail!("it broke")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "stage `second` failed: it broke");
+    }
+}

@@ -1,8 +1,9 @@
 //! `cargo xtask tidy`: the rules of this repository that neither the compiler nor clippy checks.
 //!
-//! Reads only what git would commit; changes nothing. The rules are in [`text`] and [`layers`].
+//! Reads only what git would commit; changes nothing. The rules are in [`text`], [`layers`] and [`references`].
 
 mod layers;
+mod references;
 mod text;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub(crate) fn run(repository: &Repository) -> Result<()> {
         sources.iter().flat_map(|source| text::faults(source, &allowed, &machine)).collect();
     faults.extend(text::needless_exceptions(&sources, &allowed));
     faults.extend(layers::faults(&sources, &upward)?);
+    faults.extend(references::faults(&sources));
     if !sources.iter().any(|source| source.path == DEFAULTS) {
         faults.push(format!("{DEFAULTS}: is missing; it is the settings' only documentation"));
     }
