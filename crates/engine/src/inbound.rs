@@ -255,14 +255,15 @@ impl Engine {
         let download = download.map_err(|error| error.failure)?;
         let Some(mime_type) = MimeType::parse(&download.mime_type) else { return Ok(None) };
         let library = self.media_library();
-        let (info, _) = library.copy_body(download.body, limit_bytes).await?;
+        let (upload, _) = library.copy_body(download.body, limit_bytes).await?;
         let filename = content.message[&content.kind]["filename"].as_str();
         let file = NewFile {
             org_id: org_id.clone(),
             mime_type,
             filename: filename.and_then(clean_filename),
         };
-        library.record_blob(info, file).await.map(Some)
+        let (record, _) = library.finish_upload(upload, file, None).await?;
+        Ok(Some(record.id))
     }
 }
 

@@ -174,6 +174,7 @@ impl Engine {
             metrics: Arc::clone(&metrics),
             public_prefix: settings.public_url.trim_end_matches('/').to_owned(),
             uploading: Mutex::default(),
+            removing: tokio::sync::RwLock::new(()),
         };
         let (new_lanes, lanes_to_drain) = mpsc::unbounded_channel();
         let engine = Self(Arc::new(Parts {

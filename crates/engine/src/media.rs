@@ -32,6 +32,9 @@ use crate::vault::{Vault, random_bytes};
 const COPY_LIFE_MS: i64 = 29 * 24 * 3_600 * 1_000;
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
 
+/// A content, by its SHA-256, and the number it is uploaded for.
+type UploadKey = (String, NumberId);
+
 /// The library.
 pub(crate) struct MediaLibrary {
     pub(crate) store: Arc<dyn Store>,
@@ -45,7 +48,10 @@ pub(crate) struct MediaLibrary {
     /// Where files of ours are served: a link below it is one of ours.
     pub(crate) public_prefix: String,
     /// One upload at a time for each content and number: who comes second finds the copy.
-    pub(crate) uploading: Mutex<HashMap<(String, NumberId), Arc<tokio::sync::Mutex<()>>>>,
+    pub(crate) uploading: Mutex<HashMap<UploadKey, Arc<tokio::sync::Mutex<()>>>>,
+    /// Shared while a content becomes durable and gets its record, alone while one is removed: a
+    /// file must not vanish between the two.
+    pub(crate) removing: tokio::sync::RwLock<()>,
 }
 
 /// A file on its way in.
@@ -90,17 +96,9 @@ impl MediaLibrary {
         file: NewFile,
         claim: Option<IdempotencyClaim>,
     ) -> Result<(MediaRecord, Accepted), Failure> {
+        let _present = self.removing.read().await;
         let info = upload.writer.finish().await?;
         self.record(info, file, claim).await
-    }
-
-    /// Records a blob that is durable already.
-    pub(crate) async fn record_blob(
-        &self,
-        info: BlobInfo,
-        file: NewFile,
-    ) -> Result<MediaId, Failure> {
-        Ok(self.record(info, file, None).await?.0.id)
     }
 
     async fn record(
@@ -174,10 +172,10 @@ impl MediaLibrary {
                 let provider = self.provider(&org.id, &name, &draft.path)?;
                 let field = format!("{}.link", draft.path);
                 let fetched = self.fetch(&provider, &url, &draft.path, draft.kind).await;
-                let (info, mime_type) = fetched.map_err(|failure| failure.at(field))?;
+                let (upload, mime_type) = fetched.map_err(|failure| failure.at(field))?;
                 let filename = url_filename(&url);
                 let file = NewFile { org_id: org.id.clone(), mime_type, filename };
-                let (record, _) = self.record(info, file, None).await?;
+                let (record, _) = self.finish_upload(upload, file, None).await?;
                 Ok(MediaRef::Stored(record.id))
             }
             MediaSource::Link { url, provider: None } => match self.own_name(&url) {
@@ -193,12 +191,11 @@ impl MediaLibrary {
     }
 
     async fn keep_inline(&self, org_id: &OrgId, file: InlineFile) -> Result<MediaRef, Failure> {
-        let mut writer = self.blobs.create().await?;
-        writer.write(Bytes::from(file.bytes)).await?;
-        let info = writer.finish().await?;
+        let mut upload = self.begin_upload().await?;
+        upload.write(Bytes::from(file.bytes)).await?;
         let file =
             NewFile { org_id: org_id.clone(), mime_type: file.mime_type, filename: file.name };
-        let (record, _) = self.record(info, file, None).await?;
+        let (record, _) = self.finish_upload(upload, file, None).await?;
         Ok(MediaRef::Stored(record.id))
     }
 
@@ -220,7 +217,7 @@ impl MediaLibrary {
         url: &str,
         path: &str,
         kind: waypost_domain::media::MediaKind,
-    ) -> Result<(BlobInfo, MimeType), Failure> {
+    ) -> Result<(Upload, MimeType), Failure> {
         let place = format!("providers/{}/{}", provider.org_id, provider.id);
         let secret = self.vault.open(&place, &provider.secret).map_err(|error| {
             tracing::error!(provider = %provider.id, %error, "media provider's credential");
@@ -235,25 +232,25 @@ impl MediaLibrary {
         let limit_bytes = kind.max_bytes();
         let fetched = self.links.fetch(url, Some(credential), limit_bytes).await;
         let fetched = fetched.map_err(|error| link_failure(&error))?;
-        let (info, head) = self.copy_body(fetched.body, limit_bytes).await?;
+        let (upload, head) = self.copy_body(fetched.body, limit_bytes).await?;
         let declared = fetched.content_type.as_deref().and_then(MimeType::parse);
-        let complete = info.size == head.len() as u64;
+        let complete = upload.size == head.len() as u64;
         let settled = declared
             .filter(|mime_type| mime_type.kind() == kind)
             .and_then(|mime_type| settle_type(&mime_type, &head, complete).ok())
             .or_else(|| MimeType::of_signature(kind, sniff(&head, complete)?));
-        settled.map(|mime_type| (info, mime_type)).ok_or_else(|| {
+        settled.map(|mime_type| (upload, mime_type)).ok_or_else(|| {
             let message = format!("The file behind {path}.link is no supported {}.", kind.as_str());
             Failure::new(ErrorKind::MediaRejected, message)
         })
     }
 
-    /// Copies a body into a blob; returns its beginning too.
+    /// Copies a body into an upload that is still to be finished; returns its beginning too.
     pub(crate) async fn copy_body(
         &self,
         mut body: BlobStream,
         limit_bytes: u64,
-    ) -> Result<(BlobInfo, Vec<u8>), Failure> {
+    ) -> Result<(Upload, Vec<u8>), Failure> {
         let mut upload = self.begin_upload().await?;
         let mut head = Vec::new();
         while let Some(chunk) = body.next().await {
@@ -271,7 +268,7 @@ impl MediaLibrary {
         if upload.size == 0 {
             return Err(Failure::new(ErrorKind::MediaRejected, "The file is empty."));
         }
-        Ok((upload.writer.finish().await?, head))
+        Ok((upload, head))
     }
 
     /// The content with its files where the upstream finds them: links as they are, stored files
@@ -374,6 +371,7 @@ impl MediaLibrary {
     }
 
     pub(crate) async fn delete(&self, org_id: &OrgId, id: &MediaId) -> Result<bool, Failure> {
+        let _alone = self.removing.write().await;
         let Some((record, last)) = self.store.delete_media(org_id, id).await? else {
             return Ok(false);
         };

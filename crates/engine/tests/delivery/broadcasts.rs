@@ -1,0 +1,86 @@
+//! One template to everybody.
+
+use std::sync::atomic::Ordering;
+
+use waypost_domain::message::BroadcastState;
+use waypost_domain::retry::RetryClass;
+use waypost_domain::{ErrorKind, OrgId, Status};
+
+use crate::rig::{Rig, broadcast_of, keyed, refused};
+
+#[tokio::test]
+async fn everybody_gets_it_in_the_order_of_registration() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    rig.upstream.next(refused(ErrorKind::RecipientUnreachable, RetryClass::Never));
+    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 30).await.unwrap();
+    let outcome = answer.outcome;
+    let customers: Vec<String> = outcome
+        .deliveries
+        .iter()
+        .filter_map(|delivery| delivery.customer_id.as_ref().map(ToString::to_string))
+        .collect();
+    assert_eq!(customers, ["cust-1", "cust-2", "cust-3"]);
+    let failed: Vec<ErrorKind> = outcome
+        .deliveries
+        .iter()
+        .filter_map(|delivery| delivery.result.as_ref().err().map(|failure| failure.kind))
+        .collect();
+    assert_eq!(failed, [ErrorKind::RecipientUnreachable]);
+    let progress = rig.engine.store().broadcast(&OrgId::new("org-1"), outcome.id).await.unwrap();
+    let progress = progress.unwrap();
+    assert_eq!(progress.record.audience, 3);
+    let mut by_status = progress.by_status;
+    by_status.sort_by_key(|(status, _)| status.number());
+    assert_eq!(by_status, [(Status::Sent, 2), (Status::Failed, 1)]);
+}
+
+#[tokio::test]
+async fn an_unknown_template_is_looked_up_once_and_nobody_is_messaged() {
+    let rig = Rig::new().await;
+    for _ in 0..3 {
+        let failure = rig.engine.broadcast(broadcast_of("nothing"), 30).await.unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::TemplateNotFound);
+    }
+    assert_eq!(rig.upstream.template_calls.load(Ordering::SeqCst), 1);
+    assert!(rig.upstream.sent_to().is_empty());
+}
+
+#[tokio::test]
+async fn an_organisation_without_customers_gets_an_empty_answer() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let org_id = OrgId::new("org-1");
+    for customer in ["cust-1", "cust-2", "cust-3"] {
+        let id = waypost_domain::CustomerId::new(customer);
+        assert!(rig.engine.store().delete_customer(&org_id, &id).await.unwrap());
+    }
+    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 30).await.unwrap();
+    assert!(answer.outcome.deliveries.is_empty());
+}
+
+#[tokio::test]
+async fn the_same_key_replays_the_broadcast() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let first = rig.engine.broadcast(keyed(broadcast_of("hello_world"), "k", 1), 30).await.unwrap();
+    let again = rig.engine.broadcast(keyed(broadcast_of("hello_world"), "k", 1), 30).await.unwrap();
+    assert!(again.replayed);
+    assert_eq!(again.outcome, first.outcome);
+    assert_eq!(rig.upstream.sent_to().len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_not_sent_in_time_is_told_as_still_queued_and_can_be_cancelled() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let closed = rig.upstream.gate.write().await;
+    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 1).await.unwrap();
+    for delivery in &answer.outcome.deliveries {
+        assert_eq!(delivery.result.as_ref().unwrap_err().kind, ErrorKind::StillQueued);
+    }
+    let org_id = OrgId::new("org-1");
+    let (id, cancelled) = (answer.outcome.id, BroadcastState::Cancelled);
+    assert!(rig.engine.set_broadcast_state(&org_id, id, cancelled).await.unwrap());
+    drop(closed);
+}

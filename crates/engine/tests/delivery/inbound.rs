@@ -1,0 +1,82 @@
+//! What people write.
+
+use serde_json::json;
+use waypost_domain::message::Direction;
+use waypost_domain::{ErrorKind, OrgId};
+use waypost_engine::ports::{CustomerFilter, Inbound, MessageFilter, Page, UpstreamEvent};
+
+use crate::rig::{Rig, phone, send_to, text};
+
+fn written(from: &str, wamid: &str, rig: &Rig) -> UpstreamEvent {
+    UpstreamEvent::Inbound(Inbound {
+        phone_number_id: "100000000000001".to_owned(),
+        phone: Some(phone(from)),
+        profile_name: Some("Ann".to_owned()),
+        wamid: wamid.to_owned(),
+        kind: "text".to_owned(),
+        message: json!({"type": "text", "text": {"body": "hi"}}),
+        written_at: Some(rig.engine.now()),
+    })
+}
+
+async fn inbound_count(rig: &Rig) -> usize {
+    let filter = MessageFilter { direction: Some(Direction::Inbound), ..MessageFilter::default() };
+    let page = Page { after: None, limit: 100 };
+    rig.engine.store().messages(&OrgId::new("org-1"), &filter, page).await.unwrap().data.len()
+}
+
+#[tokio::test]
+async fn a_message_opens_the_window() {
+    let rig = Rig::new().await;
+    let closed = rig.engine.send(send_to("cust-2", text("hello"))).await.unwrap_err();
+    assert_eq!(closed.kind, ErrorKind::WindowClosed);
+    rig.receive(vec![written("15550002222", "wamid.in1", &rig)]).await;
+    assert!(rig.engine.send(send_to("cust-2", text("hello"))).await.is_ok());
+    rig.clock.advance(std::time::Duration::from_secs(86_400));
+    let closed = rig.engine.send(send_to("cust-2", text("hello"))).await.unwrap_err();
+    assert_eq!(closed.kind, ErrorKind::WindowClosed);
+}
+
+#[tokio::test]
+async fn the_same_message_twice_is_one() {
+    let rig = Rig::new().await;
+    let event = written("15550002222", "wamid.in1", &rig);
+    rig.receive(vec![event.clone(), event.clone()]).await;
+    rig.receive(vec![event]).await;
+    assert_eq!(inbound_count(&rig).await, 1);
+}
+
+#[tokio::test]
+async fn somebody_unknown_becomes_a_customer() {
+    let rig = Rig::new().await;
+    rig.receive(vec![written("15550007777", "wamid.in1", &rig)]).await;
+    let filter = CustomerFilter { phone: Some(phone("15550007777")), ..CustomerFilter::default() };
+    let page = Page { after: None, limit: 10 };
+    let found =
+        rig.engine.store().customers(&OrgId::new("org-1"), &filter, page).await.unwrap().data;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].name.as_deref(), Some("Ann"));
+}
+
+#[tokio::test]
+async fn files_that_people_send_are_kept() {
+    let rig = Rig::new().await;
+    rig.receive(vec![UpstreamEvent::Inbound(Inbound {
+        phone_number_id: "100000000000001".to_owned(),
+        phone: Some(phone("15550001111")),
+        profile_name: None,
+        wamid: "wamid.in1".to_owned(),
+        kind: "document".to_owned(),
+        message: json!({"type": "document", "document": {"id": "77", "filename": "a.txt"}}),
+        written_at: Some(rig.engine.now()),
+    })])
+    .await;
+    let org_id = OrgId::new("org-1");
+    let page = Page { after: None, limit: 10 };
+    while rig.engine.store().media_list(&org_id, page).await.unwrap().data.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let files = rig.engine.store().media_list(&org_id, page).await.unwrap().data;
+    assert_eq!(files[0].filename.as_deref(), Some("a.txt"));
+    assert_eq!(files[0].size, "bytes of 77".len() as u64);
+}

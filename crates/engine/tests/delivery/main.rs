@@ -1,0 +1,11 @@
+//! The engine over the real store and real files, with an upstream that answers by script and a
+//! clock that stands still.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod broadcasts;
+mod crash;
+mod inbound;
+mod media;
+mod rig;
+mod sends;

@@ -1,0 +1,85 @@
+//! Files: stored once, uploaded once for each content and number.
+
+use waypost_domain::retry::RetryClass;
+use waypost_domain::{ErrorKind, MediaId, MediaSource};
+use waypost_engine::ports::PlacedMedia;
+
+use crate::rig::{PNG, Rig, inline, picture, refused, send_to};
+
+#[tokio::test]
+async fn the_same_bytes_are_uploaded_once() {
+    let rig = Rig::new().await;
+    for _ in 0..3 {
+        rig.engine.send(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    }
+    rig.engine.send(send_to("cust-1", picture(inline(b"other bytes")))).await.unwrap();
+    assert_eq!(rig.upstream.uploads.lock().len(), 2);
+    let seen = rig.upstream.seen.lock();
+    assert_eq!(seen[2].content.media(), [&PlacedMedia::Id("upstream-media-1".to_owned())]);
+}
+
+#[tokio::test]
+async fn an_upload_is_repeated_a_day_before_the_upstream_forgets_it() {
+    let rig = Rig::new().await;
+    rig.engine.send(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    rig.clock.advance(std::time::Duration::from_secs(29 * 86_400));
+    rig.open_window("15550001111").await;
+    rig.engine.send(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    assert_eq!(rig.upstream.uploads.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_the_upstream_has_lost_is_uploaded_again() {
+    let rig = Rig::new().await;
+    rig.upstream.next(refused(ErrorKind::MediaNotFound, RetryClass::Never));
+    let answer = rig.engine.send(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    assert!(answer.outcome.result.is_ok());
+    assert_eq!(rig.upstream.uploads.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn a_link_goes_to_the_upstream_as_it_is() {
+    let rig = Rig::new().await;
+    let url = "https://files.example.com/a.png".to_owned();
+    let link = MediaSource::Link { url: url.clone(), provider: None };
+    rig.engine.send(send_to("cust-1", picture(link))).await.unwrap();
+    assert_eq!(rig.upstream.seen.lock()[0].content.media(), [&PlacedMedia::Link(url)]);
+    assert!(rig.links.asked.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_providers_link_is_fetched_with_its_credential_and_sent_by_id() {
+    let rig = Rig::new().await;
+    rig.add_provider("drive", "t0ken").await;
+    let url = "https://files.example.com/a.png".to_owned();
+    let link = MediaSource::Link { url: url.clone(), provider: Some("drive".to_owned()) };
+    rig.engine.send(send_to("cust-1", picture(link))).await.unwrap();
+    assert_eq!(*rig.links.asked.lock(), [(url, Some("Bearer t0ken".to_owned()))]);
+    assert_eq!(*rig.upstream.uploads.lock(), [PNG.to_vec()]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_told_with_its_field() {
+    let rig = Rig::new().await;
+    let link = |url: &str, provider: Option<&str>| MediaSource::Link {
+        url: url.to_owned(),
+        provider: provider.map(str::to_owned),
+    };
+    for (source, kind, field) in [
+        (
+            MediaSource::Id(MediaId::new("1000000000000042")),
+            ErrorKind::MediaNotFound,
+            "message.image.id",
+        ),
+        (
+            link("https://files.example.com/a", Some("nobody")),
+            ErrorKind::UnknownProvider,
+            "message.image.provider",
+        ),
+        (link("http://127.0.0.1/a", None), ErrorKind::InvalidValue, "message.image.link"),
+    ] {
+        let failure = rig.engine.send(send_to("cust-1", picture(source))).await.unwrap_err();
+        assert_eq!((failure.kind, failure.field.as_deref()), (kind, Some(field)));
+    }
+    assert!(rig.upstream.sent_to().is_empty());
+}

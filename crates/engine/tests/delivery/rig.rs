@@ -1,0 +1,489 @@
+//! An engine with one organisation, one number and a scripted upstream.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use waypost_clock::Clock;
+use waypost_domain::command::{
+    Broadcast, Caller, InlineFile, MediaDraft, MessageType, Receipt, Recipient, SendMessage,
+};
+use waypost_domain::content::{MediaMessage, TemplateMessage};
+use waypost_domain::customer::Customer;
+use waypost_domain::directory::{MediaProvider, Number, Org};
+use waypost_domain::media::{MediaKind, MimeType};
+use waypost_domain::message::Message;
+use waypost_domain::retry::RetryClass;
+use waypost_domain::template::Template;
+use waypost_domain::{
+    ApiKeyId, Content, CustomerId, ErrorKind, Failure, MediaSource, MessageId, NumberId, OrgId,
+    Phone, Timestamp,
+};
+use waypost_engine::ports::{
+    Account, BlobStream, CallError, DownloadedMedia, Entry, FetchedLink, LinkCredential, LinkError,
+    LinkFetcher, NumberInfo, PlacedMedia, PutMode, SendOutcome, Upstream, UpstreamEvent,
+    WebhookCodec,
+};
+use waypost_engine::vault::Vault;
+use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
+use waypost_store_files::FileBlobs;
+use waypost_store_sqlite::{Options, SqliteStore};
+
+pub(crate) const NOON: i64 = 1_800_000_000_000;
+
+/// A message as the upstream saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) to: String,
+    pub(crate) content: Content<PlacedMedia>,
+    pub(crate) token: String,
+}
+
+/// An upstream that does what its script says, and accepts when the script is empty.
+#[derive(Default)]
+pub(crate) struct ScriptedUpstream {
+    pub(crate) script: Mutex<VecDeque<SendOutcome>>,
+    pub(crate) seen: Mutex<Vec<Seen>>,
+    pub(crate) uploads: Mutex<Vec<Vec<u8>>>,
+    pub(crate) templates: Mutex<Vec<Template>>,
+    pub(crate) template_calls: AtomicU64,
+    /// While held, sends wait.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+}
+
+impl ScriptedUpstream {
+    pub(crate) fn next(&self, outcome: SendOutcome) {
+        self.script.lock().push_back(outcome);
+    }
+
+    pub(crate) fn sent_to(&self) -> Vec<String> {
+        self.seen.lock().iter().map(|seen| seen.to.clone()).collect()
+    }
+}
+
+pub(crate) fn refused(kind: ErrorKind, class: RetryClass) -> SendOutcome {
+    SendOutcome::Refused(CallError { failure: Failure::new(kind, "the upstream said no"), class })
+}
+
+pub(crate) fn lost() -> SendOutcome {
+    SendOutcome::Unknown(Failure::new(ErrorKind::OutcomeUnknown, "the connection was lost"))
+}
+
+#[async_trait]
+impl Upstream for ScriptedUpstream {
+    async fn send(
+        &self,
+        _: &Account,
+        to: &Phone,
+        content: &Content<PlacedMedia>,
+        token: &str,
+    ) -> SendOutcome {
+        let place = {
+            let mut seen = self.seen.lock();
+            seen.push(Seen {
+                to: to.digits().to_owned(),
+                content: content.clone(),
+                token: token.to_owned(),
+            });
+            seen.len()
+        };
+        let _open = self.gate.read().await;
+        let scripted = self.script.lock().pop_front();
+        scripted.unwrap_or_else(|| {
+            SendOutcome::Sent(Receipt {
+                wamid: format!("wamid.{place}"),
+                wa_id: to.digits().to_owned(),
+            })
+        })
+    }
+
+    async fn upload(
+        &self,
+        _: &Account,
+        _: &MimeType,
+        _: &str,
+        _: u64,
+        mut body: BlobStream,
+    ) -> Result<String, CallError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await {
+            bytes.extend_from_slice(&chunk.unwrap());
+        }
+        let mut uploads = self.uploads.lock();
+        uploads.push(bytes);
+        Ok(format!("upstream-media-{}", uploads.len()))
+    }
+
+    async fn download(
+        &self,
+        _: &Account,
+        media_id: &str,
+        _: u64,
+    ) -> Result<DownloadedMedia, CallError> {
+        let bytes = Bytes::from(format!("bytes of {media_id}"));
+        let body = futures_util::stream::once(async move { Ok(bytes) });
+        Ok(DownloadedMedia { mime_type: "text/plain".to_owned(), body: Box::pin(body) })
+    }
+
+    async fn templates(
+        &self,
+        _: &Account,
+        name: Option<&str>,
+        _: Timestamp,
+    ) -> Result<Vec<Template>, CallError> {
+        self.template_calls.fetch_add(1, Ordering::SeqCst);
+        let templates = self.templates.lock().clone();
+        let wanted = |template: &Template| name.is_none_or(|name| template.name == name);
+        Ok(templates.into_iter().filter(wanted).collect())
+    }
+
+    async fn create_template(
+        &self,
+        _: &Account,
+        _: &serde_json::Value,
+    ) -> Result<serde_json::Value, CallError> {
+        Ok(serde_json::json!({"id": "1", "status": "PENDING"}))
+    }
+
+    async fn edit_template(
+        &self,
+        _: &Account,
+        _: &str,
+        _: &serde_json::Value,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn delete_template(
+        &self,
+        _: &Account,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn register(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: &Account) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn number_info(&self, _: &Account) -> Result<NumberInfo, CallError> {
+        Ok(NumberInfo::default())
+    }
+}
+
+/// Gives one file for any link, and remembers what it was asked with.
+#[derive(Default)]
+pub(crate) struct OneFile {
+    pub(crate) asked: Mutex<Vec<(String, Option<String>)>>,
+}
+
+pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n a small picture";
+
+#[async_trait]
+impl LinkFetcher for OneFile {
+    fn check(&self, url: &str) -> Result<(), LinkError> {
+        if url.contains("127.0.0.1") {
+            return Err(LinkError::Forbidden("a private address".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        url: &str,
+        credential: Option<LinkCredential>,
+        _: u64,
+    ) -> Result<FetchedLink, LinkError> {
+        let authorization = credential.map(|credential| credential.authorization);
+        self.asked.lock().push((url.to_owned(), authorization));
+        let body = futures_util::stream::once(async { Ok(Bytes::from_static(PNG)) });
+        Ok(FetchedLink { content_type: Some("image/png".to_owned()), body: Box::pin(body) })
+    }
+}
+
+/// Bodies are events that a test has put here, by number.
+#[derive(Default)]
+pub(crate) struct ListedEvents(pub(crate) Mutex<Vec<Vec<UpstreamEvent>>>);
+
+impl WebhookCodec for ListedEvents {
+    fn verify(&self, _: &[u8], _: &[&str], _: &[String]) -> bool {
+        true
+    }
+
+    fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent> {
+        let place: usize = std::str::from_utf8(body).unwrap().parse().unwrap();
+        self.0.lock()[place].clone()
+    }
+}
+
+/// The engine and what stands around it.
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) upstream: Arc<ScriptedUpstream>,
+    pub(crate) links: Arc<OneFile>,
+    pub(crate) events: Arc<ListedEvents>,
+    pub(crate) clock: Clock,
+    pub(crate) stop: CancellationToken,
+    folder: Arc<TempDir>,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let rig = Self::on(Arc::new(tempfile::tempdir().unwrap()), Clock::manual(NOON)).await;
+        rig.furnish().await;
+        rig
+    }
+
+    async fn on(folder: Arc<TempDir>, clock: Clock) -> Self {
+        let upstream = Arc::new(ScriptedUpstream::default());
+        let links = Arc::new(OneFile::default());
+        let events = Arc::new(ListedEvents::default());
+        let store =
+            SqliteStore::open(&folder.path().join("waypost.db"), &Options::default()).unwrap();
+        let ports = Ports {
+            store: Arc::new(store),
+            blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
+            upstream: Arc::clone(&upstream) as Arc<dyn Upstream>,
+            links: Arc::clone(&links) as Arc<dyn LinkFetcher>,
+            webhooks: Arc::clone(&events) as Arc<dyn WebhookCodec>,
+        };
+        let settings = Settings {
+            live: false,
+            upstream_name: "script".to_owned(),
+            default_token: Some("token".to_owned()),
+            app_secret: "secret".to_owned(),
+            verify_token: "verify".to_owned(),
+            public_url: "https://waypost.example.com".to_owned(),
+            app_id: None,
+        };
+        let vault = Vault::new([7; 32]);
+        let (engine, _) = Engine::start(ports, settings, vault, clock.clone()).await.unwrap();
+        let stop = CancellationToken::new();
+        let running = engine.clone();
+        let cancel = stop.clone();
+        tokio::spawn(async move { running.run(cancel).await });
+        Self { engine, upstream, links, events, clock, stop, folder }
+    }
+
+    /// Ends this engine as a crash would and starts another on the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { engine, stop, folder, clock, upstream, .. } = self;
+        stop.cancel();
+        drop(upstream);
+        let store = Arc::downgrade(engine.store());
+        drop(engine);
+        while store.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        Self::on(folder, clock).await
+    }
+
+    /// Starts another engine on a copy of the folder as it is now: what a kill would leave.
+    pub(crate) async fn copied(&self) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["waypost.db", "waypost.db-wal"] {
+            let from = self.folder.path().join(name);
+            if from.exists() {
+                std::fs::copy(from, copy.path().join(name)).unwrap();
+            }
+        }
+        Self::on(Arc::new(copy), self.clock.clone()).await
+    }
+
+    async fn furnish(&self) {
+        let now = self.engine.now();
+        let org = Org {
+            id: OrgId::new("org-1"),
+            name: "Org".to_owned(),
+            time_zone: waypost_domain::Zone::default(),
+            default_language: None,
+            window_policy: waypost_domain::window::WindowPolicy::Refuse,
+            unknown_policy: waypost_domain::directory::UnknownPolicy::HoldThenResend,
+            strict_opt_in: false,
+            broadcast_audience: waypost_domain::directory::BroadcastAudience::All,
+            join_code: None,
+            wire_offsets: std::collections::BTreeMap::new(),
+            message_retention_days: None,
+            media_retention_days: 30,
+            created_at: now,
+        };
+        self.engine.directory().put(Entry::Org(org), PutMode::Create).await.unwrap();
+        let number = Number {
+            id: NumberId::new("number-1"),
+            org_id: OrgId::new("org-1"),
+            display_phone: phone("15550009999"),
+            phone_number_id: "100000000000001".to_owned(),
+            waba_id: "100000000000002".to_owned(),
+            access_token: None,
+            app_secret: None,
+            throughput_per_s: 1_000,
+            app_id: None,
+            source_id: None,
+            aliases: Vec::new(),
+            default_notify_url: None,
+            notify_auth: None,
+            errors_as_200: false,
+            shared: false,
+            registered: true,
+            // Added long ago: a window without history counts as closed.
+            created_at: Timestamp(0),
+        };
+        self.engine.put_number(number, PutMode::Create).await.unwrap();
+        for (place, digits) in (1..).zip(["15550001111", "15550002222", "15550003333"]) {
+            self.add_customer(place, digits).await;
+        }
+        self.open_window("15550001111").await;
+    }
+
+    async fn add_customer(&self, place: i64, digits: &str) {
+        let customer = Customer {
+            org_id: OrgId::new("org-1"),
+            id: CustomerId::new(format!("cust-{place}")),
+            phone: phone(digits),
+            name: None,
+            tags: Vec::new(),
+            consent: None,
+            active: true,
+            created_at: self.engine.now().plus_ms(place),
+            last_inbound_at: None,
+        };
+        self.engine.store().create_customer(customer).await.unwrap();
+    }
+
+    pub(crate) async fn open_window(&self, digits: &str) {
+        let (org_id, number_id) = (OrgId::new("org-1"), NumberId::new("number-1"));
+        let now = self.engine.now();
+        let phone = phone(digits);
+        self.engine.store().renew_window(&org_id, &number_id, &phone, now).await.unwrap();
+    }
+
+    pub(crate) fn approve_template(&self, name: &str) {
+        self.upstream.templates.lock().push(Template {
+            id: "500".to_owned(),
+            waba_id: "100000000000002".to_owned(),
+            name: name.to_owned(),
+            language: "en".to_owned(),
+            status: "APPROVED".to_owned(),
+            category: "UTILITY".to_owned(),
+            parameter_format: None,
+            components: vec![serde_json::json!({"type": "BODY", "text": "Hello"})],
+            synced_at: self.engine.now(),
+        });
+    }
+
+    pub(crate) async fn add_provider(&self, name: &str, token: &str) {
+        let place = format!("providers/org-1/{name}");
+        let provider = MediaProvider {
+            org_id: OrgId::new("org-1"),
+            id: waypost_domain::ProviderId::new(name),
+            allowed_hosts: vec!["files.example.com".to_owned()],
+            scheme: waypost_domain::directory::ProviderScheme::Bearer,
+            secret: self.engine.vault().seal(&place, token),
+            created_at: self.engine.now(),
+        };
+        self.engine.directory().put(Entry::Provider(provider), PutMode::Create).await.unwrap();
+    }
+
+    pub(crate) async fn stored(&self, id: MessageId) -> Message {
+        let org_id = OrgId::new("org-1");
+        self.engine.store().message(&org_id, id).await.unwrap().unwrap().message
+    }
+
+    /// Gives a webhook whose events are these, and waits until they are worked off.
+    pub(crate) async fn receive(&self, events: Vec<UpstreamEvent>) {
+        let place = {
+            let mut listed = self.events.0.lock();
+            listed.push(events);
+            listed.len() - 1
+        };
+        self.engine.receive_webhook(Bytes::from(place.to_string())).await.unwrap();
+        while !self.engine.store().open_webhooks(0, 1).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+pub(crate) fn phone(digits: &str) -> Phone {
+    Phone::parse(digits).unwrap()
+}
+
+pub(crate) fn text(body: &str) -> Content<MediaDraft> {
+    Content::Text { body: body.to_owned(), preview_url: false }
+}
+
+pub(crate) fn picture(source: MediaSource) -> Content<MediaDraft> {
+    let path = "message.image".to_owned();
+    Content::Media(MediaMessage {
+        kind: MediaKind::Image,
+        media: MediaDraft { kind: MediaKind::Image, source, path },
+        caption: None,
+        filename: None,
+        voice: false,
+    })
+}
+
+pub(crate) fn inline(bytes: &[u8]) -> MediaSource {
+    MediaSource::Inline(InlineFile {
+        bytes: bytes.to_vec(),
+        mime_type: MimeType::parse("image/png").unwrap(),
+        name: Some("logo.png".to_owned()),
+    })
+}
+
+fn ask<T>(command: T) -> Ask<T> {
+    Ask {
+        caller: Caller {
+            key_id: ApiKeyId::new("key"),
+            org_id: Some(OrgId::new("org-1")),
+            sends_as: MessageType::Human,
+        },
+        dialect: "replyhero",
+        route: "/whatsapp/messages/send",
+        idempotency: None,
+        idempotency_wait_s: 1,
+        command,
+    }
+}
+
+pub(crate) fn send_to(customer: &str, content: Content<MediaDraft>) -> Ask<SendMessage> {
+    ask(SendMessage {
+        org_id: OrgId::new("org-1"),
+        user_id: None,
+        recipient: Recipient::Customer(CustomerId::new(customer)),
+        number: None,
+        session_id: Some("chat-1".to_owned()),
+        reference: None,
+        content,
+    })
+}
+
+pub(crate) fn keyed<T>(mut ask: Ask<T>, key: &str, fingerprint: u8) -> Ask<T> {
+    let key = key.to_owned();
+    ask.idempotency = Some(IdempotencyKey { key, fingerprint: [fingerprint; 32] });
+    ask
+}
+
+pub(crate) fn broadcast_of(template: &str) -> Ask<Broadcast> {
+    ask(Broadcast {
+        org_id: OrgId::new("org-1"),
+        user_id: None,
+        number: None,
+        session_id: None,
+        template: TemplateMessage {
+            name: template.to_owned(),
+            language: None,
+            components: Vec::new(),
+        },
+    })
+}

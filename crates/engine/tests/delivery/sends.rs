@@ -1,0 +1,207 @@
+//! One message whose caller waits.
+
+use waypost_domain::command::Receipt;
+use waypost_domain::retry::RetryClass;
+use waypost_domain::status::Report;
+use waypost_domain::{ErrorKind, OrgId, Status};
+use waypost_engine::ports::{SendOutcome, StatusNotice, UpstreamEvent};
+
+use crate::rig::{Rig, keyed, lost, refused, send_to, text};
+
+#[tokio::test]
+async fn a_text_is_sent_and_recorded() {
+    let rig = Rig::new().await;
+    let answer = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap();
+    let delivery = answer.outcome;
+    let receipt = delivery.result.unwrap();
+    assert_eq!(receipt, Receipt { wamid: "wamid.1".into(), wa_id: "15550001111".into() });
+    assert!(!answer.replayed);
+    let stored = rig.stored(delivery.id).await;
+    assert_eq!(stored.status, Status::Sent);
+    assert_eq!(stored.session_id.as_deref(), Some("chat-1"));
+}
+
+#[tokio::test]
+async fn what_is_refused_at_the_door_leaves_nothing() {
+    let rig = Rig::new().await;
+    for (customer, kind) in
+        [("cust-2", ErrorKind::WindowClosed), ("cust-9", ErrorKind::CustomerNotFound)]
+    {
+        let failure = rig.engine.send(send_to(customer, text("hello"))).await.unwrap_err();
+        assert_eq!(failure.kind, kind);
+    }
+    let mut foreign = send_to("cust-1", text("hello"));
+    foreign.command.org_id = OrgId::new("org-2");
+    assert_eq!(rig.engine.send(foreign).await.unwrap_err().kind, ErrorKind::OrgForbidden);
+    assert!(rig.upstream.sent_to().is_empty());
+    assert_eq!(rig.engine.metrics().messages_accepted, 0);
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_upstream_is_told_and_frees_the_idempotency_key() {
+    let rig = Rig::new().await;
+    rig.upstream.next(refused(ErrorKind::RecipientUnreachable, RetryClass::Never));
+    let first = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();
+    assert_eq!(first.outcome.result.unwrap_err().kind, ErrorKind::RecipientUnreachable);
+    assert_eq!(rig.stored(first.outcome.id).await.status, Status::Failed);
+    let second = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();
+    assert!(second.outcome.result.is_ok());
+    assert!(!second.replayed);
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_is_one_message() {
+    let rig = Rig::new().await;
+    let first = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();
+    let again = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();
+    assert!(again.replayed);
+    assert_eq!(again.outcome, first.outcome);
+    let other = rig.engine.send(keyed(send_to("cust-1", text("other")), "k", 2)).await;
+    assert_eq!(other.unwrap_err().kind, ErrorKind::IdempotencyConflict);
+    assert_eq!(rig.upstream.sent_to().len(), 1);
+}
+
+#[tokio::test]
+async fn sixty_four_callers_with_one_key_are_one_message() {
+    let rig = Rig::new().await;
+    let callers = (0..64).map(|_| {
+        let engine = rig.engine.clone();
+        tokio::spawn(
+            async move { engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await },
+        )
+    });
+    let mut ids = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        ids.push(caller.await.unwrap().unwrap().outcome.id);
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(rig.upstream.sent_to().len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_caller_is_told_that_the_first_still_runs() {
+    let rig = Rig::new().await;
+    let closed = rig.upstream.gate.write().await;
+    let engine = rig.engine.clone();
+    let first =
+        tokio::spawn(
+            async move { engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await },
+        );
+    while rig.upstream.sent_to().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let second = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await;
+    assert_eq!(second.unwrap_err().kind, ErrorKind::IdempotencyInProgress);
+    drop(closed);
+    assert!(first.await.unwrap().unwrap().outcome.result.is_ok());
+}
+
+#[tokio::test]
+async fn too_fast_for_the_upstream_is_tried_again_within_the_callers_patience() {
+    let rig = Rig::new().await;
+    rig.upstream.next(refused(ErrorKind::RateLimited, RetryClass::Pace));
+    let answer = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap();
+    assert!(answer.outcome.result.is_ok());
+    assert_eq!(rig.upstream.sent_to().len(), 2);
+    let tokens: Vec<String> =
+        rig.upstream.seen.lock().iter().map(|seen| seen.token.clone()).collect();
+    assert_ne!(tokens[0], tokens[1], "each attempt has its own token");
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_told_and_the_message_is_closed() {
+    let rig = Rig::new().await;
+    for _ in 0..2 {
+        rig.upstream.next(refused(ErrorKind::UpstreamUnavailable, RetryClass::BackOff));
+    }
+    let answer = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap();
+    assert_eq!(answer.outcome.result.unwrap_err().kind, ErrorKind::UpstreamUnavailable);
+    assert_eq!(rig.stored(answer.outcome.id).await.status, Status::Failed);
+    assert_eq!(rig.upstream.sent_to().len(), 2);
+}
+
+fn status(rig: &Rig, place: usize, wamid: &str, report: Report) -> UpstreamEvent {
+    let token = rig.upstream.seen.lock()[place].token.clone();
+    UpstreamEvent::Status(StatusNotice {
+        wamid: wamid.to_owned(),
+        opaque: Some(token),
+        report: Some(report),
+        at: Some(rig.engine.now()),
+        failure: None,
+    })
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_unknown_and_a_status_settles_it_for_the_caller() {
+    let rig = Rig::new().await;
+    rig.upstream.next(lost());
+    let closed = rig.upstream.gate.write().await;
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.send(send_to("cust-1", text("hello"))).await });
+    while rig.upstream.sent_to().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(closed);
+    while rig.engine.metrics().messages_unknown == 0 {
+        tokio::task::yield_now().await;
+    }
+    rig.receive(vec![status(&rig, 0, "wamid.late", Report::Sent)]).await;
+    let delivery = caller.await.unwrap().unwrap().outcome;
+    assert_eq!(delivery.result.unwrap().wamid, "wamid.late");
+    assert_eq!(rig.upstream.sent_to().len(), 1, "nothing is sent twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_status_the_caller_is_told_that_the_outcome_is_unknown() {
+    let rig = Rig::new().await;
+    rig.upstream.next(lost());
+    let delivery = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap().outcome;
+    assert_eq!(delivery.result.unwrap_err().kind, ErrorKind::OutcomeUnknown);
+    assert_eq!(rig.stored(delivery.id).await.status, Status::Unknown);
+    assert_eq!(rig.upstream.sent_to().len(), 1);
+}
+
+#[tokio::test]
+async fn a_status_that_overtakes_the_reply_is_not_lost() {
+    let rig = Rig::new().await;
+    let closed = rig.upstream.gate.write().await;
+    rig.upstream.next(SendOutcome::Sent(Receipt {
+        wamid: "wamid.fast".to_owned(),
+        wa_id: "15550001111".to_owned(),
+    }));
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.send(send_to("cust-1", text("hello"))).await });
+    while rig.upstream.sent_to().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    rig.receive(vec![UpstreamEvent::Status(StatusNotice {
+        wamid: "wamid.fast".to_owned(),
+        opaque: None,
+        report: Some(Report::Read),
+        at: Some(rig.engine.now()),
+        failure: None,
+    })])
+    .await;
+    assert_eq!(rig.engine.metrics().statuses_parked, 1);
+    drop(closed);
+    let delivery = caller.await.unwrap().unwrap().outcome;
+    assert_eq!(delivery.result.unwrap().wamid, "wamid.fast");
+    assert_eq!(rig.stored(delivery.id).await.status, Status::Read);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_stop_the_message() {
+    let rig = Rig::new().await;
+    let closed = rig.upstream.gate.write().await;
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.send(send_to("cust-1", text("hello"))).await });
+    while rig.upstream.sent_to().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    drop(closed);
+    while rig.engine.metrics().messages_sent == 0 {
+        tokio::task::yield_now().await;
+    }
+}
