@@ -168,6 +168,7 @@ mod tests {
             ("a.rs", leftover(concat!("unimple", "mented!()")), "a.rs:2: "),
             ("a.css", leftover(concat!("FIX", "ME")), "unfinished work"),
             ("a.md", ["see /ho", "me/ann/notes"].concat(), "one machine only"),
+            ("a.md", ["/Us", "ers/ann/notes at a line's start"].concat(), "one machine only"),
             ("a.md", ["`/srv/builder", "/clone/x`"].concat(), "one machine only"),
             ("a.rs", OPENING.repeat(LINES_MAX + 1), "601 lines"),
             ("a.md", ["<<<<<<", "< ours"].concat(), "merge"),
