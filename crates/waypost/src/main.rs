@@ -43,7 +43,7 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             Some(config) => done(block_on(run::serve(config))),
             None => Ok(ExitCode::FAILURE),
         },
-        Command::Sandbox(args) => match started(read(Purpose::Other)) {
+        Command::Sandbox(args) => match started(read(Purpose::Sandbox)) {
             Some(config) => done(block_on(run::sandbox(config, args))),
             None => Ok(ExitCode::FAILURE),
         },
@@ -53,11 +53,11 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config(command) => Ok(config_command(&command, read(Purpose::Gateway))),
         Command::Doctor(args) => verdict(block_on(doctor::run(&inputs, args.json))),
-        Command::Admin(args) => match client_config(read(Purpose::Other)) {
+        Command::Admin(args) => match client_config(read(Purpose::Client)) {
             Some(config) => verdict(block_on(admin::run(*args, &config.data_dir))),
             None => Ok(ExitCode::FAILURE),
         },
-        Command::Send(args) => match client_config(read(Purpose::Other)) {
+        Command::Send(args) => match client_config(read(Purpose::Client)) {
             Some(config) => done(block_on(send::run(&args, &config.data_dir))),
             None => Ok(ExitCode::FAILURE),
         },

@@ -76,6 +76,7 @@ pub(super) fn customer(phone: Option<String>, id: Option<String>, fields: Custom
         .with("name", fields.name)
         .with_list("tags", fields.tags)
         .with("opt_in", fields.opt_in)
+        .with("opt_in_at", fields.opt_in_at)
         .with("opt_in_proof", fields.opt_in_proof)
         .with("active", fields.active)
         .done()

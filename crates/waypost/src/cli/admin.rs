@@ -253,8 +253,9 @@ Examples:
   waypost admin customers import people.jsonl --json
   waypost admin customers import - --format csv < people.csv
 
-A CSV file begins with a line of column names, `phone` among them. In a JSON Lines file each line is an
-object with the same names. A customer whose id or phone is known is updated.";
+A CSV file begins with a line of column names: `phone`, and any of `id`, `name`, `tags` (separated by ;), \
+`opt_in`, `opt_in_at`, `opt_in_proof`, `active`. In a JSON Lines file each line is an object with the same \
+names, `tags` being a list. A customer whose id or phone is known is updated.";
 
 /// The forms of an import file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -277,6 +278,9 @@ pub(crate) struct CustomerFields {
     /// Whether the customer agreed to get messages
     #[arg(long, value_name = "BOOL")]
     pub(crate) opt_in: Option<bool>,
+    /// When the customer said so (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME", requires = "opt_in")]
+    pub(crate) opt_in_at: Option<String>,
     /// How the agreement is known
     #[arg(long, value_name = "TEXT", requires = "opt_in")]
     pub(crate) opt_in_proof: Option<String>,

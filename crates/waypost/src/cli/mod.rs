@@ -112,9 +112,6 @@ pub(crate) struct SandboxArgs {
     /// Where its webhooks go, signed with webhook.app_secret [default: nowhere]
     #[arg(long, value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
-    /// Folder for the bytes of media [default: memory]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) state_dir: Option<PathBuf>,
 }
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -158,20 +155,22 @@ pub(crate) enum ConfigCommand {
     Defaults,
 }
 
-/// The command line with the settings' documentation filled in.
+/// The command line with the settings' documentation filled in: the first sentence of each.
 pub(crate) fn command() -> clap::Command {
-    SETTINGS.iter().fold(Cli::command(), |command, setting| match setting.flag {
-        Flag::None => command,
-        Flag::Takes(name) | Flag::Means(name, _) => {
-            let id = name.trim_start_matches('-').replace('-', "_");
-            let meaning = match setting.flag {
-                Flag::Means(_, value) => format!("Sets {} = {value}. ", setting.key),
-                _ => String::new(),
-            };
-            let help = format!("{meaning}{} [env: {}]", setting.doc, setting.variable());
-            command.mut_arg(id, |arg| arg.help(help))
-        }
+    SETTINGS.iter().fold(Cli::command(), |command, setting| {
+        let (name, doc) = match setting.flag {
+            Flag::None => return command,
+            Flag::Takes(name) => (name, first_sentence(setting.doc)),
+            Flag::Means(name, _, doc) => (name, doc),
+        };
+        let id = name.trim_start_matches('-').replace('-', "_");
+        let help = format!("{doc} [env: {}]", setting.variable());
+        command.mut_arg(id, |arg| arg.help(help))
     })
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.find(". ").map_or(text, |end| &text[..=end])
 }
 
 /// Reads the command line; prints help, version or what is wrong with it and exits by itself.

@@ -146,9 +146,11 @@ pub(crate) struct Faults {
 pub(crate) enum Purpose {
     /// To run the gateway: every rule holds.
     Gateway,
-    /// To run the sandbox alone, or as a client of a gateway: each value must be readable, but what
-    /// a gateway needs may be missing.
-    Other,
+    /// To run the sandbox alone: it is on, whatever upstream a gateway would have.
+    Sandbox,
+    /// As a client of a gateway: each value must be readable, but what a gateway needs may be
+    /// missing.
+    Client,
 }
 
 /// Reads the configuration.
@@ -169,9 +171,13 @@ impl Config {
         }
     }
 
-    /// The address at which a process on this machine reaches the gateway.
+    /// The address at which a process on this machine reaches the gateway. With TLS of its own that
+    /// is the public one, where it is known: no certificate is for a loopback address.
     pub(crate) fn local_url(&self, bound: SocketAddr) -> String {
-        local_url(if self.tls.is_some() { "https" } else { "http" }, bound)
+        match &self.configured_public_url {
+            Some(url) if self.tls.is_some() => without_slash(url).to_owned(),
+            _ => local_url(if self.tls.is_some() { "https" } else { "http" }, bound),
+        }
     }
 
     /// The upstream's base address without a slash at the end. `sandbox` is where the sandbox

@@ -20,8 +20,8 @@ const SHORT_ADMIN_KEY_CHARS: usize = 16;
 
 /// Checks the rules and settles every value.
 pub(super) fn apply(mut given: Gathered, purpose: Purpose) -> Result<Loaded, Faults> {
-    let target = upstream_target(&given);
-    let sandbox_on = sandbox_on(&given);
+    let sandbox_on = purpose == Purpose::Sandbox || sandbox_on(&given);
+    let target = upstream_target(&given, sandbox_on);
     check_tls(&mut given);
     if purpose == Purpose::Gateway {
         check_listeners(&mut given, sandbox_on);
@@ -38,10 +38,10 @@ pub(super) fn apply(mut given: Gathered, purpose: Purpose) -> Result<Loaded, Fau
     Ok(Loaded { config, warnings: given.warnings, rows })
 }
 
-fn upstream_target(given: &Gathered) -> UpstreamTarget {
+fn upstream_target(given: &Gathered, sandbox_on: bool) -> UpstreamTarget {
     match url(given, "upstream.base_url") {
         Some(base) => UpstreamTarget::Real(base),
-        None if sandbox_on(given) => UpstreamTarget::Sandbox,
+        None if sandbox_on => UpstreamTarget::Sandbox,
         None => UpstreamTarget::Real(meta()),
     }
 }

@@ -25,8 +25,8 @@ pub(crate) enum Flag {
     None,
     /// `--flag VALUE`.
     Takes(&'static str),
-    /// The flag alone stands for a value.
-    Means(&'static str, &'static str),
+    /// The flag alone stands for a value; its own help text says what that means.
+    Means(&'static str, &'static str, &'static str),
 }
 
 impl Flag {
@@ -34,7 +34,7 @@ impl Flag {
     pub(crate) fn name(self) -> Option<&'static str> {
         match self {
             Self::None => None,
-            Self::Takes(name) | Self::Means(name, _) => Some(name),
+            Self::Takes(name) | Self::Means(name, ..) => Some(name),
         }
     }
 }
@@ -138,7 +138,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "demo",
-        flag: Flag::Means("--demo", "true"),
+        flag: Flag::Means(
+            "--demo",
+            "true",
+            "Make the demo organisation, with any upstream and on any data folder.",
+        ),
         kind: Kind::Switch,
         default: Fallback::Unset("true"),
         doc: "Make a demo organisation with four customers. \
@@ -162,7 +166,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "sandbox.enabled",
-        flag: Flag::Means("--no-sandbox", "false"),
+        flag: Flag::Means(
+            "--no-sandbox",
+            "false",
+            "Do not run the sandbox. Without another upstream, messages go to Meta.",
+        ),
         kind: Kind::Switch,
         default: Fallback::Unset("true"),
         doc: "Run the built-in simulator of Meta's Cloud API. \

@@ -192,7 +192,7 @@ impl Gathered {
                 continue;
             };
             let text = match setting.flag {
-                Flag::Means(_, meaning) => meaning,
+                Flag::Means(_, meaning, _) => meaning,
                 Flag::Takes(_) | Flag::None => value.as_deref().unwrap_or_default(),
             };
             self.take(setting, setting.kind.read_text(text), Source::Flag(name));

@@ -377,7 +377,9 @@ fn a_client_or_a_sandbox_alone_needs_nothing_of_a_gateway() {
     let variables = [("WAYPOST_UPSTREAM__ACCESS_TOKEN", "a-token")];
     let inputs = inputs(folder.path(), "", &variables, &[]);
     assert!(load(&inputs, Purpose::Gateway).is_err());
-    assert!(load(&inputs, Purpose::Other).is_ok());
+    assert!(load(&inputs, Purpose::Client).is_ok());
+    let alone = load(&inputs, Purpose::Sandbox).ok().unwrap().config;
+    assert_eq!(alone.sandbox_listen, Some("127.0.0.1:8081".parse().unwrap()));
 }
 
 #[test]
@@ -399,15 +401,21 @@ fn secrets_are_never_shown() {
 
 #[test]
 fn addresses_for_people_never_name_the_address_that_means_all() {
+    let files = || TlsFiles { cert_file: "c".into(), key_file: "k".into() };
     for (listen, tls, url) in [
         ("0.0.0.0:80", false, "http://127.0.0.1:80"),
         ("[::]:80", false, "http://[::1]:80"),
         ("192.0.2.1:80", true, "https://192.0.2.1:80"),
     ] {
         let mut config = read("", &[], &[]).unwrap().config;
-        config.tls = tls.then(|| TlsFiles { cert_file: "c".into(), key_file: "k".into() });
+        config.tls = tls.then(files);
         assert_eq!(config.public_url(listen.parse().unwrap()), url);
+        assert_eq!(config.local_url(listen.parse().unwrap()), url);
     }
+    let mut config = read("", &[REAL[0]], &[]).unwrap().config;
+    assert_eq!(config.local_url(config.listen), "http://127.0.0.1:8080");
+    config.tls = Some(files());
+    assert_eq!(config.local_url(config.listen), "https://wa.example.com");
     let config = read(r#"public_url = "https://wa.example.com/a/""#, &[], &[]).unwrap().config;
     assert_eq!(config.public_url(config.listen), "https://wa.example.com/a");
 }

@@ -23,7 +23,7 @@ async fn examine(inputs: &Inputs) -> anyhow::Result<Vec<Finding>> {
     // What is readable is looked at even where a rule is broken.
     let usable = match read {
         Ok(loaded) => Some(loaded.config),
-        Err(_) => config::load(inputs, Purpose::Other).ok().map(|loaded| loaded.config),
+        Err(_) => config::load(inputs, Purpose::Client).ok().map(|loaded| loaded.config),
     };
     if let Some(config) = usable {
         findings.extend(machine::examine(&config));

@@ -50,8 +50,8 @@ async fn gateway(
     let base = known.get("WAYPOST_URL").unwrap_or(&local);
     let Some(ready) = joined(base, "readyz") else { return (Vec::new(), Vec::new()) };
     let answer = match http.call(Call::get(ready)).await {
-        Err(_) => {
-            let found = format!("is not running at {base}");
+        Err(error) => {
+            let found = format!("is not reached at {base}: {error:#}");
             return (vec![Finding::warn(CHECK, found, "start it: waypost serve")], Vec::new());
         }
         Ok(answer) => answer,
