@@ -152,7 +152,7 @@ CREATE TABLE messages (
     settled_at         INTEGER,
     attempts           INTEGER NOT NULL DEFAULT 0,
     priority           INTEGER NOT NULL DEFAULT 0,
-    due                INTEGER NOT NULL DEFAULT 0,  -- 0: at once; -1: its caller attempts it
+    due                INTEGER NOT NULL DEFAULT 0,  -- 0: at once; -1: held by its caller
     media_pending      INTEGER NOT NULL DEFAULT 0,
     claim_route        TEXT,
     claim_key          TEXT
@@ -164,7 +164,7 @@ CREATE INDEX messages_by_wamid ON messages (wamid) WHERE wamid IS NOT NULL;
 CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
     WHERE broadcast IS NOT NULL;
 CREATE INDEX messages_unanswered ON messages (synchronous) WHERE synchronous = 1 AND status = 0;
-CREATE INDEX messages_held ON messages (due) WHERE status = 0 AND due = -1;
+CREATE INDEX messages_held ON messages (due) WHERE status = 1 AND due = -1;
 CREATE INDEX messages_media_pending ON messages (media_pending) WHERE media_pending = 1;
 
 -- The due queue of single messages: exactly those that wait. due is 0 for those that were due when

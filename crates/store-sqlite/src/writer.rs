@@ -70,7 +70,8 @@ impl Writer {
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                Loop { conn, shared, next_checkpoint: CHECKPOINT_PAGES, last_pages: 0 }.run(waiting)
+                Loop { conn, shared, next_checkpoint: CHECKPOINT_PAGES, last_pages: 0 }
+                    .run(waiting);
             }
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), shared })
@@ -189,7 +190,7 @@ impl Loop {
             if let Err((Reach::Store, error)) = &end {
                 self.shared.give_up(error);
             }
-            let verdict = end.as_ref().map(|()| ()).map_err(|(_, error)| error.clone());
+            let verdict = end.clone().map_err(|(_, error)| error);
             for job in group.drain(..) {
                 job.answer(&verdict);
             }

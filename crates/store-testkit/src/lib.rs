@@ -1,1 +1,211 @@
-//! .
+//! What every store must do, as tests that know no engine: a store's own tests name it in
+//! [`conformance!`] and get one test for each behaviour. What only one engine can do (locks, disk
+//! faults, group commit) is tested beside that engine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs,
+    reason = "an expectation that fails is what this crate is for, and the names say what is expected"
+)]
+
+pub mod acceptance;
+pub mod attempts;
+pub mod broadcasts;
+pub mod customers;
+pub mod directory;
+pub mod inbox;
+pub mod lists;
+pub mod media;
+pub mod queue;
+pub mod recovery;
+pub mod reports;
+pub mod samples;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use waypost_engine::ports::Store;
+
+/// Gives stores to the tests.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// Opens the store: empty the first time, and with what was recorded before afterwards. The
+    /// one that was opened before has been dropped.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Makes one test for each behaviour. The expression is evaluated for each test and gives a
+/// [`Harness`] of its own.
+#[macro_export]
+macro_rules! conformance {
+    ($harness:expr) => {
+        $crate::conformance_of!(
+            $harness,
+            directory,
+            [
+                entries_come_back_in_the_order_of_creation,
+                an_entry_is_created_once_and_replaced_only_where_it_exists,
+                keys_that_must_be_unique_are_named_in_the_conflict,
+                what_belongs_to_an_unknown_organisation_is_not_found,
+                a_removed_entry_is_gone_and_may_be_made_again,
+                removing_an_organisation_removes_everything_of_it,
+                settings_are_kept_and_replaced,
+                templates_of_an_account_become_exactly_those_given,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            customers,
+            [
+                a_customer_comes_back_as_it_was_recorded,
+                id_and_phone_are_unique_within_an_organisation,
+                a_change_keeps_the_place_in_the_order,
+                an_import_adds_and_updates_by_id_else_by_number,
+                filters_and_pages_follow_the_order_of_registration,
+                an_audience_leaves_out_who_must_not_be_written_to,
+                a_deleted_customer_leaves_its_messages_in_the_log,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            acceptance,
+            [
+                an_accepted_message_survives_a_reopening,
+                an_unknown_organisation_or_number_is_not_found,
+                the_same_id_is_not_accepted_twice,
+                a_claimed_key_is_replayed_with_its_fingerprint_and_target,
+                keys_of_other_organisations_and_routes_are_independent,
+                of_64_parallel_claims_exactly_one_is_new,
+                a_claim_older_than_a_week_may_be_made_anew,
+                a_refusal_frees_the_key_and_a_success_does_not,
+                old_keys_are_forgotten,
+                a_failed_accept_leaves_nothing_behind,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            attempts,
+            [
+                an_attempt_takes_the_message_off_the_queue_once,
+                a_sent_attempt_settles_the_message,
+                a_retry_waits_in_the_queue_until_it_is_due,
+                a_held_message_is_attempted_by_its_caller_only,
+                a_refusal_fails_the_message,
+                an_unknown_outcome_settles_nothing_and_never_overwrites_sent,
+                a_late_receipt_settles_an_unknown_outcome,
+                a_late_failure_does_not_overwrite_a_report,
+                every_attempt_is_in_the_history,
+                settling_what_does_not_exist_is_not_found,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            reports,
+            [
+                statuses_in_any_order_end_at_the_highest,
+                a_repeated_report_is_kept_once,
+                a_report_before_the_receipt_is_parked_and_matched,
+                a_token_binds_the_wamid_to_its_message,
+                a_token_settles_an_unknown_outcome_and_cancels_a_resend,
+                a_failure_of_an_earlier_sending_does_not_fail_the_later,
+                a_receipt_after_a_bound_report_adds_only_what_is_missing,
+                reports_are_not_matched_to_inbound_messages,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            queue,
+            [
+                due_messages_come_by_priority_then_acceptance,
+                a_retried_message_keeps_its_place,
+                what_is_not_due_yet_waits,
+                numbers_have_queues_of_their_own,
+                a_cancelled_message_is_not_attempted,
+                a_failed_queued_message_frees_its_key,
+                only_ended_messages_are_queued_again,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            broadcasts,
+            [
+                a_prepared_broadcast_is_not_seen_and_not_due,
+                a_started_broadcast_is_due_in_the_order_of_its_members,
+                members_have_the_models_content,
+                single_messages_go_before_broadcasts,
+                a_paused_broadcast_has_nothing_due_until_it_is_resumed,
+                a_cancelled_broadcast_withdraws_what_waits,
+                progress_counts_messages_by_status,
+                a_discarded_broadcast_frees_its_key,
+                a_members_retry_waits_until_it_is_due,
+                a_thousand_members_are_accepted_in_parts,
+                a_key_stands_for_its_broadcast,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            inbox,
+            [
+                webhooks_wait_in_order_until_they_are_closed,
+                an_inbound_message_makes_the_customer_and_opens_the_window,
+                an_inbound_message_is_recorded_once,
+                an_older_message_does_not_move_the_window_back,
+                a_window_can_be_renewed_without_a_message,
+                inbound_files_are_fetched_once,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            media,
+            [
+                a_file_is_found_by_id_and_by_public_name_until_it_expires,
+                files_are_listed_in_the_order_of_upload,
+                the_last_record_of_a_content_tells_so,
+                an_upload_is_claimed_like_a_message,
+                the_upstreams_copy_is_per_content_type_and_number,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            lists,
+            [
+                pages_cover_the_log_without_gaps_in_both_directions,
+                every_filter_picks_its_messages,
+                a_customers_messages_are_found_after_its_number_changed,
+                foreign_messages_are_not_seen,
+                sessions_are_listed_with_their_customers,
+                recipients_come_with_their_window,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            recovery,
+            [
+                an_open_intent_becomes_unknown,
+                an_unattempted_synchronous_message_is_closed_and_frees_its_key,
+                a_held_asynchronous_message_is_queued_again,
+                queued_messages_stay_queued_and_are_counted,
+                a_broadcast_in_preparation_is_removed,
+                recovering_twice_changes_nothing,
+            ]
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_of {
+    ($harness:expr, $subject:ident, [$($behaviour:ident),+ $(,)?]) => {
+        mod $subject {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    let harness = $harness;
+                    $crate::$subject::$behaviour(&harness).await;
+                }
+            )+
+        }
+    };
+}

@@ -22,13 +22,16 @@ pub(super) fn begin(
 ) -> Done<Option<u32>> {
     let Some(state) = State::by_id(conn, id)? else { return Ok(None) };
     let broadcast = state.broadcast_state(conn)?;
-    if state.status != Status::Queued || broadcast.is_some_and(|it| it != BroadcastState::Running) {
+    let stopped = broadcast.is_some_and(|it| it != BroadcastState::Running);
+    if stopped || !(state.status == Status::Queued || state.is_held()) {
         return Ok(None);
     }
     let number = state.attempts + 1;
-    conn.prepare_cached("UPDATE messages SET status = ?2, attempts = ?3 WHERE seq = ?1")?
+    conn.prepare_cached("UPDATE messages SET status = ?2, attempts = ?3, due = 0 WHERE seq = ?1")?
         .execute(params![state.seq, Status::Sending.number(), number])?;
-    state.leave_queue(conn)?;
+    if state.status == Status::Queued {
+        state.leave_queue(conn)?;
+    }
     conn.prepare_cached(
         "INSERT INTO attempts (message, number, id, started_at, outcome)
          VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -200,8 +203,6 @@ fn retry(
     if state.broadcast_state(conn)? == Some(BroadcastState::Cancelled) {
         return state.end(conn, Status::Cancelled, None, now);
     }
-    conn.prepare_cached("UPDATE messages SET status = ?2 WHERE seq = ?1")?
-        .execute(params![state.seq, Status::Queued.number()])?;
     match requeue_at {
         Some(at) => state.enter_queue(conn, if at > now { at.0 } else { 0 }),
         None => state.hold(conn),

@@ -140,7 +140,7 @@ pub(super) fn requeue(
     }
     // Nobody waits for its outcome any more.
     conn.prepare_cached(
-        "UPDATE messages SET status = 0, synchronous = 0, wamid = NULL, wa_id = NULL,
+        "UPDATE messages SET synchronous = 0, wamid = NULL, wa_id = NULL,
              failure = NULL, settled_at = NULL, possible_duplicate = possible_duplicate OR ?2
          WHERE seq = ?1",
     )?

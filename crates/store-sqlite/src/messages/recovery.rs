@@ -16,8 +16,7 @@ impl SqliteStore {
     pub(super) async fn finish_what_was_begun(&self, now: Timestamp) -> StoreResult<Recovered> {
         let known = Work::Known;
         let unknown = self.writer.run(known, move |conn| close_open_attempts(conn, now)).await?;
-        self.writer.run(known, move |conn| close_unanswered(conn, now)).await?;
-        self.writer.run(known, release_held).await?;
+        self.writer.run(known, move |conn| close_unattended(conn, now)).await?;
         for broadcast in self.writer.run(known, broadcasts::prepared).await? {
             self.discard_members(broadcast).await?;
         }
@@ -57,24 +56,26 @@ fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
     Ok(unknown)
 }
 
-/// Messages whose caller waited and was never answered, and of which no byte was sent.
-fn close_unanswered(conn: &Connection, now: Timestamp) -> Done<()> {
+/// Messages of which certainly no byte is on the wire and on which nobody works any more: those
+/// whose caller waited and was never answered are closed, the others wait for their turn again.
+fn close_unattended(conn: &Connection, now: Timestamp) -> Done<()> {
     let failure = Failure::new(
         ErrorKind::Unavailable,
         "The gateway stopped before the message was sent. It was not sent; send it again.",
     );
-    for seq in seqs(conn, "SELECT seq FROM messages WHERE synchronous = 1 AND status = 0")? {
+    let mut unattended = conn.prepare_cached(
+        "SELECT seq, synchronous FROM messages WHERE synchronous = 1 AND status = 0
+         UNION ALL SELECT seq, synchronous FROM messages WHERE status = 1 AND due = -1",
+    )?;
+    let rows = unattended.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (seq, synchronous) in rows.collect::<rusqlite::Result<Vec<(i64, bool)>>>()? {
         let state = State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?;
-        state.end(conn, Status::Failed, Some(&failure), now)?;
-        state.free_claim(conn)?;
-    }
-    Ok(())
-}
-
-/// Messages that a worker was about to attempt again by itself.
-fn release_held(conn: &Connection) -> Done<()> {
-    for seq in seqs(conn, "SELECT seq FROM messages WHERE status = 0 AND due = -1")? {
-        State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?.enter_queue(conn, 0)?;
+        if synchronous {
+            state.end(conn, Status::Failed, Some(&failure), now)?;
+            state.free_claim(conn)?;
+        } else {
+            state.enter_queue(conn, 0)?;
+        }
     }
     Ok(())
 }

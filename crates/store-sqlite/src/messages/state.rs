@@ -11,6 +11,9 @@ use crate::fault::Done;
 use crate::idempotency;
 use crate::rows::failure_columns;
 
+/// The stored `due` of a message between two attempts of a caller who waits.
+const HELD: i64 = -1;
+
 /// What decides a transition.
 pub(crate) struct State {
     pub(crate) seq: i64,
@@ -105,10 +108,10 @@ impl State {
         Ok(())
     }
 
-    /// Puts the message into the due queue; `due` is 0 for at once. Its status is `queued` by then.
+    /// Puts the message into the due queue; `due` is 0 for at once.
     pub(crate) fn enter_queue(&self, conn: &Connection, due: i64) -> Done<()> {
-        conn.prepare_cached("UPDATE messages SET due = ?2 WHERE seq = ?1")?
-            .execute(params![self.seq, due])?;
+        conn.prepare_cached("UPDATE messages SET status = ?2, due = ?3 WHERE seq = ?1")?
+            .execute(params![self.seq, Status::Queued.number(), due])?;
         if let Some(broadcast) = self.broadcast {
             return broadcasts::note_waiting(conn, broadcast);
         }
@@ -119,10 +122,16 @@ impl State {
         Ok(())
     }
 
-    /// Leaves a queued message to the caller that is about to attempt it again.
+    /// Leaves a message that is being sent to the caller who is about to attempt it again.
     pub(crate) fn hold(&self, conn: &Connection) -> Done<()> {
-        conn.prepare_cached("UPDATE messages SET due = -1 WHERE seq = ?1")?.execute([self.seq])?;
+        conn.prepare_cached("UPDATE messages SET due = ?2 WHERE seq = ?1")?
+            .execute([self.seq, HELD])?;
         Ok(())
+    }
+
+    /// Whether its caller is about to attempt it again.
+    pub(crate) fn is_held(&self) -> bool {
+        self.status == Status::Sending && self.due == HELD
     }
 
     /// Ends the message locally: `failed`, `unknown` or `cancelled`, with a line in its history.

@@ -1,0 +1,169 @@
+//! Customers.
+
+use waypost_domain::customer::{Consent, Customer};
+use waypost_domain::directory::BroadcastAudience;
+use waypost_domain::{CustomerId, OrgId};
+use waypost_engine::ports::{CustomerFilter, Entry, Imported, Page, StoreError};
+
+use crate::Harness;
+use crate::samples::{Stage, at, customer, message, org, org_id, phone};
+
+fn consent(opted_in: bool) -> Option<Consent> {
+    Some(Consent { opted_in, at: at(7), proof: Some("form 12".to_owned()) })
+}
+
+async fn ids(stage: &Stage, filter: &CustomerFilter) -> Vec<String> {
+    let page = Page { after: None, limit: 100 };
+    let found = stage.store.customers(&org_id(), filter, page).await.unwrap();
+    found.data.into_iter().map(|customer| customer.id.as_str().to_owned()).collect()
+}
+
+pub async fn a_customer_comes_back_as_it_was_recorded(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let full = Customer {
+        tags: vec!["vip".to_owned(), "ü".to_owned()],
+        consent: consent(false),
+        active: false,
+        last_inbound_at: Some(at(9)),
+        ..customer("c1", 1)
+    };
+    let bare = Customer { name: None, ..customer("c2", 2) };
+    stage.store.create_customer(full.clone()).await.unwrap();
+    stage.store.create_customer(bare.clone()).await.unwrap();
+    let stage = stage.reopen(harness).await;
+    for expected in [full, bare] {
+        let found = stage.store.customer(&org_id(), &expected.id).await.unwrap();
+        assert_eq!(found, Some(expected));
+    }
+    assert_eq!(stage.store.customer(&OrgId::new("x"), &CustomerId::new("c1")).await.unwrap(), None);
+}
+
+pub async fn id_and_phone_are_unique_within_an_organisation(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Org(org("other"))).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    for (twin, field) in [(customer("c1", 2), "id"), (customer("c2", 1), "phone")] {
+        let refused = stage.store.create_customer(twin).await;
+        assert_eq!(refused, Err(StoreError::Conflict(field)));
+    }
+    let elsewhere = Customer { org_id: OrgId::new("other"), ..customer("c1", 1) };
+    stage.store.create_customer(elsewhere).await.unwrap();
+    let nowhere = Customer { org_id: OrgId::new("nobody"), ..customer("c1", 1) };
+    assert_eq!(stage.store.create_customer(nowhere).await, Err(StoreError::NotFound));
+}
+
+pub async fn a_change_keeps_the_place_in_the_order(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    for last in 1..=3 {
+        stage.store.create_customer(customer(&format!("c{last}"), last)).await.unwrap();
+    }
+    let changed = Customer { phone: phone(77), name: None, ..customer("c1", 1) };
+    stage.store.update_customer(changed.clone()).await.unwrap();
+    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3"]);
+    assert_eq!(stage.store.customer(&org_id(), &changed.id).await.unwrap(), Some(changed));
+    let taken = stage.store.update_customer(customer("c2", 3)).await;
+    assert_eq!(taken, Err(StoreError::Conflict("phone")));
+    assert_eq!(stage.store.update_customer(customer("c9", 9)).await, Err(StoreError::NotFound));
+}
+
+pub async fn an_import_adds_and_updates_by_id_else_by_number(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let known = Customer { consent: consent(false), ..customer("c1", 1) };
+    stage.store.create_customer(known).await.unwrap();
+    stage.store.create_customer(customer("c2", 2)).await.unwrap();
+    let imported = stage
+        .store
+        .import_customers(vec![
+            customer("c3", 3),
+            Customer { name: Some("By id".to_owned()), ..customer("c1", 11) },
+            Customer { name: Some("By number".to_owned()), ..customer("other-id", 2) },
+            Customer { consent: consent(true), ..customer("c3", 3) },
+        ])
+        .await
+        .unwrap();
+    assert_eq!(imported, Imported { created: 1, updated: 3 });
+    let find = async |id: &str| {
+        stage.store.customer(&org_id(), &CustomerId::new(id)).await.unwrap().unwrap()
+    };
+    let first = find("c1").await;
+    assert_eq!((first.phone.clone(), first.opted_out()), (phone(11), true));
+    assert_eq!(find("c2").await.name.as_deref(), Some("By number"));
+    assert_eq!(find("c3").await.consent, consent(true));
+    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3"]);
+
+    // The second one's number belongs to somebody else: nothing of the import stays.
+    let clash = vec![customer("c4", 4), customer("c1", 2)];
+    assert_eq!(stage.store.import_customers(clash).await, Err(StoreError::Conflict("phone")));
+    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3"]);
+}
+
+pub async fn filters_and_pages_follow_the_order_of_registration(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let people: Vec<Customer> = (0..10)
+        .map(|last| Customer {
+            tags: if last % 2 == 0 { vec!["even".to_owned()] } else { Vec::new() },
+            active: last != 4,
+            // Ids fall while places grow.
+            ..customer(&format!("c{}", 9 - last), last)
+        })
+        .collect();
+    stage.store.import_customers(people).await.unwrap();
+    let mut page = Page { after: None, limit: 4 };
+    let mut seen = Vec::new();
+    loop {
+        let part =
+            stage.store.customers(&org_id(), &CustomerFilter::default(), page).await.unwrap();
+        assert!(part.data.len() <= 4);
+        seen.extend(part.data.into_iter().map(|customer| customer.id.as_str().to_owned()));
+        page.after = part.next;
+        if part.next.is_none() {
+            break;
+        }
+    }
+    let all: Vec<String> = (0..10).rev().map(|place| format!("c{place}")).collect();
+    assert_eq!(seen, all);
+    let even = CustomerFilter { tag: Some("even".to_owned()), ..CustomerFilter::default() };
+    assert_eq!(ids(&stage, &even).await, ["c9", "c7", "c5", "c3", "c1"]);
+    let active_even = CustomerFilter { active: Some(true), ..even };
+    assert_eq!(ids(&stage, &active_even).await, ["c9", "c7", "c3", "c1"]);
+    let one = CustomerFilter { phone: Some(phone(3)), ..CustomerFilter::default() };
+    assert_eq!(ids(&stage, &one).await, ["c6"]);
+}
+
+pub async fn an_audience_leaves_out_who_must_not_be_written_to(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let people = vec![
+        customer("silent", 1),
+        Customer { consent: consent(true), ..customer("yes", 2) },
+        Customer { consent: consent(false), ..customer("no", 3) },
+        Customer { active: false, consent: consent(true), ..customer("inactive", 4) },
+    ];
+    stage.store.import_customers(people).await.unwrap();
+    for (audience, expected) in
+        [(BroadcastAudience::All, vec!["silent", "yes"]), (BroadcastAudience::OptedIn, vec!["yes"])]
+    {
+        let mut page = Page { after: None, limit: 1 };
+        let mut reached = Vec::new();
+        loop {
+            let part = stage.store.audience(&org_id(), audience, page).await.unwrap();
+            reached.extend(part.data.into_iter().map(|(id, _)| id.as_str().to_owned()));
+            page.after = part.next;
+            if part.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(reached, expected, "{audience:?}");
+    }
+}
+
+pub async fn a_deleted_customer_leaves_its_messages_in_the_log(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    let mut sent = message(1);
+    sent.customer_id = Some(CustomerId::new("c1"));
+    stage.queue(&sent).await;
+    assert!(stage.store.delete_customer(&org_id(), &CustomerId::new("c1")).await.unwrap());
+    assert!(!stage.store.delete_customer(&org_id(), &CustomerId::new("c1")).await.unwrap());
+    assert_eq!(stage.message(sent.id).await.customer_id, Some(CustomerId::new("c1")));
+    stage.store.create_customer(customer("c2", 1)).await.unwrap();
+}

@@ -1,0 +1,185 @@
+//! The log, sessions and recipients.
+
+use waypost_domain::command::MessageType;
+use waypost_domain::customer::Customer;
+use waypost_domain::message::Direction;
+use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Status};
+use waypost_engine::ports::{Entry, InboundMessage, MessageFilter, Page, SessionFilter};
+
+use crate::Harness;
+use crate::samples::{
+    ORG, Stage, at, customer, inbound, message, number, number_id, org, org_id, phone,
+};
+
+pub async fn pages_cover_the_log_without_gaps_in_both_directions(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut expected = Vec::new();
+    for last in 0..11 {
+        expected.push(stage.queue(&message(last)).await);
+    }
+    for newest_first in [false, true] {
+        let filter = MessageFilter { newest_first, ..MessageFilter::default() };
+        let mut page = Page { after: None, limit: 4 };
+        let mut seen = Vec::new();
+        loop {
+            let part = stage.store.messages(&org_id(), &filter, page).await.unwrap();
+            seen.extend(part.data.iter().map(|message| message.id));
+            page.after = part.next;
+            if part.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "newest first: {newest_first}");
+        expected.reverse();
+    }
+    let nothing = Page { after: None, limit: 0 };
+    let none = stage.store.messages(&org_id(), &MessageFilter::default(), nothing).await.unwrap();
+    assert!(none.data.is_empty());
+}
+
+pub async fn every_filter_picks_its_messages(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let other = NumberId::new("100000000000002");
+    stage.put(Entry::Number(number(other.as_str(), ORG))).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    let mut first = message(1);
+    first.customer_id = Some(CustomerId::new("c1"));
+    first.created_at = at(10);
+    let mut second = message(2);
+    second.number_id = other.clone();
+    second.session_id = Some("s1".to_owned());
+    second.created_at = at(20);
+    let mut third = message(3);
+    third.message_type = MessageType::Assistant;
+    third.created_at = at(30);
+    let received = inbound(4, "wamid.4");
+    stage.queue(&first).await;
+    stage.queue(&second).await;
+    stage.send(&third, "wamid.3").await;
+    stage.store.record_inbound(received.clone(), at(40)).await.unwrap();
+    let all = || MessageFilter::default();
+    let table: Vec<(MessageFilter, Vec<MessageId>)> = vec![
+        (MessageFilter { customer_id: first.customer_id.clone(), ..all() }, vec![first.id]),
+        (MessageFilter { customer_id: Some(CustomerId::new("x")), ..all() }, vec![]),
+        (MessageFilter { phone: Some(phone(2)), ..all() }, vec![second.id]),
+        (MessageFilter { number_id: Some(other), ..all() }, vec![second.id]),
+        (MessageFilter { session_id: Some("s1".to_owned()), ..all() }, vec![second.id]),
+        (MessageFilter { status: Some(Status::Queued), ..all() }, vec![first.id, second.id]),
+        (MessageFilter { status: Some(Status::Read), ..all() }, vec![]),
+        (MessageFilter { direction: Some(Direction::Inbound), ..all() }, vec![received.id]),
+        (MessageFilter { message_type: Some(MessageType::Assistant), ..all() }, vec![third.id]),
+        (MessageFilter { wamid: Some("wamid.3".to_owned()), ..all() }, vec![third.id]),
+        (MessageFilter { wamid: Some("wamid.4".to_owned()), ..all() }, vec![received.id]),
+        (
+            MessageFilter { since: Some(at(20)), until: Some(at(40)), ..all() },
+            vec![second.id, third.id],
+        ),
+        (
+            MessageFilter {
+                phone: Some(phone(3)),
+                status: Some(Status::Sent),
+                message_type: Some(MessageType::Assistant),
+                ..all()
+            },
+            vec![third.id],
+        ),
+    ];
+    for (filter, expected) in table {
+        assert_eq!(stage.list(&filter).await, expected, "{filter:?}");
+    }
+}
+
+pub async fn a_customers_messages_are_found_after_its_number_changed(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    let mut sent = Vec::new();
+    for last in [1, 2] {
+        let mut message = message(last);
+        message.customer_id = Some(CustomerId::new("c1"));
+        sent.push(stage.queue(&message).await);
+        let moved = Customer { phone: phone(last + 1), ..customer("c1", 1) };
+        stage.store.update_customer(moved).await.unwrap();
+    }
+    // Somebody else has the number now.
+    stage.store.create_customer(customer("c2", 1)).await.unwrap();
+    let mut foreign = message(1);
+    foreign.customer_id = Some(CustomerId::new("c2"));
+    stage.queue(&foreign).await;
+    let filter =
+        MessageFilter { customer_id: Some(CustomerId::new("c1")), ..MessageFilter::default() };
+    assert_eq!(stage.list(&filter).await, sent);
+    stage.store.delete_customer(&org_id(), &CustomerId::new("c1")).await.unwrap();
+    assert_eq!(stage.list(&filter).await, sent);
+}
+
+pub async fn foreign_messages_are_not_seen(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Org(org("other"))).await;
+    let own = message(1);
+    stage.send(&own, "wamid.1").await;
+    let other = OrgId::new("other");
+    assert_eq!(stage.store.message(&other, own.id).await.unwrap(), None);
+    let page = Page { after: None, limit: 10 };
+    for filter in [
+        MessageFilter::default(),
+        MessageFilter { phone: Some(phone(1)), ..MessageFilter::default() },
+        MessageFilter { wamid: Some("wamid.1".to_owned()), ..MessageFilter::default() },
+    ] {
+        let found = stage.store.messages(&other, &filter, page).await.unwrap();
+        assert!(found.data.is_empty(), "{filter:?}");
+    }
+    assert!(!stage.store.cancel(&other, own.id, at(1)).await.unwrap());
+}
+
+pub async fn sessions_are_listed_with_their_customers(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    for (place, last) in [3, 1, 2].into_iter().enumerate() {
+        let written_at = at(i64::from(last) * 1_000);
+        let inbound = InboundMessage { written_at, ..inbound(last, &format!("wamid.{place}")) };
+        stage.store.record_inbound(inbound, at(9_000)).await.unwrap();
+    }
+    stage.store.delete_customer(&org_id(), &CustomerId::new("new-1")).await.unwrap();
+    let list = async |filter: SessionFilter, page| {
+        let found = stage.store.sessions(&org_id(), &filter, page).await.unwrap();
+        let phones: Vec<_> = found.data.iter().map(|session| session.phone.clone()).collect();
+        (phones, found)
+    };
+    let page = Page { after: None, limit: 2 };
+    let (phones, found) = list(SessionFilter::default(), page).await;
+    assert_eq!(phones, [phone(3), phone(1)]);
+    assert_eq!(found.data[0].customer_id, Some(CustomerId::new("new-3")));
+    assert_eq!(found.data[1].customer_id, None);
+    assert_eq!(found.data[0].last_inbound_at, at(3_000));
+    let rest = Page { after: found.next, limit: 2 };
+    assert_eq!(list(SessionFilter::default(), rest).await.0, [phone(2)]);
+    let recent = SessionFilter { inbound_after: Some(at(1_000)), ..SessionFilter::default() };
+    assert_eq!(list(recent, page).await.0, [phone(3), phone(2)]);
+    let one = SessionFilter { phone: Some(phone(1)), ..SessionFilter::default() };
+    assert_eq!(list(one, page).await.0, [phone(1)]);
+}
+
+pub async fn recipients_come_with_their_window(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let other = NumberId::new("100000000000002");
+    stage.put(Entry::Number(number(other.as_str(), ORG))).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    stage.store.record_inbound(inbound(1, "wamid.1"), at(600)).await.unwrap();
+    let id = CustomerId::new("c1");
+    for (number, expected) in [(number_id(), Some(at(500))), (other, None)] {
+        let by_id = stage.store.recipient_by_id(&org_id(), &id, &number).await.unwrap().unwrap();
+        assert_eq!(by_id.last_inbound_at, expected);
+        assert_eq!(by_id.phone, phone(1));
+        assert_eq!(by_id.customer.as_ref().map(|customer| &customer.id), Some(&id));
+        let by_phone = stage.store.recipient_by_phone(&org_id(), &phone(1), &number).await.unwrap();
+        assert_eq!(by_phone, by_id);
+    }
+    let nobody = CustomerId::new("nobody");
+    let missing = stage.store.recipient_by_id(&org_id(), &nobody, &number_id()).await.unwrap();
+    assert_eq!(missing, None);
+    let foreign =
+        stage.store.recipient_by_id(&OrgId::new("other"), &id, &number_id()).await.unwrap();
+    assert_eq!(foreign, None);
+    let stranger =
+        stage.store.recipient_by_phone(&org_id(), &phone(9), &number_id()).await.unwrap();
+    assert_eq!((stranger.customer, stranger.last_inbound_at), (None, None));
+}

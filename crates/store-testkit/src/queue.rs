@@ -1,0 +1,138 @@
+//! The due queue, and what ends or renews a queued message.
+
+use waypost_domain::status::Report;
+use waypost_domain::{OrgId, Status};
+use waypost_engine::ports::{Accepted, Entry, Start, StoreError};
+
+use crate::Harness;
+use crate::samples::{
+    ORG, Stage, at, claim, message, new_attempt, new_message_id, now_due, number, number_id,
+    org_id, refusal, refused, report, retry, sent, unknown,
+};
+
+pub async fn due_messages_come_by_priority_then_acceptance(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut expected = Vec::new();
+    for (place, priority) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
+        let message = message(place);
+        let start = Start::Queue { due_at: at(0), priority };
+        stage.store.accept(message.clone(), start, None).await.unwrap();
+        expected.push((priority, place, message.id));
+    }
+    expected.sort_by_key(|(priority, place, _)| (*priority, *place));
+    let expected: Vec<_> = expected.into_iter().map(|(_, _, id)| id).collect();
+    assert_eq!(stage.due(at(1)).await, expected);
+    let first = stage.store.due(&number_id(), at(1), 3).await.unwrap();
+    assert_eq!(first.len(), 3);
+    assert_eq!(first[0].message.id, expected[0]);
+}
+
+pub async fn a_retried_message_keeps_its_place(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = stage.queue(&message(1)).await;
+    let attempt = new_attempt();
+    stage.store.begin_attempt(first, attempt, at(1)).await.unwrap();
+    let second = stage.queue(&message(2)).await;
+    stage.settle(first, attempt, retry(at(500), true)).await;
+    assert_eq!(stage.due(at(499)).await, [second]);
+    assert_eq!(stage.due(at(500)).await, [first, second]);
+}
+
+pub async fn what_is_not_due_yet_waits(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), None);
+    for due_ms in [300, 200] {
+        let start = Start::Queue { due_at: at(due_ms), priority: 0 };
+        stage.store.accept(message(1), start, None).await.unwrap();
+    }
+    assert!(stage.due(at(199)).await.is_empty());
+    assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), Some(at(200)));
+    assert_eq!(stage.due(at(250)).await.len(), 1);
+    stage.queue(&message(2)).await;
+    let next = stage.store.next_due_at(&number_id()).await.unwrap().unwrap();
+    assert!(next <= at(0), "something is due now: {next:?}");
+    let stage = stage.reopen(harness).await;
+    assert_eq!(stage.due(at(300)).await.len(), 3);
+}
+
+pub async fn numbers_have_queues_of_their_own(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Number(number("100000000000002", ORG))).await;
+    let mut other = message(1);
+    other.number_id = waypost_domain::NumberId::new("100000000000002");
+    stage.queue(&other).await;
+    let own = stage.queue(&message(2)).await;
+    assert_eq!(stage.due(at(1)).await, [own]);
+    let due = stage.store.due(&other.number_id, at(1), 10).await.unwrap();
+    assert_eq!(due[0].message, other);
+    let unknown = waypost_domain::NumberId::new("nothing");
+    assert!(stage.store.due(&unknown, at(1), 10).await.unwrap().is_empty());
+}
+
+pub async fn a_cancelled_message_is_not_attempted(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let queued = stage.queue(&message(1)).await;
+    let foreign = stage.store.cancel(&OrgId::new("other"), queued, at(1)).await.unwrap();
+    assert!(!foreign);
+    assert!(stage.store.cancel(&org_id(), queued, at(1)).await.unwrap());
+    assert!(!stage.store.cancel(&org_id(), queued, at(1)).await.unwrap());
+    assert!(stage.due(at(1)).await.is_empty());
+    let begun = stage.store.begin_attempt(queued, new_attempt(), at(2)).await.unwrap();
+    assert_eq!(begun, None);
+    assert_eq!(stage.status(queued).await, Status::Cancelled);
+    let sending = message(2);
+    stage.begin(&sending).await;
+    assert!(!stage.store.cancel(&org_id(), sending.id, at(1)).await.unwrap());
+}
+
+pub async fn a_failed_queued_message_frees_its_key(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    stage.store.accept(first.clone(), now_due(), Some(claim("k", 1))).await.unwrap();
+    stage.store.fail_queued(first.id, refusal(), at(9)).await.unwrap();
+    let failed = stage.message(first.id).await;
+    assert_eq!((failed.status, failed.failure), (Status::Failed, Some(refusal())));
+    assert_eq!(failed.settled_at, Some(at(9)));
+    assert!(stage.due(at(10)).await.is_empty());
+    let again = stage.store.accept(message(1), now_due(), Some(claim("k", 1))).await.unwrap();
+    assert_eq!(again, Accepted::New);
+
+    let sending = message(2);
+    stage.begin(&sending).await;
+    stage.store.fail_queued(sending.id, refusal(), at(9)).await.unwrap();
+    assert_eq!(stage.status(sending.id).await, Status::Sending, "only queued ones fail so");
+    let nothing = stage.store.fail_queued(new_message_id(), refusal(), at(9)).await;
+    assert_eq!(nothing, Err(StoreError::NotFound));
+}
+
+pub async fn only_ended_messages_are_queued_again(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let (failed, unsure, cancelled) = (message(1), message(2), message(3));
+    let attempt = stage.begin(&failed).await;
+    stage.settle(failed.id, attempt, refused()).await;
+    let attempt = stage.begin(&unsure).await;
+    stage.settle(unsure.id, attempt, unknown()).await;
+    stage.queue(&cancelled).await;
+    stage.store.cancel(&org_id(), cancelled.id, at(1)).await.unwrap();
+    for (id, duplicate) in [(failed.id, false), (unsure.id, true), (cancelled.id, false)] {
+        let foreign = stage.store.requeue(&OrgId::new("other"), id, at(200)).await.unwrap();
+        assert!(!foreign);
+        assert!(stage.store.requeue(&org_id(), id, at(200)).await.unwrap());
+        assert!(!stage.store.requeue(&org_id(), id, at(200)).await.unwrap(), "it is queued");
+        let message = stage.message(id).await;
+        assert_eq!(message.status, Status::Queued);
+        assert_eq!((message.failure, message.settled_at), (None, None));
+        assert_eq!(message.possible_duplicate, duplicate);
+        assert!(!message.synchronous, "nobody waits for it any more");
+    }
+    assert_eq!(stage.due(at(200)).await, [failed.id, unsure.id, cancelled.id]);
+    let second = stage.store.begin_attempt(failed.id, new_attempt(), at(300)).await.unwrap();
+    assert_eq!(second, Some(2));
+
+    let arrived = message(4);
+    let attempt = stage.begin(&arrived).await;
+    stage.settle(arrived.id, attempt, sent("wamid.4")).await;
+    assert!(!stage.store.requeue(&org_id(), arrived.id, at(200)).await.unwrap());
+    stage.apply(report("wamid.4", Report::Delivered, at(1_000))).await;
+    assert!(!stage.store.requeue(&org_id(), arrived.id, at(200)).await.unwrap());
+}

@@ -1,0 +1,205 @@
+//! Status reports, early, late, repeated and out of order.
+
+use waypost_domain::Status;
+use waypost_domain::message::AttemptOutcome;
+use waypost_domain::status::Report;
+use waypost_engine::ports::ReportEffect;
+
+use crate::Harness;
+use crate::samples::{
+    Stage, at, inbound, message, new_attempt, org_id, refusal, report, retry, sent, unknown,
+};
+
+/// Where `RECEIPT` stands, the reply to our own call comes.
+const RECEIPT: Option<Report> = None;
+const SENT: Option<Report> = Some(Report::Sent);
+const DELIVERED: Option<Report> = Some(Report::Delivered);
+const READ: Option<Report> = Some(Report::Read);
+const FAILED: Option<Report> = Some(Report::Failed);
+
+pub async fn statuses_in_any_order_end_at_the_highest(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let orders: &[(&[Option<Report>], Status)] = &[
+        (&[RECEIPT, SENT, DELIVERED, READ], Status::Read),
+        (&[RECEIPT, READ, DELIVERED, SENT], Status::Read),
+        (&[RECEIPT, DELIVERED, SENT], Status::Delivered),
+        (&[SENT, DELIVERED, READ, RECEIPT], Status::Read),
+        (&[READ, SENT, RECEIPT, DELIVERED], Status::Read),
+        (&[DELIVERED, RECEIPT, DELIVERED, DELIVERED], Status::Delivered),
+        (&[SENT, RECEIPT, SENT], Status::Sent),
+        (&[RECEIPT, SENT, FAILED], Status::Failed),
+        (&[RECEIPT, FAILED, SENT], Status::Failed),
+        (&[FAILED, RECEIPT, DELIVERED], Status::Delivered),
+        (&[RECEIPT, READ, FAILED], Status::Read),
+        (&[FAILED, SENT, RECEIPT], Status::Failed),
+    ];
+    for (place, (order, expected)) in orders.iter().enumerate() {
+        let sent_one = message(1);
+        let attempt = stage.begin(&sent_one).await;
+        let wamid = format!("wamid.{place}");
+        for step in *order {
+            match step {
+                // The statuses' own times tell the real order.
+                Some(it) => {
+                    stage.apply(report(&wamid, *it, at(*it as i64 * 1_000))).await;
+                }
+                None => {
+                    stage.settle(sent_one.id, attempt, sent(&wamid)).await;
+                }
+            }
+        }
+        let history = stage.history(sent_one.id).await;
+        assert_eq!(history.message.status, *expected, "{order:?}");
+        let failure = (*expected == Status::Failed).then(refusal);
+        assert_eq!(history.message.failure, failure, "{order:?}");
+        let reported = history.statuses.iter().filter(|event| event.at != at(100)).count();
+        let distinct: std::collections::HashSet<_> = order.iter().flatten().collect();
+        assert_eq!(reported, distinct.len(), "every distinct report is kept: {order:?}");
+        assert_eq!(history.attempts[0].outcome, AttemptOutcome::Sent);
+    }
+}
+
+pub async fn a_repeated_report_is_kept_once(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    stage.send(&first, "wamid.1").await;
+    let delivered = report("wamid.1", Report::Delivered, at(1_000));
+    let effect = stage.apply(delivered.clone()).await;
+    assert_eq!(effect, ReportEffect::Advanced(first.id, Status::Sent, Status::Delivered));
+    for _ in 0..10 {
+        assert_eq!(stage.apply(delivered.clone()).await, ReportEffect::Nothing(first.id));
+    }
+    let later = report("wamid.1", Report::Delivered, at(2_000));
+    assert_eq!(stage.apply(later).await, ReportEffect::Nothing(first.id));
+    let history = stage.history(first.id).await;
+    let statuses: Vec<_> = history.statuses.iter().map(|event| (event.status, event.at)).collect();
+    assert_eq!(
+        statuses,
+        [(Status::Sent, at(100)), (Status::Delivered, at(1_000)), (Status::Delivered, at(2_000)),]
+    );
+}
+
+pub async fn a_report_before_the_receipt_is_parked_and_matched(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    let attempt = stage.begin(&first).await;
+    for it in [Report::Delivered, Report::Sent, Report::Delivered] {
+        assert_eq!(stage.apply(report("wamid.1", it, at(1_000))).await, ReportEffect::Parked);
+    }
+    let stage = stage.reopen(harness).await;
+    let settled = stage.settle(first.id, attempt, sent("wamid.1")).await;
+    assert_eq!(settled.status, Status::Delivered);
+    let history = stage.history(first.id).await;
+    assert_eq!(history.statuses.len(), 3, "receipt, sent, delivered: {:?}", history.statuses);
+    let read = stage.apply(report("wamid.1", Report::Read, at(2_000))).await;
+    assert_eq!(read, ReportEffect::Advanced(first.id, Status::Delivered, Status::Read));
+}
+
+pub async fn a_token_binds_the_wamid_to_its_message(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    let attempt = stage.begin(&first).await;
+    let mut early = report("wamid.1", Report::Sent, at(1_000));
+    early.attempt_id = Some(attempt);
+    let effect = stage.apply(early).await;
+    assert_eq!(effect, ReportEffect::Advanced(first.id, Status::Sending, Status::Sent));
+    let history = stage.history(first.id).await;
+    assert_eq!(history.message.wamid.as_deref(), Some("wamid.1"));
+    assert_eq!(history.message.settled_at, Some(at(1_000)));
+    assert_eq!(history.attempts[0].outcome, AttemptOutcome::Sent);
+    assert!(history.attempts[0].finished_at.is_some());
+    // From now on the wamid alone is enough.
+    let delivered = stage.apply(report("wamid.1", Report::Delivered, at(2_000))).await;
+    assert_eq!(delivered, ReportEffect::Advanced(first.id, Status::Sent, Status::Delivered));
+    let mut stranger = report("wamid.9", Report::Sent, at(1_000));
+    stranger.attempt_id = Some(new_attempt());
+    assert_eq!(stage.apply(stranger).await, ReportEffect::Parked);
+}
+
+pub async fn a_token_settles_an_unknown_outcome_and_cancels_a_resend(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let unsure = message(1);
+    let attempt = stage.begin(&unsure).await;
+    stage.settle(unsure.id, attempt, unknown()).await;
+    let resent = message(2);
+    let resent_attempt = stage.begin(&resent).await;
+    stage.settle(resent.id, resent_attempt, unknown()).await;
+    assert!(stage.store.requeue(&org_id(), resent.id, at(200)).await.unwrap());
+    let retried = stage.queue(&message(3)).await;
+    let retried_attempt = new_attempt();
+    stage.store.begin_attempt(retried, retried_attempt, at(1)).await.unwrap();
+    stage.settle(retried, retried_attempt, retry(at(300), true)).await;
+    for (place, id, attempt, from) in [
+        (1, unsure.id, attempt, Status::Unknown),
+        (2, resent.id, resent_attempt, Status::Queued),
+        (3, retried, retried_attempt, Status::Queued),
+    ] {
+        let mut late = report(&format!("wamid.{place}"), Report::Delivered, at(1_000));
+        late.attempt_id = Some(attempt);
+        let effect = stage.apply(late).await;
+        assert_eq!(effect, ReportEffect::Advanced(id, from, Status::Delivered));
+        let message = stage.message(id).await;
+        assert_eq!((message.failure, message.settled_at), (None, Some(at(1_000))));
+        let begun = stage.store.begin_attempt(id, new_attempt(), at(2_000)).await.unwrap();
+        assert_eq!(begun, None, "nothing is sent again");
+    }
+    assert!(stage.due(at(10_000)).await.is_empty());
+}
+
+pub async fn a_failure_of_an_earlier_sending_does_not_fail_the_later(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let unsure = message(1);
+    let first = stage.begin(&unsure).await;
+    stage.settle(unsure.id, first, unknown()).await;
+    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
+    let second = new_attempt();
+    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let mut failed = report("wamid.1", Report::Failed, at(1_000));
+    failed.attempt_id = Some(first);
+    assert_eq!(stage.apply(failed).await, ReportEffect::Nothing(unsure.id));
+    let settled = stage.settle(unsure.id, second, sent("wamid.2")).await;
+    assert_eq!((settled.status, settled.possible_duplicate), (Status::Sent, true));
+    assert_eq!(settled.wamid.as_deref(), Some("wamid.2"));
+    // Both sendings' reports reach the message; only the later one's failure counts.
+    let again = stage.apply(report("wamid.1", Report::Failed, at(2_000))).await;
+    assert_eq!(again, ReportEffect::Nothing(unsure.id));
+    let arrived = stage.apply(report("wamid.1", Report::Delivered, at(2_500))).await;
+    assert_eq!(arrived, ReportEffect::Advanced(unsure.id, Status::Sent, Status::Delivered));
+    let read = stage.apply(report("wamid.2", Report::Read, at(3_000))).await;
+    assert_eq!(read, ReportEffect::Advanced(unsure.id, Status::Delivered, Status::Read));
+
+    // A message that was reported failed and is sent again by hand starts anew.
+    let resent = message(2);
+    stage.send(&resent, "wamid.3").await;
+    stage.apply(report("wamid.3", Report::Failed, at(1_000))).await;
+    assert_eq!(stage.status(resent.id).await, Status::Failed);
+    assert!(stage.store.requeue(&org_id(), resent.id, at(200)).await.unwrap());
+    let again = new_attempt();
+    stage.store.begin_attempt(resent.id, again, at(300)).await.unwrap();
+    stage.apply(report("wamid.3", Report::Failed, at(1_500))).await;
+    let settled = stage.settle(resent.id, again, sent("wamid.4")).await;
+    assert_eq!((settled.status, settled.possible_duplicate), (Status::Sent, false));
+}
+
+pub async fn a_receipt_after_a_bound_report_adds_only_what_is_missing(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    let attempt = stage.begin(&first).await;
+    let mut read = report("wamid.1", Report::Read, at(1_000));
+    read.attempt_id = Some(attempt);
+    stage.apply(read).await;
+    let settled = stage.settle(first.id, attempt, sent("wamid.1")).await;
+    assert_eq!(settled.status, Status::Read);
+    assert_eq!(settled.wa_id.as_deref(), Some("15550001111"));
+    assert_eq!(settled.settled_at, Some(at(1_000)));
+}
+
+pub async fn reports_are_not_matched_to_inbound_messages(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let received = inbound(1, "wamid.in");
+    let id = received.id;
+    stage.store.record_inbound(received, at(1)).await.unwrap();
+    let effect = stage.apply(report("wamid.in", Report::Read, at(1_000))).await;
+    assert_eq!(effect, ReportEffect::Parked);
+    assert_eq!(stage.status(id).await, Status::Received);
+}
