@@ -17,6 +17,8 @@ use crate::json::{Chars, Node, Text, Type};
 const MAX_DATA_URI_HEADER_CHARS: usize = 256;
 /// Fewer values than this are no list of bytes but some text with digits.
 const MIN_LISTED_BYTES: u64 = 4;
+/// From so many letters on, a string that is base64 throughout is taken for nothing else.
+const MIN_ENCODED_LETTERS: usize = 64;
 /// How much base64 is decoded at a time; a multiple of four.
 const BASE64_CHUNK: usize = 4_096;
 
@@ -67,6 +69,11 @@ pub(super) fn read(node: Node<'_>, declared: &MimeType) -> Option<FileData> {
         if spelling == Spelling::PlainText && declared.as_str() != "text/plain" {
             continue;
         }
+        if spelling == Spelling::Latin1 && first == Some(Spelling::Base64) && is_long(node) {
+            // Base64 letters are readable text as well. A long string of nothing else is an
+            // encoded file whose type shows no signature, such as a text in Windows-1252.
+            break;
+        }
         let Some(data) = spelling.read(node, declared) else { continue };
         if data.size == 0 {
             return None;
@@ -78,6 +85,10 @@ pub(super) fn read(node: Node<'_>, declared: &MimeType) -> Option<FileData> {
         first = first.or(Some(spelling));
     }
     first.and_then(|spelling| spelling.read(node, declared))
+}
+
+fn is_long(node: Node<'_>) -> bool {
+    node.string().is_some_and(|text| text.written_bytes() >= MIN_ENCODED_LETTERS)
 }
 
 impl Spelling {

@@ -132,6 +132,16 @@ fn without_a_signature_the_first_reading_is_sent_as_declared() {
     }
 }
 
+/// Base64 letters are text as well; what was meant by a long string of them is the file.
+#[test]
+fn a_long_base64_string_is_never_sent_as_the_text_it_is() {
+    let windows_1252: Vec<u8> = b"Gr\xFC\xDFe aus K\xF6ln, ".repeat(4);
+    let file = spelled("text/plain", &json!(base64(&windows_1252))).unwrap();
+    assert_eq!(file.bytes, windows_1252);
+    // A short one may be a word.
+    assert_eq!(spelled("text/plain", &json!("testdata")).unwrap().bytes, b"testdata");
+}
+
 #[test]
 fn what_nobody_can_read_is_refused() {
     for data in [
