@@ -1,5 +1,7 @@
 //! The behaviours that every store has, on this one.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

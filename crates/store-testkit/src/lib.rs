@@ -50,6 +50,7 @@ macro_rules! conformance {
                 what_belongs_to_an_unknown_organisation_is_not_found,
                 a_removed_entry_is_gone_and_may_be_made_again,
                 removing_an_organisation_removes_everything_of_it,
+                nothing_of_a_removed_organisation_is_sent,
                 settings_are_kept_and_replaced,
                 templates_of_an_account_become_exactly_those_given,
             ]
@@ -109,6 +110,7 @@ macro_rules! conformance {
                 a_token_binds_the_wamid_to_its_message,
                 a_token_settles_an_unknown_outcome_and_cancels_a_resend,
                 a_failure_of_an_earlier_sending_does_not_fail_the_later,
+                a_failed_message_that_is_sent_again_starts_anew,
                 a_receipt_after_a_bound_report_adds_only_what_is_missing,
                 reports_are_not_matched_to_inbound_messages,
             ]
@@ -124,6 +126,7 @@ macro_rules! conformance {
                 a_cancelled_message_is_not_attempted,
                 a_failed_queued_message_frees_its_key,
                 only_ended_messages_are_queued_again,
+                what_was_sent_is_not_queued_again,
             ]
         );
         $crate::conformance_of!(
@@ -149,6 +152,7 @@ macro_rules! conformance {
             [
                 webhooks_wait_in_order_until_they_are_closed,
                 an_inbound_message_makes_the_customer_and_opens_the_window,
+                an_inbound_message_finds_the_customer_who_is_known,
                 an_inbound_message_is_recorded_once,
                 an_older_message_does_not_move_the_window_back,
                 a_window_can_be_renewed_without_a_message,
@@ -208,4 +212,30 @@ macro_rules! conformance_of {
             )+
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_behaviour_is_listed() {
+        let listed = include_str!("lib.rs");
+        for source in [
+            include_str!("acceptance.rs"),
+            include_str!("attempts.rs"),
+            include_str!("broadcasts.rs"),
+            include_str!("customers.rs"),
+            include_str!("directory.rs"),
+            include_str!("inbox.rs"),
+            include_str!("lists.rs"),
+            include_str!("media.rs"),
+            include_str!("queue.rs"),
+            include_str!("recovery.rs"),
+            include_str!("reports.rs"),
+        ] {
+            for rest in source.split("pub async fn ").skip(1) {
+                let (name, _) = rest.split_once('(').unwrap();
+                assert!(listed.contains(&format!("{name},")), "{name} is never run");
+            }
+        }
+    }
 }

@@ -128,7 +128,10 @@ pub async fn only_ended_messages_are_queued_again(harness: &dyn Harness) {
     assert_eq!(stage.due(at(200)).await, [failed.id, unsure.id, cancelled.id]);
     let second = stage.store.begin_attempt(failed.id, new_attempt(), at(300)).await.unwrap();
     assert_eq!(second, Some(2));
+}
 
+pub async fn what_was_sent_is_not_queued_again(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
     let arrived = message(4);
     let attempt = stage.begin(&arrived).await;
     stage.settle(arrived.id, attempt, sent("wamid.4")).await;

@@ -167,8 +167,10 @@ pub async fn a_failure_of_an_earlier_sending_does_not_fail_the_later(harness: &d
     assert_eq!(arrived, ReportEffect::Advanced(unsure.id, Status::Sent, Status::Delivered));
     let read = stage.apply(report("wamid.2", Report::Read, at(3_000))).await;
     assert_eq!(read, ReportEffect::Advanced(unsure.id, Status::Delivered, Status::Read));
+}
 
-    // A message that was reported failed and is sent again by hand starts anew.
+pub async fn a_failed_message_that_is_sent_again_starts_anew(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
     let resent = message(2);
     stage.send(&resent, "wamid.3").await;
     stage.apply(report("wamid.3", Report::Failed, at(1_000))).await;
