@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use serde_json::{Map, Value, json};
 
 use crate::admin::{Api, print_done, printable};
@@ -15,11 +14,7 @@ use crate::cli::send::SendArgs;
 pub(crate) async fn run(args: &SendArgs, data_dir: &Path) -> anyhow::Result<()> {
     let api = Api::new(&args.gateway, data_dir)?;
     let org = api.org().await?;
-    let number = match &args.number {
-        Some(number) => number.clone(),
-        None => only_number(&api, &org).await?,
-    };
-    let body = message(args, &number);
+    let body = message(args);
     let sent = api.post(&["orgs", &org, "messages"], Some(&body)).await?;
     let word = |key: &str| sent[key].as_str().unwrap_or("?").to_owned();
     print_done(
@@ -30,29 +25,18 @@ pub(crate) async fn run(args: &SendArgs, data_dir: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn only_number(api: &Api, org: &str) -> anyhow::Result<String> {
-    let numbers = api.list(&["orgs", org, "numbers"], &[], 2, None).await?;
-    match numbers.data.as_slice() {
-        [] => bail!("there is no number to send from: waypost admin numbers add --help"),
-        [only] => Ok(only["id"].as_str().unwrap_or_default().to_owned()),
-        _ => bail!("there are several numbers (waypost admin numbers list): use --number"),
-    }
-}
-
 /// Meta's message object with what Waypost adds to it.
-fn message(args: &SendArgs, number: &str) -> Value {
-    let mut body = Map::new();
-    body.insert("number".to_owned(), json!(number));
-    let receiver = [
+fn message(args: &SendArgs) -> Value {
+    let given = [
+        ("number", &args.number),
         ("to", &args.to),
         ("customer_id", &args.customer),
         ("biz_opaque_callback_data", &args.reference),
     ];
-    body.extend(
-        receiver.into_iter().filter_map(|(name, value)| {
-            value.as_ref().map(|value| (name.to_owned(), json!(value)))
-        }),
-    );
+    let mut body: Map<String, Value> = given
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| (name.to_owned(), json!(value))))
+        .collect();
     let (kind, content) = content(args);
     body.insert("type".to_owned(), json!(kind));
     body.insert(kind.to_owned(), content);
@@ -99,7 +83,7 @@ mod tests {
         let words = ["waypost", "send"].iter().chain(words);
         let matches = cli::command().try_get_matches_from(words).unwrap();
         match Cli::from_arg_matches(&matches).unwrap().command {
-            Some(Command::Send(args)) => message(&args, "n-1"),
+            Some(Command::Send(args)) => message(&args),
             other => panic!("{other:?}"),
         }
     }
@@ -108,13 +92,13 @@ mod tests {
     fn a_message_has_metas_form_with_number_and_receiver() {
         for (words, wanted) in [
             (
-                &["--to", "15550001111", "--text", "Hi"][..],
+                &["--to", "15550001111", "--text", "Hi", "--number", "n-1"][..],
                 json!({"number": "n-1", "to": "15550001111", "type": "text", "text": {"body": "Hi"}}),
             ),
             (
                 &["--customer", "c-1", "--image", "https://x/a.jpg", "--caption", "A"],
                 json!({
-                    "number": "n-1", "customer_id": "c-1",
+                    "customer_id": "c-1",
                     "type": "image", "image": {"link": "https://x/a.jpg", "caption": "A"}
                 }),
             ),
@@ -134,7 +118,7 @@ mod tests {
                     "r",
                 ],
                 json!({
-                    "number": "n-1", "to": "1", "biz_opaque_callback_data": "r", "type": "template",
+                    "to": "1", "biz_opaque_callback_data": "r", "type": "template",
                     "template": {"name": "t", "language": {"code": "en_US"}, "components": [
                         {"type": "header", "parameters": [{"type": "image", "image": {"link": "https://x/a.jpg"}}]},
                         {"type": "body", "parameters": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::cli::admin::{Gateway, Page};
+use crate::cli::admin::Gateway;
 use crate::config::{Secret, without_slash};
 use crate::data_dir::{self, ADMIN_ENV};
 use crate::http_client::{Answer, Call, HttpClient};
@@ -146,14 +146,6 @@ impl Api {
             }
         }
         Ok(listed)
-    }
-
-    /// Reads a list as a command asks for it.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub(crate) async fn page(&self, path: &[&str], page: &Page) -> anyhow::Result<Listed> {
-        self.list(path, &[], page.limit, page.after.as_deref()).await
     }
 
     async fn write(

@@ -64,7 +64,22 @@ impl<'a> Desk<'a> {
     }
 
     async fn list(&self, kind: &str, page: &Page, columns: &[&str]) -> anyhow::Result<()> {
-        let listed = self.api.page(&self.at(&[kind]), page).await?;
+        self.search(kind, &[], page, columns).await
+    }
+
+    async fn search(
+        &self,
+        kind: &str,
+        filters: &[(&str, Option<String>)],
+        page: &Page,
+        columns: &[&str],
+    ) -> anyhow::Result<()> {
+        let given: Vec<_> = filters
+            .iter()
+            .filter_map(|(name, value)| value.as_deref().map(|value| (*name, value)))
+            .collect();
+        let after = page.after.as_deref();
+        let listed = self.api.list(&self.at(&[kind]), &given, page.limit, after).await?;
         print_list(&listed, columns, self.as_json);
         Ok(())
     }
@@ -99,7 +114,11 @@ async fn orgs(api: &Api, command: OrgCommand, as_json: bool) -> anyhow::Result<(
         }
         OrgCommand::List(page) => {
             let columns = ["id", "name", "time_zone", "window_policy", "created_at"];
-            print_list(&api.page(&["orgs"], &page).await?, &columns, as_json);
+            print_list(
+                &api.list(&["orgs"], &[], page.limit, page.after.as_deref()).await?,
+                &columns,
+                as_json,
+            );
         }
         OrgCommand::Get(which) => print_one(&api.get(&["orgs", &which.id]).await?, as_json),
         OrgCommand::Update { id, name, fields } => {
@@ -133,9 +152,10 @@ async fn customers(desk: &Desk<'_>, command: CustomerCommand) -> anyhow::Result<
         CustomerCommand::Create { phone, id, fields } => {
             desk.create("customers", &bodies::customer(Some(phone), id, fields)).await?;
         }
-        CustomerCommand::List(page) => {
+        CustomerCommand::List { page, phone, tag } => {
+            let filters = [("phone", phone), ("tag", tag)];
             let columns = ["id", "phone", "name", "active", "tags", "last_inbound_at"];
-            desk.list("customers", &page, &columns).await?;
+            desk.search("customers", &filters, &page, &columns).await?;
         }
         CustomerCommand::Get(which) => desk.show("customers", &which.id).await?,
         CustomerCommand::Update { id, phone, fields } => {
@@ -262,19 +282,16 @@ async fn templates(desk: &Desk<'_>, command: TemplateCommand) -> anyhow::Result<
 
 async fn messages(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Result<()> {
     match command {
-        MessageCommand::List { page, status, customer } => {
-            let given = [("status", &status), ("customer_id", &customer)];
-            let filters: Vec<_> = given
-                .into_iter()
-                .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
-                .collect();
-            let path = desk.at(&["messages"]);
-            let after = page.after.as_deref();
-            let listed = desk.api.list(&path, &filters, page.limit, after).await?;
+        MessageCommand::List { page, status, customer, phone, broadcast } => {
+            let filters = [
+                ("status", status),
+                ("customer_id", customer),
+                ("phone", phone),
+                ("broadcast_id", broadcast),
+            ];
             let columns =
                 ["id", "direction", "phone", "customer_id", "type", "status", "created_at"];
-            print_list(&listed, &columns, desk.as_json);
-            Ok(())
+            desk.search("messages", &filters, &page, &columns).await
         }
         MessageCommand::Get(which) => desk.show("messages", &which.id).await,
     }

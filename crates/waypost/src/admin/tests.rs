@@ -191,6 +191,27 @@ async fn a_list_is_read_page_by_page_up_to_the_limit() {
 }
 
 #[tokio::test]
+async fn filters_are_passed_on() {
+    let none = json!({"data": [], "next": null});
+    for (typed, wanted) in [
+        ("customers list --phone +1 --org o", "customers?phone=%2B1&limit=100"),
+        ("customers list --tag vip --limit 7 --org o", "customers?tag=vip&limit=7"),
+        (
+            "messages list --status failed --customer c --broadcast b --org o",
+            "messages?status=failed&customer_id=c&broadcast_id=b&limit=100",
+        ),
+    ] {
+        let gateway = FakeServer::start(&[
+            ("GET /waypost/v1/orgs/o/customers", 200, none.clone()),
+            ("GET /waypost/v1/orgs/o/messages", 200, none.clone()),
+        ])
+        .await;
+        type_line(&gateway, typed).await.unwrap();
+        assert_eq!(lines(&gateway.calls()), [format!("GET /waypost/v1/orgs/o/{wanted}")]);
+    }
+}
+
+#[tokio::test]
 async fn an_import_goes_in_parts_and_fails_where_a_line_was_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("people.csv");

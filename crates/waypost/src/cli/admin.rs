@@ -217,8 +217,17 @@ pub(crate) enum CustomerCommand {
         fields: CustomerFields,
     },
     /// List customers
-    #[command(after_help = "Example:\n  waypost admin customers list --limit 1000")]
-    List(Page),
+    #[command(after_help = "Example:\n  waypost admin customers list --tag vip --limit 1000")]
+    List {
+        #[command(flatten)]
+        page: Page,
+        /// Only the one with this number
+        #[arg(long)]
+        phone: Option<String>,
+        /// Only those with this label
+        #[arg(long)]
+        tag: Option<String>,
+    },
     /// Show one customer
     #[command(after_help = "Example:\n  waypost admin customers get c-1")]
     Get(Id),
@@ -487,6 +496,12 @@ pub(crate) enum MessageCommand {
         /// Only messages with this customer
         #[arg(long, value_name = "ID")]
         customer: Option<String>,
+        /// Only messages with this person
+        #[arg(long)]
+        phone: Option<String>,
+        /// Only messages of this broadcast
+        #[arg(long, value_name = "ID")]
+        broadcast: Option<String>,
     },
     /// Show one message with its statuses and attempts
     #[command(

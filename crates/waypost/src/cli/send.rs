@@ -24,7 +24,7 @@ pub(crate) struct SendArgs {
     /// The receiver by customer id
     #[arg(long, value_name = "ID")]
     pub(crate) customer: Option<String>,
-    /// The sender: any name of one of your numbers [default: the organisation's only number]
+    /// The sender: any name of one of your numbers [default: the organisation's first]
     #[arg(long, value_name = "NUMBER", env = "WAYPOST_PHONE_NUMBER_ID")]
     pub(crate) number: Option<String>,
     /// Send this text
