@@ -10,10 +10,7 @@ const POLL: Duration = Duration::from_millis(15);
 ///
 /// # Panics
 /// Where that does not happen within [`LIVENESS`].
-pub async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     while began.elapsed() < LIVENESS {
         if let Some(found) = look().await {

@@ -1,0 +1,238 @@
+//! Canaries: secrets, bodies and phone numbers are planted everywhere, everything is exercised at the
+//! most talkative log level, and then every file is searched (T26).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use waypost_tests::files::{PNG, base64};
+use waypost_tests::media_host::TOKEN;
+use waypost_tests::mock_upstream::Deed;
+use waypost_tests::signing::signature;
+use waypost_tests::waypost::{APP_SECRET, UPSTREAM_TOKEN};
+use waypost_tests::{MediaHost, MockUpstream, Options, Reply, Waypost, eventually};
+
+const BODY: &str = "canary-body-6f1d the parcel is at the door";
+const CAPTION: &str = "canary-caption-3b9e";
+const INBOUND: &str = "canary-inbound-77a0";
+const PHONE: &str = "15550006161";
+const STRANGER: &str = "15550007272";
+const NUMBER_TOKEN: &str = "canary-number-token-0c5d9e";
+const NUMBER_SECRET: &str = "canary-number-secret-4e21f7";
+const NOTIFY_AUTH: &str = "canary-notify-auth-a8b3";
+const IMPORTED_KEY: &str = "wp_test_canary-key-8c1f0b7e5d3a2946f0e1";
+
+/// Where a word may stand.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// Nowhere in the clear, except in the files that hand it to its owner.
+    Secret,
+    /// In the database, not in the log.
+    Personal,
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+/// Whether a file exists to tell its owner this secret.
+fn hands_out(file: &Path) -> bool {
+    let name = file.file_name().unwrap().to_string_lossy();
+    ["admin.env", "demo.env", "master.key"].contains(&name.as_ref())
+}
+
+fn contains(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+}
+
+/// Everything that is found where it must not be.
+fn leaks(waypost: &Waypost, words: &[(String, Kind)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files_below(waypost.folder().path()) {
+        let bytes = std::fs::read(&file).unwrap();
+        let is_log = file.extension().is_some_and(|extension| extension == "log");
+        for (word, kind) in words {
+            let forbidden = match kind {
+                Kind::Secret => !hands_out(&file),
+                Kind::Personal => is_log,
+            };
+            if forbidden && contains(&bytes, word) {
+                let text = String::from_utf8_lossy(&bytes);
+                let line = text.lines().find(|line| line.contains(word.as_str()));
+                let line: String = line.unwrap_or_default().chars().take(400).collect();
+                found.push(format!("{word} in {}: {line}", file.display()));
+            }
+        }
+    }
+    found
+}
+
+async fn plant(waypost: &Waypost, host: &MediaHost) -> String {
+    let org = waypost.variable("WAYPOST_ORG_ID");
+    let admin = waypost.admin();
+    let keys = format!("/orgs/{org}/api-keys");
+    let wanted = json!({"name": "made", "scopes": ["messages:send", "admin"]});
+    let made = admin.post(&keys, &wanted).await.ok().json();
+    let made_key = made["secret"].as_str().unwrap().to_owned();
+    let imported = json!({"name": "imported", "scopes": ["messages:send"], "secret": IMPORTED_KEY});
+    admin.post(&keys, &imported).await.ok();
+    let number = json!({"id": "n-canary", "display_phone": "15550008888",
+        "phone_number_id": "200000000000001", "waba_id": "200000000000002",
+        "access_token": NUMBER_TOKEN, "app_secret": NUMBER_SECRET, "notify_auth": NOTIFY_AUTH});
+    admin.post(&format!("/orgs/{org}/numbers"), &number).await.ok();
+    let provider = json!({"name": "archive", "scheme": "bearer", "secret": TOKEN,
+        "allowed_hosts": [host.url("").trim_start_matches("http://")]});
+    admin.post(&format!("/orgs/{org}/media-providers"), &provider).await.ok();
+    let customer = json!({"id": "c-canary", "phone": PHONE, "name": "Canary"});
+    admin.post(&format!("/orgs/{org}/customers"), &customer).await.ok();
+    made_key
+}
+
+async fn exercise(waypost: &Waypost, mock: &MockUpstream, host: &MediaHost, made_key: &str) {
+    let to_canary = |message: Value| {
+        waypost_tests::fixture::with(
+            waypost.demo_message(&message),
+            "/customerId",
+            json!("c-canary"),
+        )
+    };
+    let send = async |message: Value, key: &str| {
+        let request = waypost.request(Method::POST, "/whatsapp/messages/send");
+        Reply::to(request.header("X-API-KEY", key).json(&to_canary(message))).await
+    };
+    let text = || json!({"type": "text", "text": {"body": BODY}});
+    let file = json!({"name": "p.png", "type": "image/png", "displayType": "IMAGE",
+        "extension": "png", "data": base64(PNG)});
+    let image = json!({"type": "image", "image": {"file": file, "caption": CAPTION}});
+    let link = host.url("/bearer/offer.pdf");
+    let document = json!({"type": "document", "document": {"link": link, "provider": "archive",
+        "caption": CAPTION}});
+    for key in [made_key, IMPORTED_KEY] {
+        send(text(), key).await.expect(200);
+    }
+    send(image, IMPORTED_KEY).await.expect(200);
+    send(document, IMPORTED_KEY).await.expect(200);
+    // Refusals, errors and confusions of every kind.
+    for deed in [
+        Deed::Code(400, 131_026),
+        Deed::Code(401, 190),
+        Deed::Html(502),
+        Deed::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nnonsense!".to_vec()),
+        Deed::Reset,
+    ] {
+        mock.messages_meet(deed);
+        drop(send(text(), IMPORTED_KEY).await);
+    }
+    mock.messages_meet(Deed::Accept);
+    drop(send(json!({"type": "text", "text": {"body": 5}}), IMPORTED_KEY).await);
+    drop(send(text(), "wp_test_canary-unknown-key-31d7").await);
+    let org = waypost.variable("WAYPOST_ORG_ID");
+    let by_number =
+        json!({"number": "n-canary", "to": PHONE, "type": "text", "text": {"body": BODY}});
+    let queued = waypost.admin().post(&format!("/orgs/{org}/messages"), &by_number).await.ok();
+    let id = queued.json()["id"].as_str().unwrap().to_owned();
+    eventually("a message with the number's own token", async || {
+        let path = format!("/orgs/{org}/messages/{id}");
+        (waypost.admin().get(&path).await.json()["status"] == "sent").then_some(())
+    })
+    .await;
+    let own_token = format!("Bearer {NUMBER_TOKEN}");
+    assert!(mock.seen().iter().any(|it| it.header("authorization") == Some(own_token.as_str())));
+    receive(waypost).await;
+}
+
+async fn receive(waypost: &Waypost) {
+    let value = json!({"messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "15550008888", "phone_number_id": "200000000000001"},
+        "contacts": [{"profile": {"name": "Stranger"}, "wa_id": STRANGER}],
+        "messages": [{"from": STRANGER, "id": "wamid.CANARY", "timestamp": "1700000000",
+            "type": "text", "text": {"body": INBOUND}}]});
+    let event = json!({"object": "whatsapp_business_account", "entry": [{"id": "200000000000002",
+        "changes": [{"field": "messages", "value": value}]}]});
+    let body = event.to_string();
+    for secret in [NUMBER_SECRET, "canary-wrong-secret"] {
+        let request = waypost.request(Method::POST, "/webhooks/meta").body(body.clone());
+        let signature = signature(secret, body.as_bytes());
+        drop(Reply::to(request.header("X-Hub-Signature-256", signature)).await);
+    }
+    eventually("the stranger's message in the log", async || {
+        waypost.log().await.into_iter().find(|message| message["wamid"] == "wamid.CANARY")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_any_file_and_nothing_personal_in_the_log() {
+    let mock = MockUpstream::start().await;
+    let host = MediaHost::start().await;
+    let waypost = Options::new()
+        .upstream(&mock.url())
+        .env("WAYPOST_LOG", "trace")
+        .env("WAYPOST_EGRESS__ALLOW_NETWORKS", "127.0.0.1/32")
+        .start()
+        .await;
+    let made_key = plant(&waypost, &host).await;
+    exercise(&waypost, &mock, &host, &made_key).await;
+    let secret = |word: &str| (word.to_owned(), Kind::Secret);
+    let personal = |word: &str| (word.to_owned(), Kind::Personal);
+    let words = [
+        secret(&made_key),
+        secret(IMPORTED_KEY),
+        secret(NUMBER_TOKEN),
+        secret(NUMBER_SECRET),
+        secret(NOTIFY_AUTH),
+        secret(TOKEN),
+        secret(UPSTREAM_TOKEN),
+        secret(APP_SECRET),
+        secret(&waypost.variable("WAYPOST_ADMIN_KEY")),
+        secret(&waypost.variable("WAYPOST_API_KEY")),
+        secret(&waypost.variable("WAYPOST_WEBHOOK_VERIFY_TOKEN")),
+        personal("wp_test_canary-unknown-key-31d7"),
+        personal(BODY),
+        personal(CAPTION),
+        personal(INBOUND),
+        personal(PHONE),
+        personal(STRANGER),
+    ];
+    assert!(waypost.errors().len() > 10_000, "the log is silent: the test would find nothing");
+    // While it runs, with its write-ahead log; and after its end.
+    assert_eq!(leaks(&waypost, &words), Vec::<String>::new());
+    let metrics = waypost.get("/metrics").await.expect(200).body;
+    for (word, _) in &words {
+        assert!(!contains(&metrics, word), "{word} in the metrics");
+    }
+    let planted_and_found = [secret("c-canary")];
+    assert!(!leaks(&waypost, &planted_and_found).is_empty(), "the search finds nothing at all");
+    let (options, _) = waypost.stop().await;
+    let waypost = options.start().await;
+    assert_eq!(leaks(&waypost, &words), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_shows_a_secret_again() {
+    let mock = MockUpstream::start().await;
+    let host = MediaHost::start().await;
+    let waypost = Waypost::before(&mock).await;
+    let made_key = plant(&waypost, &host).await;
+    let org = waypost.variable("WAYPOST_ORG_ID");
+    for path in [
+        format!("/orgs/{org}/api-keys?limit=100"),
+        format!("/orgs/{org}/numbers"),
+        format!("/orgs/{org}/numbers/n-canary"),
+        format!("/orgs/{org}/media-providers"),
+        format!("/orgs/{org}/media-providers/archive"),
+        "/me".to_owned(),
+    ] {
+        let text = waypost.admin().get(&path).await.expect(200).text();
+        for secret in [&made_key, IMPORTED_KEY, NUMBER_TOKEN, NUMBER_SECRET, NOTIFY_AUTH, TOKEN] {
+            assert!(!text.contains(secret), "{path} shows {secret}");
+        }
+    }
+}
