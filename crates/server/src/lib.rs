@@ -1,1 +1,152 @@
-//! .
+//! HTTP transport: connections, authentication, limits, routes. It mounts the dialects and the
+//! management API on the engine and holds no business rule and no vendor's JSON.
+
+mod auth;
+mod bodies;
+mod client;
+mod dialects;
+mod health;
+mod listener;
+mod management;
+mod metrics;
+mod problem;
+mod public_media;
+mod request_log;
+mod uploads;
+mod webhooks;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::StatusCode;
+use ipnet::IpNet;
+use tokio::sync::Semaphore;
+use waypost_engine::Engine;
+
+use crate::auth::KeyRates;
+use crate::bodies::BodyMemory;
+pub use crate::bodies::BodyPace;
+pub use crate::listener::{ListenerLimits, TlsSource, serve, serve_within};
+use crate::metrics::HttpMetrics;
+use crate::problem::Problem;
+
+/// How the server is set up.
+#[derive(Clone, Debug, Default)]
+pub struct ServerConfig {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What requests may take.
+    pub limits: Limits,
+}
+
+/// What requests may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Tenants' requests at once; more are told to come back.
+    pub tenant_requests: usize,
+    /// Webhooks of the upstream at once: a capacity of their own.
+    pub webhook_requests: usize,
+    /// Imports at once; each holds a thread.
+    pub imports: usize,
+    /// Memory that JSON bodies beyond 256 KiB may take together, with what is decoded from them,
+    /// in bytes. The largest body a dialect takes (140 MiB) costs twice its size.
+    pub body_memory_bytes: u64,
+    /// How long a large body waits for its share of that memory.
+    pub body_memory_wait: Duration,
+    /// How slowly bodies may come.
+    pub body_pace: BodyPace,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tenant_requests: 4_096,
+            webhook_requests: 512,
+            imports: 4,
+            body_memory_bytes: 288 * 1_024 * 1_024,
+            body_memory_wait: Duration::from_secs(30),
+            body_pace: BodyPace::default(),
+        }
+    }
+}
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub(crate) struct App(Arc<AppParts>);
+
+pub(crate) struct AppParts {
+    pub(crate) engine: Engine,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) limits: Limits,
+    pub(crate) rates: KeyRates,
+    pub(crate) memory: BodyMemory,
+    pub(crate) tenant_places: Semaphore,
+    pub(crate) webhook_places: Semaphore,
+    pub(crate) import_places: Semaphore,
+    /// Creations with an idempotency key go one after the other.
+    pub(crate) creating: tokio::sync::Mutex<()>,
+    pub(crate) metrics: HttpMetrics,
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}
+
+impl App {
+    fn new(engine: Engine, config: ServerConfig) -> Self {
+        let limits = config.limits;
+        Self(Arc::new(AppParts {
+            engine,
+            trusted_proxies: config.trusted_proxies,
+            limits,
+            rates: KeyRates::default(),
+            memory: BodyMemory::new(limits.body_memory_bytes, limits.body_memory_wait),
+            tenant_places: Semaphore::new(limits.tenant_requests),
+            webhook_places: Semaphore::new(limits.webhook_requests),
+            import_places: Semaphore::new(limits.imports),
+            creating: tokio::sync::Mutex::new(()),
+            metrics: HttpMetrics::new(),
+        }))
+    }
+}
+
+/// Everything the gateway answers.
+pub fn router(engine: Engine, config: ServerConfig) -> Router {
+    let app = App::new(engine, config);
+    let own = Router::new()
+        .route("/healthz", get(health::show_health))
+        .route("/readyz", get(health::show_readiness))
+        .route("/metrics", get(metrics::show_metrics))
+        .route("/media/{name}", get(public_media::show_media))
+        .route("/webhooks/meta", get(webhooks::answer_handshake).post(webhooks::receive_events));
+    own.merge(management::routes())
+        .merge(dialects::routes())
+        .method_not_allowed_fallback(refuse_method)
+        .fallback(refuse_path)
+        .layer(from_fn_with_state(app.clone(), request_log::log_request))
+        .with_state(app)
+}
+
+/// Known path, other method; axum adds `Allow`.
+async fn refuse_method() -> Problem {
+    let detail = "This address takes other methods: see the header Allow.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+/// Unknown path: in a dialect's words below its prefix.
+async fn refuse_path(request: Request) -> Response {
+    dialects::refuse_path(&request).unwrap_or_else(|| {
+        let detail = "There is no such address; /docs lists those of the management API.";
+        Problem::new(StatusCode::NOT_FOUND, "route_not_found", detail).into_response()
+    })
+}

@@ -1,0 +1,300 @@
+//! Reading JSON requests strictly: bounded in size and depth, unknown fields refused by name,
+//! every fault with its path; and changes as merge patches (RFC 7396) on what exists.
+
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use waypost_dialects::{BodyKind, json};
+use waypost_domain::Failure;
+use waypost_domain::ids::is_acceptable_id;
+use waypost_engine::IdempotencyKey;
+
+use crate::App;
+use crate::bodies::BodyReader;
+use crate::dialects::idempotency_key;
+use crate::problem::{Faults, Problem};
+
+/// The largest request of the management API but for imports and uploads, in bytes.
+const MAX_BODY_BYTES: u64 = 256 * 1_024;
+
+/// A JSON object as it came, with what makes a repetition recognisable.
+pub(crate) struct JsonObject {
+    /// Its members.
+    pub(crate) members: Map<String, Value>,
+    /// The caller's idempotency key, bound to this very request.
+    pub(crate) idempotency: Option<IdempotencyKey>,
+}
+
+impl FromRequest<App> for JsonObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        check_content_type(&parts.headers)?;
+        let pace = app.limits.body_pace;
+        let refuse = |fault: crate::bodies::BodyFault| Problem::from(fault.into_failure());
+        let reader = BodyReader::new(&parts.headers, body, MAX_BODY_BYTES, pace).map_err(refuse)?;
+        let (bytes, _share) = reader.read_whole(&app.memory).await.map_err(refuse)?;
+        let members = parse_object(&bytes)?;
+        let key = idempotency_key(&parts.headers)?;
+        let idempotency = key.map(|key| bind(key, &bytes)).transpose()?;
+        Ok(Self { members, idempotency })
+    }
+}
+
+impl JsonObject {
+    /// Reads it as a `T`.
+    ///
+    /// # Errors
+    /// A 400 that names the field.
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        read_value(Value::Object(self.members))
+    }
+
+    /// Reads it as a change of `current`: what it does not name stays, `null` clears.
+    ///
+    /// # Errors
+    /// A 400 that names the field.
+    pub(crate) fn merged_into<T: Serialize + DeserializeOwned>(
+        self,
+        current: &T,
+    ) -> Result<T, Problem> {
+        let mut merged = serde_json::to_value(current).unwrap_or_default();
+        merge(&mut merged, Value::Object(self.members));
+        read_value(merged)
+    }
+
+    /// What it does to a secret, which cannot be read back and so cannot be merged into.
+    pub(crate) fn secret(&self, name: &str) -> SecretChange {
+        match self.members.get(name) {
+            None => SecretChange::Keep,
+            Some(Value::Null) => SecretChange::Clear,
+            Some(_) => SecretChange::Set,
+        }
+    }
+}
+
+/// What a change does to a write-only field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretChange {
+    /// Not named.
+    Keep,
+    /// `null`.
+    Clear,
+    /// A new value.
+    Set,
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    if (BodyKind::Json { max_bytes: MAX_BODY_BYTES }).accepts(content_type) {
+        return Ok(());
+    }
+    let detail = "The header Content-Type must say application/json.";
+    let status = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Problem::new(status, "unsupported_content_type", detail))
+}
+
+/// Checks syntax and depth before anything is built, then builds.
+fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    json::parse(bytes)?;
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => {
+            let detail = "The body must be a JSON object.";
+            Err(Problem::new(http::StatusCode::BAD_REQUEST, "invalid_body", detail))
+        }
+        Err(error) => {
+            let detail = format!("The body is not JSON: {error}.");
+            Err(Problem::new(http::StatusCode::BAD_REQUEST, "invalid_json", detail))
+        }
+    }
+}
+
+fn bind(key: String, bytes: &[u8]) -> Result<IdempotencyKey, Failure> {
+    let mut digest = Sha256::new();
+    json::canonical(bytes, &mut |part| digest.update(part))?;
+    Ok(IdempotencyKey { key, fingerprint: digest.finalize().into() })
+}
+
+fn merge(target: &mut Value, patch: Value) {
+    let (Value::Object(target), Value::Object(patch)) = (target, patch) else { return };
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(target.remove(&name)),
+            value => drop(target.insert(name, value)),
+        }
+    }
+}
+
+/// Reads a value as a `T`, with the path of the field that does not fit.
+pub(crate) fn read_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = match error.path().to_string() {
+            root if root == "." => String::new(),
+            path => path,
+        };
+        let text = error.inner().to_string();
+        let (field, message) = blame(&path, &text);
+        Problem::invalid(field, message)
+    })
+}
+
+/// The field and the message for one of serde's messages.
+fn blame(path: &str, text: &str) -> (String, String) {
+    let quoted = |prefix: &str| {
+        let rest = text.strip_prefix(prefix)?.strip_prefix('`')?;
+        rest.split_once('`')
+    };
+    let below = |name: &str| match path {
+        "" => name.to_owned(),
+        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    if let Some((name, _)) = quoted("missing field ") {
+        return (below(name), "is required".to_owned());
+    }
+    if let Some((name, rest)) = quoted("unknown field ") {
+        let known = rest.trim_start_matches(", expected").trim_start_matches(" one of").trim();
+        return (below(name), format!("is not a field here; there are {known}"));
+    }
+    (path.to_owned(), text.to_owned())
+}
+
+/// The arguments after `?`, strictly: unknown ones are refused.
+pub(crate) struct Arguments<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Arguments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(arguments)) => Ok(Self(arguments)),
+            Err(error) => {
+                let text = std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                let (field, message) = blame("", &text);
+                let field = if field.is_empty() { "?".to_owned() } else { field };
+                Err(Problem::invalid(field, message))
+            }
+        }
+    }
+}
+
+/// An id that a caller chose, checked, or a fresh one.
+pub(crate) fn chosen_id(faults: &mut Faults, given: Option<&str>) -> Option<String> {
+    let id = given?;
+    if !is_acceptable_id(id) {
+        faults.add("id", "must have 1 to 128 visible ASCII characters other than / ? # %");
+    }
+    Some(id.to_owned())
+}
+
+/// A text with a length limit, in characters. Blank counts as missing.
+pub(crate) fn check_text(faults: &mut Faults, field: &str, text: &str, max_chars: usize) {
+    if text.trim().is_empty() {
+        faults.add(field, "must not be blank");
+    } else if text.chars().count() > max_chars {
+        faults.add(field, format!("may have at most {max_chars} characters"));
+    } else if text.chars().any(char::is_control) {
+        faults.add(field, "must not contain control characters");
+    }
+}
+
+/// As [`check_text`] where there is one.
+pub(crate) fn check_optional_text(
+    faults: &mut Faults,
+    field: &str,
+    text: Option<&str>,
+    max_chars: usize,
+) {
+    if let Some(text) = text {
+        check_text(faults, field, text, max_chars);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Thing {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u32>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<Part>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        label: String,
+    }
+
+    fn object(value: Value) -> JsonObject {
+        let Value::Object(members) = value else { panic!("an object") };
+        JsonObject { members, idempotency: None }
+    }
+
+    #[test]
+    fn every_fault_names_its_field() {
+        for (value, field) in [
+            (json!({"name": 5}), "name"),
+            (json!({}), "name"),
+            (json!({"name": "x", "nmae": 1}), "nmae"),
+            (json!({"name": "x", "size": -1}), "size"),
+            (json!({"name": "x", "parts": {}}), "parts"),
+            (json!({"name": "x", "parts": [{"label": "a"}, {"label": 1}]}), "parts[1].label"),
+            (json!({"name": "x", "parts": [{}]}), "parts[0].label"),
+            (json!({"name": "x", "parts": [{"label": "a", "lable": 1}]}), "parts[0].lable"),
+        ] {
+            let problem = object(value.clone()).read::<Thing>().unwrap_err();
+            assert_eq!(problem.errors()[0].field, field, "{value}");
+            assert_eq!(problem.code(), "invalid_value");
+        }
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name_and_clears_what_is_null() {
+        let thing = Thing { name: "a".to_owned(), size: Some(1), parts: Vec::new() };
+        let changed = object(json!({"name": "b"})).merged_into(&thing).unwrap();
+        assert_eq!((changed.name.as_str(), changed.size), ("b", Some(1)));
+        let cleared = object(json!({"size": null})).merged_into(&thing).unwrap();
+        assert_eq!((cleared.name.as_str(), cleared.size), ("a", None));
+        let refused = object(json!({"name": null})).merged_into(&thing).unwrap_err();
+        assert_eq!(refused.errors()[0].field, "name");
+        let secrets = object(json!({"a": null, "b": "x"}));
+        assert_eq!(secrets.secret("a"), SecretChange::Clear);
+        assert_eq!(secrets.secret("b"), SecretChange::Set);
+        assert_eq!(secrets.secret("c"), SecretChange::Keep);
+    }
+
+    #[test]
+    fn only_json_objects_of_little_depth_are_read() {
+        let deep =
+            |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse_object(deep(30).as_bytes()).is_ok());
+        for (body, code) in [
+            (deep(100_000), "invalid_json"),
+            (deep(40), "invalid_json"),
+            (String::new(), "invalid_json"),
+            ("{\"a\":NaN}".to_owned(), "invalid_json"),
+            ("{\"a\":\"\\ud800\"}".to_owned(), "invalid_json"),
+            ("[]".to_owned(), "invalid_body"),
+            ("\"text\"".to_owned(), "invalid_body"),
+        ] {
+            assert_eq!(parse_object(body.as_bytes()).unwrap_err().code(), code);
+        }
+        assert!(parse_object(b"\xEF\xBB\xBF{\"a\":1}").is_ok());
+    }
+}

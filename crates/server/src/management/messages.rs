@@ -1,0 +1,236 @@
+//! Messages: sending one, the log, and what can still be done about one.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use waypost_domain::command::MessageType;
+use waypost_domain::message::{Direction, MessageHistory};
+use waypost_domain::{
+    BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
+};
+use waypost_engine::Ask;
+use waypost_engine::ports::MessageFilter;
+
+use super::access::{Ids, InOrg, Reading, Sending};
+use super::input::{Arguments, JsonObject};
+use super::message_object::MessageInput;
+use super::paging::{List, PageArguments};
+use super::views::{MessageDetailView, MessageView};
+use crate::App;
+use crate::dialects::IDEMPOTENCY_REPLAYED;
+use crate::problem::{Faults, Problem};
+
+/// The name under which messages of this API are recorded.
+pub(crate) const DIALECT: &str = "waypost";
+/// How long a second request with the same idempotency key waits for the first, in seconds.
+pub(crate) const IDEMPOTENCY_WAIT_S: u32 = 2;
+const SEND: &str = "/waypost/v1/orgs/{org_id}/messages";
+
+/// Accepts a message: durable when this is answered, delivered later.
+#[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/messages", tag = "messages",
+    request_body = MessageInput, responses((status = 202, body = MessageView)))]
+pub(crate) async fn send_message(
+    State(app): State<App>,
+    within: InOrg<Sending>,
+    mut body: JsonObject,
+) -> Result<Response, Problem> {
+    let idempotency = body.idempotency.take();
+    let command = body.read::<MessageInput>()?.into_command(within.org_id())?;
+    let ask = Ask {
+        caller: within.caller(),
+        dialect: DIALECT,
+        route: SEND,
+        idempotency,
+        idempotency_wait_s: IDEMPOTENCY_WAIT_S,
+        command,
+    };
+    let answer = app.engine.enqueue(ask).await?;
+    let view = Json(MessageView::from(&answer.outcome));
+    let mut response = (StatusCode::ACCEPTED, view).into_response();
+    if answer.replayed {
+        let headers = response.headers_mut();
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Which messages.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MessageArguments {
+    /// How many entries, 1 to 1000; by default 50.
+    limit: Option<u32>,
+    /// `next` of the part before.
+    after: Option<String>,
+    /// Only with this customer.
+    customer_id: Option<String>,
+    /// Only with this person.
+    phone: Option<String>,
+    /// Only by this number.
+    number_id: Option<String>,
+    /// Only of this conversation.
+    session_id: Option<String>,
+    /// Only of this broadcast.
+    broadcast_id: Option<String>,
+    /// Only with this status.
+    status: Option<String>,
+    /// `outbound` or `inbound`.
+    direction: Option<String>,
+    /// `human`, `assistant`, `template` or `user`.
+    message_type: Option<String>,
+    /// Only the one with this upstream id.
+    wamid: Option<String>,
+    /// Only those accepted at or after this instant, in RFC 3339.
+    since: Option<String>,
+    /// Only those accepted before this instant, in RFC 3339.
+    until: Option<String>,
+    /// `oldest` (the default) or `newest` first.
+    order: Option<String>,
+}
+
+impl MessageArguments {
+    fn filter(&self) -> Result<MessageFilter, Problem> {
+        let mut faults = Faults::default();
+        let filter = MessageFilter {
+            customer_id: self.customer_id.as_ref().map(CustomerId::new),
+            phone: self.phone.as_deref().and_then(|it| faults.take("phone", Phone::parse(it))),
+            number_id: self.number_id.as_ref().map(NumberId::new),
+            session_id: self.session_id.clone(),
+            broadcast_id: word(&mut faults, "broadcast_id", &self.broadcast_id, BroadcastId::parse),
+            status: word(&mut faults, "status", &self.status, Status::parse),
+            direction: word(&mut faults, "direction", &self.direction, direction),
+            message_type: word(&mut faults, "message_type", &self.message_type, MessageType::parse),
+            wamid: self.wamid.clone(),
+            since: word(&mut faults, "since", &self.since, Timestamp::parse_rfc3339),
+            until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
+            newest_first: word(&mut faults, "order", &self.order, newest_first).unwrap_or(false),
+        };
+        faults.check().map(|()| filter)
+    }
+}
+
+fn word<T>(
+    faults: &mut Faults,
+    field: &str,
+    text: &Option<String>,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let text = text.as_deref()?;
+    let parsed = parse(text);
+    if parsed.is_none() {
+        faults.add(field, "is none of the known values");
+    }
+    parsed
+}
+
+fn direction(text: &str) -> Option<Direction> {
+    match text {
+        "outbound" => Some(Direction::Outbound),
+        "inbound" => Some(Direction::Inbound),
+        _ => None,
+    }
+}
+
+fn newest_first(text: &str) -> Option<bool> {
+    match text {
+        "newest" => Some(true),
+        "oldest" => Some(false),
+        _ => None,
+    }
+}
+
+/// Lists messages of both directions.
+#[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/messages", tag = "messages",
+    params(MessageArguments), responses((status = 200, body = List<MessageView>)))]
+pub(crate) async fn list_messages(
+    State(app): State<App>,
+    within: InOrg<Reading>,
+    Arguments(arguments): Arguments<MessageArguments>,
+) -> Result<Json<List<MessageView>>, Problem> {
+    let filter = arguments.filter()?;
+    let page = PageArguments { limit: arguments.limit, after: arguments.after }.of_store()?;
+    let paged = app.engine.store().messages(within.org_id(), &filter, page).await?;
+    Ok(Json(List::of(paged, |message| MessageView::from(&message))))
+}
+
+async fn known_message(app: &App, org_id: &OrgId, id: &str) -> Result<MessageHistory, Problem> {
+    let id = MessageId::parse(id).ok_or_else(Problem::not_found)?;
+    app.engine.store().message(org_id, id).await?.ok_or_else(Problem::not_found)
+}
+
+/// Shows a message with its statuses and its calls to the upstream.
+#[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/messages/{message_id}", tag = "messages",
+    responses((status = 200, body = MessageDetailView)))]
+pub(crate) async fn get_message(
+    State(app): State<App>,
+    within: InOrg<Reading>,
+    Ids((_, id)): Ids<(String, String)>,
+) -> Result<Json<MessageDetailView>, Problem> {
+    Ok(Json(MessageDetailView::from(&known_message(&app, within.org_id(), &id).await?)))
+}
+
+/// Withdraws a message that is still queued.
+#[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/messages/{message_id}/cancel",
+    tag = "messages", responses((status = 200, body = MessageDetailView)))]
+pub(crate) async fn cancel_message(
+    State(app): State<App>,
+    within: InOrg<Sending>,
+    Ids((_, id)): Ids<(String, String)>,
+) -> Result<Json<MessageDetailView>, Problem> {
+    let known = known_message(&app, within.org_id(), &id).await?;
+    if !app.engine.cancel_message(within.org_id(), known.message.id).await? {
+        let detail = "Only a queued message can be cancelled.";
+        return Err(Problem::wrong_state(detail));
+    }
+    Ok(Json(MessageDetailView::from(&known_message(&app, within.org_id(), &id).await?)))
+}
+
+/// Puts a failed, cancelled or unknown message back into the queue. One whose outcome is unknown
+/// may arrive twice.
+#[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/messages/{message_id}/retry",
+    tag = "messages", responses((status = 200, body = MessageDetailView)))]
+pub(crate) async fn retry_message(
+    State(app): State<App>,
+    within: InOrg<Sending>,
+    Ids((_, id)): Ids<(String, String)>,
+) -> Result<Json<MessageDetailView>, Problem> {
+    let known = known_message(&app, within.org_id(), &id).await?;
+    if !app.engine.retry_message(within.org_id(), known.message.id).await? {
+        let detail = "Only a failed, cancelled or unknown message can be sent again.";
+        return Err(Problem::wrong_state(detail));
+    }
+    Ok(Json(MessageDetailView::from(&known_message(&app, within.org_id(), &id).await?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_take_known_words_only() {
+        let all = MessageArguments {
+            status: Some("read".to_owned()),
+            direction: Some("inbound".to_owned()),
+            message_type: Some("user".to_owned()),
+            since: Some("2026-01-31T00:00:00+08:00".to_owned()),
+            order: Some("newest".to_owned()),
+            phone: Some("+1 555 000 1111".to_owned()),
+            ..MessageArguments::default()
+        };
+        let filter = all.filter().unwrap();
+        assert_eq!(filter.status, Some(Status::Read));
+        assert!(filter.newest_first);
+        let bad = MessageArguments {
+            status: Some("seen".to_owned()),
+            until: Some("noon".to_owned()),
+            broadcast_id: Some("1".to_owned()),
+            ..MessageArguments::default()
+        };
+        let problem = bad.filter().unwrap_err();
+        let fields: Vec<&str> = problem.errors().iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(fields, ["broadcast_id", "status", "until"]);
+    }
+}

@@ -1,0 +1,26 @@
+//! The management API `/waypost/v1`: what an operator or a tenant's own software manages. JSON in
+//! and out, problems as refusals, cursors for lists. Each handler names its organisation and its
+//! scope in its signature; nothing is reached without them.
+
+mod access;
+mod broadcasts;
+mod customers;
+mod idempotency;
+mod import;
+mod input;
+mod keys;
+mod media;
+mod message_object;
+mod messages;
+mod numbers;
+mod openapi;
+mod orgs;
+mod paging;
+mod providers;
+mod sessions;
+mod template_object;
+mod templates;
+mod users;
+mod views;
+
+pub(crate) use openapi::routes;

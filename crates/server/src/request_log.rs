@@ -1,0 +1,190 @@
+//! Around every request: its id, its one log line, its numbers, and a net for panics. The line
+//! holds no body, no secret and no phone number.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use http::header::{EXPECT, HeaderValue};
+use http::{HeaderMap, HeaderName, StatusCode, Version};
+use parking_lot::Mutex;
+use waypost_domain::OrgId;
+use waypost_domain::directory::ApiKey;
+
+use crate::bodies::Lingering;
+use crate::problem::Problem;
+use crate::{App, dialects};
+
+/// The header that names a request.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id that is taken over from a request, in characters.
+const MAX_REQUEST_ID_CHARS: usize = 128;
+/// The status under which a request is logged whose caller went away before the answer.
+const CALLER_GONE: u16 = 499;
+/// The route under which unknown paths are counted.
+const NO_ROUTE: &str = "none";
+
+/// What the handlers of one request add to its log line.
+#[derive(Clone, Default)]
+pub(crate) struct LogFields(Arc<Mutex<Fields>>);
+
+#[derive(Default)]
+struct Fields {
+    org_id: Option<OrgId>,
+    key_id: Option<String>,
+    dialect: Option<&'static str>,
+    error: Option<&'static str>,
+}
+
+impl LogFields {
+    /// The key that was recognised.
+    pub(crate) fn set_key(&self, key: &ApiKey) {
+        let mut fields = self.0.lock();
+        fields.key_id = Some(key.id.to_string());
+        if key.org_id.is_some() {
+            fields.org_id.clone_from(&key.org_id);
+        }
+    }
+
+    /// The organisation it is about.
+    pub(crate) fn set_org(&self, org_id: &OrgId) {
+        self.0.lock().org_id = Some(org_id.clone());
+    }
+
+    /// The dialect that answers.
+    pub(crate) fn set_dialect(&self, dialect: &'static str) {
+        self.0.lock().dialect = Some(dialect);
+    }
+
+    /// The failure's code.
+    pub(crate) fn set_error(&self, code: &'static str) {
+        self.0.lock().error = Some(code);
+    }
+}
+
+/// Names a request, runs it, logs it.
+pub(crate) async fn log_request(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = request_id(request.headers());
+    let fields = LogFields::default();
+    request.extensions_mut().insert(fields.clone());
+    let mut line = Line::begin(&app, &request, &id, fields);
+    let path = request.uri().path().to_owned();
+    let request = lingering(request);
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| panicked(&path));
+    line.status = response.status().as_u16();
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
+}
+
+/// Lets HTTP/1 clients finish writing what nobody reads. Not those who wait to be asked for it.
+fn lingering(request: Request) -> Request {
+    let waits = request.headers().contains_key(EXPECT);
+    if waits || request.version() > Version::HTTP_11 {
+        return request;
+    }
+    request.map(|body| Body::new(Lingering::new(body)))
+}
+
+fn panicked(path: &str) -> Response {
+    tracing::error!(path, "a request ended in a panic; this is a bug, please report it");
+    dialects::internal_error(path).unwrap_or_else(|| {
+        let detail = "Something went wrong inside. The log names this request by its X-Request-Id.";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+    })
+}
+
+/// The caller's id where it can be put into a header and a log as it is, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let printable = |text: &&str| {
+        (1..=MAX_REQUEST_ID_CHARS).contains(&text.len())
+            && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    headers
+        .get(X_REQUEST_ID)
+        .filter(|value| value.to_str().ok().as_ref().is_some_and(printable))
+        .cloned()
+        .unwrap_or_else(|| {
+            HeaderValue::from_str(&uuid::Uuid::now_v7().to_string())
+                .expect("hexadecimal digits and hyphens are a header value")
+        })
+}
+
+/// Writes the line when it is dropped, so that one is written whatever happens.
+struct Line {
+    app: App,
+    id: HeaderValue,
+    method: http::Method,
+    route: String,
+    began: Instant,
+    status: u16,
+    fields: LogFields,
+}
+
+impl Line {
+    fn begin(app: &App, request: &Request, id: &HeaderValue, fields: LogFields) -> Self {
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        Self {
+            app: app.clone(),
+            id: id.clone(),
+            method: request.method().clone(),
+            route: route.unwrap_or(NO_ROUTE).to_owned(),
+            began: Instant::now(),
+            status: CALLER_GONE,
+            fields,
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let span = self.began.elapsed();
+        self.app.metrics.count_request(&self.method, &self.route, self.status, span);
+        let fields = self.fields.0.lock();
+        tracing::info!(
+            target: "waypost::request",
+            request_id = self.id.to_str().unwrap_or_default(),
+            method = self.method.as_str(),
+            route = %self.route,
+            status = self.status,
+            duration_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
+            org = fields.org_id.as_ref().map(tracing::field::display),
+            key_id = fields.key_id.as_deref(),
+            dialect = fields.dialect,
+            error = fields.error,
+            "request"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_keeps_its_own_id_if_that_is_printable() {
+        let id = |value: HeaderValue| {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, value);
+            request_id(&headers)
+        };
+        let longest = "x".repeat(MAX_REQUEST_ID_CHARS);
+        for kept in ["abc-1", "a b", longest.as_str()] {
+            assert_eq!(id(HeaderValue::from_str(kept).unwrap()), kept);
+        }
+        for replaced in [&b""[..], &[b'x'; 129], b"\xC3\xBC", b"tab\there"] {
+            let fresh = id(HeaderValue::from_bytes(replaced).unwrap());
+            assert_eq!(fresh.len(), 36, "{replaced:?}");
+        }
+        assert_eq!(request_id(&HeaderMap::new()).len(), 36);
+    }
+}
