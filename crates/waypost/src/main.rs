@@ -68,6 +68,8 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
 fn started(read: Result<Loaded, config::Faults>) -> Option<Config> {
     match read {
         Ok(loaded) => {
+            // Whatever a gateway writes, the database and the media included, is its owner's only.
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
             let unreadable_level = logging::init();
             for warning in loaded.warnings.iter().chain(&unreadable_level) {
                 tracing::warn!("{warning}");

@@ -36,15 +36,32 @@ pub(crate) fn print_list(listed: &Listed, columns: &[&str], as_json: bool) {
 pub(crate) fn print_one(value: &Value, as_json: bool) {
     match value {
         Value::Object(fields) if !as_json => {
-            for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-                match value {
-                    Value::Object(_) => println!("{name}: {}", printable(&format!("{value:#}"))),
-                    value => println!("{name}: {}", printable(&cell_text(value))),
-                }
+            for line in fields.iter().flat_map(|(name, value)| field_lines(name, value)) {
+                println!("{}", printable(&line));
             }
         }
         value => println!("{value:#}"),
     }
+}
+
+/// A field in as many lines as it needs; nothing where there is no value.
+fn field_lines(name: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Object(_) => vec![format!("{name}: {value:#}")],
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            let item = |item: &Value| format!("  {}", item_text(item));
+            std::iter::once(format!("{name}:")).chain(items.iter().map(item)).collect()
+        }
+        value => vec![format!("{name}: {}", cell_text(value))],
+    }
+}
+
+/// An entry of a list within a resource, in one line.
+fn item_text(item: &Value) -> String {
+    let Value::Object(fields) = item else { return cell_text(item) };
+    let given = fields.iter().filter(|(_, value)| !value.is_null());
+    given.map(|(name, value)| format!("{name}={}", cell_text(value))).collect::<Vec<_>>().join(" ")
 }
 
 /// Tells that something was done; as JSON, what the gateway answered.
@@ -104,6 +121,19 @@ fn cell_text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_is_told_field_by_field() {
+        for (value, wanted) in [
+            (json!(null), vec![]),
+            (json!(5), vec!["x: 5"]),
+            (json!(["a", "b"]), vec!["x: a,b"]),
+            (json!({"a": 1}), vec!["x: {\n  \"a\": 1\n}"]),
+            (json!([{"a": 1, "b": null}, {"a": "c"}]), vec!["x:", "  a=1", "  a=c"]),
+        ] {
+            assert_eq!(field_lines("x", &value), wanted);
+        }
+    }
 
     #[test]
     fn columns_are_aligned_cut_and_harmless() {

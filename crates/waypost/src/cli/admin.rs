@@ -485,7 +485,7 @@ pub(crate) enum TemplateCommand {
 /// The message log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MessageCommand {
-    /// List messages, newest first
+    /// List messages
     #[command(after_help = "Example:\n  waypost admin messages list --status failed --limit 20")]
     List {
         #[command(flatten)]
