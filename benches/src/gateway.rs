@@ -10,11 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use hyper::Method;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::http::{self, Call};
+use crate::http;
 use crate::process::Process;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -105,66 +103,13 @@ impl Gateway {
         Ok(Self { process, address, ready_after, demo, data })
     }
 
-    /// A value of `demo.env`.
+    /// The key to the whole management API.
     ///
     /// # Errors
-    /// When there is none.
-    pub(crate) fn demo(&self, name: &str) -> Result<&str> {
-        self.demo.get(name).map(String::as_str).with_context(|| format!("demo.env has no {name}"))
-    }
-
-    /// A send in ReplyHero's dialect: answered when the upstream has accepted it.
-    ///
-    /// # Errors
-    /// When `demo.env` lacks something.
-    pub(crate) fn send_now(&self, message: &Value) -> Result<Call> {
-        let body = json!({
-            "message": message,
-            "sessionId": "bench",
-            "customerId": self.demo("WAYPOST_CUSTOMER_ID")?,
-            "userId": self.demo("WAYPOST_USER_ID")?,
-            "orgId": self.demo("WAYPOST_ORG_ID")?,
-        });
-        let key = ("x-api-key", self.demo("WAYPOST_API_KEY")?);
-        Ok(Call::post_json("/whatsapp/messages/send", key, &body))
-    }
-
-    /// A send in the management API: answered when it is durable.
-    ///
-    /// # Errors
-    /// When `demo.env` lacks something.
-    pub(crate) fn send_later(&self, number: &str, message: &Value) -> Result<Call> {
-        let mut body = message.clone();
-        body["number"] = json!(number);
-        body["to"] = json!(self.demo("WAYPOST_CUSTOMER_PHONE")?);
-        let path = format!("/waypost/v1/orgs/{}/messages", self.demo("WAYPOST_ORG_ID")?);
-        Ok(Call::post_json(&path, ("authorization", &self.admin()?), &body))
-    }
-
-    /// Lets the demo number send at this pace; gives its id.
-    ///
-    /// # Errors
-    /// When the management API refuses.
-    pub(crate) async fn set_pace(&self, per_s: u32) -> Result<String> {
-        let path = format!("/waypost/v1/orgs/{}/numbers", self.demo("WAYPOST_ORG_ID")?);
-        let admin = self.admin()?;
-        let mut call = Call::post_json(&path, ("authorization", &admin), &Value::Null);
-        call.method = Method::GET;
-        call.body = bytes::Bytes::new();
-        let numbers = http::once(self.address, &call).await?.json()?;
-        let id = numbers["data"][0]["id"].as_str().context("the demo has a number")?.to_owned();
-        let change = json!({ "throughput_per_s": per_s });
-        let mut call = Call::post_json(&format!("{path}/{id}"), ("authorization", &admin), &change);
-        call.method = Method::PATCH;
-        let changed = http::once(self.address, &call).await?.json()?;
-        if changed["throughput_per_s"] != per_s {
-            bail!("the pace is still {}", changed["throughput_per_s"]);
-        }
-        Ok(id)
-    }
-
-    fn admin(&self) -> Result<String> {
-        Ok(format!("Bearer {}", self.demo("WAYPOST_ADMIN_KEY")?))
+    /// When `demo.env` lacks it.
+    pub(crate) fn admin_key(&self) -> Result<&str> {
+        let key = self.demo.get("WAYPOST_ADMIN_KEY").context("demo.env has no admin key")?;
+        Ok(key)
     }
 }
 

@@ -21,10 +21,8 @@ pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
     /// The server's process, for its processor time.
     pub(crate) process: &'a Process,
-    /// What every connection sends.
-    pub(crate) call: &'a Call,
-    /// Connections that are open at once.
-    pub(crate) connections: usize,
+    /// For each connection that is open, what it sends in turns.
+    pub(crate) calls: &'a [Vec<Call>],
     /// Time that does not count.
     pub(crate) warming: Duration,
     /// Time that counts.
@@ -63,18 +61,14 @@ impl Load<'_> {
     pub(crate) async fn run(&self) -> Result<Seen> {
         let shared = Rc::new(Shared::default());
         let tasks = LocalSet::new();
-        for _ in 0..self.connections {
+        for calls in self.calls {
             let connection = Connection::open(self.address).await.context("connecting")?;
-            tasks.spawn_local(send_until_stopped(
-                connection,
-                self.call.clone(),
-                Rc::clone(&shared),
-            ));
+            tasks.spawn_local(send_until_stopped(connection, calls.clone(), Rc::clone(&shared)));
         }
         let seen = tasks.run_until(self.watch(&shared)).await?;
         tasks.await;
         if let Some(failure) = shared.failure.take() {
-            bail!("{}: {failure}", self.call.path);
+            bail!("{failure}");
         }
         Ok(Seen { answers: shared.answers.get(), ..seen })
     }
@@ -99,16 +93,19 @@ impl Load<'_> {
     }
 }
 
-async fn send_until_stopped(mut connection: Connection, call: Call, shared: Rc<Shared>) {
-    while !shared.stopped.get() {
+async fn send_until_stopped(mut connection: Connection, calls: Vec<Call>, shared: Rc<Shared>) {
+    for call in calls.iter().cycle() {
+        if shared.stopped.get() {
+            return;
+        }
         let began = Instant::now();
-        let failure = match connection.call(&call).await {
+        let failure = match connection.call(call).await {
             Ok(answer) if (200..300).contains(&answer.status) => None,
             Ok(answer) => Some(format!("answered {}: {}", answer.status, answer.excerpt())),
             Err(error) => Some(format!("{error:#}")),
         };
-        if failure.is_some() {
-            *shared.failure.borrow_mut() = failure;
+        if let Some(failure) = failure {
+            *shared.failure.borrow_mut() = Some(format!("{}: {failure}", call.path));
             shared.stopped.set(true);
             return;
         }

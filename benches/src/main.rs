@@ -16,6 +16,7 @@ mod rows;
 mod rows_memory;
 mod rows_rate;
 mod statistics;
+mod tenants;
 
 use std::net::SocketAddr;
 

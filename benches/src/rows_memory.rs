@@ -16,11 +16,12 @@ use hyper::body::Frame;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, Site, Upstream};
-use crate::http::{self, Body, Call, Connection};
+use crate::http::{self, Body, Connection};
 use crate::mock::COUNTS_PATH;
 use crate::process::Process;
 use crate::report::{Limit, Row, Unit};
 use crate::rows::Effort;
+use crate::tenants::{FASTEST_PER_S, Tenant};
 
 const MIB: usize = 1024 * 1024;
 /// The largest document there may be; whole blocks.
@@ -29,7 +30,6 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// The largest image there may be.
 const IMAGE_BYTES: usize = 5 * MIB;
 const IMAGES: usize = 64;
-const UNPACED_PER_S: u32 = 1_000_000;
 const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
 const DELIVERED_POLL: Duration = Duration::from_millis(50);
 const BOUNDARY: &str = "waypost-bench-boundary";
@@ -61,40 +61,29 @@ struct Pair {
     gateway: Gateway,
     mock: SocketAddr,
     _mock_process: Process,
-    number: String,
+    tenant: Tenant,
 }
 
 /// A gateway that has sent one text, so that what the first send makes is made.
 async fn warmed_up(site: &Site) -> Result<Pair> {
     let (mock_process, mock) = Process::start_bare(&["mock"])?;
     let gateway = Gateway::start(site, Upstream::Mock(mock)).await?;
-    let number = gateway.set_pace(UNPACED_PER_S).await?;
-    let text = gateway.send_now(&json!({ "type": "text", "text": { "body": "warm" } }))?;
+    let tenant = Tenant::add(&gateway, 0, IMAGES, FASTEST_PER_S).await?;
+    let text = tenant.send_now(0, &json!({ "type": "text", "text": { "body": "warm" } }));
     http::once(gateway.address, &text).await?.json()?;
-    Ok(Pair { gateway, mock, _mock_process: mock_process, number })
+    Ok(Pair { gateway, mock, _mock_process: mock_process, tenant })
 }
 
 async fn document_growth_bytes(site: &Site) -> Result<f64> {
-    let pair = warmed_up(site).await?;
-    let gateway = &pair.gateway;
+    let Pair { gateway, mock, tenant, .. } = &warmed_up(site).await?;
     let before = gateway.process.resident_bytes()?;
-    let upload = Call {
-        method: hyper::Method::POST,
-        path: "/whatsapp/uploads/media_upload".to_owned(),
-        headers: vec![
-            ("content-type", format!("multipart/form-data; boundary={BOUNDARY}")),
-            ("x-api-key", gateway.demo("WAYPOST_API_KEY")?.to_owned()),
-        ],
-        body: Bytes::new(),
-    };
-    let body = document(gateway.demo("WAYPOST_ORG_ID")?);
+    let (upload, org_id) = tenant.upload(BOUNDARY);
     let mut connection = Connection::open(gateway.address).await?;
-    let answer = connection.send(&upload, body).await?.json()?;
+    let answer = connection.send(&upload, document(org_id)).await?.json()?;
     let id = answer["id"].as_str().context("the upload has an id")?;
     let message = json!({ "type": "document", "document": { "id": id, "filename": "large.pdf" } });
-    let send = gateway.send_later(&pair.number, &message)?;
-    http::once(gateway.address, &send).await?.json()?;
-    wait_for(pair.mock, 2, DOCUMENT_BYTES as u64).await?;
+    http::once(gateway.address, &tenant.send_later(0, &message)).await?.json()?;
+    wait_for(*mock, 2, DOCUMENT_BYTES as u64).await?;
     Ok(gateway.process.peak_resident_bytes()? - before)
 }
 
@@ -126,17 +115,17 @@ fn document_block(number: usize) -> Bytes {
 }
 
 async fn images_peak_bytes(site: &Site) -> Result<f64> {
-    let pair = warmed_up(site).await?;
-    let gateway = &pair.gateway;
+    let Pair { gateway, mock, tenant, .. } = &warmed_up(site).await?;
     let mut sends = Vec::new();
     for number in 0..IMAGES {
-        sends.push((Connection::open(gateway.address).await?, gateway.send_now(&image(number))?));
+        let call = tenant.send_now(number, &image(number));
+        sends.push((Connection::open(gateway.address).await?, call));
     }
     let answers = sends
         .into_iter()
         .map(|(mut connection, call)| async move { connection.call(&call).await?.json() });
     try_join_all(answers).await?;
-    wait_for(pair.mock, IMAGES as u64 + 1, (IMAGES * IMAGE_BYTES) as u64).await?;
+    wait_for(*mock, IMAGES as u64 + 1, (IMAGES * IMAGE_BYTES) as u64).await?;
     gateway.process.peak_resident_bytes()
 }
 

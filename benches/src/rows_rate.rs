@@ -16,14 +16,13 @@ use crate::process::Process;
 use crate::report::{Limit, Row, Unit};
 use crate::rows::Effort;
 use crate::statistics::median;
+use crate::tenants::{FASTEST_PER_S, SLOWEST_PER_S, Tenant};
 
 const CONNECTIONS: usize = 64;
 /// Makes a send's body about 374 bytes.
 const TEXT_CHARS: usize = 180;
-/// No limit in effect.
-const UNPACED_PER_S: u32 = 1_000_000;
-/// So slow that accepting is measured and not delivering.
-const PAUSED_PER_S: u32 = 1;
+/// People whom each connection writes to in turns.
+const CUSTOMERS: usize = 16;
 /// A backlog is watched no longer while it drains.
 const DRAIN_WINDOW: Duration = Duration::from_secs(5);
 const DRAIN_WARMING: Duration = Duration::from_secs(1);
@@ -49,7 +48,9 @@ struct Field {
     proxy: (Process, SocketAddr),
     sending: Gateway,
     accepting: Gateway,
-    calls: [Call; 4],
+    accepting_tenants: Vec<Tenant>,
+    /// For each turn and connection.
+    calls: [Vec<Vec<Call>>; 4],
 }
 
 impl Field {
@@ -61,15 +62,24 @@ impl Field {
         let proxy = Process::start_bare(&["proxy", "--upstream", &upstream])?;
         let sending = Gateway::start(site, Upstream::Mock(mock.1)).await?;
         let accepting = Gateway::start(site, Upstream::Mock(accept_mock.1)).await?;
-        sending.set_pace(UNPACED_PER_S).await?;
-        let number = accepting.set_pace(PAUSED_PER_S).await?;
+        let sending_tenants = tenants(&sending, FASTEST_PER_S).await?;
+        let accepting_tenants = tenants(&accepting, SLOWEST_PER_S).await?;
         let message = json!({ "type": "text", "text": { "body": "x".repeat(TEXT_CHARS) } });
-        let send = sending.send_now(&message)?;
-        let accept = accepting.send_later(&number, &message)?;
+        let send: Vec<Vec<Call>> = sending_tenants
+            .iter()
+            .map(|tenant| tenant.people().map(|it| tenant.send_now(it, &message)).collect())
+            .collect();
+        let accept = accepting_tenants
+            .iter()
+            .map(|tenant| tenant.people().map(|it| tenant.send_later(it, &message)).collect())
+            .collect();
         // The same bytes go to the bare programs, on the path of an upstream call.
-        let bare = Call { path: "/v23.0/100000000000001/messages".to_owned(), ..send.clone() };
+        let mut bare = send.clone();
+        for call in bare.iter_mut().flatten() {
+            "/v23.0/100000000000001/messages".clone_into(&mut call.path);
+        }
         let calls = [bare.clone(), bare, send, accept];
-        Ok(Self { mock, accept_mock, echo, proxy, sending, accepting, calls })
+        Ok(Self { mock, accept_mock, echo, proxy, sending, accepting, accepting_tenants, calls })
     }
 
     async fn turn(&self, turn: Turn, effort: &Effort) -> Result<Seen> {
@@ -83,8 +93,7 @@ impl Field {
         let load = Load {
             address,
             process,
-            call: &self.calls[turn as usize],
-            connections: CONNECTIONS,
+            calls: &self.calls[turn as usize],
             warming: effort.warming,
             window: effort.window,
         };
@@ -99,13 +108,24 @@ impl Field {
 
     /// Messages a second that leave a backlog.
     async fn drain(&self) -> Result<f64> {
-        self.accepting.set_pace(UNPACED_PER_S).await?;
+        for tenant in &self.accepting_tenants {
+            tenant.set_pace(&self.accepting, FASTEST_PER_S).await?;
+        }
         tokio::time::sleep(DRAIN_WARMING).await;
         let (began, before) = (Instant::now(), delivered(self.accept_mock.1).await?);
         tokio::time::sleep(DRAIN_WINDOW).await;
         let left = delivered(self.accept_mock.1).await? - before;
         Ok(left as f64 / began.elapsed().as_secs_f64())
     }
+}
+
+/// An organisation for each connection.
+async fn tenants(gateway: &Gateway, pace_per_s: u32) -> Result<Vec<Tenant>> {
+    let mut tenants = Vec::new();
+    for index in 0..CONNECTIONS {
+        tenants.push(Tenant::add(gateway, index, CUSTOMERS, pace_per_s).await?);
+    }
+    Ok(tenants)
 }
 
 /// How many messages a mock has accepted.

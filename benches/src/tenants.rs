@@ -1,0 +1,145 @@
+//! Organisations to send for: each with a number, a user, a key and customers of its own.
+//!
+//! One number sends at most 1,000 messages a second, and one person gets one queued message after the other; so a
+//! load beyond that needs many of both, as it has in life.
+
+use std::ops::Range;
+
+use anyhow::{Context as _, Result, bail};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::http::{Call, Connection};
+
+/// The most that a number may send in a second.
+pub(crate) const FASTEST_PER_S: u32 = 1_000;
+/// So slow that accepting is measured and not delivering.
+pub(crate) const SLOWEST_PER_S: u32 = 1;
+
+/// One organisation.
+pub(crate) struct Tenant {
+    org_id: String,
+    number: String,
+    user_id: String,
+    key: String,
+    /// Ids and phone numbers.
+    customers: Vec<(String, String)>,
+}
+
+impl Tenant {
+    /// Adds an organisation. Its window policy lets free-form messages pass, for nobody has written to it; the
+    /// window is looked up all the same.
+    ///
+    /// # Errors
+    /// When the management API refuses something.
+    pub(crate) async fn add(
+        gateway: &Gateway,
+        index: usize,
+        customers: usize,
+        pace_per_s: u32,
+    ) -> Result<Self> {
+        let mut admin = Admin::open(gateway).await?;
+        let org_id = format!("bench-{index}");
+        let org = json!({ "id": org_id, "name": org_id, "window_policy": "forward" });
+        admin.call(Method::POST, "/orgs", &org).await?;
+        let number = format!("{}", 200_000_000_000_000 + index);
+        let number_fields = json!({
+            "id": number,
+            "display_phone": format!("15559{index:06}"),
+            "phone_number_id": number,
+            "waba_id": "300000000000000",
+            "throughput_per_s": pace_per_s,
+        });
+        admin.call(Method::POST, &format!("/orgs/{org_id}/numbers"), &number_fields).await?;
+        let user_id = format!("user-{index}");
+        admin
+            .call(Method::POST, &format!("/orgs/{org_id}/users"), &json!({ "id": user_id }))
+            .await?;
+        let key_fields = json!({ "scopes": ["messages:send", "media"] });
+        let key =
+            admin.call(Method::POST, &format!("/orgs/{org_id}/api-keys"), &key_fields).await?;
+        let key = key["secret"].as_str().context("a new key is shown")?.to_owned();
+        let mut tenant = Self { org_id, number, user_id, key, customers: Vec::new() };
+        for person in 0..customers {
+            let (id, phone) = (format!("person-{person}"), format!("1555{index:02}{person:05}"));
+            let fields = json!({ "id": id, "phone": phone, "opt_in": true });
+            let path = format!("/orgs/{}/customers", tenant.org_id);
+            admin.call(Method::POST, &path, &fields).await?;
+            tenant.customers.push((id, phone));
+        }
+        Ok(tenant)
+    }
+
+    /// Lets the number send at another pace.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn set_pace(&self, gateway: &Gateway, per_s: u32) -> Result<()> {
+        let path = format!("/orgs/{}/numbers/{}", self.org_id, self.number);
+        let change = json!({ "throughput_per_s": per_s });
+        let changed = Admin::open(gateway).await?.call(Method::PATCH, &path, &change).await?;
+        if changed["throughput_per_s"] != per_s {
+            bail!("the pace is still {}", changed["throughput_per_s"]);
+        }
+        Ok(())
+    }
+
+    /// How many people there are to write to.
+    pub(crate) fn people(&self) -> Range<usize> {
+        0..self.customers.len()
+    }
+
+    /// A send in ReplyHero's dialect: answered when the upstream has accepted it.
+    pub(crate) fn send_now(&self, person: usize, message: &Value) -> Call {
+        let body = json!({
+            "message": message,
+            "sessionId": "bench",
+            "customerId": self.customers[person].0,
+            "userId": self.user_id,
+            "orgId": self.org_id,
+        });
+        Call::post_json("/whatsapp/messages/send", ("x-api-key", &self.key), &body)
+    }
+
+    /// A send in the management API: answered when it is durable.
+    pub(crate) fn send_later(&self, person: usize, message: &Value) -> Call {
+        let mut body = message.clone();
+        body["number"] = json!(self.number);
+        body["to"] = json!(self.customers[person].1);
+        let path = format!("/waypost/v1/orgs/{}/messages", self.org_id);
+        Call::post_json(&path, ("authorization", &format!("Bearer {}", self.key)), &body)
+    }
+
+    /// The head of an upload in ReplyHero's dialect, whose form needs the organisation's id.
+    pub(crate) fn upload(&self, boundary: &str) -> (Call, &str) {
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        let call = Call {
+            method: Method::POST,
+            path: "/whatsapp/uploads/media_upload".to_owned(),
+            headers: vec![("content-type", content_type), ("x-api-key", self.key.clone())],
+            body: bytes::Bytes::new(),
+        };
+        (call, &self.org_id)
+    }
+}
+
+/// The management API, called with the admin key.
+struct Admin {
+    connection: Connection,
+    credential: String,
+}
+
+impl Admin {
+    async fn open(gateway: &Gateway) -> Result<Self> {
+        let connection = Connection::open(gateway.address).await?;
+        Ok(Self { connection, credential: format!("Bearer {}", gateway.admin_key()?) })
+    }
+
+    async fn call(&mut self, method: Method, path: &str, body: &Value) -> Result<Value> {
+        let path = format!("/waypost/v1{path}");
+        let mut call = Call::post_json(&path, ("authorization", &self.credential), body);
+        call.method = method;
+        self.connection.call(&call).await?.json().context(path)
+    }
+}
