@@ -3,7 +3,7 @@
 //! Absolute figures of a shared machine drift from minute to minute, so nothing is compared with a number of
 //! yesterday: the bare programs that Waypost is divided by run in the same call, in turns with it. It measures;
 //! whether a bar is met it only says, unless told to enforce it. Tests of behaviour are elsewhere.
-#![allow(clippy::print_stdout, reason = "its only purpose is the terminal")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its only purpose is the terminal")]
 
 mod bare;
 mod gateway;
@@ -19,6 +19,7 @@ mod statistics;
 mod tenants;
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,8 +47,18 @@ enum Program {
     Mock,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().program {
+fn main() -> ExitCode {
+    match run(Cli::parse().program) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(program: Program) -> Result<()> {
+    match program {
         Program::Run(options) => {
             // One thread, so that the load leaves as much as it can of the machine to what is measured.
             tokio::runtime::Builder::new_current_thread()

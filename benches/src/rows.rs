@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::gateway::{Gateway, Site, Upstream};
@@ -75,7 +75,9 @@ const QUICK: Effort = Effort {
 /// When something cannot be measured, or a bar is missed and bars are enforced.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let effort = if options.quick { &QUICK } else { &FULL };
-    let site = Site { binary: options.waypost, folder: options.out };
+    let binary = options.waypost.canonicalize().context("the release binary")?;
+    let folder = options.out.canonicalize().context("the folder for results")?;
+    let site = Site { binary, folder };
     let wanted = |group| options.only.is_none_or(|only| only == group);
     let mut rows = Vec::new();
     if wanted(Group::Start) {

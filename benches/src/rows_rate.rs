@@ -24,8 +24,8 @@ const TEXT_CHARS: usize = 180;
 /// People whom each connection writes to in turns.
 const CUSTOMERS: usize = 16;
 /// A backlog is watched no longer while it drains.
-const DRAIN_WINDOW: Duration = Duration::from_secs(5);
-const DRAIN_WARMING: Duration = Duration::from_secs(1);
+const DRAIN_WINDOW: Duration = Duration::from_secs(10);
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// What takes turns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,16 +106,18 @@ impl Field {
         Ok(seen)
     }
 
-    /// Messages a second that leave a backlog.
-    async fn drain(&self) -> Result<f64> {
+    /// Messages a second that leave a backlog of `accepted` messages, while there is one.
+    async fn drain(&self, accepted: u64) -> Result<f64> {
         for tenant in &self.accepting_tenants {
             tenant.set_pace(&self.accepting, FASTEST_PER_S).await?;
         }
-        tokio::time::sleep(DRAIN_WARMING).await;
         let (began, before) = (Instant::now(), delivered(self.accept_mock.1).await?);
-        tokio::time::sleep(DRAIN_WINDOW).await;
-        let left = delivered(self.accept_mock.1).await? - before;
-        Ok(left as f64 / began.elapsed().as_secs_f64())
+        let mut now = before;
+        while began.elapsed() < DRAIN_WINDOW && now < accepted {
+            tokio::time::sleep(DRAIN_POLL).await;
+            now = delivered(self.accept_mock.1).await?;
+        }
+        Ok((now - before) as f64 / began.elapsed().as_secs_f64())
     }
 }
 
@@ -152,7 +154,8 @@ pub(crate) async fn measure(site: &Site, effort: &Effort) -> Result<Vec<Row>> {
         }
     }
     let loaded_mb = field.sending.process.peak_resident_bytes()? / 1e6;
-    let drained_per_s = field.drain().await?;
+    let accepted = seen[Turn::Accept as usize].iter().map(|seen| seen.answers).sum();
+    let drained_per_s = field.drain(accepted).await?;
     println!("drain: {drained_per_s:.0}/s");
     Ok(rows(&seen, loaded_mb, drained_per_s))
 }

@@ -30,6 +30,8 @@ struct Cli {
 enum Task {
     /// Install what the tests need and run every test
     Test,
+    /// Only the browser tests, on a fresh build
+    Browser,
     /// Check the rules that no compiler checks: file headers, sizes, layers, leftovers
     Tidy,
     /// Measure Waypost beside bare programs in one interleaved run
@@ -41,6 +43,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = Repository::open().and_then(|repository| match Cli::parse().task {
         Task::Test => suite::test(&repository),
+        Task::Browser => suite::browser(&repository),
         Task::Tidy => tidy::run(&repository),
         Task::Bench(options) => bench::run(&repository, &options),
         Task::Ci => suite::ci(&repository),

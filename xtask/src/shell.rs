@@ -40,10 +40,18 @@ impl Repository {
         command
     }
 
-    /// A command of the cargo that runs us.
+    /// A command of the cargo that runs us, as if started by hand: what cargo told us about our own package would
+    /// make some build scripts run again.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        self.command(&cargo, args)
+        let mut command = self.command(&cargo, args);
+        for (name, _) in std::env::vars_os() {
+            let told = name.to_string_lossy();
+            if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&name);
+            }
+        }
+        command
     }
 }
 

@@ -25,6 +25,17 @@ pub(crate) fn test(repository: &Repository) -> Result<()> {
     Ok(())
 }
 
+/// Builds the binary and runs the browser tests.
+///
+/// # Errors
+/// What failed.
+pub(crate) fn browser(repository: &Repository) -> Result<()> {
+    shell::run(&mut repository.cargo(&["build", "--package", "waypost", "--locked"]))?;
+    let outcome = browser::run(repository, &repository.target.join("debug/waypost"))?;
+    println!("{outcome}");
+    Ok(())
+}
+
 /// Format, lints, tidy, then [`test`].
 ///
 /// # Errors
