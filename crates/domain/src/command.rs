@@ -1,34 +1,14 @@
 //! What a caller asks for, after a dialect has decoded it, and what it gets, before the dialect
 //! encodes it. The commands know no wire format; the field paths in them are for error messages.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, MediaSource, TemplateMessage};
 use crate::failure::Failure;
 use crate::ids::{ApiKeyId, BroadcastId, CustomerId, MediaId, MessageId, OrgId, UserId};
-use crate::media::{MediaKind, MimeType};
+use crate::media::MediaKind;
 use crate::phone::Phone;
 use crate::time::Timestamp;
-
-/// A file inside a request, decoded.
-#[derive(Clone, PartialEq, Eq)]
-pub struct InlineFile {
-    /// The content.
-    pub bytes: Vec<u8>,
-    /// The type that declaration and signature agree on.
-    pub mime_type: MimeType,
-    /// The caller's name for it, cleaned.
-    pub name: Option<String>,
-}
-
-/// Shows the size, never the bytes.
-impl fmt::Debug for InlineFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "InlineFile({}, {} bytes)", self.mime_type.as_str(), self.bytes.len())
-    }
-}
 
 /// A file as a caller named it.
 #[derive(Clone, Debug, PartialEq, Eq)]

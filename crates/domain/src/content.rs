@@ -3,11 +3,13 @@
 //! `M` is how media are named: [`crate::command::MediaDraft`] as a caller gave them,
 //! [`MediaRef`] once they are stored. A draft cannot be sent and a stored message holds no bytes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ids::MediaId;
-use crate::media::MediaKind;
+use crate::media::{MediaKind, MimeType};
 
 /// Longest text body, in Unicode code points.
 pub const MAX_TEXT_CHARS: usize = 4_096;
@@ -62,7 +64,7 @@ pub enum MediaRef {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaSource {
     /// In the request itself.
-    Inline(crate::command::InlineFile),
+    Inline(InlineFile),
     /// Behind an http or https URL; with a provider's name, we fetch it with its credential.
     Link {
         /// The URL.
@@ -72,6 +74,24 @@ pub enum MediaSource {
     },
     /// Uploaded before.
     Id(MediaId),
+}
+
+/// A file inside a request, decoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InlineFile {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The type that declaration and signature agree on.
+    pub mime_type: MimeType,
+    /// The caller's name for it, cleaned.
+    pub name: Option<String>,
+}
+
+/// Shows the size, never the bytes.
+impl fmt::Debug for InlineFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InlineFile({}, {} bytes)", self.mime_type.as_str(), self.bytes.len())
+    }
 }
 
 /// A file with what stands beside it.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use waypost_clock::Clock;
-use waypost_domain::command::{InlineFile, MediaDraft};
-use waypost_domain::content::{MediaRef, MediaSource};
+use waypost_domain::command::MediaDraft;
+use waypost_domain::content::{InlineFile, MediaRef, MediaSource};
 use waypost_domain::directory::{MediaProvider, Number, Org, ProviderScheme};
 use waypost_domain::media::{MimeType, SNIFF_BYTES, clean_filename, settle_type, sniff};
 use waypost_domain::retry::RetryClass;
@@ -157,7 +157,8 @@ impl MediaLibrary {
                     return Ok(());
                 }
                 self.links.check(url).map_err(|error| {
-                    Failure::new(ErrorKind::InvalidValue, format!("{field}: {error}")).at(field)
+                    let message = format!("The link cannot be used: {error}.");
+                    Failure::new(ErrorKind::InvalidValue, message).at(field)
                 })
             }
         }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+/// The application that owns the numbers; its id is the same in every sandbox.
+pub(crate) const APP_ID: &str = "100000000000003";
+
 /// Settings of one sandbox.
 pub struct SandboxConfig {
     /// Where webhooks go until something else is subscribed; `None` until the receiver is known.

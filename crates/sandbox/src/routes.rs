@@ -11,14 +11,13 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::json;
 
 use crate::call::Call;
+use crate::config::APP_ID;
 use crate::entropy;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::faults::Occasion;
 use crate::state::State;
 use crate::{Sandbox, control, handset_api, media, messages, numbers, subscriptions, template_api};
 
-/// The application that owns the numbers; its id is the same in every sandbox.
-pub(crate) const APP_ID: &str = "100000000000003";
 const DEFAULT_VERSION: &str = "v23.0";
 
 /// All routes.

@@ -14,11 +14,10 @@ use crate::errors::Failure;
 use crate::faults::{Faults, Occasion, WebhookFault};
 use crate::limits::{Limits, ManagementCalls, Pace, Portfolio};
 use crate::links::Links;
-use crate::log::{Direction, Log, Mark, Status};
+use crate::log::{Direction, Log, Status};
 use crate::media_store::MediaStore;
 use crate::outbox::{AppWebhook, Outbox, REORDER_WAIT_MS, Route, Update};
 use crate::people::{Chat, People};
-use crate::statuses;
 use crate::templates::{Shape, Template, Templates};
 
 /// The 24 hours in which free-form messages are delivered.
@@ -393,18 +392,6 @@ impl State {
             "message_template_category": template.category,
         });
         self.tell_waba(waba, "message_template_status_update", &value);
-    }
-
-    /// Gives a message a status: remembers it, sends the webhook, tells the handset page.
-    pub(crate) fn report(&mut self, seq: u64, status: Status, failure: Option<Box<Failure>>) {
-        let now_ms = self.now_ms();
-        let Some(entry) = self.log.get_mut(seq) else { return };
-        entry.marks.push(Mark { status, at_ms: now_ms, failure });
-        let (number, person) = (entry.number, entry.person);
-        if let Some(value) = statuses::webhook_value(self, seq) {
-            self.tell_number(number, person, status.name(), &value);
-        }
-        self.note_change(number, person);
     }
 
     /// Queues a webhook of the field `messages`.

@@ -1,10 +1,11 @@
-//! Status webhooks: the JSON of a message's newest status with its conversation and price
-//! (reference §5.4, §6). It reads the state and changes nothing.
+//! Statuses: giving a message one, and the webhook that tells of it with its conversation and
+//! price (reference §5.4, §6).
 
 use serde_json::{Map, Value, json};
 
 use crate::entropy;
-use crate::log::{Category, Entry, Status};
+use crate::errors::Failure;
+use crate::log::{Category, Entry, Mark, Status};
 use crate::state::{State, WINDOW_MS};
 
 /// 1 October 2026, 00:00 UTC: service messages and utility templates in the window are billed.
@@ -12,8 +13,22 @@ const SERVICE_BILLED_FROM_MS: i64 = 1_790_812_800_000;
 /// 1 July 2025, 00:00 UTC: prices per message instead of per conversation.
 const PER_MESSAGE_FROM_MS: i64 = 1_751_328_000_000;
 
+impl State {
+    /// Gives a message a status: remembers it, sends the webhook, tells the handset page.
+    pub(crate) fn report(&mut self, seq: u64, status: Status, failure: Option<Box<Failure>>) {
+        let now_ms = self.now_ms();
+        let Some(entry) = self.log.get_mut(seq) else { return };
+        entry.marks.push(Mark { status, at_ms: now_ms, failure });
+        let (number, person) = (entry.number, entry.person);
+        if let Some(value) = webhook_value(self, seq) {
+            self.tell_number(number, person, status.name(), &value);
+        }
+        self.note_change(number, person);
+    }
+}
+
 /// `value` of the webhook for the newest status of a message.
-pub(crate) fn webhook_value(state: &State, seq: u64) -> Option<Value> {
+fn webhook_value(state: &State, seq: u64) -> Option<Value> {
     let entry = state.log.get(seq)?;
     let mark = entry.marks.last()?;
     let person = state.people.get(entry.person);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::Sandbox;
 use crate::call::Call;
+use crate::config::APP_ID;
 use crate::errors::{Answer, GraphError, json_response};
-use crate::routes::APP_ID;
 use crate::webhooks;
 
 fn not_verified(why: &str) -> GraphError {

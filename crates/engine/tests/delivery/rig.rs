@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 use waypost_domain::command::{
-    Broadcast, Caller, InlineFile, MediaDraft, MessageType, Receipt, Recipient, SendMessage,
+    Broadcast, Caller, MediaDraft, MessageType, Receipt, Recipient, SendMessage,
 };
-use waypost_domain::content::{MediaMessage, TemplateMessage};
+use waypost_domain::content::{InlineFile, MediaMessage, TemplateMessage};
 use waypost_domain::customer::Customer;
 use waypost_domain::directory::{MediaProvider, Number, Org};
 use waypost_domain::media::{MediaKind, MimeType};

@@ -1,8 +1,8 @@
 //! Media objects: the one inside a message and the one inside a template's header.
 
 use url::Url;
-use waypost_domain::command::{InlineFile, MediaDraft};
-use waypost_domain::content::{MAX_CAPTION_CHARS, MediaMessage};
+use waypost_domain::command::MediaDraft;
+use waypost_domain::content::{InlineFile, MAX_CAPTION_CHARS, MediaMessage};
 use waypost_domain::media::{MediaKind, clean_filename};
 use waypost_domain::{Content, ErrorKind, Failure, MediaId, MediaSource};
 

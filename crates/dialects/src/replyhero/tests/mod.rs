@@ -11,7 +11,8 @@ mod template;
 mod upload;
 
 use serde_json::{Value, json};
-use waypost_domain::command::{Broadcast, InlineFile, SendMessage};
+use waypost_domain::command::{Broadcast, SendMessage};
+use waypost_domain::content::InlineFile;
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
 use super::ReplyHero;
