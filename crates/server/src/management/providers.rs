@@ -30,7 +30,8 @@ const MAX_SECRET_BYTES: usize = 8_192;
 pub(crate) struct ProviderInput {
     /// The name that requests use.
     name: String,
-    /// The hosts that may see the credential, such as `files.example.com`.
+    /// The hosts that may see the credential, such as `files.example.com` or, for one port only,
+    /// `files.example.com:8443`.
     allowed_hosts: Vec<String>,
     /// How it authenticates.
     #[schema(schema_with = schemes)]
@@ -57,7 +58,7 @@ impl ProviderInput {
         for (place, host) in self.allowed_hosts.iter().enumerate() {
             if !is_host(host) {
                 let field = format!("allowed_hosts[{place}]");
-                faults.add(field, "must be a host name without scheme, port or path");
+                faults.add(field, "must be a host, with or without a port, and nothing else");
             }
         }
         match &self.secret {
@@ -89,8 +90,13 @@ impl ProviderInput {
     }
 }
 
+/// A host as a URL names it, alone or with a port.
 fn is_host(host: &str) -> bool {
-    !host.is_empty() && !host.contains('@') && url::Host::parse(host).is_ok()
+    let bare =
+        |host: &str| !host.is_empty() && !host.contains('@') && url::Host::parse(host).is_ok();
+    let with_port =
+        |host: &str, port: &str| port.parse::<u16>().is_ok_and(|it| it > 0) && bare(host);
+    bare(host) || host.rsplit_once(':').is_some_and(|(host, port)| with_port(host, port))
 }
 
 fn seal(app: &App, org_id: &OrgId, name: &str, secret: &str) -> Sealed {
@@ -227,11 +233,16 @@ mod tests {
     fn a_provider_names_plain_hosts_and_a_credential_of_its_scheme() {
         assert!(input(&["files.example.com"], ProviderScheme::Bearer, "t").check(true).is_ok());
         assert!(input(&["files.example.com"], ProviderScheme::Basic, "u:p").check(true).is_ok());
+        for host in ["files.example.com:8443", "203.0.113.7:80", "[2001:db8::7]:80"] {
+            assert!(input(&[host], ProviderScheme::Bearer, "t").check(true).is_ok(), "{host}");
+        }
         for (hosts, scheme, secret, field) in [
             (&[][..], ProviderScheme::Bearer, "t", "allowed_hosts"),
             (&["https://a.example"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
             (&["a.example", "b.example/x"], ProviderScheme::Bearer, "t", "allowed_hosts[1]"),
             (&["u@a.example"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
+            (&["a.example:0"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
+            (&["a.example:99999"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
             (&["a.example"], ProviderScheme::Basic, "token", "secret"),
             (&["a.example"], ProviderScheme::Bearer, "a\r\nb", "secret"),
             (&["a.example"], ProviderScheme::Bearer, " ", "secret"),

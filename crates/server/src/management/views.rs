@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use waypost_domain::content::MediaRef;
+use waypost_domain::content::{Content, MediaRef};
 use waypost_domain::customer::Customer;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, Scope, User};
 use waypost_domain::message::{Attempt, Message, MessageHistory, Session, StatusEvent};
@@ -407,10 +407,26 @@ pub(crate) struct MessageView {
     settled_at: Option<String>,
 }
 
+/// A message in the Cloud API's form. What a person wrote is shown as it came, with its context and
+/// whatever else stands beside its content; its file by our own id once it has been fetched.
+fn message_object(content: &Content) -> Map<String, Value> {
+    let mut object = Map::new();
+    match content {
+        Content::Inbound(inbound) => {
+            object = inbound.message.as_object().cloned().unwrap_or_default();
+            let file = object.get_mut(&inbound.kind).and_then(Value::as_object_mut);
+            if let (Some(id), Some(file)) = (&inbound.media, file) {
+                file.insert("id".to_owned(), Value::String(id.to_string()));
+            }
+            object.insert("type".to_owned(), Value::String(inbound.kind.clone()));
+        }
+        content => content.write_message_object(&mut object, MediaRef::to_object),
+    }
+    object
+}
+
 impl From<&Message> for MessageView {
     fn from(message: &Message) -> Self {
-        let mut object = Map::new();
-        message.content.write_message_object(&mut object, MediaRef::to_object);
         Self {
             id: message.id.to_string(),
             org_id: message.org_id.to_string(),
@@ -419,7 +435,7 @@ impl From<&Message> for MessageView {
             phone: message.phone.digits().to_owned(),
             direction: word(&message.direction),
             kind: message.content.type_name().to_owned(),
-            message: Value::Object(object),
+            message: Value::Object(message_object(&message.content)),
             message_type: message.message_type.as_str(),
             dialect: message.dialect.clone(),
             status: message.status.as_str(),
