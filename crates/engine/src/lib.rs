@@ -50,7 +50,7 @@ pub use crate::uploads::StoreFile;
 use crate::vault::Vault;
 use crate::watch::Watch;
 
-/// How often old idempotency keys are forgotten, in seconds.
+/// How often old idempotency keys are forgotten and templates are read anew, in seconds.
 const HOUSEKEEPING_S: u64 = 3_600;
 
 /// What the engine is told about the installation.
@@ -227,12 +227,13 @@ impl Engine {
     }
 
     async fn keep_house(self, cancel: CancellationToken) {
-        let mut hours = tokio::time::interval(std::time::Duration::from_secs(HOUSEKEEPING_S));
+        let hour = std::time::Duration::from_secs(HOUSEKEEPING_S);
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                _ = hours.tick() => {}
+                () = tokio::time::sleep(hour) => {}
             }
+            self.sync_all_templates().await;
             let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
             if let Err(error) = self.store().forget_idempotency(oldest).await {
                 tracing::warn!(%error, "old idempotency keys");

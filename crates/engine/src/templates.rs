@@ -97,6 +97,15 @@ impl Engine {
         Ok(synced.values().sum())
     }
 
+    /// Reads the templates of every organisation; what cannot be read stays as it was.
+    pub async fn sync_all_templates(&self) {
+        for org in self.directory().orgs() {
+            if let Err(error) = self.sync_templates(&org.id).await {
+                tracing::warn!(org = %org.id, %error, "templates could not be read");
+            }
+        }
+    }
+
     /// Creates a template at the upstream, from Meta's form; returns Meta's answer.
     ///
     /// # Errors

@@ -152,6 +152,11 @@ impl Gateway {
         };
         let serving =
             tokio::spawn(waypost_server::serve(self.listener, router, tls, cancel.clone()));
+        if !self.engine.settings().live {
+            // The sandbox's templates are there from the start, like those of a real account.
+            let engine = self.engine.clone();
+            tasks.spawn(async move { engine.sync_all_templates().await });
+        }
         announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
         let ended = stopped(self.broken).await;
         cancel.cancel();
