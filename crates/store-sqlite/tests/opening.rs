@@ -132,7 +132,7 @@ async fn a_copy_of_the_files_at_any_time_holds_what_was_acknowledged() {
 #[tokio::test]
 async fn a_database_at_its_limit_refuses_and_serves_again_once_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { max_pages: Some(200), ..Options::default() };
+    let options = Options { max_pages: Some(110), ..Options::default() };
     let path = folder.path().join("waypost.db");
     let store = Arc::new(SqliteStore::open(&path, &options).unwrap());
     let stage = stage(Arc::clone(&store)).await;

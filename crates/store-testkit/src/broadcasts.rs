@@ -95,6 +95,9 @@ pub async fn a_started_broadcast_is_due_in_the_order_of_its_members(harness: &dy
     let stage = Stage::new(harness).await;
     let (record, ids) = start(&stage, 3).await;
     assert_eq!(stage.due(at(1)).await, ids);
+    let first = stage.store.due(&number_id(), at(1), 2).await.unwrap();
+    let first: Vec<_> = first.into_iter().map(|due| due.message.id).collect();
+    assert_eq!(first, ids[..2]);
     assert_eq!(stage.list(&MessageFilter::default()).await, ids);
     let next = stage.store.next_due_at(&number_id()).await.unwrap().unwrap();
     assert!(next <= at(1));

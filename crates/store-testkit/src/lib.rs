@@ -111,6 +111,7 @@ macro_rules! conformance {
                 a_token_settles_an_unknown_outcome_and_cancels_a_resend,
                 a_failure_of_an_earlier_sending_does_not_fail_the_later,
                 a_failed_message_that_is_sent_again_starts_anew,
+                an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal,
                 a_receipt_after_a_bound_report_adds_only_what_is_missing,
                 reports_are_not_matched_to_inbound_messages,
             ]

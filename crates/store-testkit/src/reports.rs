@@ -7,7 +7,8 @@ use waypost_engine::ports::ReportEffect;
 
 use crate::Harness;
 use crate::samples::{
-    Stage, at, inbound, message, new_attempt, org_id, refusal, report, retry, sent, unknown,
+    Stage, at, inbound, message, new_attempt, org_id, refusal, refused, report, retry, sent,
+    unknown,
 };
 
 /// Where `RECEIPT` stands, the reply to our own call comes.
@@ -173,14 +174,42 @@ pub async fn a_failed_message_that_is_sent_again_starts_anew(harness: &dyn Harne
     let stage = Stage::new(harness).await;
     let resent = message(2);
     stage.send(&resent, "wamid.3").await;
+    let sent_report = report("wamid.3", Report::Sent, at(900));
+    stage.apply(sent_report.clone()).await;
     stage.apply(report("wamid.3", Report::Failed, at(1_000))).await;
     assert_eq!(stage.status(resent.id).await, Status::Failed);
     assert!(stage.store.requeue(&org_id(), resent.id, at(200)).await.unwrap());
+    // What the upstream still says of the sending that failed does not stop the next one.
+    let late = report("wamid.3", Report::Sent, at(1_200));
+    for old in [sent_report, late, report("wamid.3", Report::Failed, at(1_500))] {
+        assert_eq!(stage.apply(old).await, ReportEffect::Nothing(resent.id));
+        assert_eq!(stage.due(at(2_000)).await, [resent.id]);
+    }
     let again = new_attempt();
     stage.store.begin_attempt(resent.id, again, at(300)).await.unwrap();
-    stage.apply(report("wamid.3", Report::Failed, at(1_500))).await;
     let settled = stage.settle(resent.id, again, sent("wamid.4")).await;
     assert_eq!((settled.status, settled.possible_duplicate), (Status::Sent, false));
+    let failed = stage.apply(report("wamid.4", Report::Failed, at(2_000))).await;
+    assert_eq!(failed, ReportEffect::Advanced(resent.id, Status::Sent, Status::Failed));
+}
+
+pub async fn an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let unsure = message(1);
+    let first = stage.begin(&unsure).await;
+    stage.settle(unsure.id, first, unknown()).await;
+    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
+    let second = new_attempt();
+    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let mut proof = report("wamid.1", Report::Sent, at(1_000));
+    proof.attempt_id = Some(first);
+    let effect = stage.apply(proof).await;
+    assert_eq!(effect, ReportEffect::Advanced(unsure.id, Status::Sending, Status::Sent));
+    let settled = stage.settle(unsure.id, second, refused()).await;
+    assert_eq!((settled.status, settled.failure), (Status::Sent, None));
+    assert_eq!(settled.wamid.as_deref(), Some("wamid.1"));
+    let read = stage.apply(report("wamid.1", Report::Read, at(2_000))).await;
+    assert_eq!(read, ReportEffect::Advanced(unsure.id, Status::Sent, Status::Read));
 }
 
 pub async fn a_receipt_after_a_bound_report_adds_only_what_is_missing(harness: &dyn Harness) {

@@ -25,15 +25,15 @@ pub(super) fn apply(
 ) -> Done<ReportEffect> {
     let line = Line { report: report.report, at: report.at, failure: report.failure.as_ref() };
     if let Some(state) = State::by_wamid(conn, &report.wamid)? {
-        return climb(conn, &state, &line, true);
+        return climb(conn, &state, &line, Standing::Current);
     }
     if let Some(state) = by_former_wamid(conn, &report.wamid)? {
-        return climb(conn, &state, &line, false);
+        return climb(conn, &state, &line, Standing::Former);
     }
     if let Some(attempt_id) = report.attempt_id
-        && let Some((state, latest)) = bind(conn, attempt_id, &report.wamid, now)?
+        && let Some((state, standing)) = bind(conn, attempt_id, report, now)?
     {
-        let effect = climb(conn, &state, &line, latest)?;
+        let effect = climb(conn, &state, &line, standing)?;
         unpark(conn, state.seq, &report.wamid)?;
         return Ok(effect);
     }
@@ -48,13 +48,39 @@ struct Line<'a> {
     failure: Option<&'a Failure>,
 }
 
-/// Enters a report into the history and lets the status climb. A failure of an earlier sending
-/// (`current` is false) says nothing about the later one.
-fn climb(conn: &Connection, state: &State, line: &Line<'_>, current: bool) -> Done<ReportEffect> {
-    let reported = codes::reported_status(line.report);
-    let added = record_event(conn, state.seq, reported, line.at, line.failure)?;
+/// Which sending of a message a report speaks of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The one that counts.
+    Current,
+    /// An earlier attempt whose outcome was unknown until now; a later one is on its way.
+    Overtaken,
+    /// One that had ended before the message was sent again.
+    Former,
+}
+
+impl Standing {
+    /// Arrival always counts. That an earlier sending failed says nothing about the later one, and
+    /// that an ended one had been sent is not news.
+    fn lets_climb_to(self, status: Status) -> bool {
+        match self {
+            Self::Current => true,
+            Self::Overtaken => status != Status::Failed,
+            Self::Former => matches!(status, Status::Delivered | Status::Read),
+        }
+    }
+}
+
+/// Enters a report into the history and lets the status climb.
+fn climb(
+    conn: &Connection,
+    state: &State,
+    line: &Line<'_>,
+    standing: Standing,
+) -> Done<ReportEffect> {
+    record_event(conn, state.seq, codes::reported_status(line.report), line.at, line.failure)?;
     let next = state.status.advanced_by(line.report);
-    let Some(next) = next.filter(|next| added && (current || *next != Status::Failed)) else {
+    let Some(next) = next.filter(|next| standing.lets_climb_to(*next)) else {
         return Ok(ReportEffect::Nothing(state.id));
     };
     let (failure, _) = failure_columns(line.failure.filter(|_| next == Status::Failed))?;
@@ -76,25 +102,26 @@ fn climb(conn: &Connection, state: &State, line: &Line<'_>, current: bool) -> Do
     Ok(ReportEffect::Advanced(state.id, state.status, next))
 }
 
-/// Binds the upstream's id to the message whose attempt's token came back. Returns the message and
-/// whether it was its latest attempt.
+/// Binds the upstream's id to the message whose attempt's token came back.
 fn bind(
     conn: &Connection,
     attempt_id: AttemptId,
-    wamid: &str,
+    report: &StatusReport,
     now: Timestamp,
-) -> Done<Option<(State, bool)>> {
+) -> Done<Option<(State, Standing)>> {
     let Some(attempt) = attempts::find_not_sent(conn, attempt_id)? else { return Ok(None) };
     let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
     attempts::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
     let latest = attempt.number == state.attempts;
-    if state.wamid.is_none() && latest {
+    let standing = if latest { Standing::Current } else { Standing::Overtaken };
+    let counts = standing.lets_climb_to(codes::reported_status(report.report));
+    if state.wamid.is_none() && counts {
         conn.prepare_cached("UPDATE messages SET wamid = ?2 WHERE seq = ?1")?
-            .execute(params![state.seq, wamid])?;
+            .execute(params![state.seq, report.wamid])?;
     } else {
-        keep_former_wamid(conn, state.seq, wamid)?;
+        keep_former_wamid(conn, state.seq, &report.wamid)?;
     }
-    Ok(Some((state, latest)))
+    Ok(Some((state, standing)))
 }
 
 /// Applies the reports that came before their message's upstream id was known.
@@ -104,7 +131,8 @@ pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
         let failure = parked.failure.as_deref().map(from_json).transpose()?;
         let line = Line { report: parked.report, at: parked.at, failure: failure.as_ref() };
         let current = state.wamid.as_deref() == Some(wamid);
-        climb(conn, &state, &line, current)?;
+        let standing = if current { Standing::Current } else { Standing::Overtaken };
+        climb(conn, &state, &line, standing)?;
         conn.prepare_cached("DELETE FROM parked_reports WHERE seq = ?1")?.execute([parked.seq])?;
     }
     Ok(())

@@ -169,20 +169,19 @@ impl State {
     }
 }
 
-/// Adds a line to a message's history; `false` where the same line is there.
+/// Adds a line to a message's history, unless the same line is there.
 pub(crate) fn record_event(
     conn: &Connection,
     seq: i64,
     status: Status,
     at: Timestamp,
     failure: Option<&Failure>,
-) -> Done<bool> {
+) -> Done<()> {
     let (text, code) = failure_columns(failure)?;
-    let added = conn
-        .prepare_cached(
-            "INSERT INTO message_events (message, at, status, code, failure)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![seq, at.0, status.number(), code, text])?;
-    Ok(added > 0)
+    conn.prepare_cached(
+        "INSERT INTO message_events (message, at, status, code, failure)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![seq, at.0, status.number(), code, text])?;
+    Ok(())
 }
