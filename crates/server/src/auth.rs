@@ -103,7 +103,7 @@ impl KeyRates {
             return Ok(());
         }
         let message = format!("The key may be used for {rate} requests a second.");
-        let seconds = u32::try_from(wait_us / 1_000_000 + 1).unwrap_or(1);
+        let seconds = u32::try_from((wait_us + 999_999) / 1_000_000).unwrap_or(1);
         Err(Failure::new(ErrorKind::RateLimited, message).retry_after_s(seconds))
     }
 }

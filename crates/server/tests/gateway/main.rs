@@ -1,0 +1,13 @@
+//! The whole router over a real engine and a real store, with an upstream that accepts everything.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cognitive_complexity,
+    reason = "a test may fail at any of its steps"
+)]
+
+mod connections;
+mod isolation;
+mod rig;
+mod surface;

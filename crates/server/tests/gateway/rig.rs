@@ -1,0 +1,274 @@
+//! A router to call, and keys to call it with.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use waypost_clock::Clock;
+use waypost_domain::command::Receipt;
+use waypost_domain::media::MimeType;
+use waypost_domain::template::Template;
+use waypost_domain::{Content, Phone, Timestamp};
+use waypost_engine::keys::hash_secret;
+use waypost_engine::ports::{
+    Account, BlobStream, CallError, DownloadedMedia, FetchedLink, LinkCredential, LinkError,
+    LinkFetcher, NumberInfo, PlacedMedia, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+};
+use waypost_engine::vault::Vault;
+use waypost_engine::{Engine, Ports, Settings};
+use waypost_server::{ServerConfig, router};
+use waypost_store_files::FileBlobs;
+use waypost_store_sqlite::{Options, SqliteStore};
+
+/// The installation's own key.
+pub(crate) const ADMIN: &str = "the-installation-s-own-key";
+/// When the tests' clock stands.
+const NOON: i64 = 1_800_000_000_000;
+/// A webhook body whose check panics.
+pub(crate) const PANIC: &[u8] = b"panic";
+
+struct Agreeable;
+
+#[async_trait]
+impl Upstream for Agreeable {
+    async fn send(
+        &self,
+        _: &Account,
+        to: &Phone,
+        _: &Content<PlacedMedia>,
+        token: &str,
+    ) -> SendOutcome {
+        let wamid = format!("wamid.{token}");
+        SendOutcome::Sent(Receipt { wamid, wa_id: to.digits().to_owned() })
+    }
+
+    async fn upload(
+        &self,
+        _: &Account,
+        _: &MimeType,
+        _: &str,
+        _: u64,
+        _: BlobStream,
+    ) -> Result<String, CallError> {
+        Ok("upstream-media-1".to_owned())
+    }
+
+    async fn download(&self, _: &Account, _: &str, _: u64) -> Result<DownloadedMedia, CallError> {
+        let nothing = futures_util::stream::empty();
+        Ok(DownloadedMedia { mime_type: "text/plain".to_owned(), body: Box::pin(nothing) })
+    }
+
+    async fn templates(
+        &self,
+        account: &Account,
+        _: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<Template>, CallError> {
+        Ok(vec![Template {
+            id: "500".to_owned(),
+            waba_id: account.waba_id.clone(),
+            name: "hello_world".to_owned(),
+            language: "en".to_owned(),
+            status: "APPROVED".to_owned(),
+            category: "UTILITY".to_owned(),
+            parameter_format: None,
+            components: vec![json!({"type": "BODY", "text": "Hello"})],
+            synced_at: now,
+        }])
+    }
+
+    async fn create_template(&self, _: &Account, _: &Value) -> Result<Value, CallError> {
+        Ok(json!({"id": "501", "status": "PENDING"}))
+    }
+
+    async fn edit_template(&self, _: &Account, _: &str, _: &Value) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn delete_template(
+        &self,
+        _: &Account,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn register(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: &Account) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn number_info(&self, _: &Account) -> Result<NumberInfo, CallError> {
+        Ok(NumberInfo::default())
+    }
+}
+
+struct NoLinks;
+
+#[async_trait]
+impl LinkFetcher for NoLinks {
+    fn check(&self, _: &str) -> Result<(), LinkError> {
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        _: &str,
+        _: Option<LinkCredential>,
+        _: u64,
+    ) -> Result<FetchedLink, LinkError> {
+        Err(LinkError::Failed("there is nothing behind links here".to_owned()))
+    }
+}
+
+/// Takes the signature `right`; events mean nothing.
+struct NoEvents;
+
+impl WebhookCodec for NoEvents {
+    fn verify(&self, body: &[u8], signatures: &[&str], _: &[String]) -> bool {
+        assert_ne!(body, PANIC, "as a test asked for");
+        signatures == ["right"]
+    }
+
+    fn parse(&self, _: &[u8]) -> Vec<UpstreamEvent> {
+        Vec::new()
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+}
+
+/// The router and what stands around it.
+pub(crate) struct Rig {
+    pub(crate) router: Router,
+    pub(crate) clock: Clock,
+    _folder: TempDir,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("waypost.db");
+        let store = SqliteStore::open(&database, &Options::default()).unwrap();
+        let ports = Ports {
+            store: Arc::new(store),
+            blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
+            upstream: Arc::new(Agreeable),
+            links: Arc::new(NoLinks),
+            webhooks: Arc::new(NoEvents),
+        };
+        let settings = Settings {
+            live: false,
+            upstream_name: "agreeable".to_owned(),
+            default_token: Some("token".to_owned()),
+            app_secret: "secret".to_owned(),
+            verify_token: "verify".to_owned(),
+            public_url: "https://waypost.example.com".to_owned(),
+            app_id: None,
+        };
+        let clock = Clock::manual(NOON);
+        let vault = Vault::new([7; 32]);
+        let (engine, _) = Engine::start(ports, settings, vault, clock.clone()).await.unwrap();
+        engine.keys().set_admin(hash_secret(ADMIN));
+        let router = router(engine, ServerConfig::default());
+        Self { router, clock, _folder: folder }
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn call(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends JSON with a bearer key.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.call(request.body(body).unwrap()).await
+    }
+
+    /// Makes something below `/waypost/v1` with the installation's key.
+    pub(crate) async fn make(&self, path: &str, body: Value) -> Value {
+        let path = format!("/waypost/v1{path}");
+        let answer = self.ask(Method::POST, &path, Some(ADMIN), Some(body)).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, Some(ADMIN), None).await
+    }
+
+    /// An organisation with a user, a number and two customers.
+    pub(crate) async fn furnish(&self, org: &str, number: &str) {
+        self.make("/orgs", json!({"id": org, "name": org, "window_policy": "forward"})).await;
+        self.make(&format!("/orgs/{org}/users"), json!({"id": "u-1"})).await;
+        let body = json!({"id": number, "display_phone": "15550009999",
+            "phone_number_id": number, "waba_id": format!("waba-{number}")});
+        self.make(&format!("/orgs/{org}/numbers"), body).await;
+        for (id, phone) in [("c-1", "15550001111"), ("c-2", "15550002222")] {
+            let path = format!("/orgs/{org}/customers");
+            self.make(&path, json!({"id": id, "phone": phone, "opt_in": true})).await;
+        }
+    }
+
+    /// A key of an organisation.
+    pub(crate) async fn key(&self, org: &str, scopes: &[&str]) -> String {
+        let path = format!("/orgs/{org}/api-keys");
+        let made = self.make(&path, json!({ "scopes": scopes })).await;
+        made["secret"].as_str().unwrap().to_owned()
+    }
+}
