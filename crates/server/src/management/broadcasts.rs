@@ -18,7 +18,7 @@ use super::message_object::check_length;
 use super::messages::{DIALECT, IDEMPOTENCY_WAIT_S};
 use super::paging::{List, PageArguments};
 use super::template_object::{TemplateInput, read_template};
-use super::views::BroadcastView;
+use super::traffic_views::BroadcastView;
 use crate::App;
 use crate::dialects::{IDEMPOTENCY_REPLAYED, X_WAYPOST_BROADCAST_ID};
 use crate::problem::{Faults, Problem};

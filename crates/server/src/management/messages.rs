@@ -17,7 +17,7 @@ use super::access::{Ids, InOrg, Reading, Sending};
 use super::input::{Arguments, JsonObject};
 use super::message_object::MessageInput;
 use super::paging::{List, PageArguments};
-use super::views::{MessageDetailView, MessageView};
+use super::traffic_views::{MessageDetailView, MessageView};
 use crate::App;
 use crate::dialects::IDEMPOTENCY_REPLAYED;
 use crate::problem::{Faults, Problem};

@@ -20,6 +20,7 @@ mod providers;
 mod sessions;
 mod template_object;
 mod templates;
+mod traffic_views;
 mod users;
 mod views;
 

@@ -10,7 +10,7 @@ use waypost_engine::ports::{Page, SessionFilter};
 use super::access::{Ids, InOrg, Reading};
 use super::input::Arguments;
 use super::paging::{List, PageArguments};
-use super::views::SessionView;
+use super::traffic_views::SessionView;
 use crate::App;
 use crate::problem::Problem;
 

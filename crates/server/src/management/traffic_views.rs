@@ -1,0 +1,289 @@
+//! What callers see of messages, sessions and broadcasts.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use waypost_domain::content::{Content, MediaRef};
+use waypost_domain::message::{
+    Attempt, BroadcastRecord, Message, MessageHistory, Session, StatusEvent,
+};
+use waypost_domain::window::Window;
+use waypost_domain::{Failure, Timestamp, UpstreamFault};
+use waypost_engine::ports::BroadcastProgress;
+
+use super::views::{time, word};
+
+/// Why a message failed, or why its outcome is unknown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MessageError {
+    /// The stable word.
+    code: &'static str,
+    message: String,
+    upstream: Option<UpstreamError>,
+}
+
+impl From<&Failure> for MessageError {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            code: failure.kind.code(),
+            message: failure.message.clone(),
+            upstream: failure.upstream.as_ref().map(UpstreamError::from),
+        }
+    }
+}
+
+/// What the upstream said.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UpstreamError {
+    code: Option<i64>,
+    subcode: Option<i64>,
+    http_status: Option<u16>,
+    details: String,
+}
+
+impl From<&UpstreamFault> for UpstreamError {
+    fn from(fault: &UpstreamFault) -> Self {
+        Self {
+            code: fault.code,
+            subcode: fault.subcode,
+            http_status: fault.http_status,
+            details: fault.details.clone(),
+        }
+    }
+}
+
+/// A message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Message)]
+pub(crate) struct MessageView {
+    id: String,
+    org_id: String,
+    /// The business's number.
+    number_id: String,
+    customer_id: Option<String>,
+    /// The person's number.
+    #[schema(example = "15550001111")]
+    phone: String,
+    /// `outbound` or `inbound`.
+    direction: String,
+    /// Meta's word, such as `text`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The message in the Cloud API's form; files by our own ids.
+    #[schema(value_type = Object)]
+    message: Value,
+    /// `human`, `assistant`, `template` or `user`.
+    message_type: &'static str,
+    /// The dialect by which it came.
+    dialect: String,
+    /// `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `unknown`, `cancelled` or
+    /// `received`.
+    status: &'static str,
+    /// The upstream's id.
+    wamid: Option<String>,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    /// The caller's own value.
+    biz_opaque_callback_data: Option<String>,
+    broadcast_id: Option<String>,
+    error: Option<MessageError>,
+    /// Whether it was repeated after an unknown outcome.
+    possible_duplicate: bool,
+    created_at: String,
+    /// When the upstream accepted it, or when it failed.
+    settled_at: Option<String>,
+}
+
+/// A message in the Cloud API's form. What a person wrote is shown as it came, with its context and
+/// whatever else stands beside its content; its file by our own id once it has been fetched.
+fn message_object(content: &Content) -> Map<String, Value> {
+    let mut object = Map::new();
+    match content {
+        Content::Inbound(inbound) => {
+            object = inbound.message.as_object().cloned().unwrap_or_default();
+            let file = object.get_mut(&inbound.kind).and_then(Value::as_object_mut);
+            if let (Some(id), Some(file)) = (&inbound.media, file) {
+                file.insert("id".to_owned(), Value::String(id.to_string()));
+            }
+            object.insert("type".to_owned(), Value::String(inbound.kind.clone()));
+        }
+        content => content.write_message_object(&mut object, MediaRef::to_object),
+    }
+    object
+}
+
+impl From<&Message> for MessageView {
+    fn from(message: &Message) -> Self {
+        Self {
+            id: message.id.to_string(),
+            org_id: message.org_id.to_string(),
+            number_id: message.number_id.to_string(),
+            customer_id: message.customer_id.as_ref().map(ToString::to_string),
+            phone: message.phone.digits().to_owned(),
+            direction: word(&message.direction),
+            kind: message.content.type_name().to_owned(),
+            message: Value::Object(message_object(&message.content)),
+            message_type: message.message_type.as_str(),
+            dialect: message.dialect.clone(),
+            status: message.status.as_str(),
+            wamid: message.wamid.clone(),
+            user_id: message.user_id.as_ref().map(ToString::to_string),
+            session_id: message.session_id.clone(),
+            biz_opaque_callback_data: message.reference.clone(),
+            broadcast_id: message.broadcast_id.map(|id| id.to_string()),
+            error: message.failure.as_ref().map(MessageError::from),
+            possible_duplicate: message.possible_duplicate,
+            created_at: time(message.created_at),
+            settled_at: message.settled_at.map(time),
+        }
+    }
+}
+
+/// A message with its history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageDetail)]
+pub(crate) struct MessageDetailView {
+    #[serde(flatten)]
+    message: MessageView,
+    /// Its statuses, oldest first.
+    statuses: Vec<StatusView>,
+    /// Its calls to the upstream, first one first.
+    attempts: Vec<AttemptView>,
+}
+
+impl From<&MessageHistory> for MessageDetailView {
+    fn from(history: &MessageHistory) -> Self {
+        Self {
+            message: MessageView::from(&history.message),
+            statuses: history.statuses.iter().map(StatusView::from).collect(),
+            attempts: history.attempts.iter().map(AttemptView::from).collect(),
+        }
+    }
+}
+
+/// One status of a message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageStatus)]
+pub(crate) struct StatusView {
+    status: &'static str,
+    at: String,
+    error: Option<MessageError>,
+}
+
+impl From<&StatusEvent> for StatusView {
+    fn from(event: &StatusEvent) -> Self {
+        Self {
+            status: event.status.as_str(),
+            at: time(event.at),
+            error: event.failure.as_ref().map(MessageError::from),
+        }
+    }
+}
+
+/// One call to the upstream for a message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageAttempt)]
+pub(crate) struct AttemptView {
+    /// From 1.
+    number: u32,
+    started_at: String,
+    finished_at: Option<String>,
+    /// `open`, `sent`, `refused`, `not_sent` or `unknown`.
+    outcome: &'static str,
+    upstream: Option<UpstreamError>,
+}
+
+impl From<&Attempt> for AttemptView {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            started_at: time(attempt.started_at),
+            finished_at: attempt.finished_at.map(time),
+            outcome: attempt.outcome.as_str(),
+            upstream: attempt.fault.as_ref().map(UpstreamError::from),
+        }
+    }
+}
+
+/// A conversation with a person by one number, and its 24-hour window.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct SessionView {
+    /// `<number_id>.<digits>`.
+    id: String,
+    number_id: String,
+    #[schema(example = "15550001111")]
+    phone: String,
+    customer_id: Option<String>,
+    last_inbound_at: String,
+    /// Whether free-form messages may be sent now.
+    open: bool,
+    /// When the window closes, or closed.
+    open_until: String,
+}
+
+impl SessionView {
+    /// A session at an instant.
+    pub(crate) fn new(session: &Session, now: Timestamp) -> Self {
+        let window = Window::at(now, Some(session.last_inbound_at));
+        let (open, until) = match window {
+            Window::Open(until) => (true, until),
+            Window::ClosedSince(until) => (false, until),
+            Window::NoHistory => (false, session.last_inbound_at),
+        };
+        Self {
+            id: format!("{}.{}", session.number_id, session.phone.digits()),
+            number_id: session.number_id.to_string(),
+            phone: session.phone.digits().to_owned(),
+            customer_id: session.customer_id.as_ref().map(ToString::to_string),
+            last_inbound_at: time(session.last_inbound_at),
+            open,
+            open_until: time(until),
+        }
+    }
+}
+
+/// A broadcast.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Broadcast)]
+pub(crate) struct BroadcastView {
+    id: String,
+    org_id: String,
+    number_id: String,
+    /// The template's name.
+    template: String,
+    /// How many customers it is for.
+    audience: u64,
+    /// `running`, `paused` or `cancelled`.
+    state: &'static str,
+    created_at: String,
+    /// How many of its messages have each status; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    by_status: Option<std::collections::BTreeMap<String, u64>>,
+}
+
+impl BroadcastView {
+    /// Without its progress.
+    pub(crate) fn of_record(record: &BroadcastRecord) -> Self {
+        Self {
+            id: record.id.to_string(),
+            org_id: record.org_id.to_string(),
+            number_id: record.number_id.to_string(),
+            template: record.template.clone(),
+            audience: record.audience,
+            state: record.state.as_str(),
+            created_at: time(record.created_at),
+            by_status: None,
+        }
+    }
+}
+
+impl From<&BroadcastProgress> for BroadcastView {
+    fn from(progress: &BroadcastProgress) -> Self {
+        let counts = progress.by_status.iter();
+        let by_status =
+            counts.map(|(status, count)| (status.as_str().to_owned(), *count)).collect();
+        Self { by_status: Some(by_status), ..Self::of_record(&progress.record) }
+    }
+}
