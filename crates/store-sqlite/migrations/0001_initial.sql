@@ -81,7 +81,7 @@ CREATE TABLE customers (
 ) STRICT;
 CREATE INDEX customers_by_org ON customers (org);
 
--- Numbers that a customer had before, so that its messages are found by the index on phone.
+-- Numbers that a customer had before, so that its messages are found by number.
 CREATE TABLE former_phones (
     org      INTEGER NOT NULL,
     customer TEXT NOT NULL,
@@ -158,7 +158,6 @@ CREATE TABLE messages (
     claim_key          TEXT
 ) STRICT;
 CREATE INDEX messages_by_org ON messages (org);
-CREATE INDEX messages_by_phone ON messages (phone);
 CREATE INDEX messages_by_wamid ON messages (wamid) WHERE wamid IS NOT NULL;
 -- Also the due queue of broadcasts: those of status 0, in order of seq.
 CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
@@ -166,6 +165,18 @@ CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
 CREATE INDEX messages_unanswered ON messages (synchronous) WHERE synchronous = 1 AND status = 0;
 CREATE INDEX messages_held ON messages (due) WHERE status = 1 AND due = -1;
 CREATE INDEX messages_media_pending ON messages (media_pending) WHERE media_pending = 1;
+
+-- Messages by person, filled in behind and many at once: an index would touch a page of its own for
+-- every message. Those after the mark are not in it yet.
+CREATE TABLE person_messages (
+    phone   TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (phone, message)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE person_messages_mark (
+    seq INTEGER NOT NULL
+) STRICT;
+INSERT INTO person_messages_mark (seq) VALUES (0);
 
 -- The due queue of single messages: exactly those that wait. due is 0 for those that were due when
 -- they came, so that these lie in the order of acceptance.

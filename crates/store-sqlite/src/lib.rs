@@ -79,7 +79,7 @@ impl SqliteStore {
         let lock = open::lock(path)?;
         let conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
-        let writer = Writer::start(conn)
+        let writer = Writer::start(conn, messages::persons::catch_up)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         Ok(Self { readers, writer, _lock: lock })
     }

@@ -53,7 +53,11 @@ struct Shared {
 }
 
 impl Writer {
-    pub(crate) fn start(mut conn: Connection) -> std::io::Result<Self> {
+    /// `upkeep` is called between two groups, when everybody has been answered.
+    pub(crate) fn start(
+        mut conn: Connection,
+        upkeep: fn(&Connection) -> Done<()>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             broken: watch::Sender::new(None),
             commits: AtomicU64::new(0),
@@ -70,7 +74,7 @@ impl Writer {
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                Loop { conn, shared, next_checkpoint: CHECKPOINT_PAGES, last_pages: 0 }
+                Loop { conn, shared, upkeep, next_checkpoint: CHECKPOINT_PAGES, last_pages: 0 }
                     .run(waiting);
             }
         })?;
@@ -177,6 +181,7 @@ where
 struct Loop {
     conn: Connection,
     shared: Arc<Shared>,
+    upkeep: fn(&Connection) -> Done<()>,
     next_checkpoint: u32,
     last_pages: u32,
 }
@@ -195,7 +200,7 @@ impl Loop {
                 job.answer(&verdict);
             }
             if end.is_ok() {
-                end = self.checkpoint();
+                end = self.keep_up().and_then(|()| self.checkpoint());
             }
             if let Err((Reach::Store, error)) = end {
                 self.shared.give_up(&error);
@@ -240,6 +245,11 @@ impl Loop {
         })
     }
 
+    /// Work of the tables' own that nobody waits for.
+    fn keep_up(&self) -> Result<(), (Reach, StoreError)> {
+        (self.upkeep)(&self.conn).or_else(|fault| put_off("upkeep", fault))
+    }
+
     /// Copies the write-ahead log into the database once it is long. Everybody has been answered.
     fn checkpoint(&mut self) -> Result<(), (Reach, StoreError)> {
         let pages = self.shared.log_pages.load(Ordering::Relaxed);
@@ -257,16 +267,7 @@ impl Loop {
             "PRAGMA wal_checkpoint(RESTART)"
         };
         let run = || self.conn.prepare_cached(sql)?.query_row([], |_| Ok(()));
-        match run().map_err(Fault::Sqlite) {
-            Ok(()) => Ok(()),
-            Err(fault) if fault.reach() == Reach::Store => {
-                Err((Reach::Store, fault.into_store_error()))
-            }
-            Err(fault) => {
-                tracing::warn!(error = %fault.into_store_error(), "checkpoint put off");
-                Ok(())
-            }
-        }
+        run().map_err(Fault::Sqlite).or_else(|fault| put_off("checkpoint", fault))
     }
 
     /// The end: whoever still waits is told, and closing must not sync once more.
@@ -277,6 +278,17 @@ impl Loop {
             job.answer(verdict);
         }
     }
+}
+
+/// What nobody waits for is tried again later, unless the disk itself failed.
+fn put_off(what: &str, fault: Fault) -> Result<(), (Reach, StoreError)> {
+    let reach = fault.reach();
+    let error = fault.into_store_error();
+    if reach == Reach::Store {
+        return Err((reach, error));
+    }
+    tracing::warn!(%error, what, "put off");
+    Ok(())
 }
 
 impl Reach {

@@ -8,6 +8,7 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{MessageFilter, Page, Paged, Recipient, SessionFilter};
 
+use super::persons;
 use crate::codes;
 use crate::customers;
 use crate::fault::Done;
@@ -166,11 +167,11 @@ impl Conditions {
             wanted.add("m.seq <= ?", last);
             wanted.add("b.id = ?", broadcast.as_bytes().to_vec());
         } else if let Some(phones) = phones(conn, org, filter)? {
-            wanted.sql = select_message!("INDEXED BY messages_by_phone", "WHERE o.id = ?").into();
+            wanted.sql = select_message!("NOT INDEXED", "WHERE o.id = ?").into();
             wanted.sql.push_str(all);
-            let places = vec!["?"; phones.len()].join(", ");
-            wanted.sql.push_str(&format!(" AND m.phone IN ({places})"));
-            wanted.values.extend(phones.into_iter().map(Value::from));
+            let (condition, values) = persons::condition(&phones);
+            wanted.sql.push_str(&format!(" AND {condition}"));
+            wanted.values.extend(values);
         } else {
             wanted.sql = select_message!(
                 "INDEXED BY messages_by_org",

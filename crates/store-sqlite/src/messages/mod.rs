@@ -3,6 +3,7 @@
 mod accept;
 mod attempts;
 mod lists;
+pub(crate) mod persons;
 mod queue;
 mod recovery;
 pub(crate) mod removal;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::persons;
 use crate::fault::Done;
 
 /// Messages deleted in one job.
@@ -35,6 +36,7 @@ pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
 /// Deletes messages with all that hangs on them.
 pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
     for seq in seqs {
+        persons::remove(conn, *seq)?;
         for sql in [
             "DELETE FROM queue WHERE (number, due, priority, seq) IN
                  (SELECT number, due, priority, seq FROM messages WHERE seq = ?1)",
@@ -46,5 +48,5 @@ pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
             conn.prepare_cached(sql)?.execute([seq])?;
         }
     }
-    Ok(())
+    persons::draw_back_mark(conn)
 }
