@@ -13,7 +13,7 @@ use waypost_clock::Clock;
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{InlineFile, MediaRef, MediaSource};
 use waypost_domain::directory::{MediaProvider, Number, Org, ProviderScheme};
-use waypost_domain::media::{MimeType, SNIFF_BYTES, clean_filename, settle_type, sniff};
+use waypost_domain::media::{MimeType, SNIFF_BYTES, Signature, clean_filename, settle_type, sniff};
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{
     Content, ErrorKind, Failure, MediaId, NumberId, OrgId, ProviderId, Timestamp,
@@ -239,7 +239,13 @@ impl MediaLibrary {
         let settled = declared
             .filter(|mime_type| mime_type.kind() == kind)
             .and_then(|mime_type| settle_type(&mime_type, &head, complete).ok())
-            .or_else(|| MimeType::of_signature(kind, sniff(&head, complete)?));
+            .or_else(|| {
+                // Text has no signature of its own: a page to log in at is readable text too.
+                let signature = sniff(&head, complete)?;
+                let said = fetched.content_type.as_deref().is_some_and(says_a_type);
+                let usable = !said || signature != Signature::Text;
+                usable.then(|| MimeType::of_signature(kind, signature)).flatten()
+            });
         settled.map(|mime_type| (upload, mime_type)).ok_or_else(|| {
             let message = format!("The file behind {path}.link is no supported {}.", kind.as_str());
             Failure::new(ErrorKind::MediaRejected, message)
@@ -256,6 +262,9 @@ impl MediaLibrary {
         let mut head = Vec::new();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| {
+                if error.kind() == std::io::ErrorKind::FileTooLarge {
+                    return link_failure(&LinkError::TooLarge { limit_bytes });
+                }
                 let message = format!("The file could not be fetched: {error}.");
                 Failure::new(ErrorKind::MediaRejected, message)
             })?;
@@ -417,6 +426,12 @@ fn link_failure(error: &LinkError) -> Failure {
 
 fn store_call_error(error: StoreError) -> CallError {
     CallError { failure: error.into(), class: RetryClass::BackOff }
+}
+
+/// Whether a server's `Content-Type` says more than that there are bytes.
+fn says_a_type(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    !essence.is_empty() && !essence.to_ascii_lowercase().ends_with("/octet-stream")
 }
 
 fn url_filename(url: &str) -> Option<String> {

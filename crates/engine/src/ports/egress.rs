@@ -18,7 +18,7 @@ pub struct LinkCredential {
 pub struct FetchedLink {
     /// The server's `Content-Type`.
     pub content_type: Option<String>,
-    /// The body, which fails once it is longer than was allowed.
+    /// The body, which fails as `FileTooLarge` once it is longer than was allowed.
     pub body: BlobStream,
 }
 

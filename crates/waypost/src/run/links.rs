@@ -56,7 +56,7 @@ impl LinkFetcher for Links {
         let response = self.0.get(request).await.map_err(link_error)?;
         Ok(FetchedLink {
             content_type: response.content_type,
-            body: Box::pin(response.body.map(|piece| piece.map_err(io::Error::other))),
+            body: Box::pin(response.body.map(|piece| piece.map_err(body_error))),
         })
     }
 }
@@ -76,6 +76,13 @@ impl SandboxFetcher for Links {
             bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
         }
         Ok(SandboxLink { mime_type: response.content_type, bytes: Bytes::from(bytes) })
+    }
+}
+
+fn body_error(error: EgressError) -> io::Error {
+    match error {
+        EgressError::TooLarge { .. } => io::Error::new(io::ErrorKind::FileTooLarge, error),
+        other => io::Error::other(other),
     }
 }
 
