@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_clock::Clock;
@@ -43,8 +43,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(45);
 /// Runs the gateway until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let began = Instant::now();
+    let signals = StopSignals::listen()?;
     let gateway = Gateway::build(&config).await?;
-    gateway.run(&config, began).await
+    gateway.run(&config, began, signals).await
 }
 
 /// A gateway that listens and has not begun to answer.
@@ -123,7 +124,12 @@ impl Gateway {
         Ok(Self { engine, folder, listener, secrets, urls, sandbox, broken })
     }
 
-    async fn run(self, config: &Config, began: Instant) -> anyhow::Result<()> {
+    async fn run(
+        self,
+        config: &Config,
+        began: Instant,
+        signals: StopSignals,
+    ) -> anyhow::Result<()> {
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
         let stop_sandbox = CancellationToken::new();
@@ -158,7 +164,7 @@ impl Gateway {
             tasks.spawn(async move { engine.sync_all_templates().await });
         }
         announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
-        let ended = stopped(self.broken).await;
+        let ended = stopped(signals, self.broken).await;
         cancel.cancel();
         let drained = async {
             let _ = serving.await;
@@ -254,13 +260,28 @@ fn announce_start(
     }
 }
 
+/// The signals to stop, listened to before anybody can know that there is a process to stop: until
+/// then they would end it in the middle of whatever it does.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
 /// Waits for a signal to stop, or for the store to fail.
-async fn stopped(mut broken: tokio::sync::watch::Receiver<Option<String>>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn stopped(
+    mut signals: StopSignals,
+    mut broken: tokio::sync::watch::Receiver<Option<String>>,
+) -> anyhow::Result<()> {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
         failed = broken.wait_for(Option::is_some) => {
             let why = failed.ok().and_then(|why| why.clone()).unwrap_or_default();
             return Err(anyhow!(
@@ -275,6 +296,7 @@ async fn stopped(mut broken: tokio::sync::watch::Receiver<Option<String>>) -> an
 
 /// Runs the sandbox alone until it is told to stop.
 pub(crate) async fn sandbox(config: Config, args: SandboxArgs) -> anyhow::Result<()> {
+    let signals = StopSignals::listen()?;
     let address = config.sandbox_listen.context("the sandbox is switched off (sandbox.enabled)")?;
     let listener = listen(address, "sandbox.listen").await?;
     let url = crate::config::local_url("http", listener.local_addr()?);
@@ -302,7 +324,7 @@ pub(crate) async fn sandbox(config: Config, args: SandboxArgs) -> anyhow::Result
     let (server, stop) = (sandbox.clone(), cancel.clone());
     tasks.spawn(async move { server.serve(listener, stop).await });
     let (_never, broken) = tokio::sync::watch::channel(None);
-    stopped(broken).await?;
+    stopped(signals, broken).await?;
     cancel.cancel();
     tasks.close();
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
