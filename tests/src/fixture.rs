@@ -52,6 +52,7 @@ impl Fixture {
         for phone in ["15550001111", "15550003333"] {
             sandbox.writes(phone, "hello").await;
         }
+        fixture.until_reviewed().await;
         let draft = format!("/_sandbox/templates/{draft}");
         sandbox.call(Method::POST, &draft, Some(&json!({"status": "PENDING"}))).await.ok();
         fixture.settle().await;
@@ -134,7 +135,22 @@ impl Fixture {
         {
             sandbox.template(WABA_ID, &template(name, components), "APPROVED").await;
         }
-        sandbox.template(WABA_ID, &template("draft_note", plain), "APPROVED").await
+        let draft = template("draft_note", plain.clone());
+        let draft = sandbox.template(WABA_ID, &draft, "APPROVED").await;
+        let path = format!("/v23.0/{WABA_ID}/message_templates");
+        let last = template("last_note", plain);
+        sandbox.call(Method::POST, &path, Some(&last)).await.ok();
+        draft
+    }
+
+    /// Waits until the sandbox's review has come to the last template: it would approve a draft.
+    async fn until_reviewed(&self) {
+        let path = format!("/v23.0/{WABA_ID}/message_templates?name=last_note");
+        eventually("a review that is over", async || {
+            let listed = self.waypost.sandbox().call(Method::GET, &path, None).await.ok().json();
+            (listed["data"][0]["status"] == "APPROVED").then_some(())
+        })
+        .await;
     }
 
     /// Waits until the gateway knows what the sandbox told it.
@@ -152,7 +168,6 @@ impl Fixture {
     }
 
     /// A call with the key of `org-1`.
-    #[must_use]
     pub fn call(&self, path: &str, body: &Value) -> RequestBuilder {
         self.keyless(path).header("X-API-KEY", KEY).json(body)
     }
@@ -163,13 +178,11 @@ impl Fixture {
     }
 
     /// `messages/send` with the key of `org-1`.
-    #[must_use]
     pub fn send(&self, body: &Value) -> RequestBuilder {
         self.call(SEND, body)
     }
 
     /// `template/send` with the key of `org-1`.
-    #[must_use]
     pub fn broadcast(&self, body: &Value) -> RequestBuilder {
         self.call(BROADCAST, body)
     }

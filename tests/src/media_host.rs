@@ -106,9 +106,7 @@ fn public(path: &str, query: &str) -> Vec<u8> {
     match path.rsplit('/').next().unwrap_or_default() {
         "offer.pdf" => response(200, &[("content-type", "application/pdf")], PDF),
         "teal.png" => response(200, &[("content-type", "image/png")], PNG),
-        "page.pdf" => {
-            response(200, &[("content-type", "application/pdf")], b"<html>no document</html>")
-        }
+        "page.html" => response(200, &[("content-type", "text/html")], b"<html>no document</html>"),
         "empty.pdf" => response(200, &[("content-type", "application/pdf")], b""),
         "elsewhere.pdf" => {
             let to = query.strip_prefix("to=").unwrap_or_default();

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,6 +20,11 @@ use crate::wait::eventually;
 pub const APP_SECRET: &str = "mock-app-secret-5d2c";
 /// The upstream token of gateways that speak to a mock.
 pub const UPSTREAM_TOKEN: &str = "mock-upstream-token-e83b";
+/// Where standard output and standard error go, beside the data folder.
+const OUTPUT: &str = "stdout.log";
+const ERRORS: &str = "stderr.log";
+/// How long one question whether it is ready may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// Starts whose ports were taken by somebody else in the meantime.
 const STARTS_MAX: usize = 5;
 
@@ -107,6 +113,7 @@ impl Options {
         let listen = listen.unwrap_or_else(|| free_address().to_string());
         let sandbox = self.env.get("WAYPOST_SANDBOX__LISTEN").cloned();
         let sandbox = sandbox.unwrap_or_else(|| free_address().to_string());
+        let written_before = read_lossy(&folder.path().join(ERRORS)).len();
         let child = self.command(folder.path(), &listen, &sandbox);
         let options = Self { folder: Some(Arc::clone(&folder)), ..self };
         let mut waypost = Waypost {
@@ -122,7 +129,10 @@ impl Options {
         let ended = waypost.until_ready().await;
         match ended {
             None => Ok(waypost),
-            Some(status) => Err(Ended { status, errors: waypost.errors() }),
+            Some(status) => {
+                let errors = waypost.errors().split_off(written_before);
+                Err(Ended { status, errors })
+            }
         }
     }
 
@@ -145,8 +155,8 @@ impl Options {
             .env("WAYPOST_DATA_DIR", folder.join("data"))
             .envs(&self.env)
             .stdin(Stdio::null())
-            .stdout(output("stdout.log"))
-            .stderr(output("stderr.log"));
+            .stdout(output(OUTPUT))
+            .stderr(output(ERRORS));
         command.spawn().expect("the binary can be started")
     }
 }
@@ -166,7 +176,7 @@ pub fn new_folder() -> Arc<TempDir> {
 pub struct Ended {
     /// How it ended.
     pub status: ExitStatus,
-    /// What it said on standard error.
+    /// What it said on standard error since this start.
     pub errors: String,
 }
 
@@ -187,7 +197,8 @@ impl Waypost {
     }
 
     async fn until_ready(&mut self) -> Option<ExitStatus> {
-        let probe = self.client.get(format!("{}/readyz", self.url));
+        // Whoever else listens there may never answer.
+        let probe = self.client.get(format!("{}/readyz", self.url)).timeout(PROBE_LIMIT);
         let child = std::cell::RefCell::new(&mut self.child);
         eventually("a gateway that is ready or has ended", async || {
             let status = child.borrow_mut().try_wait().expect("a child can be waited for");
@@ -300,13 +311,13 @@ impl Waypost {
     /// What it wrote to standard output so far.
     #[must_use]
     pub fn output(&self) -> String {
-        read_lossy(&self.folder.path().join("stdout.log"))
+        read_lossy(&self.folder.path().join(OUTPUT))
     }
 
     /// What it wrote to standard error so far: the log.
     #[must_use]
     pub fn errors(&self) -> String {
-        read_lossy(&self.folder.path().join("stderr.log"))
+        read_lossy(&self.folder.path().join(ERRORS))
     }
 
     /// Kills it as a power cut would.

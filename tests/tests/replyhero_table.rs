@@ -369,7 +369,7 @@ async fn rows_43_to_47_broadcast_a_template() {
         table.check("43", fixed, &element.to_string());
     }
     let refusing = json!({"to": "15550002222", "type": "template"});
-    fixture.waypost.sandbox().fault(&refusing, &json!({"code": 131_026})).await;
+    fixture.waypost.sandbox().fault(&refusing, &json!({"code": 131_026, "async": false})).await;
     let reply = table.accepts("44", fixture.broadcast(&broadcast)).await.json();
     let failed = &reply[1];
     table.check("44", failed["response"].is_null(), &failed.to_string());
