@@ -73,5 +73,6 @@ fn run(program: Program) -> Result<()> {
 }
 
 fn serving() -> Result<tokio::runtime::Runtime> {
+    process::end_with_parent();
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }

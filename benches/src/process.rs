@@ -3,7 +3,7 @@
 //! Reads `/proc`, so it works on Linux only.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
@@ -34,7 +34,8 @@ impl Process {
     /// When it does not.
     pub(crate) fn start_bare(args: &[&str]) -> Result<(Self, SocketAddr)> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+        // Its input stays open as long as we live: see `end_with_parent`.
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Self::start(&mut command)?;
         let stdout = process.0.stdout.take().context("its output is piped")?;
         let mut line = String::new();
@@ -85,6 +86,15 @@ impl Process {
             .map(|kib| kib * 1024.0)
             .with_context(|| format!("/proc has no {key}"))
     }
+}
+
+/// Ends this program when whoever started it is gone, however that came about.
+pub(crate) fn end_with_parent() {
+    std::thread::spawn(|| {
+        // Nothing is ever written: this returns when the other end is closed.
+        drop(std::io::stdin().read_to_end(&mut Vec::new()));
+        std::process::exit(0);
+    });
 }
 
 impl Drop for Process {
