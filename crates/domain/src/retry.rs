@@ -7,8 +7,10 @@ pub enum RetryClass {
     BackOff,
     /// Back off, a few times only.
     BackOffFew,
-    /// The pace was too fast: slow down, then try again.
+    /// The number's pace was too fast: slow down, then try again.
     Pace,
+    /// The pace to this one person was too fast: others may go on. Waits of 4^n seconds.
+    PersonPace,
     /// Try again much later, or after the state has changed.
     Later,
     /// Never without a change of the message.
@@ -38,7 +40,9 @@ pub fn delay_ms(
     retry_after_s: Option<u32>,
 ) -> Option<u64> {
     let limit = match class {
-        RetryClass::BackOff | RetryClass::Pace | RetryClass::Later => MOST_ATTEMPTS,
+        RetryClass::BackOff | RetryClass::Pace | RetryClass::PersonPace | RetryClass::Later => {
+            MOST_ATTEMPTS
+        }
         RetryClass::BackOffFew => FEW_ATTEMPTS,
         RetryClass::Never | RetryClass::Operator => return None,
     };
@@ -48,6 +52,10 @@ pub fn delay_ms(
     let asked_ms = u64::from(retry_after_s.unwrap_or(0)) * 1_000;
     if class == RetryClass::Later {
         return Some(LATER_MS.max(asked_ms));
+    }
+    if class == RetryClass::PersonPace {
+        let waits_ms = 4_u64.saturating_pow(attempts.saturating_sub(1)).saturating_mul(1_000);
+        return Some(waits_ms.min(CEILING_MS).max(asked_ms));
     }
     let ceiling = BASE_MS.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(CEILING_MS);
     #[allow(
@@ -72,6 +80,15 @@ mod tests {
         }
         assert_eq!(delay_ms(RetryClass::BackOff, 3, 0.0, None), Some(0));
         assert_eq!(delay_ms(RetryClass::BackOff, 3, 0.0, Some(7)), Some(7_000));
+    }
+
+    #[test]
+    fn waits_for_a_person_grow_by_powers_of_four() {
+        for (attempts, expected) in
+            [(1, 1_000), (2, 4_000), (3, 16_000), (5, 256_000), (19, 300_000)]
+        {
+            assert_eq!(delay_ms(RetryClass::PersonPace, attempts, 0.5, None), Some(expected));
+        }
     }
 
     #[test]

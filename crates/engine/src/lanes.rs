@@ -17,8 +17,12 @@ use crate::ports::DueMessage;
 pub(crate) const MAX_IN_FLIGHT: usize = 256;
 /// How many due messages are read from the store at once: a bounded window onto the queue.
 pub(crate) const DUE_WINDOW: u32 = 512;
+/// How many are read where everything in that window must wait for its turn.
+pub(crate) const MAX_DUE_WINDOW: u32 = 8 * DUE_WINDOW;
 /// Longest that a synchronous caller waits for its turn; beyond, it is told the rate error.
 pub(crate) const MAX_PACING_WAIT: Duration = Duration::from_secs(5);
+/// How long a number is held back when the upstream says that it is too fast and not for how long.
+pub(crate) const PACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// All lanes.
 #[derive(Default)]

@@ -8,24 +8,23 @@ use tokio_util::task::TaskTracker;
 use waypost_domain::directory::Number;
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::retry::{self, RetryClass};
-use waypost_domain::{ErrorKind, Failure, Timestamp};
+use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
 
 use crate::Engine;
-use crate::lanes::{DUE_WINDOW, Lane, Ticket};
+use crate::lanes::{DUE_WINDOW, Lane, MAX_DUE_WINDOW, PACE_PAUSE, Ticket};
 use crate::ports::{CallError, DueMessage, StoreError};
 use crate::send::{Step, dice, new_attempt_id, settlement_of};
 
 /// Pause after the store could not be read.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How long a number is held back when the upstream says that it is too fast and not for how long.
-const PACE_PAUSE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Drains one number's queue until it is cancelled; then waits for what is in flight.
     pub(crate) async fn drain(self, lane: Arc<Lane>, cancel: CancellationToken) {
         let in_flight = TaskTracker::new();
         while !cancel.is_cancelled() {
-            let startable = match self.startable(&lane).await {
+            let looked_at = self.now();
+            let startable = match self.startable(&lane, looked_at).await {
                 Ok(startable) => startable,
                 Err(error) => {
                     tracing::error!(number = %lane.number_id, %error, "due queue");
@@ -35,7 +34,7 @@ impl Engine {
                 }
             };
             if startable.is_empty() {
-                wait(&cancel, self.something_due(&lane)).await;
+                wait(&cancel, self.something_due(&lane, looked_at)).await;
                 continue;
             }
             for due in startable {
@@ -52,20 +51,34 @@ impl Engine {
         in_flight.wait().await;
     }
 
-    async fn startable(&self, lane: &Lane) -> Result<Vec<DueMessage>, StoreError> {
-        let due = self.store().due(&lane.number_id, self.now(), DUE_WINDOW).await?;
-        Ok(lane.startable(due))
+    /// What may start of the messages that are due at `now`. Looks further where a few people have
+    /// so many messages waiting that nobody else's are within the window.
+    async fn startable(&self, lane: &Lane, now: Timestamp) -> Result<Vec<DueMessage>, StoreError> {
+        let mut limit = DUE_WINDOW;
+        loop {
+            let due = self.store().due(&lane.number_id, now, limit).await?;
+            let is_all = due.len() < limit as usize;
+            let startable = lane.startable(due);
+            if !startable.is_empty() || is_all || limit >= MAX_DUE_WINDOW {
+                return Ok(startable);
+            }
+            limit = MAX_DUE_WINDOW;
+        }
     }
 
-    /// Waits until the lane is told of something, or the next message falls due.
-    async fn something_due(&self, lane: &Lane) {
-        let next = self.store().next_due_at(&lane.number_id).await.unwrap_or_default();
-        // What is due already and was not startable is in flight: its end tells the lane.
-        let later = next.filter(|due_at| *due_at > self.now());
+    /// Waits until the lane is told of something, or a message falls due that was not due at
+    /// `looked_at`, when nothing could be started.
+    async fn something_due(&self, lane: &Lane, looked_at: Timestamp) {
         let fall_due = async {
-            match later {
-                Some(Timestamp(due_at_ms)) => self.clock().sleep_until(due_at_ms).await,
-                None => std::future::pending().await,
+            match self.store().next_due_at(&lane.number_id).await {
+                Ok(Some(next)) if next > looked_at => self.clock().sleep_until(next.0).await,
+                // What was due and could not be started is in flight: its end tells the lane.
+                Ok(_) => std::future::pending().await,
+                Err(error) => {
+                    tracing::error!(number = %lane.number_id, %error, "next due message");
+                    self.note_store_error(&error);
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
             }
         };
         tokio::select! {
@@ -92,7 +105,13 @@ impl Engine {
     ) -> Result<(), Failure> {
         let Some(number) = self.directory().number(&message.number_id) else {
             let failure = Failure::new(ErrorKind::NumberNotFound, "The sender number has gone.");
-            return Ok(self.store().fail_queued(message.id, failure, self.now()).await?);
+            self.store().fail_queued(message.id, failure, self.now()).await?;
+            let closed = self.known_message(message).await?;
+            if closed.status == Status::Failed {
+                self.count_settled(&closed);
+                self.tell(&closed);
+            }
+            return Ok(());
         };
         let placed = match self.account(&number) {
             Ok(account) => {

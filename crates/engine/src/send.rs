@@ -13,22 +13,31 @@ use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt
 use waypost_domain::directory::Number;
 use waypost_domain::message::{AttemptOutcome, Direction, Message};
 use waypost_domain::retry::{self, RetryClass};
-use waypost_domain::{AttemptId, Content, ErrorKind, Failure, MessageId, Status, UpstreamFault};
+use waypost_domain::{
+    AttemptId, Content, ErrorKind, Failure, MessageId, Status, Timestamp, UpstreamFault,
+};
 
 use crate::admission::Acting;
-use crate::lanes::{Lane, MAX_PACING_WAIT};
+use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::ports::{
     Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Settlement, Start,
+    StoreError, StoreResult,
 };
 use crate::templates::call_failure;
 use crate::vault::random_bytes;
-use crate::{Answer, Ask, Engine, detached};
+use crate::{Answer, Ask, Engine};
 
 /// How long a caller who waits is kept waiting for the status of a message whose outcome is
 /// unknown.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
 /// Attempts that a caller who waits may cost when the upstream is down; pace errors may cost more.
 const MAX_ATTEMPTS_WHILE_WAITED_FOR: u32 = 2;
+/// Pause between two tries to record an outcome that the store could not take.
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
+/// Tries to record it: a day of a full disk. Beyond, the next start closes the message.
+const MAX_RECORD_TRIES: u32 = 86_400;
+/// How long is waited for that before who waits for the message is told.
+const RECORD_WAIT: Duration = Duration::from_secs(5);
 
 /// A message that may go ahead.
 struct Admitted {
@@ -45,7 +54,7 @@ impl Engine {
     /// Where nothing was accepted. What was accepted and then failed is in the answer.
     pub async fn send(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
         let engine = self.clone();
-        detached(async move { engine.send_now(ask).await }).await
+        self.detached(async move { engine.send_now(ask).await }).await
     }
 
     /// Accepts one message to be sent later: durable when it returns.
@@ -54,7 +63,7 @@ impl Engine {
     /// Where it was not accepted.
     pub async fn enqueue(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
         let engine = self.clone();
-        detached(async move { engine.accept_for_later(ask).await }).await
+        self.detached(async move { engine.accept_for_later(ask).await }).await
     }
 
     async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
@@ -193,17 +202,25 @@ impl WaitedFor<'_> {
         let began = Instant::now();
         let mut attempt_id = first;
         let mut attempts = 1;
+        let mut turn = Ok(());
         loop {
-            let outcome =
-                self.engine.attempt(&self.account, message, &self.placed, attempt_id).await;
+            let outcome = match turn {
+                Ok(()) => {
+                    self.engine.attempt(&self.account, message, &self.placed, attempt_id).await
+                }
+                Err(failure) => {
+                    SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
+                }
+            };
             let mut settlement = settlement_of(outcome);
             let mut pause = None;
             if let Step::Again(_, error) = &settlement {
                 let left = MAX_PACING_WAIT.saturating_sub(began.elapsed());
-                pause = wait_before_next(error, attempts).filter(|wait| *wait <= left);
+                let wait = wait_before_next(error, attempts);
                 if error.class == RetryClass::Pace {
-                    self.lane.pause(pause.unwrap_or(Duration::from_secs(1)));
+                    self.lane.pause(wait.unwrap_or(PACE_PAUSE));
                 }
+                pause = wait.filter(|wait| *wait <= left);
                 if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
                     pause = self.replace_media(message).await;
                 }
@@ -219,7 +236,7 @@ impl WaitedFor<'_> {
                 }
                 None => return Ok(settled),
             }
-            self.lane.turn().await.unwrap_or_default();
+            turn = self.lane.turn().await;
             attempt_id = new_attempt_id();
             attempts += 1;
             let begun = self
@@ -244,6 +261,14 @@ impl WaitedFor<'_> {
         self.placed = placed;
         Some(Duration::ZERO)
     }
+}
+
+/// An attempt's outcome, to be recorded.
+struct Record {
+    id: MessageId,
+    attempt_id: AttemptId,
+    settlement: Settlement,
+    now: Timestamp,
 }
 
 /// What an attempt's outcome asks for.
@@ -282,7 +307,8 @@ pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
 
 /// How long a caller who waits must wait before the next attempt; `None` to give up.
 fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
-    if error.class != RetryClass::Pace && attempts >= MAX_ATTEMPTS_WHILE_WAITED_FOR {
+    let is_pace = matches!(error.class, RetryClass::Pace | RetryClass::PersonPace);
+    if !is_pace && attempts >= MAX_ATTEMPTS_WHILE_WAITED_FOR {
         return None;
     }
     let delay = retry::delay_ms(error.class, attempts, dice(), error.failure.retry_after_s);
@@ -349,13 +375,54 @@ impl Engine {
                 }
             }
         };
-        let settled = self.store().settle_attempt(message.id, attempt_id, settlement, now).await?;
+        let record = Record { id: message.id, attempt_id, settlement, now };
+        match self.record(&record).await {
+            Err(StoreError::Unavailable(_)) => self.record_later(record).await,
+            recorded => Ok(recorded?),
+        }
+    }
+
+    async fn record(&self, record: &Record) -> StoreResult<Message> {
+        let Record { id, attempt_id, settlement, now } = record;
+        let settled =
+            self.store().settle_attempt(*id, *attempt_id, settlement.clone(), *now).await?;
         self.count_settled(&settled);
         self.tell(&settled);
         Ok(settled)
     }
 
-    fn count_settled(&self, message: &Message) {
+    /// The store cannot take an outcome now: goes on trying after the caller has been told.
+    async fn record_later(&self, record: Record) -> Result<Message, Failure> {
+        let untold = match record.settlement {
+            Settlement::Sent(_) | Settlement::Unknown(_) => Failure::new(
+                ErrorKind::OutcomeUnknown,
+                "The message was given to the upstream, and what came of it cannot be recorded \
+                 now. Look at its status before sending it again.",
+            ),
+            Settlement::Failed { .. } | Settlement::Retry { .. } => {
+                StoreError::Unavailable(String::new()).into()
+            }
+        };
+        let engine = self.clone();
+        let recording = self.0.callers.spawn(async move {
+            for _ in 1..MAX_RECORD_TRIES {
+                tokio::time::sleep(RECORD_PAUSE).await;
+                match engine.record(&record).await {
+                    Err(StoreError::Unavailable(why)) => {
+                        tracing::warn!(message = %record.id, why, "outcome not recorded yet");
+                    }
+                    recorded => return recorded,
+                }
+            }
+            engine.record(&record).await
+        });
+        match tokio::time::timeout(RECORD_WAIT, recording).await {
+            Ok(Ok(recorded)) => Ok(recorded?),
+            Ok(Err(_)) | Err(_) => Err(untold),
+        }
+    }
+
+    pub(crate) fn count_settled(&self, message: &Message) {
         let metrics = self.count();
         match message.status {
             Status::Queued | Status::Sending => metrics.attempts_retried.add(),

@@ -88,7 +88,7 @@ const CLASSES: &[Row] = &[
     (131_048, 131_049, RetryClass::Later),
     (131_050, 131_053, RetryClass::Never),
     (131_055, 131_055, RetryClass::Never),
-    (131_056, 131_056, RetryClass::Pace),
+    (131_056, 131_056, RetryClass::PersonPace),
     (131_057, 131_057, RetryClass::BackOff),
     (131_059, 131_059, RetryClass::Never),
     (131_062, 131_062, RetryClass::Never),
@@ -263,7 +263,8 @@ mod tests {
         for (class, codes) in [
             (Class::BackOff, &[2, 131_016, 131_057, 131_208, 133_004, 133_015, 139_102][..]),
             (Class::BackOffFew, &[1, 131_000]),
-            (Class::Pace, &[4, 17, 80_007, 130_429, 131_056]),
+            (Class::Pace, &[4, 17, 80_007, 130_429]),
+            (Class::PersonPace, &[131_056]),
             (
                 Class::Later,
                 &[613, 131_048, 131_049, 131_064, 132_015, 132_069, 133_008, 133_016, 134_101],

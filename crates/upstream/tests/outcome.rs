@@ -281,7 +281,7 @@ async fn t04_metas_codes_are_refusals_whatever_the_status() {
         ("400 Bad Request", 132_000, Kind::TemplateParameterMismatch, Class::Never),
         ("400 Bad Request", 131_053, Kind::MediaRejected, Class::Never),
         ("400 Bad Request", 130_429, Kind::RateLimited, Class::Pace),
-        ("400 Bad Request", 131_056, Kind::RateLimited, Class::Pace),
+        ("400 Bad Request", 131_056, Kind::RateLimited, Class::PersonPace),
         ("429 Too Many Requests", 80_007, Kind::RateLimited, Class::Pace),
         ("400 Bad Request", 131_048, Kind::RateLimited, Class::Later),
         ("500 Internal Server Error", 131_000, Kind::UpstreamUnavailable, Class::BackOffFew),
@@ -289,7 +289,7 @@ async fn t04_metas_codes_are_refusals_whatever_the_status() {
         ("503 Service Unavailable", 133_004, Kind::UpstreamUnavailable, Class::BackOff),
         ("500 Internal Server Error", 131_057, Kind::UpstreamUnavailable, Class::BackOff),
         ("500 Internal Server Error", 131_047, Kind::WindowClosed, Class::Never),
-        ("200 OK", 131_056, Kind::RateLimited, Class::Pace),
+        ("200 OK", 131_056, Kind::RateLimited, Class::PersonPace),
         ("500 Internal Server Error", 999_999, Kind::UpstreamUnavailable, Class::BackOffFew),
         ("400 Bad Request", 999_999, Kind::RejectedByUpstream, Class::Never),
     ] {
