@@ -9,6 +9,7 @@ use waypost_engine::ports::{
 
 use crate::SqliteStore;
 use crate::fault::{Done, corrupt};
+use crate::media;
 use crate::writer::Work;
 
 /// How long a claim holds: after it, the key may be claimed anew. In milliseconds; 7 days.
@@ -28,7 +29,7 @@ impl IdempotencyStore for SqliteStore {
         self.readers.look_up(|conn| {
             let claim = read(conn, org_id.as_str(), route, key)?;
             Ok(claim
-                .filter(|claim| claim.claimed_at >= oldest.0)
+                .filter(|claim| claim.claimed_at >= oldest.0 && !claim.is_void)
                 .map(|claim| (claim.fingerprint, claim.target)))
         })
     }
@@ -62,7 +63,7 @@ pub(crate) fn claim(
     let Some(first) = read(conn, claim.org_id.as_str(), &claim.route, &claim.key)? else {
         return Err(corrupt("idempotency key"));
     };
-    if first.claimed_at >= now.0 - CLAIM_HOLDS_MS {
+    if first.claimed_at >= now.0 - CLAIM_HOLDS_MS && !first.is_void {
         return Ok(Accepted::Replay { fingerprint: first.fingerprint, target: first.target });
     }
     conn.prepare_cached("DELETE FROM idempotency WHERE seq = ?1")?.execute([first.seq])?;
@@ -91,6 +92,8 @@ struct Claim {
     fingerprint: [u8; 32],
     target: IdempotentTarget,
     claimed_at: i64,
+    /// What it stood for has been removed: the key is free.
+    is_void: bool,
 }
 
 fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Claim>> {
@@ -104,7 +107,12 @@ fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Cla
         })
         .optional()?;
     let Some((seq, fingerprint, kind, target, claimed_at)) = found else { return Ok(None) };
-    Ok(Some(Claim { seq, fingerprint, target: read_target(kind, target)?, claimed_at }))
+    let target = read_target(kind, target)?;
+    let is_void = match &target {
+        IdempotentTarget::Media(id) => !media::exists(conn, id)?,
+        IdempotentTarget::Message(_) | IdempotentTarget::Broadcast(_) => false,
+    };
+    Ok(Some(Claim { seq, fingerprint, target, claimed_at, is_void }))
 }
 
 /// `false` where the key is claimed already.

@@ -188,6 +188,10 @@ fn find(conn: &Connection, org: &OrgId, id: &MediaId) -> Done<Option<(i64, Media
     rows.next()?.map(record).transpose()
 }
 
+pub(crate) fn exists(conn: &Connection, id: &MediaId) -> Done<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM media WHERE id = ?1")?.exists([id.as_str()])?)
+}
+
 fn list(conn: &Connection, org: &OrgId, page: Page) -> Done<Paged<MediaRecord>> {
     let mut select = conn
         .prepare_cached(select_media!("WHERE o.id = ?1 AND f.seq > ?2 ORDER BY f.seq LIMIT ?3"))?;
