@@ -13,7 +13,7 @@ use crate::countdown::Countdown;
 use crate::idempotency::in_progress;
 use crate::ports::{Accepted, BroadcastMember, IdempotentTarget, MessageFilter, Page};
 use crate::send::{delivery_of, new_message_id};
-use crate::{Answer, Ask, Engine, detached};
+use crate::{Answer, Ask, Engine};
 
 /// Members added, and messages read back, in one step.
 const CHUNK: u32 = 1_000;
@@ -30,7 +30,7 @@ impl Engine {
         wait_s: u32,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
         let engine = self.clone();
-        detached(async move { engine.broadcast_now(ask, wait_s).await }).await
+        self.detached(async move { engine.broadcast_now(ask, wait_s).await }).await
     }
 
     async fn broadcast_now(
@@ -45,7 +45,7 @@ impl Engine {
         let mut content = Content::Template(command.template.clone());
         self.check_content(&acting, &mut content).await?;
         if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
-            return self.replayed_broadcast(&acting.org.id, id).await;
+            return self.replayed_broadcast(&ask, &acting.org.id, id).await;
         }
         let content = self.keep_media(&acting, content).await?;
         self.place_ahead(&acting, &content).await?;
@@ -63,10 +63,11 @@ impl Engine {
         let claim = ask.claim(&acting.org.id);
         match self.store().prepare_broadcast(record, model, claim).await? {
             Accepted::New => {}
-            Accepted::Replay { target: IdempotentTarget::Broadcast(id), .. } => {
-                return self.replayed_broadcast(&acting.org.id, id).await;
+            Accepted::Replay { fingerprint, target } => {
+                ask.check_fingerprint(fingerprint)?;
+                let IdempotentTarget::Broadcast(id) = target else { return Err(in_progress()) };
+                return self.replayed_broadcast(&ask, &acting.org.id, id).await;
             }
-            Accepted::Replay { .. } => return Err(in_progress()),
         }
         let mut countdown = self.start_broadcast(&acting, id).await?;
         if wait_s > 0 {
@@ -177,11 +178,19 @@ impl Engine {
         }
     }
 
+    /// What the first request with the same key was answered, once it is.
     async fn replayed_broadcast(
         &self,
+        ask: &Ask<Broadcast>,
         org_id: &OrgId,
         id: BroadcastId,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
+        let limit = Duration::from_secs(u64::from(ask.idempotency_wait_s));
+        let answered = self.countdowns().answered(id, limit).await;
+        // One in preparation is not shown yet, and may still be taken back.
+        if !answered || self.store().broadcast(org_id, id).await?.is_none() {
+            return Err(in_progress());
+        }
         Ok(Answer::replay(self.outcome(org_id, id).await?))
     }
 

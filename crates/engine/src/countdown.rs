@@ -9,28 +9,54 @@ use waypost_domain::BroadcastId;
 
 /// Countdowns of the broadcasts that somebody waits for.
 #[derive(Clone, Default)]
-pub(crate) struct Countdowns(Arc<Mutex<HashMap<BroadcastId, watch::Sender<usize>>>>);
+pub(crate) struct Countdowns(Arc<Mutex<Running>>);
+
+#[derive(Default)]
+struct Running {
+    left: HashMap<BroadcastId, watch::Sender<usize>>,
+    stopped: bool,
+}
 
 impl Countdowns {
     /// Begins to count. Call before the first message can be settled.
     pub(crate) fn begin(&self, id: BroadcastId, messages: usize) -> Countdown {
-        let (sender, left) = watch::channel(messages);
-        self.0.lock().insert(id, sender);
+        let mut running = self.0.lock();
+        let (sender, left) = watch::channel(if running.stopped { 0 } else { messages });
+        running.left.insert(id, sender);
+        drop(running);
         Countdown { all: self.clone(), id, left }
     }
 
     /// One message of a broadcast has its outcome.
     pub(crate) fn settled(&self, id: BroadcastId) {
-        if let Some(sender) = self.0.lock().get(&id) {
+        if let Some(sender) = self.0.lock().left.get(&id) {
             sender.send_modify(|left| *left = left.saturating_sub(1));
         }
     }
 
     /// No more outcomes will come: the broadcast was cancelled.
     pub(crate) fn end(&self, id: BroadcastId) {
-        if let Some(sender) = self.0.lock().get(&id) {
+        if let Some(sender) = self.0.lock().left.get(&id) {
             sender.send_replace(0);
         }
+    }
+
+    /// No more outcomes will come at all: nothing is sent any more.
+    pub(crate) fn stop(&self) {
+        let mut running = self.0.lock();
+        running.stopped = true;
+        for sender in running.left.values() {
+            sender.send_replace(0);
+        }
+    }
+
+    /// Waits until nobody waits for a broadcast's outcomes any more: its first caller has an
+    /// answer. `false` when the time is up.
+    pub(crate) async fn answered(&self, id: BroadcastId, limit: std::time::Duration) -> bool {
+        let Some(mut left) = self.0.lock().left.get(&id).map(watch::Sender::subscribe) else {
+            return true;
+        };
+        tokio::time::timeout(limit, async { while left.changed().await.is_ok() {} }).await.is_ok()
     }
 }
 
@@ -51,6 +77,6 @@ impl Countdown {
 
 impl Drop for Countdown {
     fn drop(&mut self) {
-        self.all.0.lock().remove(&self.id);
+        self.all.0.lock().left.remove(&self.id);
     }
 }

@@ -193,9 +193,22 @@ impl Directory {
     /// What the store says.
     pub async fn remove(&self, key: EntryKey) -> StoreResult<bool> {
         let _writing = self.writing.lock().await;
-        let existed = self.store.remove_entry(key.clone()).await?;
+        // First from memory: removing an organisation takes the store a while, in which nobody may
+        // act for it any more.
         self.state.write().remove(&key);
-        Ok(existed)
+        let removed = self.store.remove_entry(key).await;
+        if removed.is_err() {
+            self.reload().await;
+        }
+        removed
+    }
+
+    /// After a failure, what the store has is what counts.
+    async fn reload(&self) {
+        match self.store.load_directory().await {
+            Ok(snapshot) => *self.state.write() = State::from_snapshot(snapshot),
+            Err(error) => tracing::error!(%error, "the directory could not be read again"),
+        }
     }
 
     /// Makes the templates of a business account exactly these.

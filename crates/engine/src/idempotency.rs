@@ -34,7 +34,7 @@ impl<T> Ask<T> {
         })
     }
 
-    fn check_fingerprint(&self, claimed: [u8; 32]) -> Result<(), Failure> {
+    pub(crate) fn check_fingerprint(&self, claimed: [u8; 32]) -> Result<(), Failure> {
         let same = self.idempotency.as_ref().is_some_and(|own| own.fingerprint == claimed);
         if same {
             return Ok(());

@@ -1,6 +1,6 @@
 //! What the upstream tells us: stored raw before it is answered, then worked off in order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,17 +35,20 @@ impl Engine {
     /// Whether the upstream signed exactly these bytes.
     #[must_use]
     pub fn verify_webhook(&self, body: &[u8], signatures: &[&str]) -> bool {
-        self.webhook_codec().verify(body, signatures, &self.webhook_secrets())
+        let codec = self.webhook_codec();
+        let installation = [self.settings().app_secret.clone()];
+        codec.verify(body, signatures, &installation)
+            || codec.verify(body, signatures, &self.other_webhook_secrets())
     }
 
-    /// The secrets that webhooks may be signed with: the installation's, and those of numbers
-    /// that belong to other apps.
-    fn webhook_secrets(&self) -> Vec<String> {
-        let own = self.directory().all_numbers().into_iter().filter_map(|number| {
+    /// The secrets of numbers that belong to other apps, each once: a body is hashed with every
+    /// one of them.
+    fn other_webhook_secrets(&self) -> Vec<String> {
+        let secrets = self.directory().all_numbers().into_iter().filter_map(|number| {
             let place = format!("numbers/{}/app_secret", number.id);
             self.vault().open(&place, number.app_secret.as_ref()?).ok()
         });
-        std::iter::once(self.settings().app_secret.clone()).chain(own).collect()
+        secrets.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// Keeps a webhook; durable when it returns. It is worked off afterwards.
@@ -64,7 +67,11 @@ impl Engine {
     /// Works off the inbox until it is cancelled.
     pub(crate) async fn work_off_inbox(self, cancel: CancellationToken) {
         while !cancel.is_cancelled() {
-            let worked_off = self.work_off_batch().await;
+            // What is broken off here is still in the inbox, and applying it twice changes nothing.
+            let worked_off = tokio::select! {
+                () = cancel.cancelled() => return,
+                worked_off = self.work_off_batch() => worked_off,
+            };
             let pause = match worked_off {
                 Ok(0) => None,
                 Ok(_) => continue,
@@ -92,7 +99,16 @@ impl Engine {
         let mut understood = Vec::new();
         let mut raw = Vec::new();
         for entry in &entries {
-            if self.work_off(entry).await? { &mut understood } else { &mut raw }.push(entry.id);
+            let known = match self.work_off(entry).await {
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    // It would fail again and again, and hold up all that came after it.
+                    tracing::error!(entry = entry.id, %error, "webhook kept raw");
+                    false
+                }
+                Ok(known) => known,
+            };
+            if known { &mut understood } else { &mut raw }.push(entry.id);
         }
         if !understood.is_empty() {
             self.store().close_webhooks(understood, false).await?;
@@ -192,11 +208,19 @@ impl Engine {
     pub(crate) async fn fetch_inbound_media(self, cancel: CancellationToken) {
         let mut tries: HashMap<MessageId, u32> = HashMap::new();
         while !cancel.is_cancelled() {
-            let left = self.fetch_media_round(&mut tries).await;
+            let round = tokio::select! {
+                () = cancel.cancelled() => return,
+                round = self.fetch_media_round(&mut tries) => round,
+            };
+            if let Err(error) = &round {
+                tracing::error!(%error, "inbound files");
+                self.note_store_error(error);
+            }
             let pause = async {
-                match left {
-                    Ok(false) => self.media_arrived().notified().await,
-                    Ok(true) | Err(_) => tokio::time::sleep(MEDIA_PAUSE).await,
+                match round {
+                    Ok(Left::Nothing) => self.media_arrived().notified().await,
+                    Ok(Left::More) => {}
+                    Ok(Left::Failed) | Err(_) => tokio::time::sleep(MEDIA_PAUSE).await,
                 }
             };
             tokio::select! {
@@ -206,16 +230,13 @@ impl Engine {
         }
     }
 
-    /// Whether files are left to be tried again.
-    async fn fetch_media_round(
-        &self,
-        tries: &mut HashMap<MessageId, u32>,
-    ) -> Result<bool, StoreError> {
+    /// Tells which files are left.
+    async fn fetch_media_round(&self, tries: &mut HashMap<MessageId, u32>) -> StoreResult<Left> {
         let oldest = self.now().plus_ms(-MEDIA_LIFE_MS);
-        let mut left = false;
-        for (org_id, number_id, id, content) in
-            self.store().inbound_without_media(oldest, MEDIA_BATCH).await?
-        {
+        let waiting = self.store().inbound_without_media(oldest, MEDIA_BATCH).await?;
+        let is_all = waiting.len() < MEDIA_BATCH as usize;
+        let mut left = if is_all { Left::Nothing } else { Left::More };
+        for (org_id, number_id, id, content) in waiting {
             let tried = tries.entry(id).or_default();
             *tried += 1;
             let last = *tried >= MEDIA_TRIES;
@@ -230,7 +251,7 @@ impl Engine {
                         self.store().attach_inbound_media(id, None).await?;
                         tries.remove(&id);
                     } else {
-                        left = true;
+                        left = Left::Failed;
                     }
                 }
             }
@@ -265,6 +286,15 @@ impl Engine {
         let (record, _) = library.finish_upload(upload, file, None).await?;
         Ok(Some(record.id))
     }
+}
+
+/// What a round of fetching files leaves.
+enum Left {
+    Nothing,
+    /// Files that were not in the round.
+    More,
+    /// Files to be tried again.
+    Failed,
 }
 
 /// The upstream's id of the file in an inbound message.

@@ -53,8 +53,8 @@ use crate::watch::Watch;
 /// How often old idempotency keys are forgotten and templates are read anew, in seconds.
 const HOUSEKEEPING_S: u64 = 3_600;
 
-/// What the engine is told about the installation.
-#[derive(Clone, Debug)]
+/// What the engine is told about the installation. Holds secrets, so it cannot be printed.
+#[derive(Clone)]
 pub struct Settings {
     /// Whether the upstream is a real one, not the sandbox.
     pub live: bool,
@@ -147,6 +147,8 @@ struct Parts {
     media_arrived: Notify,
     metrics: Arc<Metrics>,
     store_broken: AtomicBool,
+    /// What callers asked for and may have gone away from.
+    callers: TaskTracker,
 }
 
 impl Engine {
@@ -198,6 +200,7 @@ impl Engine {
             media_arrived: Notify::new(),
             metrics,
             store_broken: AtomicBool::new(false),
+            callers: TaskTracker::new(),
         }));
         Ok((engine, recovered))
     }
@@ -224,6 +227,14 @@ impl Engine {
         }
         tasks.close();
         tasks.wait().await;
+        self.countdowns().stop();
+    }
+
+    /// Waits until everything that callers asked for has its outcome, whether or not they still
+    /// wait for it. Call after the last request was taken.
+    pub async fn finish(&self) {
+        self.0.callers.close();
+        self.0.callers.wait().await;
     }
 
     async fn keep_house(self, cancel: CancellationToken) {
@@ -233,7 +244,10 @@ impl Engine {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(hour) => {}
             }
-            self.sync_all_templates().await;
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = self.sync_all_templates() => {}
+            }
             let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
             if let Err(error) = self.store().forget_idempotency(oldest).await {
                 tracing::warn!(%error, "old idempotency keys");
@@ -360,6 +374,17 @@ impl Engine {
     fn count(&self) -> &Metrics {
         &self.0.metrics
     }
+
+    /// Runs something to its end even if who waits for it goes away.
+    async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.0.callers.spawn(work).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a request's task ended unexpectedly");
+            Err(Failure::new(ErrorKind::Unavailable, "The request could not be completed."))
+        })
+    }
 }
 
 impl From<StoreError> for Failure {
@@ -375,14 +400,4 @@ impl From<StoreError> for Failure {
         };
         Self::new(ErrorKind::Unavailable, message).retry_after_s(5)
     }
-}
-
-/// Runs something to its end even if who waits for it goes away.
-async fn detached<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request's task ended unexpectedly");
-        Err(Failure::new(ErrorKind::Unavailable, "The request could not be completed."))
-    })
 }

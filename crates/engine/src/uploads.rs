@@ -8,7 +8,7 @@ use waypost_domain::{ErrorKind, Failure, MediaId, OrgId};
 use crate::idempotency::in_progress;
 use crate::media::{NewFile, Upload};
 use crate::ports::{Accepted, BlobStream, IdempotentTarget, MediaRecord};
-use crate::{Answer, Ask, Engine, detached};
+use crate::{Answer, Ask, Engine};
 
 /// Keep a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Engine {
         ask: Ask<StoreFile>,
     ) -> Result<Answer<Uploaded>, Failure> {
         let engine = self.clone();
-        detached(async move { engine.finish_upload_now(upload, ask).await }).await
+        self.detached(async move { engine.finish_upload_now(upload, ask).await }).await
     }
 
     async fn finish_upload_now(
@@ -67,10 +67,11 @@ impl Engine {
         let (record, accepted) = self.media_library().finish_upload(upload, file, claim).await?;
         match accepted {
             Accepted::New => {}
-            Accepted::Replay { target: IdempotentTarget::Media(media_id), .. } => {
+            Accepted::Replay { fingerprint, target } => {
+                ask.check_fingerprint(fingerprint)?;
+                let IdempotentTarget::Media(media_id) = target else { return Err(in_progress()) };
                 return Ok(Answer::replay(Uploaded { media_id }));
             }
-            Accepted::Replay { .. } => return Err(in_progress()),
         }
         self.offer_upstream(&record, ask.command.number.as_deref()).await?;
         Ok(Answer::new(Uploaded { media_id: record.id }))

@@ -166,9 +166,11 @@ impl Gateway {
         announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
         let ended = stopped(signals, self.broken).await;
         cancel.cancel();
+        let engine = self.engine;
         let drained = async {
             let _ = serving.await;
             let _ = working.await;
+            engine.finish().await;
         };
         if tokio::time::timeout(STOP_LIMIT, drained).await.is_err() {
             tracing::warn!("stopped before everything on its way had an outcome");

@@ -84,3 +84,38 @@ async fn what_is_not_sent_in_time_is_told_as_still_queued_and_can_be_cancelled()
     assert!(rig.engine.set_broadcast_state(&org_id, id, cancelled).await.unwrap());
     drop(closed);
 }
+
+#[tokio::test]
+async fn the_same_key_is_told_that_the_first_broadcast_still_runs() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let closed = rig.upstream.gate.write().await;
+    let engine = rig.engine.clone();
+    let first = tokio::spawn(async move {
+        engine.broadcast(keyed(broadcast_of("hello_world"), "k", 1), 30).await
+    });
+    rig.saw(3).await;
+    let second = rig.engine.broadcast(keyed(broadcast_of("hello_world"), "k", 1), 30).await;
+    assert_eq!(second.unwrap_err().kind, ErrorKind::IdempotencyInProgress);
+    drop(closed);
+    let first = first.await.unwrap().unwrap();
+    let again = rig.engine.broadcast(keyed(broadcast_of("hello_world"), "k", 1), 30).await.unwrap();
+    assert_eq!(again.outcome, first.outcome);
+}
+
+#[tokio::test]
+async fn of_two_broadcasts_at_once_with_one_key_the_other_one_is_refused() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    rig.approve_template("good_bye");
+    rig.engine.sync_templates(&OrgId::new("org-1")).await.unwrap();
+    let ask = |name: &str, fingerprint| {
+        let (engine, ask) = (rig.engine.clone(), keyed(broadcast_of(name), "k", fingerprint));
+        tokio::spawn(async move { engine.broadcast(ask, 30).await })
+    };
+    let (one, other) = (ask("hello_world", 1), ask("good_bye", 2));
+    let answers = [one.await.unwrap(), other.await.unwrap()];
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err()).map(|it| it.kind);
+    assert_eq!(refused.collect::<Vec<_>>(), [ErrorKind::IdempotencyConflict]);
+    assert_eq!(rig.upstream.sent_to().len(), 3);
+}

@@ -3,7 +3,9 @@
 use serde_json::json;
 use waypost_domain::message::Direction;
 use waypost_domain::{ErrorKind, OrgId};
-use waypost_engine::ports::{CustomerFilter, Inbound, MessageFilter, Page, UpstreamEvent};
+use waypost_engine::ports::{
+    CustomerFilter, EntryKey, Inbound, MessageFilter, Page, UpstreamEvent,
+};
 
 use crate::rig::{Rig, phone, send_to, text};
 
@@ -61,16 +63,7 @@ async fn somebody_unknown_becomes_a_customer() {
 #[tokio::test]
 async fn files_that_people_send_are_kept() {
     let rig = Rig::new().await;
-    rig.receive(vec![UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone("15550001111")),
-        profile_name: None,
-        wamid: "wamid.in1".to_owned(),
-        kind: "document".to_owned(),
-        message: json!({"type": "document", "document": {"id": "77", "filename": "a.txt"}}),
-        written_at: Some(rig.engine.now()),
-    })])
-    .await;
+    rig.receive(vec![document("77", &rig)]).await;
     let org_id = OrgId::new("org-1");
     let page = Page { after: None, limit: 10 };
     while rig.engine.store().media_list(&org_id, page).await.unwrap().data.is_empty() {
@@ -79,4 +72,44 @@ async fn files_that_people_send_are_kept() {
     let files = rig.engine.store().media_list(&org_id, page).await.unwrap().data;
     assert_eq!(files[0].filename.as_deref(), Some("a.txt"));
     assert_eq!(files[0].size, "bytes of 77".len() as u64);
+}
+
+fn document(id: &str, rig: &Rig) -> UpstreamEvent {
+    UpstreamEvent::Inbound(Inbound {
+        phone_number_id: "100000000000001".to_owned(),
+        phone: Some(phone("15550001111")),
+        profile_name: None,
+        wamid: format!("wamid.of-{id}"),
+        kind: "document".to_owned(),
+        message: json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
+        written_at: Some(rig.engine.now()),
+    })
+}
+
+#[tokio::test]
+async fn many_files_at_once_are_all_kept() {
+    let rig = Rig::new().await;
+    let closed = rig.upstream.gate.write().await;
+    for id in 0..50 {
+        rig.receive(vec![document(&id.to_string(), &rig)]).await;
+    }
+    drop(closed);
+    let all = async {
+        while rig.engine.metrics().media_stored < 50 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), all).await;
+    assert!(done.is_ok(), "{} of 50", rig.engine.metrics().media_stored);
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_applied_holds_up_none_behind_it() {
+    let rig = Rig::new().await;
+    // As in the middle of a removal: the organisation is in memory and no longer in the store.
+    let org = EntryKey::Org(OrgId::new("org-1"));
+    assert!(rig.engine.store().remove_entry(org).await.unwrap());
+    let applied = rig.receive(vec![written("15550007777", "wamid.in1", &rig)]);
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), applied).await;
+    assert!(done.is_ok(), "the inbox goes on");
 }

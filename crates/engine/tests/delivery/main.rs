@@ -7,5 +7,7 @@ mod broadcasts;
 mod crash;
 mod inbound;
 mod media;
+mod queue;
 mod rig;
 mod sends;
+mod stop;

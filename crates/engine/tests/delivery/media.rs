@@ -1,10 +1,12 @@
 //! Files: stored once, uploaded once for each content and number.
 
+use waypost_domain::media::MimeType;
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{ErrorKind, MediaId, MediaSource};
-use waypost_engine::ports::PlacedMedia;
+use waypost_domain::{ErrorKind, Failure, MediaId, MediaSource, OrgId};
+use waypost_engine::ports::{CallError, PlacedMedia};
+use waypost_engine::{Answer, StoreFile};
 
-use crate::rig::{PNG, Rig, inline, picture, refused, send_to};
+use crate::rig::{PNG, Rig, ask, inline, keyed, picture, refused, send_to};
 
 #[tokio::test]
 async fn the_same_bytes_are_uploaded_once() {
@@ -82,4 +84,33 @@ async fn what_cannot_be_sent_is_told_with_its_field() {
         assert_eq!((failure.kind, failure.field.as_deref()), (kind, Some(field)));
     }
     assert!(rig.upstream.sent_to().is_empty());
+}
+
+async fn upload(rig: &Rig) -> Result<Answer<waypost_domain::command::Uploaded>, Failure> {
+    let mut upload = rig.engine.begin_upload().await.unwrap();
+    upload.write(bytes::Bytes::from_static(PNG)).await.unwrap();
+    let file = StoreFile {
+        org_id: OrgId::new("org-1"),
+        mime_type: MimeType::parse("image/png").unwrap(),
+        filename: None,
+        number: None,
+    };
+    rig.engine.finish_upload(upload, keyed(ask(file), "k", 1)).await
+}
+
+#[tokio::test]
+async fn a_refused_upload_frees_the_idempotency_key() {
+    let rig = Rig::new().await;
+    let failure = Failure::new(ErrorKind::MediaRejected, "the upstream said no");
+    let refusal = CallError { failure, class: RetryClass::Never };
+    rig.upstream.upload_refusals.lock().push_back(refusal);
+    assert_eq!(upload(&rig).await.unwrap_err().kind, ErrorKind::MediaRejected);
+    let second = upload(&rig).await.unwrap();
+    assert!(!second.replayed);
+    let id = &second.outcome.media_id;
+    let kept = rig.engine.store().media(&OrgId::new("org-1"), id, rig.engine.now()).await.unwrap();
+    assert!(kept.is_some(), "what is answered exists");
+    let third = upload(&rig).await.unwrap();
+    assert!(third.replayed);
+    assert_eq!(third.outcome, second.outcome);
 }

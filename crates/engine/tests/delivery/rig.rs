@@ -51,9 +51,11 @@ pub(crate) struct ScriptedUpstream {
     pub(crate) script: Mutex<VecDeque<SendOutcome>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
     pub(crate) uploads: Mutex<Vec<Vec<u8>>>,
+    /// What uploads are refused with, before any is taken.
+    pub(crate) upload_refusals: Mutex<VecDeque<CallError>>,
     pub(crate) templates: Mutex<Vec<Template>>,
     pub(crate) template_calls: AtomicU64,
-    /// While held, sends wait.
+    /// While held, sends and downloads wait.
     pub(crate) gate: tokio::sync::RwLock<()>,
 }
 
@@ -69,6 +71,12 @@ impl ScriptedUpstream {
 
 pub(crate) fn refused(kind: ErrorKind, class: RetryClass) -> SendOutcome {
     SendOutcome::Refused(CallError { failure: Failure::new(kind, "the upstream said no"), class })
+}
+
+/// Too fast; to be tried again after `wait_s` seconds.
+pub(crate) fn too_fast(class: RetryClass, wait_s: u32) -> SendOutcome {
+    let failure = Failure::new(ErrorKind::RateLimited, "too fast").retry_after_s(wait_s);
+    SendOutcome::Refused(CallError { failure, class })
 }
 
 pub(crate) fn lost() -> SendOutcome {
@@ -111,6 +119,9 @@ impl Upstream for ScriptedUpstream {
         _: u64,
         mut body: BlobStream,
     ) -> Result<String, CallError> {
+        if let Some(refusal) = self.upload_refusals.lock().pop_front() {
+            return Err(refusal);
+        }
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await {
             bytes.extend_from_slice(&chunk.unwrap());
@@ -126,6 +137,7 @@ impl Upstream for ScriptedUpstream {
         media_id: &str,
         _: u64,
     ) -> Result<DownloadedMedia, CallError> {
+        let _open = self.gate.read().await;
         let bytes = Bytes::from(format!("bytes of {media_id}"));
         let body = futures_util::stream::once(async move { Ok(bytes) });
         Ok(DownloadedMedia { mime_type: "text/plain".to_owned(), body: Box::pin(body) })
@@ -240,17 +252,25 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
-        let rig = Self::on(Arc::new(tempfile::tempdir().unwrap()), Clock::manual(NOON)).await;
+        Self::with(&Options::default()).await
+    }
+
+    pub(crate) async fn with(options: &Options) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let rig = Self::over(folder, Clock::manual(NOON), options).await;
         rig.furnish().await;
         rig
     }
 
     async fn on(folder: Arc<TempDir>, clock: Clock) -> Self {
+        Self::over(folder, clock, &Options::default()).await
+    }
+
+    async fn over(folder: Arc<TempDir>, clock: Clock, options: &Options) -> Self {
         let upstream = Arc::new(ScriptedUpstream::default());
         let links = Arc::new(OneFile::default());
         let events = Arc::new(ListedEvents::default());
-        let store =
-            SqliteStore::open(&folder.path().join("waypost.db"), &Options::default()).unwrap();
+        let store = SqliteStore::open(&folder.path().join("waypost.db"), options).unwrap();
         let ports = Ports {
             store: Arc::new(store),
             blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
@@ -319,34 +339,14 @@ impl Rig {
             created_at: now,
         };
         self.engine.directory().put(Entry::Org(org), PutMode::Create).await.unwrap();
-        let number = Number {
-            id: NumberId::new("number-1"),
-            org_id: OrgId::new("org-1"),
-            display_phone: phone("15550009999"),
-            phone_number_id: "100000000000001".to_owned(),
-            waba_id: "100000000000002".to_owned(),
-            access_token: None,
-            app_secret: None,
-            throughput_per_s: 1_000,
-            app_id: None,
-            source_id: None,
-            aliases: Vec::new(),
-            default_notify_url: None,
-            notify_auth: None,
-            errors_as_200: false,
-            shared: false,
-            registered: true,
-            // Added long ago: a window without history counts as closed.
-            created_at: Timestamp(0),
-        };
-        self.engine.put_number(number, PutMode::Create).await.unwrap();
+        self.engine.put_number(number(1_000), PutMode::Create).await.unwrap();
         for (place, digits) in (1..).zip(["15550001111", "15550002222", "15550003333"]) {
             self.add_customer(place, digits).await;
         }
         self.open_window("15550001111").await;
     }
 
-    async fn add_customer(&self, place: i64, digits: &str) {
+    pub(crate) async fn add_customer(&self, place: i64, digits: &str) {
         let customer = Customer {
             org_id: OrgId::new("org-1"),
             id: CustomerId::new(format!("cust-{place}")),
@@ -400,6 +400,13 @@ impl Rig {
         self.engine.store().message(&org_id, id).await.unwrap().unwrap().message
     }
 
+    /// Waits until the upstream has seen so many messages.
+    pub(crate) async fn saw(&self, messages: usize) {
+        while self.upstream.seen.lock().len() < messages {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Gives a webhook whose events are these, and waits until they are worked off.
     pub(crate) async fn receive(&self, events: Vec<UpstreamEvent>) {
         let place = {
@@ -411,6 +418,30 @@ impl Rig {
         while !self.engine.store().open_webhooks(0, 1).await.unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// The organisation's number, at this pace.
+pub(crate) fn number(throughput_per_s: u32) -> Number {
+    Number {
+        id: NumberId::new("number-1"),
+        org_id: OrgId::new("org-1"),
+        display_phone: phone("15550009999"),
+        phone_number_id: "100000000000001".to_owned(),
+        waba_id: "100000000000002".to_owned(),
+        access_token: None,
+        app_secret: None,
+        throughput_per_s,
+        app_id: None,
+        source_id: None,
+        aliases: Vec::new(),
+        default_notify_url: None,
+        notify_auth: None,
+        errors_as_200: false,
+        shared: false,
+        registered: true,
+        // Added long ago: a window without history counts as closed.
+        created_at: Timestamp(0),
     }
 }
 
@@ -441,7 +472,7 @@ pub(crate) fn inline(bytes: &[u8]) -> MediaSource {
     })
 }
 
-fn ask<T>(command: T) -> Ask<T> {
+pub(crate) fn ask<T>(command: T) -> Ask<T> {
     Ask {
         caller: Caller {
             key_id: ApiKeyId::new("key"),

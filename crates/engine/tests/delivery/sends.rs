@@ -1,12 +1,14 @@
 //! One message whose caller waits.
 
 use waypost_domain::command::Receipt;
+use waypost_domain::customer::Customer;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
-use waypost_domain::{ErrorKind, OrgId, Status};
-use waypost_engine::ports::{SendOutcome, StatusNotice, UpstreamEvent};
+use waypost_domain::{CustomerId, ErrorKind, OrgId, Status};
+use waypost_engine::ports::{SendOutcome, StatusNotice, StoreError, UpstreamEvent};
+use waypost_store_sqlite::Options;
 
-use crate::rig::{Rig, keyed, lost, refused, send_to, text};
+use crate::rig::{Rig, keyed, lost, phone, refused, send_to, text, too_fast};
 
 #[tokio::test]
 async fn a_text_is_sent_and_recorded() {
@@ -204,4 +206,93 @@ async fn a_caller_who_goes_away_does_not_stop_the_message() {
     while rig.engine.metrics().messages_sent == 0 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_long_wait_that_the_upstream_asks_for_counts_for_the_whole_number() {
+    let rig = Rig::new().await;
+    rig.upstream.next(too_fast(RetryClass::Pace, 60));
+    let told = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap().outcome;
+    assert_eq!(told.result.unwrap_err().kind, ErrorKind::RateLimited);
+    let next = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap_err();
+    assert_eq!(next.kind, ErrorKind::RateLimited);
+    assert_eq!(rig.upstream.sent_to().len(), 1);
+}
+
+#[tokio::test]
+async fn a_further_attempt_waits_for_its_turn_or_is_not_made() {
+    let rig = Rig::new().await;
+    let closed = rig.upstream.gate.write().await;
+    rig.upstream.next(too_fast(RetryClass::Pace, 0));
+    rig.upstream.next(too_fast(RetryClass::Pace, 60));
+    let callers = [(), ()].map(|()| {
+        let engine = rig.engine.clone();
+        tokio::spawn(async move { engine.send(send_to("cust-1", text("hello"))).await })
+    });
+    rig.saw(2).await;
+    drop(closed);
+    for caller in callers {
+        let delivery = caller.await.unwrap().unwrap().outcome;
+        assert_eq!(delivery.result.unwrap_err().kind, ErrorKind::RateLimited);
+        assert_eq!(rig.stored(delivery.id).await.status, Status::Failed);
+    }
+    assert_eq!(rig.upstream.sent_to().len(), 2);
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_recorded_is_told_as_unknown_and_recorded_later() {
+    let rig = Rig::with(&Options { max_pages: Some(300), ..Options::default() }).await;
+    let closed = rig.upstream.gate.write().await;
+    // Too long for any page that has room.
+    let wamid = format!("wamid.{}", "x".repeat(60_000));
+    let receipt = Receipt { wamid: wamid.clone(), wa_id: "15550001111".to_owned() };
+    rig.upstream.next(SendOutcome::Sent(receipt));
+    let engine = rig.engine.clone();
+    let caller =
+        tokio::spawn(
+            async move { engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await },
+        );
+    rig.saw(1).await;
+    let ballast = fill(&rig).await;
+    drop(closed);
+    let told = caller.await.unwrap().unwrap_err();
+    assert_eq!(told.kind, ErrorKind::OutcomeUnknown);
+    for id in ballast {
+        rig.engine.store().delete_customer(&OrgId::new("org-1"), &id).await.unwrap();
+    }
+    while rig.engine.metrics().messages_sent == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let again = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();
+    assert_eq!(again.outcome.result.unwrap().wamid, wamid);
+    assert_eq!(rig.upstream.sent_to().len(), 1, "nothing is sent twice");
+}
+
+/// Fills the store with customers until it takes no more.
+async fn fill(rig: &Rig) -> Vec<CustomerId> {
+    let mut made = Vec::new();
+    for size in [40_000, 2_000] {
+        for place in 0.. {
+            let id = CustomerId::new(format!("ballast-{size}-{place}"));
+            let customer = Customer {
+                org_id: OrgId::new("org-1"),
+                id: id.clone(),
+                phone: phone(&format!("1555{size:05}{place:04}")),
+                name: Some("x".repeat(size)),
+                tags: Vec::new(),
+                consent: None,
+                active: true,
+                created_at: rig.engine.now(),
+                last_inbound_at: None,
+            };
+            match rig.engine.store().create_customer(customer).await {
+                Ok(()) => made.push(id),
+                Err(error) => {
+                    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+                    break;
+                }
+            }
+        }
+    }
+    made
 }
