@@ -61,7 +61,7 @@ impl InboxStore for SqliteStore {
         id: MessageId,
         media_id: Option<MediaId>,
     ) -> StoreResult<()> {
-        self.writer.run(Work::Known, move |conn| attach_media(conn, id, media_id)).await
+        self.writer.run(Work::Known, move |conn| attach_media(conn, id, media_id.as_ref())).await
     }
 }
 
@@ -213,13 +213,13 @@ fn inbound_content(json: &str) -> Done<InboundContent> {
     }
 }
 
-fn attach_media(conn: &Connection, id: MessageId, media_id: Option<MediaId>) -> Done<()> {
+fn attach_media(conn: &Connection, id: MessageId, media_id: Option<&MediaId>) -> Done<()> {
     let content: Option<String> = conn
         .prepare_cached("SELECT content FROM messages WHERE id = ?1 AND direction = 1")?
         .query_row([id.as_bytes()], |row| row.get(0))
         .optional()?;
     let mut inbound = inbound_content(&content.ok_or(StoreError::NotFound)?)?;
-    inbound.media = media_id;
+    inbound.media = media_id.cloned();
     let content = to_json(&Content::<MediaRef>::Inbound(inbound))?;
     conn.prepare_cached("UPDATE messages SET content = ?2, media_pending = 0 WHERE id = ?1")?
         .execute(params![id.as_bytes(), content])?;

@@ -1,9 +1,11 @@
 //! The one writer: a thread that takes whatever jobs wait, runs them in one transaction, commits
 //! once, and only then answers everyone. It knows no table.
 //!
-//! A job that fails is undone alone. A full disk fails the group and nothing else. After an error
-//! of the disk itself nothing is written any more: what a failed sync left behind is known only
-//! after a restart.
+//! A job that fails is undone alone. That would take a savepoint around each job, which costs as
+//! much as a small job itself; so a group runs without them, and only if a job fails after it has
+//! written something, the group is undone and run again with them. A full disk fails the group and
+//! nothing else. After an error of the disk itself nothing is written any more: what a failed sync
+//! left behind is known only after a restart.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -24,7 +26,7 @@ const RESERVED_JOBS: usize = 2_048;
 /// Jobs in one transaction.
 const GROUP_JOBS: usize = 256;
 /// Length of the write-ahead log at which its pages are copied into the database, in pages.
-const CHECKPOINT_PAGES: u32 = 2_000;
+const CHECKPOINT_PAGES: u32 = 6_000;
 /// How much longer it grows before the next try where a reader was in the way, in pages.
 const CHECKPOINT_AGAIN_PAGES: u32 = 500;
 /// Length at which the writer waits for readers to get out of the way, in pages: 48 MiB.
@@ -81,18 +83,19 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), shared })
     }
 
-    /// Runs a job; returns when it is durable or has failed.
+    /// Runs a job; returns when it is durable or has failed. The job may run twice, the first time
+    /// undone.
     pub(crate) async fn run<T, F>(&self, kind: Work, work: F) -> StoreResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Done<T> + Send + 'static,
+        F: FnMut(&Connection) -> Done<T> + Send + 'static,
     {
         let Some(jobs) = &self.jobs else { return Err(self.stopped()) };
         if kind == Work::New && jobs.capacity() < RESERVED_JOBS && !jobs.is_closed() {
             return Err(StoreError::Unavailable("too many writes are waiting".to_owned()));
         }
         let (reply, answer) = oneshot::channel();
-        let task = Task { work: Some(work), outcome: None, reply };
+        let task = Task { work, outcome: None, reply };
         jobs.send(Box::new(task)).await.map_err(|_| self.stopped())?;
         answer.await.unwrap_or_else(|_| Err(self.stopped()))
     }
@@ -133,14 +136,15 @@ impl Drop for Writer {
 
 /// One job, whatever it returns.
 trait Job: Send {
-    /// Runs it and keeps its outcome. An error says how far the failure reaches.
+    /// Runs it and keeps its outcome, the last one where it runs again. An error says how far the
+    /// failure reaches.
     fn run(&mut self, conn: &Connection) -> Result<(), (Reach, StoreError)>;
     /// Answers: with its own outcome, or with what befell the whole group.
     fn answer(self: Box<Self>, group: &StoreResult<()>);
 }
 
 struct Task<T, F> {
-    work: Option<F>,
+    work: F,
     outcome: Option<StoreResult<T>>,
     reply: oneshot::Sender<StoreResult<T>>,
 }
@@ -148,11 +152,10 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Done<T> + Send,
+    F: FnMut(&Connection) -> Done<T> + Send,
 {
     fn run(&mut self, conn: &Connection) -> Result<(), (Reach, StoreError)> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        match work(conn) {
+        match (self.work)(conn) {
             Ok(value) => {
                 self.outcome = Some(Ok(value));
                 Ok(())
@@ -175,6 +178,14 @@ where
         // Nobody waits where the caller's connection is gone.
         let _ = self.reply.send(outcome);
     }
+}
+
+/// How a group ended that ran without savepoints.
+enum Group {
+    /// Committed.
+    Done,
+    /// A job left half of its writing behind: all of it must be undone.
+    Spoilt,
 }
 
 /// The thread's own state.
@@ -213,28 +224,64 @@ impl Loop {
 
     /// Runs a group in one transaction.
     fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
-        let end = self.run_group(group);
-        if end.is_err() && !self.conn.is_autocommit() {
-            // Nothing was promised, so it does not matter whether this works.
-            let _ = self.execute("ROLLBACK");
+        let end = match self.run_group(group) {
+            Ok(Group::Done) => Ok(()),
+            Ok(Group::Spoilt) => {
+                self.roll_back();
+                self.run_guarded(group)
+            }
+            Err(error) => Err(error),
+        };
+        if end.is_err() {
+            self.roll_back();
         }
         end
     }
 
-    fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
+    fn roll_back(&self) {
+        if !self.conn.is_autocommit() {
+            // Nothing was promised, so it does not matter whether this works.
+            let _ = self.execute("ROLLBACK");
+        }
+    }
+
+    /// Runs and commits the jobs as they are, unless one fails after it has written something.
+    fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<Group, (Reach, StoreError)> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for job in group {
+            let changes = self.conn.total_changes();
+            if let Err((reach, error)) = job.run(&self.conn) {
+                self.check_reach(reach, error)?;
+                if self.conn.total_changes() != changes {
+                    return Ok(Group::Spoilt);
+                }
+            }
+        }
+        self.execute("COMMIT")?;
+        Ok(Group::Done)
+    }
+
+    /// Runs and commits the jobs, each of which can be undone alone.
+    fn run_guarded(&self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
         self.execute("BEGIN IMMEDIATE")?;
         for job in group {
             self.execute("SAVEPOINT job")?;
             if let Err((reach, error)) = job.run(&self.conn) {
-                // SQLite has rolled back everything by itself after some errors.
-                if reach != Reach::Job || self.conn.is_autocommit() {
-                    return Err((reach.max_group(), error));
-                }
+                self.check_reach(reach, error)?;
                 self.execute("ROLLBACK TO job")?;
             }
             self.execute("RELEASE job")?;
         }
         self.execute("COMMIT")
+    }
+
+    /// Passes on a failure that is not the job's alone.
+    fn check_reach(&self, reach: Reach, error: StoreError) -> Result<(), (Reach, StoreError)> {
+        // SQLite has rolled back everything by itself after some errors.
+        if reach != Reach::Job || self.conn.is_autocommit() {
+            return Err((reach.max_group(), error));
+        }
+        Ok(())
     }
 
     fn execute(&self, sql: &str) -> Result<(), (Reach, StoreError)> {

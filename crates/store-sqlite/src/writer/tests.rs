@@ -35,8 +35,9 @@ async fn hold(writer: &Arc<Writer>) -> (Sender<()>, JoinHandle<StoreResult<()>>)
     let (begun, begins) = oneshot::channel();
     let busy = Arc::clone(writer);
     let holding = tokio::spawn(async move {
+        let mut begun = Some(begun);
         let wait = move |_: &Connection| {
-            let _ = begun.send(());
+            let _ = begun.take().map(|begun| begun.send(()));
             let _ = held.recv();
             Ok(())
         };
@@ -49,7 +50,7 @@ async fn hold(writer: &Arc<Writer>) -> (Sender<()>, JoinHandle<StoreResult<()>>)
 /// Submits a job and waits until it is in the queue.
 async fn submit(
     writer: &Arc<Writer>,
-    job: impl FnOnce(&Connection) -> Done<()> + Send + 'static,
+    job: impl FnMut(&Connection) -> Done<()> + Send + 'static,
 ) -> JoinHandle<StoreResult<()>> {
     let before = writer.waiting();
     let submitted = Arc::clone(writer);
