@@ -11,7 +11,7 @@ use waypost_engine::ports::{EntryKey, PutMode};
 use crate::rig::{Rig, broadcast_of, number, refused, send_to, text, too_fast};
 
 /// Generous: what would hang without end must fail.
-const LIVELY: Duration = Duration::from_secs(20);
+const LIVELY: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_falls_due_while_the_queue_is_looked_through_is_not_forgotten() {
@@ -21,8 +21,8 @@ async fn what_falls_due_while_the_queue_is_looked_through_is_not_forgotten() {
         let (clock, running) = (rig.clock.clone(), Arc::clone(&running));
         move || {
             while running.load(Ordering::Acquire) {
-                clock.advance(Duration::from_millis(1));
-                std::thread::sleep(Duration::from_micros(50));
+                clock.advance(Duration::from_millis(5));
+                std::thread::sleep(Duration::from_micros(20));
             }
         }
     });
