@@ -96,7 +96,8 @@ fn lingering(request: Request) -> Request {
 }
 
 fn panicked(path: &str) -> Response {
-    tracing::error!(path, "a request ended in a panic; this is a bug, please report it");
+    // Not the path: it may hold a phone number. The request's own line names its route.
+    tracing::error!("a request ended in a panic; this is a bug, please report it");
     dialects::internal_error(path).unwrap_or_else(|| {
         let detail = "Something went wrong inside. The log names this request by its X-Request-Id.";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
