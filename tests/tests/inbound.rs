@@ -108,6 +108,13 @@ async fn only_exactly_signed_bytes_are_believed() {
         let reply = post(&waypost, &body, &given).await;
         assert_eq!(reply.status, 401, "{given:?}: {}", reply.text());
     }
+    // One digit of the signature at every place.
+    for place in "sha256=".len()..right.len() {
+        let digit = if &right[place..=place] == "0" { "1" } else { "0" };
+        let wrong = format!("{}{digit}{}", &right[..place], &right[place + 1..]);
+        let reply = post(&waypost, &body, &[("X-Hub-Signature-256", &wrong)]).await;
+        assert_eq!(reply.status, 401, "another digit at {place}");
+    }
     // One bit at every position.
     for place in 0..body.len() {
         let mut flipped = body.clone();

@@ -236,3 +236,26 @@ async fn no_answer_shows_a_secret_again() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_gateway_and_sandbox_names_nobody_not_even_in_an_id() {
+    let waypost = Options::new().env("WAYPOST_LOG", "trace").start().await;
+    let phone = waypost.variable("WAYPOST_CUSTOMER_PHONE");
+    waypost.send_text(BODY).await.expect(200);
+    let wamid = waypost.sandbox().writes(&phone, INBOUND).await;
+    eventually("the reply in the log", async || {
+        waypost.log().await.into_iter().find(|message| message["wamid"] == wamid)
+    })
+    .await;
+    waypost
+        .sandbox()
+        .settled(waypost.sandbox().ledger().await[0]["wamid"].as_str().unwrap(), "delivered")
+        .await;
+    // The upstream's ids hold the number in base64.
+    let words = [phone.as_str(), BODY, INBOUND, "wamid.HBg"];
+    let errors = waypost.errors();
+    for word in words {
+        let line = errors.lines().find(|line| line.contains(word));
+        assert!(line.is_none(), "{word} in the log: {}", line.unwrap_or_default());
+    }
+}
