@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use waypost_domain::command::{Broadcast, BroadcastOutcome, MessageType};
+use waypost_domain::directory::BroadcastAudience;
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Direction, Message};
 use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId, Phone, Status};
 
@@ -119,7 +120,11 @@ impl Engine {
     }
 
     async fn add_audience(&self, acting: &Acting, id: BroadcastId) -> Result<usize, Failure> {
-        let (org_id, audience) = (&acting.org.id, acting.org.broadcast_audience);
+        let org_id = &acting.org.id;
+        let audience = match acting.org.strict_opt_in {
+            true => BroadcastAudience::OptedIn,
+            false => acting.org.broadcast_audience,
+        };
         let mut after = None;
         let mut members = 0;
         loop {

@@ -50,7 +50,7 @@ pub use crate::uploads::StoreFile;
 use crate::vault::Vault;
 use crate::watch::Watch;
 
-/// How often old idempotency keys are forgotten and templates are read anew, in seconds.
+/// How often templates are read anew and what is past its time is removed, in seconds.
 const HOUSEKEEPING_S: u64 = 3_600;
 
 /// What the engine is told about the installation. Holds secrets, so it cannot be printed.
@@ -248,6 +248,7 @@ impl Engine {
                 () = cancel.cancelled() => return,
                 () = self.sync_all_templates() => {}
             }
+            self.media_library().remove_expired().await;
             let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
             if let Err(error) = self.store().forget_idempotency(oldest).await {
                 tracing::warn!(%error, "old idempotency keys");

@@ -30,6 +30,8 @@ use crate::vault::{Vault, random_bytes};
 
 /// How long an uploaded copy is used: Meta keeps it for 30 days, and one day is left as a margin.
 const COPY_LIFE_MS: i64 = 29 * 24 * 3_600 * 1_000;
+/// Expired files removed in one step.
+const EXPIRED_BATCH: u32 = 100;
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
 
 /// A content, by its SHA-256, and the number it is uploaded for.
@@ -389,6 +391,30 @@ impl MediaLibrary {
             self.remove_blob(&record.sha256).await;
         }
         Ok(true)
+    }
+
+    /// Removes the files whose time is over.
+    pub(crate) async fn remove_expired(&self) {
+        loop {
+            let now = Timestamp(self.clock.now_ms());
+            let removed = self.remove_some_expired(now).await;
+            match removed {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "expired media");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn remove_some_expired(&self, now: Timestamp) -> Result<usize, Failure> {
+        let expired = self.store.expired_media(now, EXPIRED_BATCH).await?;
+        for (org_id, id) in &expired {
+            self.delete(org_id, id).await?;
+        }
+        Ok(expired.len())
     }
 
     async fn remove_blob(&self, sha256: &Sha256Hex) {

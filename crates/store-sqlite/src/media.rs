@@ -67,6 +67,14 @@ impl MediaStore for SqliteStore {
         self.readers.list(move |conn| list(conn, &org_id, page)).await
     }
 
+    async fn expired_media(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<(OrgId, MediaId)>> {
+        self.readers.list(move |conn| expired(conn, now, limit)).await
+    }
+
     async fn delete_media(
         &self,
         org_id: &OrgId,
@@ -201,6 +209,17 @@ fn list(conn: &Connection, org: &OrgId, page: Page) -> Done<Paged<MediaRecord>> 
         found.push(record(row)?);
     }
     Ok(paged(page, found))
+}
+
+fn expired(conn: &Connection, now: Timestamp, limit: u32) -> Done<Vec<(OrgId, MediaId)>> {
+    let mut select = conn.prepare_cached(
+        "SELECT o.id, m.id FROM media m JOIN orgs o ON o.ref = m.org
+         WHERE m.expires_at <= ?1 LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![now.0, limit], |row| {
+        Ok((OrgId::new(row.get::<_, String>(0)?), MediaId::new(row.get::<_, String>(1)?)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn delete(conn: &Connection, org: &OrgId, id: &MediaId) -> Done<Option<(MediaRecord, bool)>> {

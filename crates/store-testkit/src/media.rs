@@ -34,6 +34,8 @@ pub async fn a_file_is_found_by_id_and_by_public_name_until_it_expires(harness: 
         assert_eq!(stage.store.media(&org_id(), &file.id, now).await.unwrap(), expected);
         let by_name = stage.store.media_by_public_name(&file.public_name, now).await.unwrap();
         assert_eq!(by_name, expected);
+        let expired = stage.store.expired_media(now, 10).await.unwrap();
+        assert_eq!(expired.contains(&(org_id(), file.id.clone())), !found);
     }
     assert_eq!(stage.store.media(&OrgId::new("other"), &file.id, START).await.unwrap(), None);
     assert_eq!(stage.store.media_by_public_name("guess", START).await.unwrap(), None);

@@ -83,7 +83,7 @@ impl Gateway {
                     access_token: None,
                     egress: Arc::new(links.clone()),
                     seed: Seed::demo(),
-                    state_dir: None,
+                    state_dir: Some(config.data_dir.join("sandbox")),
                 };
                 Some((Sandbox::new(sandbox, clock.clone()), listener))
             }

@@ -64,6 +64,9 @@ pub trait MediaStore: Send + Sync {
     ) -> StoreResult<Option<MediaRecord>>;
     /// Files of an organisation, oldest first.
     async fn media_list(&self, org_id: &OrgId, page: Page) -> StoreResult<Paged<MediaRecord>>;
+    /// Files whose time is over at `now`, at most `limit`.
+    async fn expired_media(&self, now: Timestamp, limit: u32)
+    -> StoreResult<Vec<(OrgId, MediaId)>>;
     /// Removes a record. Returns its content where no other record has the same.
     async fn delete_media(
         &self,

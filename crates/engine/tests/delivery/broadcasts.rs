@@ -2,9 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use waypost_domain::directory::Org;
 use waypost_domain::message::BroadcastState;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{ErrorKind, OrgId, Status};
+
+use waypost_engine::ports::{Entry, PutMode};
 
 use crate::rig::{Rig, broadcast_of, keyed, refused};
 
@@ -57,6 +60,17 @@ async fn an_organisation_without_customers_gets_an_empty_answer() {
     }
     let answer = rig.engine.broadcast(broadcast_of("hello_world"), 30).await.unwrap();
     assert!(answer.outcome.deliveries.is_empty());
+}
+
+#[tokio::test]
+async fn strict_opt_in_leaves_out_who_has_not_said_yes() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let mut org = Org::clone(&rig.engine.directory().org(&OrgId::new("org-1")).unwrap());
+    org.strict_opt_in = true;
+    rig.engine.directory().put(Entry::Org(org), PutMode::Replace).await.unwrap();
+    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 30).await.unwrap();
+    assert!(answer.outcome.deliveries.is_empty(), "nobody has opted in");
 }
 
 #[tokio::test]
