@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its only purpose is the terminal")]
 
 mod bare;
+mod effort;
 mod gateway;
 mod http;
 mod load;

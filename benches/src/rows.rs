@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::effort::{Effort, FULL, QUICK};
 use crate::gateway::{Gateway, Site, Upstream};
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
@@ -43,31 +44,6 @@ enum Group {
     /// Memory with large files
     Memory,
 }
-
-/// How often and how long.
-pub(crate) struct Effort {
-    /// Repetitions of which the median is taken.
-    pub(crate) repetitions: u32,
-    /// Repetitions of which the worst is taken.
-    pub(crate) worst_of: u32,
-    /// Time under load before it counts.
-    pub(crate) warming: Duration,
-    /// Time under load that counts.
-    pub(crate) window: Duration,
-}
-
-const FULL: Effort = Effort {
-    repetitions: 7,
-    worst_of: 3,
-    warming: Duration::from_millis(500),
-    window: Duration::from_secs(3),
-};
-const QUICK: Effort = Effort {
-    repetitions: 2,
-    worst_of: 1,
-    warming: Duration::from_millis(200),
-    window: Duration::from_millis(700),
-};
 
 /// Measures, prints the table, writes the results.
 ///

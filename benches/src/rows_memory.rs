@@ -15,12 +15,12 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 
+use crate::effort::Effort;
 use crate::gateway::{Gateway, Site, Upstream};
 use crate::http::{self, Body, Connection};
 use crate::mock::COUNTS_PATH;
 use crate::process::Process;
 use crate::report::{Limit, Row, Unit};
-use crate::rows::Effort;
 use crate::tenants::{FASTEST_PER_S, Tenant};
 
 const MIB: usize = 1024 * 1024;

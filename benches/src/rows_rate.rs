@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+use crate::effort::Effort;
 use crate::gateway::{Gateway, Site, Upstream};
 use crate::http::{self, Call};
 use crate::load::{Load, Seen};
 use crate::mock::COUNTS_PATH;
 use crate::process::Process;
 use crate::report::{Limit, Row, Unit};
-use crate::rows::Effort;
 use crate::statistics::median;
 use crate::tenants::{FASTEST_PER_S, SLOWEST_PER_S, Tenant};
 
