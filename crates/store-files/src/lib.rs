@@ -11,10 +11,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use waypost_engine::ports::{
     BlobStore, BlobStream, BlobWriter, Sha256Hex, StoreError, StoreResult,
@@ -39,7 +40,7 @@ struct Folder {
     next_unfinished: AtomicU64,
     /// Set once a sync has failed: what the disk holds is no longer known, and a second sync
     /// would report success for bytes that are lost.
-    broken: AtomicBool,
+    broken: watch::Sender<Option<String>>,
 }
 
 impl FileBlobs {
@@ -51,11 +52,18 @@ impl FileBlobs {
     pub fn open(root: impl Into<PathBuf>) -> StoreResult<Self> {
         let root = root.into();
         let folder =
-            Folder { root, next_unfinished: AtomicU64::new(0), broken: AtomicBool::new(false) };
+            Folder { root, next_unfinished: AtomicU64::new(0), broken: watch::Sender::new(None) };
         folder.prepare().map_err(|error| {
             StoreError::Unavailable(format!("media folder {}: {error}", folder.root.display()))
         })?;
         Ok(Self(Arc::new(folder)))
+    }
+
+    /// Shows why nothing more is kept, once that is so: the process should then end with an error
+    /// and be started again.
+    #[must_use]
+    pub fn broken(&self) -> watch::Receiver<Option<String>> {
+        self.0.broken.subscribe()
     }
 }
 
@@ -89,7 +97,7 @@ impl Folder {
     }
 
     fn check(&self) -> StoreResult<()> {
-        if self.broken.load(Ordering::Acquire) {
+        if self.broken.borrow().is_some() {
             return Err(StoreError::Broken("a sync of the media folder failed earlier".to_owned()));
         }
         Ok(())
@@ -116,8 +124,9 @@ impl Folder {
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return self.write_error(error);
         }
-        self.broken.store(true, Ordering::Release);
-        StoreError::Broken(format!("sync of the media folder: {error}"))
+        let why = format!("sync of the media folder: {error}");
+        self.broken.send_replace(Some(why.clone()));
+        StoreError::Broken(why)
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_clock::Clock;
@@ -56,7 +57,8 @@ struct Gateway {
     secrets: Secrets,
     urls: Urls,
     sandbox: Option<(Sandbox, TcpListener)>,
-    broken: tokio::sync::watch::Receiver<Option<String>>,
+    /// Why database or media folder take no more writes.
+    broken: [watch::Receiver<Option<String>>; 2],
 }
 
 impl Gateway {
@@ -101,7 +103,7 @@ impl Gateway {
             (UpstreamTarget::Sandbox, None) => bail!("the sandbox is the upstream and is off"),
         };
         let upstream = UpstreamConfig::new(base_url, config.upstream.version.as_str());
-        let broken = store.broken();
+        let broken = [store.broken(), blobs.broken()];
         let ports = Ports {
             store,
             blobs: Arc::new(blobs),
@@ -164,7 +166,7 @@ impl Gateway {
             tasks.spawn(async move { engine.sync_all_templates().await });
         }
         announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
-        let ended = stopped(signals, self.broken).await;
+        let ended = stopped(signals, disk_failed(self.broken)).await;
         cancel.cancel();
         let engine = self.engine;
         let drained = async {
@@ -276,16 +278,24 @@ impl StopSignals {
     }
 }
 
-/// Waits for a signal to stop, or for the store to fail.
+/// Waits until a disk has failed; tells why.
+async fn disk_failed([mut database, mut media]: [watch::Receiver<Option<String>>; 2]) -> String {
+    let failed = tokio::select! {
+        failed = database.wait_for(Option::is_some) => failed,
+        failed = media.wait_for(Option::is_some) => failed,
+    };
+    failed.ok().and_then(|why| why.clone()).unwrap_or_default()
+}
+
+/// Waits for a signal to stop, or for a disk to fail.
 async fn stopped(
     mut signals: StopSignals,
-    mut broken: tokio::sync::watch::Receiver<Option<String>>,
+    disk_failed: impl Future<Output = String>,
 ) -> anyhow::Result<()> {
     tokio::select! {
         _ = signals.terminate.recv() => {}
         _ = signals.interrupt.recv() => {}
-        failed = broken.wait_for(Option::is_some) => {
-            let why = failed.ok().and_then(|why| why.clone()).unwrap_or_default();
+        why = disk_failed => {
             return Err(anyhow!(
                 "the disk failed, and nothing more is accepted ({why}). \
                  What was acknowledged is on it; mend the disk and start again"
@@ -325,8 +335,7 @@ pub(crate) async fn sandbox(config: Config, args: SandboxArgs) -> anyhow::Result
     tasks.spawn(async move { pump.run_pump(stop).await });
     let (server, stop) = (sandbox.clone(), cancel.clone());
     tasks.spawn(async move { server.serve(listener, stop).await });
-    let (_never, broken) = tokio::sync::watch::channel(None);
-    stopped(signals, broken).await?;
+    stopped(signals, std::future::pending()).await?;
     cancel.cancel();
     tasks.close();
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
