@@ -15,7 +15,7 @@ use waypost_domain::{ApiKeyId, ErrorKind, Failure, OrgId, Timestamp};
 
 use crate::App;
 use crate::client::{Client, Peer};
-use crate::request_log::LogFields;
+use crate::log_fields::LogFields;
 
 /// Keys whose rate is remembered at once; beyond, those that rest are forgotten.
 const MAX_RATES: usize = 10_000;

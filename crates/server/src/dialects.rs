@@ -19,7 +19,7 @@ use waypost_domain::{ErrorKind, Failure, Zone};
 use waypost_engine::{Ask, IdempotencyKey, StoreFile, Upload};
 
 use crate::bodies::{BodyFault, BodyReader, MemoryShare};
-use crate::request_log::LogFields;
+use crate::log_fields::LogFields;
 use crate::{App, auth, uploads};
 
 /// The header with a caller's idempotency key.

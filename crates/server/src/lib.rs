@@ -7,6 +7,7 @@ mod client;
 mod dialects;
 mod health;
 mod listener;
+mod log_fields;
 mod management;
 mod metrics;
 mod problem;

@@ -2,7 +2,6 @@
 //! holds no body, no secret and no phone number.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -12,11 +11,9 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use http::header::{EXPECT, HeaderValue};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
-use parking_lot::Mutex;
-use waypost_domain::OrgId;
-use waypost_domain::directory::ApiKey;
 
 use crate::bodies::Lingering;
+use crate::log_fields::LogFields;
 use crate::problem::Problem;
 use crate::{App, dialects};
 
@@ -28,44 +25,6 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 const CALLER_GONE: u16 = 499;
 /// The route under which unknown paths are counted.
 const NO_ROUTE: &str = "none";
-
-/// What the handlers of one request add to its log line.
-#[derive(Clone, Default)]
-pub(crate) struct LogFields(Arc<Mutex<Fields>>);
-
-#[derive(Default)]
-struct Fields {
-    org_id: Option<OrgId>,
-    key_id: Option<String>,
-    dialect: Option<&'static str>,
-    error: Option<&'static str>,
-}
-
-impl LogFields {
-    /// The key that was recognised.
-    pub(crate) fn set_key(&self, key: &ApiKey) {
-        let mut fields = self.0.lock();
-        fields.key_id = Some(key.id.to_string());
-        if key.org_id.is_some() {
-            fields.org_id.clone_from(&key.org_id);
-        }
-    }
-
-    /// The organisation it is about.
-    pub(crate) fn set_org(&self, org_id: &OrgId) {
-        self.0.lock().org_id = Some(org_id.clone());
-    }
-
-    /// The dialect that answers.
-    pub(crate) fn set_dialect(&self, dialect: &'static str) {
-        self.0.lock().dialect = Some(dialect);
-    }
-
-    /// The failure's code.
-    pub(crate) fn set_error(&self, code: &'static str) {
-        self.0.lock().error = Some(code);
-    }
-}
 
 /// Names a request, runs it, logs it.
 pub(crate) async fn log_request(
@@ -150,7 +109,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let span = self.began.elapsed();
         self.app.metrics.count_request(&self.method, &self.route, self.status, span);
-        let fields = self.fields.0.lock();
+        let fields = self.fields.read();
         tracing::info!(
             target: "waypost::request",
             request_id = self.id.to_str().unwrap_or_default(),

@@ -13,8 +13,8 @@ use waypost_domain::OrgId;
 use waypost_domain::command::Caller;
 use waypost_domain::directory::{ApiKey, Org, Scope};
 
+use crate::log_fields::LogFields;
 use crate::problem::Problem;
-use crate::request_log::LogFields;
 use crate::{App, auth};
 
 /// What a call needs its key to be allowed.
