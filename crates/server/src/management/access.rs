@@ -10,7 +10,6 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use waypost_dialects::Credential;
 use waypost_domain::OrgId;
-use waypost_domain::command::Caller;
 use waypost_domain::directory::{ApiKey, Org, Scope};
 
 use crate::log_fields::LogFields;
@@ -95,11 +94,6 @@ impl<N: Need> InOrg<N> {
     /// The organisation's id.
     pub(crate) fn org_id(&self) -> &OrgId {
         &self.org.id
-    }
-
-    /// The key's holder, for the engine.
-    pub(crate) fn caller(&self) -> Caller {
-        auth::caller(&self.key)
     }
 }
 

@@ -9,18 +9,17 @@ use utoipa::ToSchema;
 use waypost_domain::command::Broadcast;
 use waypost_domain::message::BroadcastState;
 use waypost_domain::{BroadcastId, OrgId, UserId};
-use waypost_engine::Ask;
 use waypost_engine::ports::BroadcastProgress;
 
 use super::access::{Ids, InOrg, Reading, Sending};
+use super::ask::{ask, mark_replayed};
+use super::fields::check_length;
 use super::input::{Arguments, JsonObject};
-use super::message_object::check_length;
-use super::messages::{DIALECT, IDEMPOTENCY_WAIT_S};
 use super::paging::{List, PageArguments};
 use super::template_object::{TemplateInput, read_template};
 use super::traffic_views::BroadcastView;
 use crate::App;
-use crate::dialects::{IDEMPOTENCY_REPLAYED, X_WAYPOST_BROADCAST_ID};
+use crate::dialects::X_WAYPOST_BROADCAST_ID;
 use crate::problem::{Faults, Problem};
 
 const CREATE: &str = "/waypost/v1/orgs/{org_id}/broadcasts";
@@ -65,24 +64,16 @@ pub(crate) async fn create_broadcast(
 ) -> Result<Response, Problem> {
     let idempotency = body.idempotency.take();
     let command = body.read::<BroadcastInput>()?.into_command(within.org_id())?;
-    let ask = Ask {
-        caller: within.caller(),
-        dialect: DIALECT,
-        route: CREATE,
-        idempotency,
-        idempotency_wait_s: IDEMPOTENCY_WAIT_S,
-        command,
-    };
+    let ask = ask(&within, CREATE, idempotency, command);
     let answer = app.engine.broadcast(ask, 0).await?;
     let progress = known_broadcast(&app, within.org_id(), answer.outcome.id).await?;
     let view = Json(BroadcastView::from(&progress));
     let mut response = (StatusCode::ACCEPTED, view).into_response();
-    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&answer.outcome.id.to_string()) {
-        headers.insert(X_WAYPOST_BROADCAST_ID, id);
+        response.headers_mut().insert(X_WAYPOST_BROADCAST_ID, id);
     }
     if answer.replayed {
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        mark_replayed(&mut response);
     }
     Ok(response)
 }

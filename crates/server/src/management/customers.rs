@@ -11,9 +11,9 @@ use waypost_domain::{CustomerId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::CustomerFilter;
 
 use super::access::{Customers, Ids, InOrg};
+use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, fresh_id, keep_id};
 use super::idempotency::Creation;
-use super::input::{Arguments, JsonObject, check_optional_text, check_text, chosen_id};
-use super::orgs::{MAX_NAME_CHARS, fresh_id, keep_id};
+use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::CustomerView;
 use crate::App;
@@ -83,7 +83,7 @@ impl CustomerInput {
         now: Timestamp,
     ) -> Result<Customer, Problem> {
         let mut faults = Faults::default();
-        chosen_id(&mut faults, self.id.as_deref());
+        check_id(&mut faults, self.id.as_deref());
         let phone = faults.take("phone", Phone::parse(&self.phone));
         check_optional_text(&mut faults, "name", self.name.as_deref(), MAX_NAME_CHARS);
         self.check_tags(&mut faults);

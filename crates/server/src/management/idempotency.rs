@@ -8,7 +8,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::MutexGuard;
@@ -16,8 +16,8 @@ use waypost_domain::{ErrorKind, Failure, Timestamp};
 use waypost_engine::IdempotencyKey;
 use waypost_engine::ports::Sha256Hex;
 
+use super::ask::mark_replayed;
 use crate::App;
-use crate::dialects::IDEMPOTENCY_REPLAYED;
 use crate::problem::Problem;
 
 /// How many keys are kept.
@@ -106,8 +106,7 @@ impl<'a> Creation<'a> {
     /// Ends with what an earlier request made.
     pub(crate) fn replay(self, found: &impl Serialize) -> Response {
         let mut response = created(found);
-        let headers = response.headers_mut();
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        mark_replayed(&mut response);
         response
     }
 

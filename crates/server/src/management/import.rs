@@ -18,8 +18,8 @@ use waypost_domain::{OrgId, Timestamp};
 
 use super::access::{Customers, InOrg};
 use super::customers::CustomerInput;
+use super::fields::fresh_id;
 use super::input::read_value;
-use super::orgs::fresh_id;
 use crate::App;
 use crate::bodies::BodyReader;
 use crate::problem::Problem;

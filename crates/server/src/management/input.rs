@@ -11,13 +11,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use waypost_dialects::{BodyKind, json};
 use waypost_domain::Failure;
-use waypost_domain::ids::is_acceptable_id;
 use waypost_engine::IdempotencyKey;
 
 use crate::App;
 use crate::bodies::BodyReader;
 use crate::dialects::idempotency_key;
-use crate::problem::{Faults, Problem};
+use crate::problem::Problem;
 
 /// The largest request of the management API but for imports and uploads, in bytes.
 const MAX_BODY_BYTES: u64 = 256 * 1_024;
@@ -184,38 +183,6 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Arguments<T> {
                 Err(Problem::invalid(field, message))
             }
         }
-    }
-}
-
-/// An id that a caller chose, checked, or a fresh one.
-pub(crate) fn chosen_id(faults: &mut Faults, given: Option<&str>) -> Option<String> {
-    let id = given?;
-    if !is_acceptable_id(id) {
-        faults.add("id", "must have 1 to 128 visible ASCII characters other than / ? # %");
-    }
-    Some(id.to_owned())
-}
-
-/// A text with a length limit, in characters. Blank counts as missing.
-pub(crate) fn check_text(faults: &mut Faults, field: &str, text: &str, max_chars: usize) {
-    if text.trim().is_empty() {
-        faults.add(field, "must not be blank");
-    } else if text.chars().count() > max_chars {
-        faults.add(field, format!("may have at most {max_chars} characters"));
-    } else if text.chars().any(char::is_control) {
-        faults.add(field, "must not contain control characters");
-    }
-}
-
-/// As [`check_text`] where there is one.
-pub(crate) fn check_optional_text(
-    faults: &mut Faults,
-    field: &str,
-    text: Option<&str>,
-    max_chars: usize,
-) {
-    if let Some(text) = text {
-        check_text(faults, field, text, max_chars);
     }
 }
 

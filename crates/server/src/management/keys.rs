@@ -15,10 +15,9 @@ use waypost_engine::keys::{generate, hash_secret};
 use waypost_engine::ports::{Entry, PutMode, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
+use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, keep_id, words};
 use super::idempotency::Creation;
-use super::input::{Arguments, JsonObject, check_optional_text, chosen_id};
-use super::openapi::words;
-use super::orgs::{MAX_NAME_CHARS, keep_id};
+use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::KeyView;
 use crate::App;
@@ -92,7 +91,7 @@ impl From<&ApiKey> for KeyInput {
 impl KeyInput {
     fn check(&self) -> Result<Option<Timestamp>, Problem> {
         let mut faults = Faults::default();
-        chosen_id(&mut faults, self.id.as_deref());
+        check_id(&mut faults, self.id.as_deref());
         check_optional_text(&mut faults, "name", self.name.as_deref(), MAX_NAME_CHARS);
         if self.scopes.is_empty() {
             faults.add("scopes", "must name at least one scope");

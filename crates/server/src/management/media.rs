@@ -3,22 +3,22 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
 use utoipa::ToSchema;
 use waypost_domain::media::{MimeType, clean_filename, settle_type};
 use waypost_domain::{ErrorKind, Failure, MediaId};
 use waypost_engine::ports::MediaRecord;
-use waypost_engine::{Ask, IdempotencyKey, StoreFile};
+use waypost_engine::{IdempotencyKey, StoreFile};
 
 use super::access::{Ids, InOrg, Media};
+use super::ask::{ask, mark_replayed};
 use super::input::Arguments;
-use super::messages::{DIALECT, IDEMPOTENCY_WAIT_S};
 use super::paging::{List, PageArguments};
 use super::views::MediaView;
 use crate::App;
 use crate::bodies::BodyReader;
-use crate::dialects::{IDEMPOTENCY_REPLAYED, idempotency_key};
+use crate::dialects::idempotency_key;
 use crate::problem::Problem;
 use crate::uploads::{self, ReceivedForm};
 
@@ -71,20 +71,13 @@ pub(crate) async fn upload_media(
     };
     let fingerprint = received.fingerprint;
     let upload = received.upload.ok_or_else(missing_file)?;
-    let ask = Ask {
-        caller: within.caller(),
-        dialect: DIALECT,
-        route: UPLOAD,
-        idempotency: key.map(|key| IdempotencyKey { key, fingerprint }),
-        idempotency_wait_s: IDEMPOTENCY_WAIT_S,
-        command,
-    };
+    let idempotency = key.map(|key| IdempotencyKey { key, fingerprint });
+    let ask = ask(&within, UPLOAD, idempotency, command);
     let answer = app.engine.finish_upload(upload, ask).await?;
     let record = known_media(&app, &within, answer.outcome.media_id.as_str()).await?;
     let mut response = (StatusCode::CREATED, Json(view(&app, &record))).into_response();
     if answer.replayed {
-        let headers = response.headers_mut();
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        mark_replayed(&mut response);
     }
     Ok(response)
 }

@@ -6,17 +6,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use waypost_domain::command::{MediaDraft, Recipient, SendMessage};
-use waypost_domain::content::{
-    Location, MAX_CAPTION_CHARS, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS, MediaMessage, MediaSource,
-};
-use waypost_domain::media::{MediaKind, clean_filename};
-use waypost_domain::{Content, CustomerId, MediaId, OrgId, Phone, UserId};
+use waypost_domain::content::{Location, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS};
+use waypost_domain::media::MediaKind;
+use waypost_domain::{Content, CustomerId, OrgId, Phone, UserId};
 
+use super::fields::{check_length, words};
+use super::media_object::MediaInput;
 use super::template_object::{TemplateInput, read_template};
 use crate::problem::{Faults, Problem};
 
-/// The longest link, in characters.
-const MAX_LINK_CHARS: usize = 2_048;
 /// The longest word of the caller's for a conversation, in characters.
 const MAX_SESSION_CHARS: usize = 256;
 /// The longest name or address of a place, in characters.
@@ -67,7 +65,7 @@ pub(crate) struct MessageInput {
 }
 
 fn kinds() -> utoipa::openapi::schema::Object {
-    super::openapi::words(&[
+    words(&[
         "text",
         "image",
         "video",
@@ -91,22 +89,6 @@ pub(crate) struct TextInput {
     /// Whether the phone shows a preview of the first link.
     #[serde(default)]
     preview_url: bool,
-}
-
-/// A file: `id` of an upload, or `link`.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MediaInput {
-    pub(super) id: Option<String>,
-    pub(super) link: Option<String>,
-    /// The media provider whose credential fetches the link.
-    pub(super) provider: Option<String>,
-    /// For image, video and document: at most 1024 characters.
-    caption: Option<String>,
-    /// For documents.
-    pub(super) filename: Option<String>,
-    /// For audio: whether it is a voice message.
-    voice: Option<bool>,
 }
 
 /// A place on the map.
@@ -254,54 +236,6 @@ impl TextInput {
     }
 }
 
-impl MediaInput {
-    fn read(self, faults: &mut Faults, kind: MediaKind, path: &str) -> Option<Content<MediaDraft>> {
-        let at = |name: &str| format!("{path}.{name}");
-        if self.caption.is_some() && !kind.takes_caption() {
-            faults.add(at("caption"), "is only for image, video and document");
-        }
-        check_length(faults, &at("caption"), self.caption.as_deref(), MAX_CAPTION_CHARS);
-        if self.filename.is_some() && kind != MediaKind::Document {
-            faults.add(at("filename"), "is only for documents");
-        }
-        if self.voice.is_some() && kind != MediaKind::Audio {
-            faults.add(at("voice"), "is only for audio");
-        }
-        let source = self.source(faults, path)?;
-        Some(Content::Media(MediaMessage {
-            kind,
-            media: MediaDraft { kind, source, path: path.to_owned() },
-            caption: self.caption.filter(|caption| !caption.is_empty()),
-            filename: self.filename.as_deref().and_then(clean_filename),
-            voice: self.voice.unwrap_or_default(),
-        }))
-    }
-
-    /// Where the file is.
-    pub(super) fn source(&self, faults: &mut Faults, path: &str) -> Option<MediaSource> {
-        match (&self.id, &self.link) {
-            (Some(id), None) => {
-                if self.provider.is_some() {
-                    faults.add(format!("{path}.provider"), "belongs beside link");
-                }
-                Some(MediaSource::Id(MediaId::new(id)))
-            }
-            (None, Some(link)) => {
-                check_link(faults, &format!("{path}.link"), link);
-                Some(MediaSource::Link { url: link.clone(), provider: self.provider.clone() })
-            }
-            (None, None) => {
-                faults.add(format!("{path}.id"), "is required, or link");
-                None
-            }
-            (Some(_), Some(_)) => {
-                faults.add(format!("{path}.link"), "cannot stand beside id; give one of them");
-                None
-            }
-        }
-    }
-}
-
 impl LocationInput {
     fn read(self, faults: &mut Faults) -> Option<Content<MediaDraft>> {
         if !(-90.0..=90.0).contains(&self.latitude) {
@@ -360,22 +294,6 @@ fn required<T>(faults: &mut Faults, field: &str, value: Option<T>) -> Option<T> 
         faults.add(field, "is required for this type of message");
     }
     value
-}
-
-/// Refuses a text that is longer than so many code points.
-pub(super) fn check_length(faults: &mut Faults, field: &str, text: Option<&str>, max_chars: usize) {
-    if text.is_some_and(|text| text.chars().count() > max_chars) {
-        faults.add(field, format!("may have at most {max_chars} characters"));
-    }
-}
-
-fn check_link(faults: &mut Faults, field: &str, link: &str) {
-    check_length(faults, field, Some(link), MAX_LINK_CHARS);
-    let valid = url::Url::parse(link)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !valid {
-        faults.add(field, "must be an http or https URL");
-    }
 }
 
 #[cfg(test)]

@@ -3,29 +3,24 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use waypost_domain::command::MessageType;
 use waypost_domain::message::{Direction, MessageHistory};
 use waypost_domain::{
     BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
-use waypost_engine::Ask;
 use waypost_engine::ports::MessageFilter;
 
 use super::access::{Ids, InOrg, Reading, Sending};
+use super::ask::{ask, mark_replayed};
 use super::input::{Arguments, JsonObject};
 use super::message_object::MessageInput;
 use super::paging::{List, PageArguments};
 use super::traffic_views::{MessageDetailView, MessageView};
 use crate::App;
-use crate::dialects::IDEMPOTENCY_REPLAYED;
 use crate::problem::{Faults, Problem};
 
-/// The name under which messages of this API are recorded.
-pub(crate) const DIALECT: &str = "waypost";
-/// How long a second request with the same idempotency key waits for the first, in seconds.
-pub(crate) const IDEMPOTENCY_WAIT_S: u32 = 2;
 const SEND: &str = "/waypost/v1/orgs/{org_id}/messages";
 
 /// Accepts a message: durable when this is answered, delivered later.
@@ -38,20 +33,12 @@ pub(crate) async fn send_message(
 ) -> Result<Response, Problem> {
     let idempotency = body.idempotency.take();
     let command = body.read::<MessageInput>()?.into_command(within.org_id())?;
-    let ask = Ask {
-        caller: within.caller(),
-        dialect: DIALECT,
-        route: SEND,
-        idempotency,
-        idempotency_wait_s: IDEMPOTENCY_WAIT_S,
-        command,
-    };
+    let ask = ask(&within, SEND, idempotency, command);
     let answer = app.engine.enqueue(ask).await?;
     let view = Json(MessageView::from(&answer.outcome));
     let mut response = (StatusCode::ACCEPTED, view).into_response();
     if answer.replayed {
-        let headers = response.headers_mut();
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        mark_replayed(&mut response);
     }
     Ok(response)
 }

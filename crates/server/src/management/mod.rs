@@ -3,13 +3,16 @@
 //! scope in its signature; nothing is reached without them.
 
 mod access;
+mod ask;
 mod broadcasts;
 mod customers;
+mod fields;
 mod idempotency;
 mod import;
 mod input;
 mod keys;
 mod media;
+mod media_object;
 mod message_object;
 mod messages;
 mod numbers;

@@ -13,11 +13,9 @@ use waypost_domain::{NumberId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::{EntryKey, PutMode, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
+use super::fields::{check_id, check_optional_text, check_text, keep_id};
 use super::idempotency::Creation;
-use super::input::{
-    Arguments, JsonObject, SecretChange, check_optional_text, check_text, chosen_id,
-};
-use super::orgs::keep_id;
+use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::NumberView;
 use crate::App;
@@ -114,7 +112,7 @@ struct Secrets {
 impl NumberInput {
     fn check(&self) -> Result<Phone, Problem> {
         let mut faults = Faults::default();
-        chosen_id(&mut faults, self.id.as_deref());
+        check_id(&mut faults, self.id.as_deref());
         let phone = faults.take("display_phone", Phone::parse(&self.display_phone));
         for (field, text) in
             [("phone_number_id", &self.phone_number_id), ("waba_id", &self.waba_id)]

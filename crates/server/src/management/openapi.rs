@@ -135,12 +135,6 @@ fn described_traffic() -> OpenApiRouter<App> {
         .routes(routes!(broadcasts::cancel_broadcast))
 }
 
-/// A schema for one of a few words.
-pub(crate) fn words(allowed: &[&str]) -> Object {
-    let values = allowed.iter().map(|&word| word.to_owned());
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).build()
-}
-
 /// The description as JSON.
 fn document() -> &'static Bytes {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();

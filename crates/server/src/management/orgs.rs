@@ -16,16 +16,16 @@ use waypost_domain::{OrgId, Timestamp, Zone};
 use waypost_engine::ports::{Entry, EntryKey, PutMode};
 
 use super::access::{Access, Administration, InOrg};
+use super::fields::{
+    MAX_NAME_CHARS, check_id, check_optional_text, check_text, fresh_id, keep_id, words,
+};
 use super::idempotency::Creation;
-use super::input::{Arguments, JsonObject, check_optional_text, check_text, chosen_id};
-use super::openapi::words;
+use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::OrgView;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
-/// The longest name of anything, in characters.
-pub(crate) const MAX_NAME_CHARS: usize = 200;
 /// The longest time that anything is kept, in days: ten years.
 const MAX_RETENTION_DAYS: u32 = 3_660;
 /// The most dialects whose zones can be set.
@@ -112,7 +112,7 @@ impl From<&Org> for OrgInput {
 impl OrgInput {
     fn check(&self) -> Result<(), Problem> {
         let mut faults = Faults::default();
-        chosen_id(&mut faults, self.id.as_deref());
+        check_id(&mut faults, self.id.as_deref());
         check_text(&mut faults, "name", &self.name, MAX_NAME_CHARS);
         check_optional_text(&mut faults, "default_language", self.default_language.as_deref(), 16);
         check_optional_text(&mut faults, "join_code", self.join_code.as_deref(), 64);
@@ -161,14 +161,6 @@ impl OrgInput {
     }
 }
 
-/// Refuses a change that would give something another id.
-pub(crate) fn keep_id(current: &str, wanted: Option<&str>) -> Result<(), Problem> {
-    if wanted.is_none_or(|wanted| wanted == current) {
-        return Ok(());
-    }
-    Err(Problem::invalid("id", "cannot be changed"))
-}
-
 /// Makes an organisation. For the installation's own key.
 #[utoipa::path(post, path = "/waypost/v1/orgs", tag = "orgs", request_body = OrgInput,
     responses((status = 201, body = OrgView)))]
@@ -192,11 +184,6 @@ pub(crate) async fn create_org(
     let org = input.build(creation.id(), app.engine.now());
     let put = directory.put(Entry::Org(org.clone()), PutMode::Create).await;
     creation.end(put.map(|()| OrgView::from(&org)).map_err(Problem::from)).await
-}
-
-/// A new id for something whose caller chose none.
-pub(crate) fn fresh_id() -> String {
-    uuid::Uuid::now_v7().to_string()
 }
 
 /// Lists organisations: all for the installation's own key, else the key's own.

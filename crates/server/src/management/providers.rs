@@ -11,9 +11,9 @@ use waypost_domain::{OrgId, ProviderId};
 use waypost_engine::ports::{Entry, EntryKey, PutMode};
 
 use super::access::{Administration, Ids, InOrg};
+use super::fields::words;
 use super::idempotency::Creation;
 use super::input::{Arguments, JsonObject, SecretChange};
-use super::openapi::words;
 use super::paging::{List, PageArguments};
 use super::views::ProviderView;
 use crate::App;

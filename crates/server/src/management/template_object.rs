@@ -8,8 +8,9 @@ use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter, TemplateMessage};
 use waypost_domain::media::{MediaKind, clean_filename};
 
+use super::fields::check_length;
 use super::input::read_value;
-use super::message_object::{MediaInput, check_length};
+use super::media_object::MediaInput;
 use crate::problem::Faults;
 
 /// The longest name of a template, in characters.

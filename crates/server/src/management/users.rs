@@ -11,9 +11,9 @@ use waypost_domain::{OrgId, UserId};
 use waypost_engine::ports::{Entry, EntryKey, PutMode};
 
 use super::access::{Administration, Ids, InOrg};
+use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, fresh_id, keep_id};
 use super::idempotency::Creation;
-use super::input::{Arguments, JsonObject, check_optional_text, chosen_id};
-use super::orgs::{MAX_NAME_CHARS, fresh_id, keep_id};
+use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::UserView;
 use crate::App;
@@ -33,7 +33,7 @@ pub(crate) struct UserInput {
 impl UserInput {
     fn check(&self) -> Result<(), Problem> {
         let mut faults = Faults::default();
-        chosen_id(&mut faults, self.id.as_deref());
+        check_id(&mut faults, self.id.as_deref());
         check_optional_text(&mut faults, "name", self.name.as_deref(), MAX_NAME_CHARS);
         faults.check()
     }

@@ -3,6 +3,7 @@
 use super::super::input::read_value;
 use super::*;
 use serde_json::json;
+use waypost_domain::content::MediaSource;
 
 fn read(mut value: Value) -> Result<SendMessage, Problem> {
     if value.get("to").is_none() && value.get("customer_id").is_none() {

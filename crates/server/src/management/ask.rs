@@ -1,0 +1,31 @@
+//! How this API hands its commands to the engine, and says that an answer is an earlier one.
+
+use axum::response::Response;
+use http::HeaderValue;
+use waypost_engine::{Ask, IdempotencyKey};
+
+use super::access::{InOrg, Need};
+use crate::auth;
+use crate::dialects::IDEMPOTENCY_REPLAYED;
+
+/// The name under which messages of this API are recorded.
+const DIALECT: &str = "waypost";
+/// How long a second request with the same idempotency key waits for the first, in seconds.
+const IDEMPOTENCY_WAIT_S: u32 = 2;
+
+/// A command as the caller asks for it on `route`.
+pub(crate) fn ask<N: Need, T>(
+    within: &InOrg<N>,
+    route: &'static str,
+    idempotency: Option<IdempotencyKey>,
+    command: T,
+) -> Ask<T> {
+    let caller = auth::caller(&within.key);
+    let idempotency_wait_s = IDEMPOTENCY_WAIT_S;
+    Ask { caller, dialect: DIALECT, route, idempotency, idempotency_wait_s, command }
+}
+
+/// Marks the answer of an earlier request.
+pub(crate) fn mark_replayed(response: &mut Response) {
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+}
