@@ -140,34 +140,42 @@ fn sent(
     }
     let other = state.wamid.as_deref().filter(|wamid| *wamid != receipt.wamid);
     let latest = attempt.number == state.attempts;
-    if !latest && (other.is_some() || state.status == Status::Sending) {
-        // A later attempt is on its way, or has its own id already: this one's is kept beside it.
-        reports::keep_former_wamid(conn, state.seq, &receipt.wamid)?;
-    } else {
-        if let Some(other) = other {
-            reports::keep_former_wamid(conn, state.seq, other)?;
-        }
-        conn.prepare_cached("UPDATE messages SET wamid = ?2, wa_id = ?3 WHERE seq = ?1")?
-            .execute(params![state.seq, receipt.wamid, receipt.wa_id])?;
-    }
+    // A later attempt is on its way, or has its own id already: this one's is kept beside it.
+    let overtaken = !latest && (other.is_some() || state.status == Status::Sending);
     // A failure that was reported of an earlier sending does not outlast this one's success.
     let after_failure = state.status == Status::Failed && latest && other.is_some();
-    if after_failure || state.status.advanced_by(Report::Sent).is_some() {
-        mark_sent(conn, state, now)?;
+    let becomes_sent = after_failure || state.status.advanced_by(Report::Sent).is_some();
+    if overtaken {
+        reports::keep_former_wamid(conn, state.seq, &receipt.wamid)?;
+    } else if let Some(other) = other {
+        reports::keep_former_wamid(conn, state.seq, other)?;
     }
-    reports::unpark(conn, state.seq, &receipt.wamid)
-}
-
-fn mark_sent(conn: &Connection, state: &State, now: Timestamp) -> Done<()> {
-    conn.prepare_cached(
-        "UPDATE messages SET status = ?2, settled_at = ?3, failure = NULL WHERE seq = ?1",
-    )?
-    .execute(params![state.seq, Status::Sent.number(), now.0])?;
-    record_event(conn, state.seq, Status::Sent, now, None)?;
-    if state.status == Status::Queued {
-        state.leave_queue(conn)?;
+    let (seq, status) = (state.seq, Status::Sent.number());
+    match (!overtaken, becomes_sent) {
+        (true, true) => conn
+            .prepare_cached(
+                "UPDATE messages SET wamid = ?2, wa_id = ?3, status = ?4, settled_at = ?5,
+                     failure = NULL
+                 WHERE seq = ?1",
+            )?
+            .execute(params![seq, receipt.wamid, receipt.wa_id, status, now.0])?,
+        (true, false) => conn
+            .prepare_cached("UPDATE messages SET wamid = ?2, wa_id = ?3 WHERE seq = ?1")?
+            .execute(params![seq, receipt.wamid, receipt.wa_id])?,
+        (false, true) => conn
+            .prepare_cached(
+                "UPDATE messages SET status = ?2, settled_at = ?3, failure = NULL WHERE seq = ?1",
+            )?
+            .execute(params![seq, status, now.0])?,
+        (false, false) => 0,
+    };
+    if becomes_sent {
+        record_event(conn, seq, Status::Sent, now, None)?;
+        if state.status == Status::Queued {
+            state.leave_queue(conn)?;
+        }
     }
-    Ok(())
+    reports::unpark(conn, seq, &receipt.wamid)
 }
 
 /// A certain failure also settles what was unknown before.
