@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::any;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 use sha2::{Digest as _, Sha256};
 use waypost_dialects::{
     Asked, Body, BodyKind, Command, CommandEcho, DIALECTS, Dialect, ErrorSite, Outcome, Reply,
@@ -19,18 +19,9 @@ use waypost_domain::{ErrorKind, Failure, Zone};
 use waypost_engine::{Ask, IdempotencyKey, StoreFile, Upload};
 
 use crate::bodies::{BodyFault, BodyReader, MemoryShare};
+use crate::headers::{IDEMPOTENCY_KEY, idempotency_key, mark_replayed, name_broadcast};
 use crate::log_fields::LogFields;
 use crate::{App, auth, uploads};
-
-/// The header with a caller's idempotency key.
-pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Tells that a reply is an earlier one.
-pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Names the broadcast that a reply is about.
-pub(crate) const X_WAYPOST_BROADCAST_ID: HeaderName =
-    HeaderName::from_static("x-waypost-broadcast-id");
-/// The longest idempotency key, in characters.
-const MAX_IDEMPOTENCY_KEY_CHARS: usize = 255;
 
 /// The routes of all dialects, with and without a slash at the end.
 pub(crate) fn routes() -> Router<App> {
@@ -294,12 +285,10 @@ impl Mounted {
         let mut response = write(self.dialect.encode(&asked, &done.outcome));
         let headers = response.headers_mut();
         if done.replayed {
-            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+            mark_replayed(headers);
         }
-        if let Outcome::Broadcast(broadcast) = &done.outcome
-            && let Ok(id) = HeaderValue::from_str(&broadcast.id.to_string())
-        {
-            headers.insert(X_WAYPOST_BROADCAST_ID, id);
+        if let Outcome::Broadcast(broadcast) = &done.outcome {
+            name_broadcast(headers, broadcast.id);
         }
         response
     }
@@ -395,22 +384,6 @@ fn idempotency(
     Ok(fingerprint.map(|fingerprint| IdempotencyKey { key, fingerprint }))
 }
 
-/// The caller's idempotency key.
-///
-/// # Errors
-/// [`ErrorKind::InvalidValue`] where it is empty, too long or not text.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if (1..=MAX_IDEMPOTENCY_KEY_CHARS).contains(&text.len()) {
-        return Ok(Some(text.to_owned()));
-    }
-    let message = format!(
-        "The header Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} printable characters."
-    );
-    Err(Failure::new(ErrorKind::InvalidValue, message).at("Idempotency-Key"))
-}
-
 fn write(reply: Reply) -> Response {
     let mut response = Response::new(HttpBody::from(reply.body));
     *response.status_mut() = reply.status;
@@ -429,22 +402,6 @@ mod tests {
         assert_eq!(one, fingerprint(b"{ \"b\" : \"x\",\n\"a\":1 }"));
         assert_ne!(one, fingerprint(br#"{"a":1,"b":"y"}"#));
         assert_eq!(fingerprint(b"{"), None);
-    }
-
-    #[test]
-    fn an_idempotency_key_has_1_to_255_characters() {
-        let key = |value: &[u8]| {
-            let mut headers = HeaderMap::new();
-            headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
-            idempotency_key(&headers)
-        };
-        assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
-        assert_eq!(key(b"k-1"), Ok(Some("k-1".to_owned())));
-        assert!(key(&[b'x'; 255]).is_ok());
-        for bad in [&b""[..], b"  ", &[b'x'; 256], b"\xFF"] {
-            let refused = key(bad).unwrap_err();
-            assert_eq!(refused.field.as_deref(), Some("Idempotency-Key"));
-        }
     }
 
     #[test]

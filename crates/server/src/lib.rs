@@ -5,6 +5,7 @@ mod auth;
 mod bodies;
 mod client;
 mod dialects;
+mod headers;
 mod health;
 mod listener;
 mod log_fields;

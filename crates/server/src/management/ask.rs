@@ -1,12 +1,9 @@
-//! How this API hands its commands to the engine, and says that an answer is an earlier one.
+//! How this API hands its commands to the engine. What is answered is the handlers' own affair.
 
-use axum::response::Response;
-use http::HeaderValue;
 use waypost_engine::{Ask, IdempotencyKey};
 
 use super::access::{InOrg, Need};
 use crate::auth;
-use crate::dialects::IDEMPOTENCY_REPLAYED;
 
 /// The name under which messages of this API are recorded.
 const DIALECT: &str = "waypost";
@@ -23,9 +20,4 @@ pub(crate) fn ask<N: Need, T>(
     let caller = auth::caller(&within.key);
     let idempotency_wait_s = IDEMPOTENCY_WAIT_S;
     Ask { caller, dialect: DIALECT, route, idempotency, idempotency_wait_s, command }
-}
-
-/// Marks the answer of an earlier request.
-pub(crate) fn mark_replayed(response: &mut Response) {
-    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use waypost_domain::command::Broadcast;
@@ -12,14 +12,14 @@ use waypost_domain::{BroadcastId, OrgId, UserId};
 use waypost_engine::ports::BroadcastProgress;
 
 use super::access::{Ids, InOrg, Reading, Sending};
-use super::ask::{ask, mark_replayed};
+use super::ask::ask;
 use super::fields::check_length;
 use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::template_object::{TemplateInput, read_template};
 use super::traffic_views::BroadcastView;
 use crate::App;
-use crate::dialects::X_WAYPOST_BROADCAST_ID;
+use crate::headers::{mark_replayed, name_broadcast};
 use crate::problem::{Faults, Problem};
 
 const CREATE: &str = "/waypost/v1/orgs/{org_id}/broadcasts";
@@ -69,11 +69,10 @@ pub(crate) async fn create_broadcast(
     let progress = known_broadcast(&app, within.org_id(), answer.outcome.id).await?;
     let view = Json(BroadcastView::from(&progress));
     let mut response = (StatusCode::ACCEPTED, view).into_response();
-    if let Ok(id) = HeaderValue::from_str(&answer.outcome.id.to_string()) {
-        response.headers_mut().insert(X_WAYPOST_BROADCAST_ID, id);
-    }
+    let headers = response.headers_mut();
+    name_broadcast(headers, answer.outcome.id);
     if answer.replayed {
-        mark_replayed(&mut response);
+        mark_replayed(headers);
     }
     Ok(response)
 }

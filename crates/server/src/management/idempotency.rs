@@ -16,8 +16,8 @@ use waypost_domain::{ErrorKind, Failure, Timestamp};
 use waypost_engine::IdempotencyKey;
 use waypost_engine::ports::Sha256Hex;
 
-use super::ask::mark_replayed;
 use crate::App;
+use crate::headers::mark_replayed;
 use crate::problem::Problem;
 
 /// How many keys are kept.
@@ -106,7 +106,7 @@ impl<'a> Creation<'a> {
     /// Ends with what an earlier request made.
     pub(crate) fn replay(self, found: &impl Serialize) -> Response {
         let mut response = created(found);
-        mark_replayed(&mut response);
+        mark_replayed(response.headers_mut());
         response
     }
 

@@ -15,7 +15,7 @@ use waypost_engine::IdempotencyKey;
 
 use crate::App;
 use crate::bodies::BodyReader;
-use crate::dialects::idempotency_key;
+use crate::headers::idempotency_key;
 use crate::problem::Problem;
 
 /// The largest request of the management API but for imports and uploads, in bytes.

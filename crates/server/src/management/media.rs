@@ -12,13 +12,13 @@ use waypost_engine::ports::MediaRecord;
 use waypost_engine::{IdempotencyKey, StoreFile};
 
 use super::access::{Ids, InOrg, Media};
-use super::ask::{ask, mark_replayed};
+use super::ask::ask;
 use super::input::Arguments;
 use super::paging::{List, PageArguments};
 use super::views::MediaView;
 use crate::App;
 use crate::bodies::BodyReader;
-use crate::dialects::idempotency_key;
+use crate::headers::{idempotency_key, mark_replayed};
 use crate::problem::Problem;
 use crate::uploads::{self, ReceivedForm};
 
@@ -77,7 +77,7 @@ pub(crate) async fn upload_media(
     let record = known_media(&app, &within, answer.outcome.media_id.as_str()).await?;
     let mut response = (StatusCode::CREATED, Json(view(&app, &record))).into_response();
     if answer.replayed {
-        mark_replayed(&mut response);
+        mark_replayed(response.headers_mut());
     }
     Ok(response)
 }

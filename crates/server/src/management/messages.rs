@@ -13,12 +13,13 @@ use waypost_domain::{
 use waypost_engine::ports::MessageFilter;
 
 use super::access::{Ids, InOrg, Reading, Sending};
-use super::ask::{ask, mark_replayed};
+use super::ask::ask;
 use super::input::{Arguments, JsonObject};
 use super::message_object::MessageInput;
 use super::paging::{List, PageArguments};
 use super::traffic_views::{MessageDetailView, MessageView};
 use crate::App;
+use crate::headers::mark_replayed;
 use crate::problem::{Faults, Problem};
 
 const SEND: &str = "/waypost/v1/orgs/{org_id}/messages";
@@ -38,7 +39,7 @@ pub(crate) async fn send_message(
     let view = Json(MessageView::from(&answer.outcome));
     let mut response = (StatusCode::ACCEPTED, view).into_response();
     if answer.replayed {
-        mark_replayed(&mut response);
+        mark_replayed(response.headers_mut());
     }
     Ok(response)
 }
