@@ -13,7 +13,7 @@ use waypost_engine::ports::BroadcastProgress;
 
 use super::access::{Ids, InOrg, Reading, Sending};
 use super::ask::ask;
-use super::fields::check_length;
+use super::fields::{MAX_SESSION_CHARS, check_length};
 use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::template_object::{TemplateInput, read_template};
@@ -40,7 +40,7 @@ pub(crate) struct BroadcastInput {
 impl BroadcastInput {
     fn into_command(self, org_id: &OrgId) -> Result<Broadcast, Problem> {
         let mut faults = Faults::default();
-        check_length(&mut faults, "session_id", self.session_id.as_deref(), 256);
+        check_length(&mut faults, "session_id", self.session_id.as_deref(), MAX_SESSION_CHARS);
         let template = read_template(&mut faults, self.template);
         let Some(template) = template else { return Err(faults.into_problem()) };
         faults.check()?;

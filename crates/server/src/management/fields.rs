@@ -8,6 +8,8 @@ use crate::problem::{Faults, Problem};
 
 /// The longest name of an organisation, a user, a customer or a key, in characters.
 pub(crate) const MAX_NAME_CHARS: usize = 200;
+/// The longest word of the caller's for a conversation, in characters.
+pub(crate) const MAX_SESSION_CHARS: usize = 256;
 
 /// An id that a caller chose, if it did.
 pub(crate) fn check_id(faults: &mut Faults, chosen: Option<&str>) {

@@ -10,13 +10,11 @@ use waypost_domain::content::{Location, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS};
 use waypost_domain::media::MediaKind;
 use waypost_domain::{Content, CustomerId, OrgId, Phone, UserId};
 
-use super::fields::{check_length, words};
+use super::fields::{MAX_SESSION_CHARS, check_length, words};
 use super::media_object::MediaInput;
 use super::template_object::{TemplateInput, read_template};
 use crate::problem::{Faults, Problem};
 
-/// The longest word of the caller's for a conversation, in characters.
-const MAX_SESSION_CHARS: usize = 256;
 /// The longest name or address of a place, in characters.
 const MAX_PLACE_CHARS: usize = 1_000;
 /// The most contact cards of a message.
