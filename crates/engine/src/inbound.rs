@@ -7,8 +7,9 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use waypost_domain::content::InboundContent;
+use waypost_domain::failure::Blame;
 use waypost_domain::media::{MediaKind, MimeType, clean_filename};
-use waypost_domain::{CustomerId, Failure, MessageId, NumberId, OrgId, Timestamp};
+use waypost_domain::{CustomerId, ErrorKind, Failure, MessageId, NumberId, OrgId, Timestamp};
 
 use crate::Engine;
 use crate::media::NewFile;
@@ -26,7 +27,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 const MEDIA_BATCH: u32 = 16;
 /// The upstream keeps inbound files for seven days.
 const MEDIA_LIFE_MS: i64 = 7 * 24 * 3_600 * 1_000;
-/// Tries to fetch one inbound file before it is given up until the next start.
+/// Refusals of one inbound file before it is given up.
 const MEDIA_TRIES: u32 = 5;
 /// Pause between rounds while files are left.
 const MEDIA_PAUSE: Duration = Duration::from_secs(30);
@@ -237,15 +238,16 @@ impl Engine {
         let is_all = waiting.len() < MEDIA_BATCH as usize;
         let mut left = if is_all { Left::Nothing } else { Left::More };
         for (org_id, number_id, id, content) in waiting {
-            let tried = tries.entry(id).or_default();
-            *tried += 1;
-            let last = *tried >= MEDIA_TRIES;
             match self.fetch_inbound_file(&org_id, &number_id, &content).await {
                 Ok(media_id) => {
                     self.store().attach_inbound_media(id, media_id).await?;
                     tries.remove(&id);
                 }
                 Err(failure) => {
+                    let tried = tries.entry(id).or_default();
+                    // An upstream that is down or refuses our token says nothing of the file.
+                    *tried += u32::from(is_lasting(&failure));
+                    let last = *tried >= MEDIA_TRIES;
                     tracing::warn!(message = %id, error = %failure, last, "inbound file");
                     if last {
                         self.store().attach_inbound_media(id, None).await?;
@@ -295,6 +297,10 @@ enum Left {
     More,
     /// Files to be tried again.
     Failed,
+}
+
+fn is_lasting(failure: &Failure) -> bool {
+    failure.kind.blame() == Blame::Caller && failure.kind != ErrorKind::RateLimited
 }
 
 /// The upstream's id of the file in an inbound message.
