@@ -1,12 +1,20 @@
 //! Structured logs on standard error: for reading on a terminal, as JSON otherwise. What is logged,
 //! and that no secret is, is decided where it is logged.
 
+mod buffer;
+
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
+use self::buffer::LogBuffer;
+
 /// What is logged when neither variable says otherwise.
 const DEFAULT_LEVEL: &str = "info";
+
+/// Lines that wait to be written, where they are not for a terminal.
+static BUFFER: OnceLock<LogBuffer> = OnceLock::new();
 
 /// Starts logging, at the level of `WAYPOST_LOG`, else of `RUST_LOG`. Returns a warning where the
 /// level cannot be read; then it is `info`.
@@ -15,13 +23,28 @@ pub(crate) fn init() -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value))
     });
     let (filter, warning) = filter(given.as_ref().map(|(name, value)| (*name, value.as_str())));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
     if std::io::stderr().is_terminal() {
-        builder.with_target(false).init();
-    } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        builder.with_writer(std::io::stderr).with_target(false).init();
+        return warning;
+    }
+    let builder = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+    match LogBuffer::start(std::io::stderr()) {
+        Ok(buffer) => {
+            let writer = BUFFER.get_or_init(|| buffer);
+            builder.with_writer(move || writer.clone()).init();
+        }
+        // Without a thread, lines are written one by one.
+        Err(_) => builder.with_writer(std::io::stderr).init(),
     }
     warning
+}
+
+/// Writes out what was logged. Called at the end, whatever the end is.
+pub(crate) fn finish() {
+    if let Some(buffer) = BUFFER.get() {
+        buffer.write_out();
+    }
 }
 
 fn filter(given: Option<(&str, &str)>) -> (EnvFilter, Option<String>) {

@@ -26,7 +26,9 @@ use cli::{Cli, Command, ConfigCommand};
 use config::{Config, Loaded, Purpose};
 
 fn main() -> ExitCode {
-    match command(cli::parse()) {
+    let ended = command(cli::parse());
+    logging::finish();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
