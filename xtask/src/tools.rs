@@ -28,10 +28,10 @@ const TOOLS: &[Tool] = &[
         packages: &["chromium"],
     },
     Tool {
-        name: "node 20 or newer",
+        name: "node 18 or newer",
         purpose: "drives Chromium",
         probe: &["node", "--version"],
-        major_min: Some(20),
+        major_min: Some(18),
         packages: &["nodejs"],
     },
     Tool {
