@@ -40,8 +40,9 @@ pub(crate) fn init() -> Option<String> {
     warning
 }
 
-/// Writes out what was logged. Called at the end, whatever the end is.
-pub(crate) fn finish() {
+/// Writes out what was logged: at the end, whatever the end is, and before anybody can know of the
+/// process by other means.
+pub(crate) fn write_out() {
     if let Some(buffer) = BUFFER.get() {
         buffer.write_out();
     }

@@ -27,7 +27,7 @@ use config::{Config, Loaded, Purpose};
 
 fn main() -> ExitCode {
     let ended = command(cli::parse());
-    logging::finish();
+    logging::write_out();
     match ended {
         Ok(code) => code,
         Err(error) => {
@@ -76,6 +76,7 @@ fn started(read: Result<Loaded, config::Faults>) -> Option<Config> {
             for warning in loaded.warnings.iter().chain(&unreadable_level) {
                 tracing::warn!("{warning}");
             }
+            logging::write_out();
             Some(loaded.config)
         }
         Err(faults) => {
