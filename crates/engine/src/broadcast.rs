@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use waypost_domain::command::{Broadcast, BroadcastOutcome, MessageType};
+use waypost_domain::command::{Broadcast, BroadcastOutcome};
 use waypost_domain::directory::BroadcastAudience;
-use waypost_domain::message::{BroadcastRecord, BroadcastState, Direction, Message};
-use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId, Phone, Status};
+use waypost_domain::message::{BroadcastRecord, BroadcastState, Message};
+use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId};
 
 use crate::admission::Acting;
 use crate::countdown::Countdown;
@@ -39,11 +39,11 @@ impl Engine {
         ask: Ask<Broadcast>,
         wait_s: u32,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
-        let command = &ask.command;
-        let user_id = command.user_id.as_ref();
-        let acting =
-            self.acting(&ask.caller, &command.org_id, user_id, command.number.as_deref())?;
-        let mut content = Content::Template(command.template.clone());
+        let (ask, command) = ask.part();
+        let Broadcast { org_id, user_id, number, session_id, template } = command;
+        let acting = self.acting(&ask.caller, &org_id, user_id.as_ref(), number.as_deref())?;
+        let name = template.name.clone();
+        let mut content = Content::Template(template);
         self.check_content(&acting, &mut content).await?;
         if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
             return self.replayed_broadcast(&ask, &acting.org.id, id).await;
@@ -51,12 +51,19 @@ impl Engine {
         let content = self.keep_media(&acting, content).await?;
         self.place_ahead(&acting, &content).await?;
         let id = BroadcastId(Uuid::now_v7());
-        let model = self.model(&ask, &acting, id, content);
+        // Every member has a phone of its own; a model is never sent.
+        let phone = acting.number.display_phone.clone();
+        let model = Message {
+            user_id,
+            session_id,
+            broadcast_id: Some(id),
+            ..self.fresh_message(&ask, &acting, phone, content)
+        };
         let record = BroadcastRecord {
             id,
             org_id: acting.org.id.clone(),
             number_id: acting.number.id.clone(),
-            template: command.template.name.clone(),
+            template: name,
             audience: 0,
             created_at: model.created_at,
             state: BroadcastState::Running,
@@ -150,43 +157,10 @@ impl Engine {
         }
     }
 
-    fn model(
-        &self,
-        ask: &Ask<Broadcast>,
-        acting: &Acting,
-        id: BroadcastId,
-        content: Content,
-    ) -> Message {
-        Message {
-            id: new_message_id(),
-            org_id: acting.org.id.clone(),
-            number_id: acting.number.id.clone(),
-            customer_id: None,
-            // Every member has its own; a model is never sent.
-            phone: Phone::clone(&acting.number.display_phone),
-            direction: Direction::Outbound,
-            message_type: MessageType::Template,
-            dialect: ask.dialect.to_owned(),
-            synchronous: false,
-            user_id: ask.command.user_id.clone(),
-            session_id: ask.command.session_id.clone(),
-            reference: None,
-            broadcast_id: Some(id),
-            content,
-            status: Status::Queued,
-            wamid: None,
-            wa_id: None,
-            failure: None,
-            possible_duplicate: false,
-            created_at: self.now(),
-            settled_at: None,
-        }
-    }
-
     /// What the first request with the same key was answered, once it is.
     async fn replayed_broadcast(
         &self,
-        ask: &Ask<Broadcast>,
+        ask: &Ask<()>,
         org_id: &OrgId,
         id: BroadcastId,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {

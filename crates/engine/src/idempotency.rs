@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use waypost_domain::command::{Broadcast, SendMessage};
 use waypost_domain::message::Message;
 use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, OrgId, Status};
 
@@ -61,7 +60,7 @@ impl Engine {
     /// The message that an earlier request with this key made.
     pub(crate) async fn find_replay(
         &self,
-        ask: &Ask<SendMessage>,
+        ask: &Ask<()>,
         org_id: &OrgId,
     ) -> Result<Option<Message>, Failure> {
         match self.claimed(ask, org_id).await? {
@@ -75,7 +74,7 @@ impl Engine {
     /// The message of a claimed key, once it has an outcome.
     pub(crate) async fn replayed_message(
         &self,
-        ask: &Ask<SendMessage>,
+        ask: &Ask<()>,
         org_id: &OrgId,
         fingerprint: [u8; 32],
         target: IdempotentTarget,
@@ -100,7 +99,7 @@ impl Engine {
     /// The broadcast that an earlier request with this key made.
     pub(crate) async fn find_broadcast_replay(
         &self,
-        ask: &Ask<Broadcast>,
+        ask: &Ask<()>,
         org_id: &OrgId,
     ) -> Result<Option<BroadcastId>, Failure> {
         let Some((fingerprint, target)) = self.claimed(ask, org_id).await? else {

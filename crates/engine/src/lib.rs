@@ -103,6 +103,15 @@ pub struct Ask<T> {
     pub command: T,
 }
 
+impl<T> Ask<T> {
+    /// The request without its command, and the command to be used up: the files in it must not
+    /// stay in memory until the answer.
+    fn part(self) -> (Ask<()>, T) {
+        let Self { caller, dialect, route, idempotency, idempotency_wait_s, command } = self;
+        (Ask { caller, dialect, route, idempotency, idempotency_wait_s, command: () }, command)
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer<T> {

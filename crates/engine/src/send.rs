@@ -14,7 +14,7 @@ use waypost_domain::directory::Number;
 use waypost_domain::message::{AttemptOutcome, Direction, Message};
 use waypost_domain::retry::{self, RetryClass};
 use waypost_domain::{
-    AttemptId, Content, ErrorKind, Failure, MessageId, Status, Timestamp, UpstreamFault,
+    AttemptId, Content, ErrorKind, Failure, MessageId, Phone, Status, Timestamp, UpstreamFault,
 };
 
 use crate::admission::Acting;
@@ -43,7 +43,7 @@ const RECORD_WAIT: Duration = Duration::from_secs(5);
 struct Admitted {
     acting: Acting,
     recipient: Recipient,
-    content: Content<MediaDraft>,
+    command: SendMessage,
 }
 
 impl Engine {
@@ -67,20 +67,28 @@ impl Engine {
     }
 
     async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
-        let admitted = match self.admit(&ask).await? {
+        let (ask, command) = ask.part();
+        let admitted = match self.admit(&ask, command).await? {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
             Admission::New(admitted) => *admitted,
         };
-        let Admitted { acting, recipient, content } = admitted;
+        let Admitted { acting, recipient, command } = admitted;
+        let SendMessage { user_id, session_id, reference, content, .. } = command;
         let account = self.account(&acting.number)?;
         let content = self.keep_media(&acting, content).await?;
         let placed = self.media_library().place(&acting.number, &account, &content).await;
         let placed = placed.map_err(call_failure)?;
         let lane = self.lane(&acting.number);
         lane.turn().await?;
-        let mut message = self.new_message(&ask, &acting, &recipient, content);
-        message.synchronous = true;
-        message.status = Status::Sending;
+        let message = Message {
+            customer_id: recipient.customer.map(|customer| customer.id),
+            synchronous: true,
+            user_id,
+            session_id,
+            reference,
+            status: Status::Sending,
+            ..self.fresh_message(&ask, &acting, recipient.phone, content)
+        };
         let attempt_id = new_attempt_id();
         let start = Start::Attempt(attempt_id);
         let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
@@ -95,13 +103,21 @@ impl Engine {
     }
 
     async fn accept_for_later(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
-        let admitted = match self.admit(&ask).await? {
+        let (ask, command) = ask.part();
+        let admitted = match self.admit(&ask, command).await? {
             Admission::Replay(message) => return Ok(Answer::replay(*message)),
             Admission::New(admitted) => *admitted,
         };
-        let Admitted { acting, recipient, content } = admitted;
+        let Admitted { acting, recipient, command } = admitted;
+        let SendMessage { user_id, session_id, reference, content, .. } = command;
         let content = self.keep_media(&acting, content).await?;
-        let message = self.new_message(&ask, &acting, &recipient, content);
+        let message = Message {
+            customer_id: recipient.customer.map(|customer| customer.id),
+            user_id,
+            session_id,
+            reference,
+            ..self.fresh_message(&ask, &acting, recipient.phone, content)
+        };
         let start = Start::Queue { due_at: message.created_at, priority: 0 };
         let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
@@ -113,23 +129,21 @@ impl Engine {
         Ok(Answer::new(message))
     }
 
-    async fn admit(&self, ask: &Ask<SendMessage>) -> Result<Admission, Failure> {
-        let command = &ask.command;
+    async fn admit(&self, ask: &Ask<()>, mut command: SendMessage) -> Result<Admission, Failure> {
         let acting = self.acting(
             &ask.caller,
             &command.org_id,
             command.user_id.as_ref(),
             command.number.as_deref(),
         )?;
-        let recipient = self.addressee(&acting, command).await?;
-        let mut content = command.content.clone();
-        self.check_content(&acting, &mut content).await?;
+        let recipient = self.addressee(&acting, &command).await?;
+        self.check_content(&acting, &mut command.content).await?;
         if let Some(message) = self.find_replay(ask, &acting.org.id).await? {
             return Ok(Admission::Replay(Box::new(message)));
         }
         self.check_consent(&acting.org, &recipient)?;
-        self.check_window(&acting, &recipient, &content)?;
-        Ok(Admission::New(Box::new(Admitted { acting, recipient, content })))
+        self.check_window(&acting, &recipient, &command.content)?;
+        Ok(Admission::New(Box::new(Admitted { acting, recipient, command })))
     }
 
     pub(crate) async fn keep_media(
@@ -147,27 +161,27 @@ impl Engine {
         Ok(content.with_media(|()| kept.next().expect("one was kept for each draft")))
     }
 
-    fn new_message(
+    /// A message that nothing has happened to yet.
+    pub(crate) fn fresh_message(
         &self,
-        ask: &Ask<SendMessage>,
+        ask: &Ask<()>,
         acting: &Acting,
-        recipient: &Recipient,
+        phone: Phone,
         content: Content,
     ) -> Message {
-        let command = &ask.command;
         Message {
             id: new_message_id(),
             org_id: acting.org.id.clone(),
             number_id: acting.number.id.clone(),
-            customer_id: recipient.customer.as_ref().map(|customer| customer.id.clone()),
-            phone: recipient.phone.clone(),
+            customer_id: None,
+            phone,
             direction: Direction::Outbound,
             message_type: message_type(&ask.caller, &content),
             dialect: ask.dialect.to_owned(),
             synchronous: false,
-            user_id: command.user_id.clone(),
-            session_id: command.session_id.clone(),
-            reference: command.reference.clone(),
+            user_id: None,
+            session_id: None,
+            reference: None,
             broadcast_id: None,
             content,
             status: Status::Queued,
