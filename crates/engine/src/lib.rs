@@ -22,6 +22,7 @@ mod uploads;
 pub mod vault;
 mod watch;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -386,9 +387,10 @@ impl Engine {
     }
 
     /// Runs something to its end even if who waits for it goes away.
+    /// It comes boxed: as large as it is, moving it about would cost more than the rest.
     async fn detached<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+        work: Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>,
     ) -> Result<T, Failure> {
         self.0.callers.spawn(work).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a request's task ended unexpectedly");

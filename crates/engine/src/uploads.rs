@@ -43,7 +43,7 @@ impl Engine {
         ask: Ask<StoreFile>,
     ) -> Result<Answer<Uploaded>, Failure> {
         let engine = self.clone();
-        self.detached(async move { engine.finish_upload_now(upload, ask).await }).await
+        self.detached(Box::pin(async move { engine.finish_upload_now(upload, ask).await })).await
     }
 
     async fn finish_upload_now(
