@@ -31,7 +31,7 @@ impl Engine {
         wait_s: u32,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
         let engine = self.clone();
-        self.detached(async move { engine.broadcast_now(ask, wait_s).await }).await
+        self.detached(Box::pin(async move { engine.broadcast_now(ask, wait_s).await })).await
     }
 
     async fn broadcast_now(
@@ -219,7 +219,8 @@ impl Engine {
     ) -> Result<bool, Failure> {
         let cancelled = self.store().cancel(org_id, id, self.now()).await?;
         if cancelled && let Some(history) = self.store().message(org_id, id).await? {
-            self.tell(&history.message);
+            let message = history.message;
+            self.tell(&message.id, message.broadcast_id, message.status);
         }
         Ok(cancelled)
     }

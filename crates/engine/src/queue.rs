@@ -88,8 +88,8 @@ impl Engine {
     }
 
     async fn attempt_queued(self, due: DueMessage, lane: &Lane, ticket: Ticket) {
-        let message = due.message;
-        if let Err(failure) = self.attempt_due(&message, due.attempts, lane).await {
+        let mut message = due.message;
+        if let Err(failure) = self.attempt_due(&mut message, due.attempts, lane).await {
             // It is still in the queue, or its intent is recorded and the next start closes it.
             tracing::error!(message = %message.id, error = %failure, "attempt not recorded");
             tokio::time::sleep(STORE_PAUSE).await;
@@ -99,7 +99,7 @@ impl Engine {
 
     async fn attempt_due(
         &self,
-        message: &Message,
+        message: &mut Message,
         attempts: u32,
         lane: &Lane,
     ) -> Result<(), Failure> {
@@ -108,8 +108,8 @@ impl Engine {
             self.store().fail_queued(message.id, failure, self.now()).await?;
             let closed = self.known_message(message).await?;
             if closed.status == Status::Failed {
-                self.count_settled(&closed);
-                self.tell(&closed);
+                self.count_settled(closed.status);
+                self.tell(&closed.id, closed.broadcast_id, closed.status);
             }
             return Ok(());
         };
@@ -131,8 +131,7 @@ impl Engine {
             Err(error) => Step::Again(AttemptOutcome::NotSent, error),
         };
         let (step, again_in) = self.decide(step, attempts + 1, &number, message, lane).await;
-        self.settle(message, attempt_id, step, again_in, true).await?;
-        Ok(())
+        self.settle(message, attempt_id, step, again_in, true).await
     }
 
     /// Whether a message that was certainly not sent is tried again, and when.

@@ -14,13 +14,14 @@ use waypost_domain::directory::Number;
 use waypost_domain::message::{AttemptOutcome, Direction, Message};
 use waypost_domain::retry::{self, RetryClass};
 use waypost_domain::{
-    AttemptId, Content, ErrorKind, Failure, MessageId, Phone, Status, Timestamp, UpstreamFault,
+    AttemptId, BroadcastId, Content, ErrorKind, Failure, MessageId, Phone, Status, Timestamp,
+    UpstreamFault,
 };
 
 use crate::admission::Acting;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::ports::{
-    Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Settlement, Start,
+    Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Settled, Settlement, Start,
     StoreError, StoreResult,
 };
 use crate::templates::call_failure;
@@ -54,7 +55,7 @@ impl Engine {
     /// Where nothing was accepted. What was accepted and then failed is in the answer.
     pub async fn send(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
         let engine = self.clone();
-        self.detached(async move { engine.send_now(ask).await }).await
+        self.detached(Box::pin(async move { engine.send_now(ask).await })).await
     }
 
     /// Accepts one message to be sent later: durable when it returns.
@@ -63,7 +64,7 @@ impl Engine {
     /// Where it was not accepted.
     pub async fn enqueue(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
         let engine = self.clone();
-        self.detached(async move { engine.accept_for_later(ask).await }).await
+        self.detached(Box::pin(async move { engine.accept_for_later(ask).await })).await
     }
 
     async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
@@ -98,7 +99,7 @@ impl Engine {
         }
         self.count().messages_accepted.add();
         let sending = WaitedFor { engine: self, lane, number: &acting.number, account, placed };
-        let settled = sending.deliver(&message, attempt_id).await?;
+        let settled = sending.deliver(message, attempt_id).await?;
         Ok(Answer::new(delivery_of(&settled)))
     }
 
@@ -212,7 +213,7 @@ struct WaitedFor<'a> {
 impl WaitedFor<'_> {
     /// Attempts it until there is an outcome that the caller can be told. The intent of the first
     /// attempt is durable already.
-    async fn deliver(mut self, message: &Message, first: AttemptId) -> Result<Message, Failure> {
+    async fn deliver(mut self, mut message: Message, first: AttemptId) -> Result<Message, Failure> {
         let began = Instant::now();
         let mut attempt_id = first;
         let mut attempts = 1;
@@ -220,7 +221,7 @@ impl WaitedFor<'_> {
         loop {
             let outcome = match turn {
                 Ok(()) => {
-                    self.engine.attempt(&self.account, message, &self.placed, attempt_id).await
+                    self.engine.attempt(&self.account, &message, &self.placed, attempt_id).await
                 }
                 Err(failure) => {
                     SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
@@ -236,19 +237,19 @@ impl WaitedFor<'_> {
                 }
                 pause = wait.filter(|wait| *wait <= left);
                 if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
-                    pause = self.replace_media(message).await;
+                    pause = self.replace_media(&message).await;
                 }
             }
             if pause.is_none() {
                 settlement = settlement.given_up();
             }
-            let settled = self.engine.settle(message, attempt_id, settlement, pause, false).await?;
+            self.engine.settle(&mut message, attempt_id, settlement, pause, false).await?;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None if settled.status == Status::Unknown => {
-                    return self.engine.wait_for_status(settled).await;
+                None if message.status == Status::Unknown => {
+                    return self.engine.wait_for_status(message).await;
                 }
-                None => return Ok(settled),
+                None => return Ok(message),
             }
             turn = self.lane.turn().await;
             attempt_id = new_attempt_id();
@@ -259,7 +260,7 @@ impl WaitedFor<'_> {
                 .begin_attempt(message.id, attempt_id, self.engine.now())
                 .await?;
             if begun.is_none() {
-                return self.engine.known_message(message).await;
+                return self.engine.known_message(&message).await;
             }
         }
     }
@@ -280,6 +281,7 @@ impl WaitedFor<'_> {
 /// An attempt's outcome, to be recorded.
 struct Record {
     id: MessageId,
+    broadcast_id: Option<BroadcastId>,
     attempt_id: AttemptId,
     settlement: Settlement,
     now: Timestamp,
@@ -365,15 +367,15 @@ impl Engine {
         outcome
     }
 
-    /// Records what an attempt came to and tells who waits for it.
+    /// Records what an attempt came to, also in `message`, and tells who waits for it.
     pub(crate) async fn settle(
         &self,
-        message: &Message,
+        message: &mut Message,
         attempt_id: AttemptId,
         step: Step,
         again_in: Option<Duration>,
         requeue: bool,
-    ) -> Result<Message, Failure> {
+    ) -> Result<(), Failure> {
         let now = self.now();
         let settlement = match step {
             Step::Sent(receipt) => Settlement::Sent(receipt),
@@ -389,24 +391,31 @@ impl Engine {
                 }
             }
         };
-        let record = Record { id: message.id, attempt_id, settlement, now };
-        match self.record(&record).await {
-            Err(StoreError::Unavailable(_)) => self.record_later(record).await,
-            recorded => Ok(recorded?),
-        }
+        let (id, broadcast_id) = (message.id, message.broadcast_id);
+        let record = Record { id, broadcast_id, attempt_id, settlement, now };
+        let settled = match self.record(&record).await {
+            Err(StoreError::Unavailable(_)) => self.record_later(record).await?,
+            recorded => recorded?,
+        };
+        message.status = settled.status;
+        message.wamid = settled.wamid;
+        message.wa_id = settled.wa_id;
+        message.failure = settled.failure;
+        message.settled_at = settled.settled_at;
+        Ok(())
     }
 
-    async fn record(&self, record: &Record) -> StoreResult<Message> {
-        let Record { id, attempt_id, settlement, now } = record;
+    async fn record(&self, record: &Record) -> StoreResult<Settled> {
+        let Record { id, broadcast_id, attempt_id, settlement, now } = record;
         let settled =
             self.store().settle_attempt(*id, *attempt_id, settlement.clone(), *now).await?;
-        self.count_settled(&settled);
-        self.tell(&settled);
+        self.count_settled(settled.status);
+        self.tell(id, *broadcast_id, settled.status);
         Ok(settled)
     }
 
     /// The store cannot take an outcome now: goes on trying after the caller has been told.
-    async fn record_later(&self, record: Record) -> Result<Message, Failure> {
+    async fn record_later(&self, record: Record) -> Result<Settled, Failure> {
         let untold = match record.settlement {
             Settlement::Sent(_) | Settlement::Unknown(_) => Failure::new(
                 ErrorKind::OutcomeUnknown,
@@ -436,9 +445,9 @@ impl Engine {
         }
     }
 
-    pub(crate) fn count_settled(&self, message: &Message) {
+    pub(crate) fn count_settled(&self, status: Status) {
         let metrics = self.count();
-        match message.status {
+        match status {
             Status::Queued | Status::Sending => metrics.attempts_retried.add(),
             Status::Failed => metrics.messages_failed.add(),
             Status::Unknown => metrics.messages_unknown.add(),
@@ -447,10 +456,10 @@ impl Engine {
     }
 
     /// Wakes who waits for a message or for its broadcast.
-    pub(crate) fn tell(&self, message: &Message) {
-        self.watch().tell(&message.id);
-        let open = matches!(message.status, Status::Queued | Status::Sending);
-        if let (Some(broadcast_id), false) = (message.broadcast_id, open) {
+    pub(crate) fn tell(&self, id: &MessageId, broadcast_id: Option<BroadcastId>, status: Status) {
+        self.watch().tell(id);
+        let open = matches!(status, Status::Queued | Status::Sending);
+        if let (Some(broadcast_id), false) = (broadcast_id, open) {
             self.countdowns().settled(broadcast_id);
         }
     }

@@ -150,15 +150,21 @@ CREATE TABLE messages (
     possible_duplicate INTEGER NOT NULL DEFAULT 0,
     created_at         INTEGER NOT NULL,
     settled_at         INTEGER,
+    sent_at            INTEGER,         -- when our own record of a success was made
     attempts           INTEGER NOT NULL DEFAULT 0,
+    attempt            BLOB,            -- the latest one; earlier ones are in former_attempts
+    attempt_started_at INTEGER,
+    attempt_ended_at   INTEGER,
+    attempt_outcome    INTEGER,
+    attempt_fault      TEXT,
     priority           INTEGER NOT NULL DEFAULT 0,
     due                INTEGER NOT NULL DEFAULT 0,  -- 0: at once; -1: held by its caller
     media_pending      INTEGER NOT NULL DEFAULT 0,
     claim_route        TEXT,
     claim_key          TEXT
 ) STRICT;
-CREATE INDEX messages_by_org ON messages (org);
-CREATE INDEX messages_by_wamid ON messages (wamid) WHERE wamid IS NOT NULL;
+-- A sent attempt's reports are matched by wamid: the index holds the others, which are few.
+CREATE INDEX messages_not_sent ON messages (attempt_outcome, attempt) WHERE attempt_outcome <> 1;
 -- Also the due queue of broadcasts: those of status 0, in order of seq.
 CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
     WHERE broadcast IS NOT NULL;
@@ -166,17 +172,34 @@ CREATE INDEX messages_unanswered ON messages (synchronous) WHERE synchronous = 1
 CREATE INDEX messages_held ON messages (due) WHERE status = 1 AND due = -1;
 CREATE INDEX messages_media_pending ON messages (media_pending) WHERE media_pending = 1;
 
--- Messages by person, filled in behind and many at once: an index would touch a page of its own for
--- every message. Those after the mark are not in it yet.
+-- Messages by organisation and by person, filled in behind and many at once: an index would touch
+-- a page of its own for every message. Those after the mark are not in them yet.
+CREATE TABLE org_messages (
+    org     INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (org, message)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE person_messages (
     phone   TEXT NOT NULL,
     message INTEGER NOT NULL,
     PRIMARY KEY (phone, message)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE person_messages_mark (
+CREATE TABLE messages_mark (
     seq INTEGER NOT NULL
 ) STRICT;
-INSERT INTO person_messages_mark (seq) VALUES (0);
+INSERT INTO messages_mark (seq) VALUES (0);
+
+-- Messages by the hash of their upstream id, filled in behind likewise: the fresh ones are not in
+-- it yet. A hash only says where to look; the message's own row decides.
+CREATE TABLE wamid_messages (
+    hash    INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (hash, message)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fresh_wamids (
+    message INTEGER PRIMARY KEY,
+    hash    INTEGER NOT NULL
+) STRICT;
 
 -- The due queue of single messages: exactly those that wait. due is 0 for those that were due when
 -- they came, so that these lie in the order of acceptance.
@@ -195,20 +218,20 @@ CREATE TABLE former_wamids (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX former_wamids_by_message ON former_wamids (message);
 
-CREATE TABLE attempts (
-    message     INTEGER NOT NULL,
-    number      INTEGER NOT NULL,
-    id          BLOB NOT NULL,
-    started_at  INTEGER NOT NULL,
-    finished_at INTEGER,
-    outcome     INTEGER NOT NULL,
-    fault       TEXT,
+-- Attempts that a later one followed.
+CREATE TABLE former_attempts (
+    message    INTEGER NOT NULL,
+    number     INTEGER NOT NULL,
+    id         BLOB NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at   INTEGER,
+    outcome    INTEGER NOT NULL,
+    fault      TEXT,
     PRIMARY KEY (message, number)
 ) STRICT, WITHOUT ROWID;
--- A sent attempt's reports are matched by wamid: the index holds the others, which are few.
-CREATE INDEX attempts_not_sent ON attempts (id) WHERE outcome <> 1;
-CREATE INDEX attempts_open ON attempts (outcome) WHERE outcome = 0;
+CREATE INDEX former_attempts_not_sent ON former_attempts (outcome, id) WHERE outcome <> 1;
 
+-- The history, but for our own record of a success: that is in sent_at.
 CREATE TABLE message_events (
     message INTEGER NOT NULL,
     at      INTEGER NOT NULL,

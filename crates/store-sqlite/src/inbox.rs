@@ -1,5 +1,7 @@
 //! The upstream's webhooks as they came, and the messages that people wrote.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -17,6 +19,7 @@ use crate::SqliteStore;
 use crate::codes;
 use crate::customers;
 use crate::fault::{Done, corrupt};
+use crate::messages::wamids::Wamids;
 use crate::rows::{from_json, to_json};
 use crate::writer::Work;
 
@@ -45,7 +48,10 @@ impl InboxStore for SqliteStore {
 
     async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool> {
         let content = to_json(&Content::<MediaRef>::Inbound(inbound.content.clone()))?;
-        self.writer.run(Work::Known, move |conn| record(conn, &inbound, &content, now)).await
+        let wamids = Arc::clone(&self.wamids);
+        self.writer
+            .run(Work::Known, move |conn| record(conn, &wamids, &inbound, &content, now))
+            .await
     }
 
     async fn inbound_without_media(
@@ -96,11 +102,12 @@ fn close_entries(conn: &Connection, ids: &[i64], keep_raw: bool) -> Done<()> {
 
 fn record(
     conn: &Connection,
+    wamids: &Wamids,
     inbound: &InboundMessage,
     content: &str,
     now: Timestamp,
 ) -> Done<bool> {
-    if is_recorded(conn, &inbound.wamid)? {
+    if wamids.find(conn, Direction::Inbound, &inbound.wamid)?.is_some() {
         return Ok(false);
     }
     let (org, number) = (&inbound.org_id, &inbound.number_id);
@@ -132,13 +139,8 @@ fn record(
         inbound.written_at.0,
         has_file(&inbound.content),
     ])?;
+    wamids.note(conn, conn.last_insert_rowid(), Direction::Inbound, &inbound.wamid)?;
     Ok(true)
-}
-
-fn is_recorded(conn: &Connection, wamid: &str) -> Done<bool> {
-    let mut select =
-        conn.prepare_cached("SELECT 1 FROM messages WHERE wamid = ?1 AND direction = 1 LIMIT 1")?;
-    Ok(select.exists([wamid])?)
 }
 
 /// Opens a person's window at a number, or keeps it open for longer; never for less.

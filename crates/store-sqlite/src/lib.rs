@@ -21,11 +21,15 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use open::OpenError;
 
+use messages::behind::Behind;
+use messages::wamids::Wamids;
 use readers::Readers;
 use writer::Writer;
 
@@ -66,6 +70,7 @@ pub struct SqliteStore {
     // it, and the lock outlives both.
     readers: Readers,
     writer: Writer,
+    wamids: Arc<Wamids>,
     _lock: File,
 }
 
@@ -79,9 +84,17 @@ impl SqliteStore {
         let lock = open::lock(path)?;
         let conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
-        let writer = Writer::start(conn, messages::persons::catch_up)
+        let wamids = Wamids::load(&conn)
+            .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        let wamids = Arc::new(wamids);
+        let (mut behind, fresh) = (Behind::default(), Arc::clone(&wamids));
+        let upkeep = move |conn: &Connection| {
+            behind.catch_up(conn)?;
+            fresh.catch_up(conn)
+        };
+        let writer = Writer::start(conn, upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { readers, writer, _lock: lock })
+        Ok(Self { readers, writer, wamids, _lock: lock })
     }
 
     /// Shows why the store takes no more writes, once that is so: the process should then end with

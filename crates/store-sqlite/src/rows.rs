@@ -10,7 +10,7 @@ use waypost_domain::{
 use waypost_engine::ports::{Page, Paged, StoreError};
 
 use crate::codes;
-use crate::fault::{Done, Fault, corrupt};
+use crate::fault::{Done, corrupt};
 
 /// Entries on one page at most, whatever is asked for.
 const MAX_PAGE: u32 = 10_000;
@@ -44,7 +44,7 @@ pub(crate) fn paged<T>(page: Page, mut rows: Vec<(i64, T)>) -> Paged<T> {
     Paged { data: rows.into_iter().map(|(_, value)| value).collect(), next }
 }
 
-/// Reads a message with its names; `$from` may name an index, `$rest` begins with `WHERE`.
+/// Reads messages `m` with their names from `$from`; `$rest` begins with `WHERE`.
 macro_rules! select_message {
     ($from:literal, $rest:literal) => {
         concat!(
@@ -52,7 +52,7 @@ macro_rules! select_message {
                 m.message_type, m.dialect, m.synchronous, m.user, m.session, m.reference, b.id,
                 coalesce(m.content, b.content), m.status, m.wamid, m.wa_id, m.failure,
                 m.possible_duplicate, m.created_at, m.settled_at
-             FROM messages m ",
+             FROM ",
             $from,
             " CROSS JOIN orgs o ON o.ref = m.org
               CROSS JOIN numbers n ON n.ref = m.number
@@ -145,11 +145,6 @@ impl StoredMessage {
             created_at: Timestamp(self.created_at),
             settled_at: self.settled_at.map(Timestamp),
         })
-    }
-
-    /// The message for a caller outside a job.
-    pub(crate) fn read(self) -> Result<Message, StoreError> {
-        self.into_message().map_err(Fault::into_store_error)
     }
 }
 

@@ -58,7 +58,7 @@ impl Writer {
     /// `upkeep` is called between two groups, when everybody has been answered.
     pub(crate) fn start(
         mut conn: Connection,
-        upkeep: fn(&Connection) -> Done<()>,
+        upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             broken: watch::Sender::new(None),
@@ -75,6 +75,7 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
+            let upkeep: Upkeep = Box::new(upkeep);
             move || {
                 Loop { conn, shared, upkeep, next_checkpoint: CHECKPOINT_PAGES, last_pages: 0 }
                     .run(waiting);
@@ -188,11 +189,13 @@ enum Group {
     Spoilt,
 }
 
+type Upkeep = Box<dyn FnMut(&Connection) -> Done<()> + Send>;
+
 /// The thread's own state.
 struct Loop {
     conn: Connection,
     shared: Arc<Shared>,
-    upkeep: fn(&Connection) -> Done<()>,
+    upkeep: Upkeep,
     next_checkpoint: u32,
     last_pages: u32,
 }
@@ -293,7 +296,7 @@ impl Loop {
     }
 
     /// Work of the tables' own that nobody waits for.
-    fn keep_up(&self) -> Result<(), (Reach, StoreError)> {
+    fn keep_up(&mut self) -> Result<(), (Reach, StoreError)> {
         (self.upkeep)(&self.conn).or_else(|fault| put_off("upkeep", fault))
     }
 

@@ -17,8 +17,8 @@ use waypost_domain::{
     Timestamp, UpstreamFault, Zone,
 };
 use waypost_engine::ports::{
-    Accepted, Entry, IdempotencyClaim, InboundMessage, MessageFilter, Page, PutMode, Settlement,
-    Start, StatusReport, Store,
+    Accepted, Entry, IdempotencyClaim, InboundMessage, MessageFilter, Page, PutMode, Settled,
+    Settlement, Start, StatusReport, Store,
 };
 
 use crate::Harness;
@@ -264,7 +264,7 @@ impl Stage {
         self.settle(message.id, attempt, sent(wamid)).await;
     }
 
-    pub async fn settle(&self, id: MessageId, attempt: AttemptId, how: Settlement) -> Message {
+    pub async fn settle(&self, id: MessageId, attempt: AttemptId, how: Settlement) -> Settled {
         self.store.settle_attempt(id, attempt, how, at(100)).await.unwrap()
     }
 

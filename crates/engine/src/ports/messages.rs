@@ -114,6 +114,21 @@ pub enum Settlement {
     Unknown(Failure),
 }
 
+/// What an attempt's end made of its message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settled {
+    /// Its status.
+    pub status: Status,
+    /// The upstream's id.
+    pub wamid: Option<String>,
+    /// The upstream's id of the recipient.
+    pub wa_id: Option<String>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// When it was settled.
+    pub settled_at: Option<Timestamp>,
+}
+
 /// A status that the upstream reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
@@ -210,15 +225,15 @@ pub trait MessageStore: Send + Sync {
         attempt_id: AttemptId,
         now: Timestamp,
     ) -> StoreResult<Option<u32>>;
-    /// Records what an attempt came to and matches statuses that came before it. Returns the
-    /// message as it now stands.
+    /// Records what an attempt came to and matches statuses that came before it. Returns how
+    /// the message now stands.
     async fn settle_attempt(
         &self,
         message_id: MessageId,
         attempt_id: AttemptId,
         settlement: Settlement,
         now: Timestamp,
-    ) -> StoreResult<Message>;
+    ) -> StoreResult<Settled>;
     /// Records a failure of a queued message that no attempt was made for.
     async fn fail_queued(
         &self,

@@ -21,7 +21,7 @@ pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
     Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, IdempotencyClaim,
     IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient, Recovered,
-    ReportEffect, SessionFilter, Settlement, Start, StatusReport,
+    ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
 };
 pub use upstream::{
     Account, CallError, DownloadedMedia, NumberInfo, PlacedMedia, SendOutcome, Upstream,

@@ -1,8 +1,8 @@
 //! Accepting a message: its row, its first step and its idempotency key in one job.
 
 use rusqlite::{Connection, params};
-use waypost_domain::Status;
 use waypost_domain::message::{AttemptOutcome, Message};
+use waypost_domain::{AttemptId, Status};
 use waypost_engine::ports::{Accepted, IdempotencyClaim, IdempotentTarget, Start};
 
 use crate::codes;
@@ -28,27 +28,16 @@ pub(super) fn accept(conn: &Connection, new: &NewMessage) -> Done<Accepted> {
         }
     }
     insert(conn, new)?;
-    let seq = conn.last_insert_rowid();
-    match new.start {
-        Start::Queue { due_at, priority } => {
-            conn.prepare_cached(
-                "INSERT INTO queue (number, due, priority, seq)
-                 SELECT number, ?2, ?3, seq FROM messages WHERE seq = ?1",
-            )?
-            .execute(params![seq, due_column(message, due_at), priority])?;
-        }
-        Start::Attempt(attempt) => {
-            conn.prepare_cached(
-                "INSERT INTO attempts (message, number, id, started_at, outcome)
-                 VALUES (?1, 1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                seq,
-                attempt.as_bytes(),
-                message.created_at.0,
-                codes::outcome(AttemptOutcome::Open)
-            ])?;
-        }
+    if let Start::Queue { due_at, priority } = new.start {
+        conn.prepare_cached(
+            "INSERT INTO queue (number, due, priority, seq)
+             SELECT number, ?2, ?3, seq FROM messages WHERE seq = ?1",
+        )?
+        .execute(params![
+            conn.last_insert_rowid(),
+            due_column(message, due_at),
+            priority
+        ])?;
     }
     Ok(Accepted::New)
 }
@@ -60,19 +49,21 @@ fn due_column(message: &Message, due_at: waypost_domain::Timestamp) -> i64 {
 
 fn insert(conn: &Connection, new: &NewMessage) -> Done<()> {
     let message = &new.message;
-    let (status, attempts, due, priority) = match new.start {
+    let (status, due, priority, attempt) = match new.start {
         Start::Queue { due_at, priority } => {
-            (Status::Queued, 0, due_column(message, due_at), priority)
+            (Status::Queued, due_column(message, due_at), priority, None)
         }
-        Start::Attempt(_) => (Status::Sending, 1, 0, 0),
+        Start::Attempt(attempt) => (Status::Sending, 0, 0, Some(attempt)),
     };
     conn.prepare_cached(
         "INSERT INTO messages (id, org, number, customer, phone, direction, message_type, dialect,
              synchronous, user, session, reference, content, status, possible_duplicate,
-             created_at, attempts, due, priority, claim_route, claim_key)
+             created_at, due, priority, claim_route, claim_key, attempts, attempt,
+             attempt_started_at, attempt_outcome)
          VALUES (?1, (SELECT ref FROM orgs WHERE id = ?2),
              (SELECT ref FROM numbers WHERE id = ?3 AND body IS NOT NULL),
-             ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+             ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+             ?24)",
     )?
     .execute(params![
         message.id.as_bytes(),
@@ -91,11 +82,14 @@ fn insert(conn: &Connection, new: &NewMessage) -> Done<()> {
         status.number(),
         message.possible_duplicate,
         message.created_at.0,
-        attempts,
         due,
         priority,
         new.claim.as_ref().map(|claim| &claim.route),
         new.claim.as_ref().map(|claim| &claim.key),
+        u8::from(attempt.is_some()),
+        attempt.as_ref().map(AttemptId::as_bytes),
+        attempt.map(|_| message.created_at.0),
+        attempt.map(|_| codes::outcome(AttemptOutcome::Open)),
     ])?;
     Ok(())
 }

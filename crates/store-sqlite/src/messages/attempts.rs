@@ -3,16 +3,17 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::command::Receipt;
-use waypost_domain::message::{AttemptOutcome, BroadcastState};
+use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::status::Report;
 use waypost_domain::{AttemptId, Failure, MessageId, Status, Timestamp, UpstreamFault};
-use waypost_engine::ports::{Settlement, StoreError};
+use waypost_engine::ports::{Settled, Settlement, StoreError};
 
 use super::reports;
 use super::state::{State, record_event};
+use super::wamids::{self, Wamids};
 use crate::codes;
 use crate::fault::Done;
-use crate::rows::{StoredMessage, select_message, to_json};
+use crate::rows::{from_json, to_json};
 
 pub(super) fn begin(
     conn: &Connection,
@@ -27,36 +28,46 @@ pub(super) fn begin(
         return Ok(None);
     }
     let number = state.attempts + 1;
-    conn.prepare_cached("UPDATE messages SET status = ?2, attempts = ?3, due = 0 WHERE seq = ?1")?
-        .execute(params![state.seq, Status::Sending.number(), number])?;
-    if state.status == Status::Queued {
-        state.leave_queue(conn)?;
+    if state.attempt.is_some() {
+        conn.prepare_cached(
+            "INSERT INTO former_attempts (message, number, id, started_at, ended_at, outcome, fault)
+             SELECT seq, attempts, attempt, attempt_started_at, attempt_ended_at, attempt_outcome,
+                 attempt_fault
+             FROM messages WHERE seq = ?1",
+        )?
+        .execute([state.seq])?;
     }
     conn.prepare_cached(
-        "INSERT INTO attempts (message, number, id, started_at, outcome)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "UPDATE messages SET status = ?2, due = 0, attempts = ?3, attempt = ?4,
+             attempt_started_at = ?5, attempt_ended_at = NULL, attempt_outcome = 0,
+             attempt_fault = NULL
+         WHERE seq = ?1",
     )?
     .execute(params![
         state.seq,
+        Status::Sending.number(),
         number,
         attempt.as_bytes(),
-        now.0,
-        codes::outcome(AttemptOutcome::Open)
+        now.0
     ])?;
+    if state.status == Status::Queued {
+        state.leave_queue(conn)?;
+    }
     Ok(Some(number))
 }
 
 pub(super) fn settle(
     conn: &Connection,
+    wamids: &Wamids,
     id: MessageId,
     attempt_id: AttemptId,
     settlement: &Settlement,
     now: Timestamp,
-) -> Done<StoredMessage> {
+) -> Done<Settled> {
     let state = State::by_id(conn, id)?.ok_or(StoreError::NotFound)?;
-    let attempt = find(conn, state.seq, attempt_id)?.ok_or(StoreError::NotFound)?;
+    let attempt = find(conn, &state, attempt_id)?.ok_or(StoreError::NotFound)?;
     match settlement {
-        Settlement::Sent(receipt) => sent(conn, &state, &attempt, receipt, now)?,
+        Settlement::Sent(receipt) => return sent(conn, wamids, &state, &attempt, receipt, now),
         Settlement::Failed { outcome, failure } => {
             failed(conn, &state, &attempt, *outcome, failure, now)?;
         }
@@ -75,35 +86,69 @@ pub(super) fn settle(
             }
         }
     }
-    stored(conn, state.seq)
+    settled(conn, state.seq)
 }
 
-/// One attempt's row.
+/// One attempt.
 pub(super) struct AttemptRow {
     pub(super) message: i64,
     pub(super) number: u32,
     pub(super) outcome: AttemptOutcome,
+    /// The message's own row holds it.
+    pub(super) is_latest: bool,
 }
 
-fn find(conn: &Connection, message: i64, id: AttemptId) -> Done<Option<AttemptRow>> {
+fn find(conn: &Connection, state: &State, id: AttemptId) -> Done<Option<AttemptRow>> {
+    let message = state.seq;
+    if let Some((latest, outcome)) = state.attempt
+        && latest == id
+    {
+        let number = state.attempts;
+        return Ok(Some(AttemptRow { message, number, outcome, is_latest: true }));
+    }
     let found = conn
-        .prepare_cached("SELECT number, outcome FROM attempts WHERE message = ?1 AND +id = ?2")?
+        .prepare_cached(
+            "SELECT number, outcome FROM former_attempts WHERE message = ?1 AND +id = ?2",
+        )?
         .query_row(params![message, id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((number, outcome)) = found else { return Ok(None) };
-    Ok(Some(AttemptRow { message, number, outcome: codes::read_outcome(outcome)? }))
+    let outcome = codes::read_outcome(outcome)?;
+    Ok(Some(AttemptRow { message, number, outcome, is_latest: false }))
 }
 
 /// An attempt that is not known to have been sent, by the id in its token.
 pub(super) fn find_not_sent(conn: &Connection, id: AttemptId) -> Done<Option<AttemptRow>> {
     let found = conn
         .prepare_cached(
-            "SELECT message, number, outcome FROM attempts WHERE id = ?1 AND outcome <> 1",
+            "SELECT seq, attempts, attempt_outcome, 1 FROM messages
+                 WHERE attempt_outcome IN (0, 2, 3, 4) AND attempt_outcome <> 1 AND attempt = ?1
+             UNION ALL SELECT message, number, outcome, 0 FROM former_attempts
+                 WHERE outcome IN (0, 2, 3, 4) AND outcome <> 1 AND id = ?1",
         )?
-        .query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
-    let Some((message, number, outcome)) = found else { return Ok(None) };
-    Ok(Some(AttemptRow { message, number, outcome: codes::read_outcome(outcome)? }))
+    let Some((message, number, outcome, is_latest)) = found else { return Ok(None) };
+    let outcome = codes::read_outcome(outcome)?;
+    Ok(Some(AttemptRow { message, number, outcome, is_latest }))
+}
+
+/// Attempts without an outcome.
+pub(super) fn open(conn: &Connection) -> Done<Vec<AttemptRow>> {
+    let mut select = conn.prepare_cached(
+        "SELECT seq, attempts, 1 FROM messages WHERE attempt_outcome = 0 AND attempt_outcome <> 1
+         UNION ALL SELECT message, number, 0 FROM former_attempts
+             WHERE outcome = 0 AND outcome <> 1",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok(AttemptRow {
+            message: row.get(0)?,
+            number: row.get(1)?,
+            outcome: AttemptOutcome::Open,
+            is_latest: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn close(
@@ -114,11 +159,14 @@ pub(super) fn close(
     now: Timestamp,
 ) -> Done<()> {
     let fault = fault.map(to_json).transpose()?;
-    conn.prepare_cached(
-        "UPDATE attempts SET outcome = ?3, fault = ?4, finished_at = ?5
-         WHERE message = ?1 AND number = ?2",
-    )?
-    .execute(params![
+    let sql = if attempt.is_latest {
+        "UPDATE messages SET attempt_outcome = ?3, attempt_fault = ?4, attempt_ended_at = ?5
+         WHERE seq = ?1 AND attempts = ?2"
+    } else {
+        "UPDATE former_attempts SET outcome = ?3, fault = ?4, ended_at = ?5
+         WHERE message = ?1 AND number = ?2"
+    };
+    conn.prepare_cached(sql)?.execute(params![
         attempt.message,
         attempt.number,
         codes::outcome(outcome),
@@ -130,6 +178,58 @@ pub(super) fn close(
 
 fn sent(
     conn: &Connection,
+    wamids: &Wamids,
+    state: &State,
+    attempt: &AttemptRow,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> Done<Settled> {
+    let is_plain = attempt.is_latest
+        && attempt.outcome == AttemptOutcome::Open
+        && state.status == Status::Sending
+        && state.wamid.is_none()
+        && !state.has_been_sent;
+    if is_plain {
+        sent_plainly(conn, state.seq, receipt, now)?;
+        wamids.note(conn, state.seq, Direction::Outbound, &receipt.wamid)?;
+    } else {
+        sent_after_all(conn, wamids, state, attempt, receipt, now)?;
+    }
+    let has_reports = reports::unpark(conn, state.seq, &receipt.wamid)?;
+    if has_reports || !is_plain {
+        return settled(conn, state.seq);
+    }
+    Ok(Settled {
+        status: Status::Sent,
+        wamid: Some(receipt.wamid.clone()),
+        wa_id: Some(receipt.wa_id.clone()),
+        failure: None,
+        settled_at: Some(now),
+    })
+}
+
+/// What nearly every send comes to: one write for message, attempt and history.
+fn sent_plainly(conn: &Connection, seq: i64, receipt: &Receipt, now: Timestamp) -> Done<()> {
+    conn.prepare_cached(
+        "UPDATE messages SET wamid = ?2, wa_id = ?3, status = ?4, settled_at = ?5, sent_at = ?5,
+             failure = NULL, attempt_outcome = ?6, attempt_ended_at = ?5
+         WHERE seq = ?1",
+    )?
+    .execute(params![
+        seq,
+        receipt.wamid,
+        receipt.wa_id,
+        Status::Sent.number(),
+        now.0,
+        codes::outcome(AttemptOutcome::Sent)
+    ])?;
+    Ok(())
+}
+
+/// A success beside other attempts, or after something was recorded already.
+fn sent_after_all(
+    conn: &Connection,
+    wamids: &Wamids,
     state: &State,
     attempt: &AttemptRow,
     receipt: &Receipt,
@@ -139,43 +239,35 @@ fn sent(
         close(conn, attempt, AttemptOutcome::Sent, None, now)?;
     }
     let other = state.wamid.as_deref().filter(|wamid| *wamid != receipt.wamid);
-    let latest = attempt.number == state.attempts;
+    let latest = attempt.is_latest;
     // A later attempt is on its way, or has its own id already: this one's is kept beside it.
     let overtaken = !latest && (other.is_some() || state.status == Status::Sending);
     // A failure that was reported of an earlier sending does not outlast this one's success.
     let after_failure = state.status == Status::Failed && latest && other.is_some();
     let becomes_sent = after_failure || state.status.advanced_by(Report::Sent).is_some();
+    let seq = state.seq;
     if overtaken {
-        reports::keep_former_wamid(conn, state.seq, &receipt.wamid)?;
-    } else if let Some(other) = other {
-        reports::keep_former_wamid(conn, state.seq, other)?;
+        reports::keep_former_wamid(conn, seq, &receipt.wamid)?;
+    } else {
+        if let Some(other) = other {
+            reports::keep_former_wamid(conn, seq, other)?;
+            wamids::forget(conn, seq, other)?;
+        }
+        conn.prepare_cached("UPDATE messages SET wamid = ?2, wa_id = ?3 WHERE seq = ?1")?
+            .execute(params![seq, receipt.wamid, receipt.wa_id])?;
+        wamids.note(conn, seq, Direction::Outbound, &receipt.wamid)?;
     }
-    let (seq, status) = (state.seq, Status::Sent.number());
-    match (!overtaken, becomes_sent) {
-        (true, true) => conn
-            .prepare_cached(
-                "UPDATE messages SET wamid = ?2, wa_id = ?3, status = ?4, settled_at = ?5,
-                     failure = NULL
-                 WHERE seq = ?1",
-            )?
-            .execute(params![seq, receipt.wamid, receipt.wa_id, status, now.0])?,
-        (true, false) => conn
-            .prepare_cached("UPDATE messages SET wamid = ?2, wa_id = ?3 WHERE seq = ?1")?
-            .execute(params![seq, receipt.wamid, receipt.wa_id])?,
-        (false, true) => conn
-            .prepare_cached(
-                "UPDATE messages SET status = ?2, settled_at = ?3, failure = NULL WHERE seq = ?1",
-            )?
-            .execute(params![seq, status, now.0])?,
-        (false, false) => 0,
-    };
     if becomes_sent {
+        conn.prepare_cached(
+            "UPDATE messages SET status = ?2, settled_at = ?3, failure = NULL WHERE seq = ?1",
+        )?
+        .execute(params![seq, Status::Sent.number(), now.0])?;
         record_event(conn, seq, Status::Sent, now, None)?;
         if state.status == Status::Queued {
             state.leave_queue(conn)?;
         }
     }
-    reports::unpark(conn, seq, &receipt.wamid)
+    Ok(())
 }
 
 /// A certain failure also settles what was unknown before.
@@ -192,7 +284,7 @@ fn failed(
     }
     close(conn, attempt, outcome, failure.upstream.as_ref(), now)?;
     let undecided = matches!(state.status, Status::Sending | Status::Unknown);
-    if undecided && attempt.number == state.attempts {
+    if undecided && attempt.is_latest {
         state.end(conn, Status::Failed, Some(failure), now)?;
         state.free_claim(conn)?;
     }
@@ -217,7 +309,19 @@ fn retry(
     }
 }
 
-fn stored(conn: &Connection, seq: i64) -> Done<StoredMessage> {
-    let mut select = conn.prepare_cached(select_message!("", "WHERE m.seq = ?1"))?;
-    Ok(select.query_row([seq], StoredMessage::from_row)?)
+/// What a message is now.
+fn settled(conn: &Connection, seq: i64) -> Done<Settled> {
+    let mut select = conn.prepare_cached(
+        "SELECT status, wamid, wa_id, failure, settled_at FROM messages WHERE seq = ?1",
+    )?;
+    let mut rows = select.query([seq])?;
+    let row = rows.next()?.ok_or(StoreError::NotFound)?;
+    let failure: Option<String> = row.get(3)?;
+    Ok(Settled {
+        status: codes::read_status(row.get(0)?)?,
+        wamid: row.get(1)?,
+        wa_id: row.get(2)?,
+        failure: failure.as_deref().map(from_json).transpose()?,
+        settled_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+    })
 }

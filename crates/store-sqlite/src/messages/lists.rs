@@ -4,11 +4,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use waypost_domain::message::{Attempt, Message, MessageHistory, Session, StatusEvent};
 use waypost_domain::{
-    AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Timestamp,
+    AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
 use waypost_engine::ports::{MessageFilter, Page, Paged, Recipient, SessionFilter};
 
-use super::persons;
+use super::{behind, wamids};
 use crate::codes;
 use crate::customers;
 use crate::fault::Done;
@@ -64,7 +64,7 @@ pub(super) fn history(
     let snapshot = conn.unchecked_transaction()?;
     let found = snapshot
         .prepare_cached(select_message!(
-            "",
+            "messages m",
             "WHERE m.id = ?1 AND o.id = ?2 AND (m.broadcast IS NULL OR b.state <> 3)"
         ))?
         .query_row(params![id.as_bytes(), org.as_str()], StoredMessage::from_row)
@@ -81,10 +81,12 @@ pub(super) fn history(
 /// The upstream tells seconds and we milliseconds: within a second the ladder gives the order.
 fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
     let mut select = conn.prepare_cached(
-        "SELECT status, at, failure FROM message_events WHERE message = ?1
+        "SELECT status, at, failure FROM (
+             SELECT status, at, code, failure FROM message_events WHERE message = ?1
+             UNION SELECT ?2, sent_at, 0, NULL FROM messages WHERE seq = ?1 AND sent_at NOT NULL)
          ORDER BY at / 1000, status, at, code",
     )?;
-    let mut rows = select.query([seq])?;
+    let mut rows = select.query(params![seq, Status::Sent.number()])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         let failure: Option<String> = row.get(2)?;
@@ -99,8 +101,12 @@ fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
 
 fn attempts(conn: &Connection, seq: i64) -> Done<Vec<Attempt>> {
     let mut select = conn.prepare_cached(
-        "SELECT id, number, started_at, finished_at, outcome, fault FROM attempts
-         WHERE message = ?1 ORDER BY number",
+        "SELECT id, number, started_at, ended_at, outcome, fault FROM former_attempts
+             WHERE message = ?1
+         UNION ALL SELECT attempt, attempts, attempt_started_at, attempt_ended_at,
+                 attempt_outcome, attempt_fault
+             FROM messages WHERE seq = ?1 AND attempt NOT NULL
+         ORDER BY number",
     )?;
     let mut rows = select.query([seq])?;
     let mut attempts = Vec::new();
@@ -125,63 +131,95 @@ pub(super) fn messages(
     page: Page,
 ) -> Done<Paged<Message>> {
     let snapshot = conn.unchecked_transaction()?;
-    let mut wanted = Conditions::new(&snapshot, org, filter)?;
-    wanted.add_filter(filter);
+    let mut parts = parts(&snapshot, org, filter)?;
     let (compare, order) = if filter.newest_first { ("<", "DESC") } else { (">", "ASC") };
-    if let Some(after) = page.after {
-        wanted.add(&format!("m.seq {compare} ?"), after);
+    if filter.newest_first {
+        parts.reverse();
     }
-    let sql = format!("{} ORDER BY m.seq {order} LIMIT ?", wanted.sql);
-    wanted.values.push(rows_for(page).into());
-    let mut select = snapshot.prepare_cached(&sql)?;
-    let mut rows = select.query(params_from_iter(wanted.values))?;
+    let wanted_rows = rows_for(page);
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let stored = StoredMessage::from_row(row)?;
-        found.push((stored.seq, stored.into_message()?));
+    for mut part in parts {
+        part.add_filter(filter);
+        if let Some(after) = page.after {
+            part.add(&format!("{} {compare} ?", part.place), after);
+        }
+        let left = wanted_rows - i64::try_from(found.len()).unwrap_or(i64::MAX);
+        let sql = format!("{} ORDER BY {} {order} LIMIT ?", part.sql, part.place);
+        part.values.push(left.max(0).into());
+        let mut select = snapshot.prepare_cached(&sql)?;
+        let mut rows = select.query(params_from_iter(part.values))?;
+        while let Some(row) = rows.next()? {
+            let stored = StoredMessage::from_row(row)?;
+            found.push((stored.seq, stored.into_message()?));
+        }
     }
     Ok(paged(page, found))
+}
+
+/// The parts of the log to read, in the order of acceptance, each by the narrowest way there is.
+fn parts(conn: &Connection, org: &OrgId, filter: &MessageFilter) -> Done<Vec<Conditions>> {
+    if let Some(wamid) = &filter.wamid {
+        let mut wanted =
+            Conditions::new(select_message!("messages m NOT INDEXED", "WHERE o.id = ?"), org);
+        let (condition, values) = wamids::condition(wamid);
+        wanted.add_all(condition, values);
+        wanted.add("m.wamid = ?", wamid.clone());
+        return Ok(vec![wanted]);
+    }
+    if let Some(broadcast) = filter.broadcast_id {
+        // Its members lie close together: read along the table rather than sorted.
+        let (first, last) = broadcast_range(conn, broadcast)?;
+        let mut wanted =
+            Conditions::new(select_message!("messages m NOT INDEXED", "WHERE o.id = ?"), org);
+        wanted.add("m.seq >= ?", first);
+        wanted.add("m.seq <= ?", last);
+        wanted.add("b.id = ?", broadcast.as_bytes().to_vec());
+        return Ok(vec![wanted]);
+    }
+    if let Some(phones) = phones(conn, org, filter)? {
+        let mut wanted =
+            Conditions::new(select_message!("messages m NOT INDEXED", "WHERE o.id = ?"), org);
+        let (condition, values) = behind::condition(&phones);
+        wanted.add_all(&condition, values);
+        return Ok(vec![wanted]);
+    }
+    let own = "(SELECT ref FROM orgs WHERE id = ?)";
+    let id = org.as_str();
+    let mut indexed = Conditions::new(
+        select_message!(
+            "org_messages x CROSS JOIN messages m ON m.seq = x.message",
+            "WHERE o.id = ?"
+        ),
+        org,
+    );
+    indexed.place = "x.message";
+    indexed.add(&format!("x.org = {own}"), id.to_owned());
+    let mut rest =
+        Conditions::new(select_message!("messages m NOT INDEXED", "WHERE o.id = ?"), org);
+    rest.add(&format!("m.org = {own}"), id.to_owned());
+    rest.sql.push_str(" AND m.seq > (SELECT seq FROM messages_mark)");
+    Ok(vec![indexed, rest])
 }
 
 /// The growing text of a query and its values.
 struct Conditions {
     sql: String,
     values: Vec<Value>,
+    /// The column that gives the order of acceptance.
+    place: &'static str,
 }
 
 impl Conditions {
-    /// Begins with the condition that has the narrowest index; all of them give the order of seq.
-    fn new(conn: &Connection, org: &OrgId, filter: &MessageFilter) -> Done<Self> {
-        let mut wanted = Self { sql: String::new(), values: vec![org.as_str().to_owned().into()] };
-        let all = " AND (m.broadcast IS NULL OR b.state <> 3)";
-        if let Some(wamid) = &filter.wamid {
-            wanted.sql = select_message!("INDEXED BY messages_by_wamid", "WHERE o.id = ?").into();
-            wanted.sql.push_str(all);
-            wanted.add("m.wamid = ?", wamid.clone());
-        } else if let Some(broadcast) = filter.broadcast_id {
-            // Its members lie close together: read along the table rather than sorted.
-            let (first, last) = broadcast_range(conn, broadcast)?;
-            wanted.sql = select_message!("NOT INDEXED", "WHERE o.id = ?").into();
-            wanted.sql.push_str(all);
-            wanted.add("m.seq >= ?", first);
-            wanted.add("m.seq <= ?", last);
-            wanted.add("b.id = ?", broadcast.as_bytes().to_vec());
-        } else if let Some(phones) = phones(conn, org, filter)? {
-            wanted.sql = select_message!("NOT INDEXED", "WHERE o.id = ?").into();
-            wanted.sql.push_str(all);
-            let (condition, values) = persons::condition(&phones);
-            wanted.sql.push_str(&format!(" AND {condition}"));
-            wanted.values.extend(values);
-        } else {
-            wanted.sql = select_message!(
-                "INDEXED BY messages_by_org",
-                "WHERE o.id = ? AND m.org = (SELECT ref FROM orgs WHERE id = ?)"
-            )
-            .into();
-            wanted.values.push(org.as_str().to_owned().into());
-            wanted.sql.push_str(all);
-        }
-        Ok(wanted)
+    /// Messages of an organisation; `select` has one value, the organisation's id.
+    fn new(select: &str, org: &OrgId) -> Self {
+        let sql = format!("{select} AND (m.broadcast IS NULL OR b.state <> 3)");
+        Self { sql, values: vec![org.as_str().to_owned().into()], place: "m.seq" }
+    }
+
+    fn add_all<T: Into<Value>>(&mut self, condition: &str, values: Vec<T>) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+        self.values.extend(values.into_iter().map(Into::into));
     }
 
     fn add(&mut self, condition: &str, value: impl Into<Value>) {
@@ -264,6 +302,7 @@ pub(super) fn sessions(
               WHERE s.org = (SELECT ref FROM orgs WHERE id = ?)"
             .to_owned(),
         values: vec![org.as_str().to_owned().into()],
+        place: "s.seq",
     };
     wanted.add("s.seq > ?", page.after.unwrap_or(0));
     if let Some(phone) = &filter.phone {

@@ -2,13 +2,16 @@
 
 mod accept;
 mod attempts;
+pub(crate) mod behind;
 mod lists;
-pub(crate) mod persons;
 mod queue;
 mod recovery;
 pub(crate) mod removal;
 mod reports;
 pub(crate) mod state;
+pub(crate) mod wamids;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use waypost_domain::message::{Message, MessageHistory, Session};
@@ -17,7 +20,7 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{
     Accepted, DueMessage, IdempotencyClaim, MessageFilter, MessageStore, Page, Paged, Recipient,
-    Recovered, ReportEffect, SessionFilter, Settlement, Start, StatusReport, StoreError,
+    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport, StoreError,
     StoreResult,
 };
 
@@ -74,11 +77,13 @@ impl MessageStore for SqliteStore {
         attempt_id: AttemptId,
         settlement: Settlement,
         now: Timestamp,
-    ) -> StoreResult<Message> {
-        let settle = move |conn: &rusqlite::Connection| {
-            attempts::settle(conn, message_id, attempt_id, &settlement, now)
-        };
-        self.writer.run(Work::Known, settle).await?.read()
+    ) -> StoreResult<Settled> {
+        let wamids = Arc::clone(&self.wamids);
+        self.writer
+            .run(Work::Known, move |conn| {
+                attempts::settle(conn, &wamids, message_id, attempt_id, &settlement, now)
+            })
+            .await
     }
 
     async fn fail_queued(
@@ -123,7 +128,8 @@ impl MessageStore for SqliteStore {
         report: StatusReport,
         now: Timestamp,
     ) -> StoreResult<ReportEffect> {
-        self.writer.run(Work::Known, move |conn| reports::apply(conn, &report, now)).await
+        let wamids = Arc::clone(&self.wamids);
+        self.writer.run(Work::Known, move |conn| reports::apply(conn, &wamids, &report, now)).await
     }
 
     async fn due(

@@ -6,8 +6,8 @@ use waypost_domain::message::BroadcastState;
 use waypost_domain::{MessageId, NumberId, OrgId, Status, Timestamp};
 use waypost_engine::ports::DueMessage;
 
-use super::reports;
 use super::state::State;
+use super::{reports, wamids};
 use crate::broadcasts;
 use crate::fault::Done;
 use crate::rows::{StoredMessage, select_message};
@@ -33,7 +33,7 @@ pub(super) fn due(
     }
     waiting.sort_unstable();
     waiting.truncate(limit as usize);
-    let mut select = snapshot.prepare_cached(select_message!("", "WHERE m.seq = ?1"))?;
+    let mut select = snapshot.prepare_cached(select_message!("messages m", "WHERE m.seq = ?1"))?;
     let mut due = Vec::with_capacity(waiting.len());
     for (_, seq) in waiting {
         // A removed organisation's messages are read no more, though they still wait for deletion.
@@ -137,6 +137,7 @@ pub(super) fn requeue(
     }
     if let Some(wamid) = &state.wamid {
         reports::keep_former_wamid(conn, state.seq, wamid)?;
+        wamids::forget(conn, state.seq, wamid)?;
     }
     // Nobody waits for its outcome any more.
     conn.prepare_cached(

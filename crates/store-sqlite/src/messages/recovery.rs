@@ -5,7 +5,7 @@ use waypost_domain::message::AttemptOutcome;
 use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
 use waypost_engine::ports::{Recovered, StoreError, StoreResult};
 
-use super::attempts::{self, AttemptRow};
+use super::attempts;
 use super::state::State;
 use crate::SqliteStore;
 use crate::broadcasts;
@@ -33,21 +33,14 @@ impl SqliteStore {
 
 /// Messages whose bytes may have been on the wire.
 fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
-    let open: Vec<(i64, u32)> = {
-        let mut select =
-            conn.prepare_cached("SELECT message, number FROM attempts WHERE outcome = 0")?;
-        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<_>>()?
-    };
     let failure = Failure::new(
         ErrorKind::OutcomeUnknown,
         "The gateway stopped while the message was on its way: it may or may not have been sent.",
     );
     let mut unknown = 0;
-    for (message, number) in open {
-        let row = AttemptRow { message, number, outcome: AttemptOutcome::Open };
-        attempts::close(conn, &row, AttemptOutcome::Unknown, None, now)?;
-        let state = State::by_seq(conn, message)?.ok_or(StoreError::NotFound)?;
+    for attempt in attempts::open(conn)? {
+        attempts::close(conn, &attempt, AttemptOutcome::Unknown, None, now)?;
+        let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
         if state.status == Status::Sending {
             state.end(conn, Status::Unknown, Some(&failure), now)?;
             unknown += 1;

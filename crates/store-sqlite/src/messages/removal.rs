@@ -1,8 +1,8 @@
 //! Deleting what a removed organisation leaves behind, a little in each job.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::persons;
+use super::{behind, wamids};
 use crate::fault::Done;
 
 /// Messages deleted in one job.
@@ -10,11 +10,7 @@ const MESSAGES_PER_JOB: i64 = 1_000;
 
 /// Deletes some of it; `false` when nothing is left.
 pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
-    let seqs: Vec<i64> = {
-        let mut select = conn.prepare_cached("SELECT seq FROM messages WHERE org = ?1 LIMIT ?2")?;
-        let rows = select.query_map(params![org, MESSAGES_PER_JOB], |row| row.get(0))?;
-        rows.collect::<rusqlite::Result<_>>()?
-    };
+    let seqs = behind::some_of_org(conn, org, MESSAGES_PER_JOB)?;
     if !seqs.is_empty() {
         delete_messages(conn, &seqs)?;
         return Ok(true);
@@ -36,17 +32,18 @@ pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
 /// Deletes messages with all that hangs on them.
 pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
     for seq in seqs {
-        persons::remove(conn, *seq)?;
+        behind::remove(conn, *seq)?;
+        wamids::remove_message(conn, *seq)?;
         for sql in [
             "DELETE FROM queue WHERE (number, due, priority, seq) IN
                  (SELECT number, due, priority, seq FROM messages WHERE seq = ?1)",
             "DELETE FROM former_wamids WHERE message = ?1",
-            "DELETE FROM attempts WHERE message = ?1",
+            "DELETE FROM former_attempts WHERE message = ?1",
             "DELETE FROM message_events WHERE message = ?1",
             "DELETE FROM messages WHERE seq = ?1",
         ] {
             conn.prepare_cached(sql)?.execute([seq])?;
         }
     }
-    persons::draw_back_mark(conn)
+    behind::draw_back_mark(conn)
 }

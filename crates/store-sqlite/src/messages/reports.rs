@@ -2,13 +2,14 @@
 //! Every distinct one is kept; a message's status only climbs.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use waypost_domain::message::AttemptOutcome;
+use waypost_domain::message::{AttemptOutcome, Direction};
 use waypost_domain::status::Report;
 use waypost_domain::{AttemptId, Failure, Status, Timestamp};
 use waypost_engine::ports::{ReportEffect, StatusReport, StoreError};
 
 use super::attempts;
 use super::state::{State, record_event};
+use super::wamids::Wamids;
 use crate::codes;
 use crate::fault::Done;
 use crate::rows::{failure_columns, from_json};
@@ -20,18 +21,19 @@ const PARKED_PRUNED: i64 = 2;
 
 pub(super) fn apply(
     conn: &Connection,
+    wamids: &Wamids,
     report: &StatusReport,
     now: Timestamp,
 ) -> Done<ReportEffect> {
     let line = Line { report: report.report, at: report.at, failure: report.failure.as_ref() };
-    if let Some(state) = State::by_wamid(conn, &report.wamid)? {
+    if let Some(state) = State::by_wamid(conn, wamids, &report.wamid)? {
         return climb(conn, &state, &line, Standing::Current);
     }
     if let Some(state) = by_former_wamid(conn, &report.wamid)? {
         return climb(conn, &state, &line, Standing::Former);
     }
     if let Some(attempt_id) = report.attempt_id
-        && let Some((state, standing)) = bind(conn, attempt_id, report, now)?
+        && let Some((state, standing)) = bind(conn, wamids, attempt_id, report, now)?
     {
         let effect = climb(conn, &state, &line, standing)?;
         unpark(conn, state.seq, &report.wamid)?;
@@ -105,6 +107,7 @@ fn climb(
 /// Binds the upstream's id to the message whose attempt's token came back.
 fn bind(
     conn: &Connection,
+    wamids: &Wamids,
     attempt_id: AttemptId,
     report: &StatusReport,
     now: Timestamp,
@@ -112,21 +115,24 @@ fn bind(
     let Some(attempt) = attempts::find_not_sent(conn, attempt_id)? else { return Ok(None) };
     let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
     attempts::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
-    let latest = attempt.number == state.attempts;
-    let standing = if latest { Standing::Current } else { Standing::Overtaken };
+    let standing = if attempt.is_latest { Standing::Current } else { Standing::Overtaken };
     let counts = standing.lets_climb_to(codes::reported_status(report.report));
     if state.wamid.is_none() && counts {
         conn.prepare_cached("UPDATE messages SET wamid = ?2 WHERE seq = ?1")?
             .execute(params![state.seq, report.wamid])?;
+        wamids.note(conn, state.seq, Direction::Outbound, &report.wamid)?;
     } else {
         keep_former_wamid(conn, state.seq, &report.wamid)?;
     }
     Ok(Some((state, standing)))
 }
 
-/// Applies the reports that came before their message's upstream id was known.
-pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
-    for parked in parked(conn, wamid)? {
+/// Applies the reports that came before their message's upstream id was known; `false` where there
+/// were none.
+pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str) -> Done<bool> {
+    let waiting = parked(conn, wamid)?;
+    let any = !waiting.is_empty();
+    for parked in waiting {
         let state = State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?;
         let failure = parked.failure.as_deref().map(from_json).transpose()?;
         let line = Line { report: parked.report, at: parked.at, failure: failure.as_ref() };
@@ -135,7 +141,7 @@ pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
         climb(conn, &state, &line, standing)?;
         conn.prepare_cached("DELETE FROM parked_reports WHERE seq = ?1")?.execute([parked.seq])?;
     }
-    Ok(())
+    Ok(any)
 }
 
 struct Parked {

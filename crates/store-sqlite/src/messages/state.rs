@@ -1,10 +1,11 @@
 //! A message's state inside a job, and the steps that every transition is made of: leaving and
 //! entering the due queue, a line in the history.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use waypost_domain::message::BroadcastState;
-use waypost_domain::{Failure, MessageId, Status, Timestamp};
+use rusqlite::{Connection, Row, params};
+use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
+use waypost_domain::{AttemptId, Failure, MessageId, Status, Timestamp};
 
+use super::wamids::Wamids;
 use crate::broadcasts;
 use crate::codes;
 use crate::fault::Done;
@@ -28,13 +29,16 @@ pub(crate) struct State {
     due: i64,
     claim_route: Option<String>,
     claim_key: Option<String>,
+    /// The latest attempt, where there was one.
+    pub(super) attempt: Option<(AttemptId, AttemptOutcome)>,
+    pub(super) has_been_sent: bool,
 }
 
 macro_rules! select_state {
     ($rest:literal) => {
         concat!(
             "SELECT seq, id, org, number, broadcast, status, wamid, attempts, priority, due,
-                claim_route, claim_key
+                claim_route, claim_key, attempt, attempt_outcome, sent_at NOT NULL
              FROM messages ",
             $rest
         )
@@ -63,37 +67,42 @@ impl State {
     }
 
     /// Of an outbound message by the upstream's id.
-    pub(crate) fn by_wamid(conn: &Connection, wamid: &str) -> Done<Option<Self>> {
-        let mut select =
-            conn.prepare_cached(select_state!("WHERE wamid = ?1 AND direction = 0 LIMIT 1"))?;
-        Self::first(&mut select, [wamid])
+    pub(super) fn by_wamid(conn: &Connection, wamids: &Wamids, wamid: &str) -> Done<Option<Self>> {
+        match wamids.find(conn, Direction::Outbound, wamid)? {
+            Some(seq) => Self::by_seq(conn, seq),
+            None => Ok(None),
+        }
     }
 
     fn first(
         select: &mut rusqlite::CachedStatement<'_>,
         params: impl rusqlite::Params,
     ) -> Done<Option<Self>> {
-        let found = select.query_row(params, Self::from_row).optional()?;
-        let Some((state, status)) = found else { return Ok(None) };
-        Ok(Some(Self { status: codes::read_status(status)?, ..state }))
+        let mut rows = select.query(params)?;
+        rows.next()?.map(Self::from_row).transpose()
     }
 
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<(Self, u8)> {
-        let state = Self {
+    fn from_row(row: &Row<'_>) -> Done<Self> {
+        let attempt = match row.get(12)? {
+            Some(id) => Some((AttemptId::from_bytes(id), codes::read_outcome(row.get(13)?)?)),
+            None => None,
+        };
+        Ok(Self {
             seq: row.get(0)?,
             id: MessageId::from_bytes(row.get(1)?),
             org: row.get(2)?,
             number: row.get(3)?,
             broadcast: row.get(4)?,
-            status: Status::Queued,
+            status: codes::read_status(row.get(5)?)?,
             wamid: row.get(6)?,
             attempts: row.get(7)?,
             priority: row.get(8)?,
             due: row.get(9)?,
             claim_route: row.get(10)?,
             claim_key: row.get(11)?,
-        };
-        Ok((state, row.get(5)?))
+            attempt,
+            has_been_sent: row.get(14)?,
+        })
     }
 
     /// Takes the message off the due queue. Called after its status is no longer `queued`.

@@ -1,0 +1,102 @@
+//! Messages by organisation and by person: tables that follow behind the log. Filling them in with
+//! many messages at once and in their own order costs a fraction of indexes that every message
+//! would touch.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params};
+
+use crate::fault::Done;
+
+/// How far the tables may lag behind the log; a reader looks through so many messages besides.
+const MESSAGES_BEHIND: i64 = 4_096;
+/// Messages entered at once.
+const MESSAGES_PER_RUN: i64 = 8_192;
+/// Rows written after which it is worth asking how far they lag.
+const CHANGES_PER_LOOK: u64 = 512;
+
+/// Keeps the tables near the log.
+#[derive(Default)]
+pub(crate) struct Behind {
+    looked_at: u64,
+}
+
+impl Behind {
+    /// Brings the tables nearer to the log where they lag. The writer calls it between two groups.
+    pub(crate) fn catch_up(&mut self, conn: &Connection) -> Done<()> {
+        let changes = conn.total_changes();
+        if changes - self.looked_at < CHANGES_PER_LOOK {
+            return Ok(());
+        }
+        self.looked_at = changes;
+        let (mark, last): (i64, i64) = conn
+            .prepare_cached(
+                "SELECT seq, coalesce((SELECT max(seq) FROM messages), 0) FROM messages_mark",
+            )?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if last - mark < MESSAGES_BEHIND {
+            return Ok(());
+        }
+        enter(conn, mark, last.min(mark + MESSAGES_PER_RUN))
+    }
+}
+
+fn enter(conn: &Connection, mark: i64, until: i64) -> Done<()> {
+    let transaction = conn.unchecked_transaction()?;
+    for sql in [
+        "INSERT INTO org_messages (org, message)
+         SELECT org, seq FROM messages WHERE seq > ?1 AND seq <= ?2 ORDER BY org, seq",
+        "INSERT INTO person_messages (phone, message)
+         SELECT phone, seq FROM messages WHERE seq > ?1 AND seq <= ?2 ORDER BY phone, seq",
+    ] {
+        transaction.prepare_cached(sql)?.execute(params![mark, until])?;
+    }
+    transaction.prepare_cached("UPDATE messages_mark SET seq = ?1")?.execute([until])?;
+    Ok(transaction.commit()?)
+}
+
+/// Takes a message out, before it is deleted.
+pub(super) fn remove(conn: &Connection, seq: i64) -> Done<()> {
+    for sql in [
+        "DELETE FROM org_messages WHERE message = ?1
+             AND org = (SELECT org FROM messages WHERE seq = ?1)",
+        "DELETE FROM person_messages WHERE message = ?1
+             AND phone = (SELECT phone FROM messages WHERE seq = ?1)",
+    ] {
+        conn.prepare_cached(sql)?.execute([seq])?;
+    }
+    Ok(())
+}
+
+/// The places of deleted messages at the end of the log are used again: the mark must not be
+/// beyond them. Called after deletions.
+pub(super) fn draw_back_mark(conn: &Connection) -> Done<()> {
+    conn.prepare_cached(
+        "UPDATE messages_mark SET seq = min(seq, coalesce((SELECT max(seq) FROM messages), 0))",
+    )?
+    .execute([])?;
+    Ok(())
+}
+
+/// Some messages of an organisation.
+pub(super) fn some_of_org(conn: &Connection, org: i64, count: i64) -> Done<Vec<i64>> {
+    let mut select = conn.prepare_cached(
+        "SELECT message FROM org_messages WHERE org = ?1
+         UNION ALL SELECT seq FROM messages
+             WHERE seq > (SELECT seq FROM messages_mark) AND org = ?1
+         LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![org, count], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A condition on `m.seq` that picks the messages of these numbers, with its values.
+pub(super) fn condition(phones: &[String]) -> (String, Vec<Value>) {
+    let places = vec!["?"; phones.len()].join(", ");
+    let sql = format!(
+        "m.seq IN (SELECT message FROM person_messages WHERE phone IN ({places})
+             UNION ALL SELECT seq FROM messages
+             WHERE seq > (SELECT seq FROM messages_mark) AND phone IN ({places}))"
+    );
+    let twice = phones.iter().chain(phones).cloned().map(Value::from);
+    (sql, twice.collect())
+}

@@ -1,0 +1,128 @@
+//! Messages by their upstream id. These ids have no order that is ours, so an index of them would
+//! touch a page of its own for every message: the fresh ones are kept in memory, and beside it in a
+//! small table for the next start; the index is filled in with many at once.
+//!
+//! Memory and index hold hashes and say where to look; whether a message has an id, its row decides.
+//! So an entry that a failed job left in memory does no harm.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::message::Direction;
+
+use crate::codes;
+use crate::fault::Done;
+
+/// Fresh ids from which on they are entered into the index.
+const FRESH_IDS: usize = 4_096;
+
+/// Finds messages by upstream id. Belongs to the writer: readers use [`condition`].
+pub(crate) struct Wamids {
+    /// Messages by hash.
+    fresh: Mutex<HashMap<i64, i64>>,
+}
+
+impl Wamids {
+    /// Those of a database.
+    pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
+        let mut select = conn.prepare("SELECT hash, message FROM fresh_wamids")?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Self { fresh: Mutex::new(rows.collect::<rusqlite::Result<_>>()?) })
+    }
+
+    /// Notes a message's id; its row has it already. A former one must be forgotten before.
+    pub(crate) fn note(
+        &self,
+        conn: &Connection,
+        seq: i64,
+        direction: Direction,
+        wamid: &str,
+    ) -> Done<()> {
+        let hash = hash(direction, wamid);
+        conn.prepare_cached("INSERT OR REPLACE INTO fresh_wamids (message, hash) VALUES (?1, ?2)")?
+            .execute([seq, hash])?;
+        self.fresh.lock().insert(hash, seq);
+        Ok(())
+    }
+
+    /// The message that has an id.
+    pub(crate) fn find(
+        &self,
+        conn: &Connection,
+        direction: Direction,
+        wamid: &str,
+    ) -> Done<Option<i64>> {
+        let hash = hash(direction, wamid);
+        let fresh = self.fresh.lock().get(&hash).copied();
+        let found = conn
+            .prepare_cached(
+                "SELECT m.seq FROM (SELECT ?1 AS seq UNION ALL
+                     SELECT message FROM wamid_messages WHERE hash = ?2) w
+                 CROSS JOIN messages m ON m.seq = w.seq
+                 WHERE m.wamid = ?3 AND m.direction = ?4 LIMIT 1",
+            )?
+            .query_row(params![fresh, hash, wamid, codes::direction(direction)], |row| row.get(0))
+            .optional()?;
+        Ok(found)
+    }
+
+    /// Enters the fresh ones into the index once they are many. The writer calls it between two
+    /// groups.
+    pub(crate) fn catch_up(&self, conn: &Connection) -> Done<()> {
+        if self.fresh.lock().len() < FRESH_IDS {
+            return Ok(());
+        }
+        let transaction = conn.unchecked_transaction()?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO wamid_messages (hash, message)
+                 SELECT hash, message FROM fresh_wamids WHERE true ORDER BY hash, message
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute([])?;
+        transaction.prepare_cached("DELETE FROM fresh_wamids")?.execute([])?;
+        transaction.commit()?;
+        self.fresh.lock().clear();
+        Ok(())
+    }
+}
+
+/// Takes a message's outbound id out, before it loses it or gets another.
+pub(super) fn forget(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
+    remove(conn, seq, hash(Direction::Outbound, wamid))
+}
+
+/// Takes a message out, before it is deleted.
+pub(super) fn remove_message(conn: &Connection, seq: i64) -> Done<()> {
+    let found: Option<(u8, String)> = conn
+        .prepare_cached("SELECT direction, wamid FROM messages WHERE seq = ?1 AND wamid NOT NULL")?
+        .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((direction, wamid)) = found else { return Ok(()) };
+    remove(conn, seq, hash(codes::read_direction(direction)?, &wamid))
+}
+
+fn remove(conn: &Connection, seq: i64, hash: i64) -> Done<()> {
+    conn.prepare_cached("DELETE FROM wamid_messages WHERE hash = ?2 AND message = ?1")?
+        .execute([seq, hash])?;
+    conn.prepare_cached("DELETE FROM fresh_wamids WHERE message = ?1")?.execute([seq])?;
+    Ok(())
+}
+
+/// A condition on `m.seq` that picks those that may have an id, with its values.
+pub(super) fn condition(wamid: &str) -> (&'static str, Vec<i64>) {
+    let hashes = [Direction::Outbound, Direction::Inbound].map(|way| hash(way, wamid));
+    let sql = "m.seq IN (SELECT message FROM wamid_messages WHERE hash IN (?, ?)
+                   UNION ALL SELECT message FROM fresh_wamids WHERE hash IN (?, ?))";
+    (sql, hashes.repeat(2))
+}
+
+/// FNV-1a: it is in the database, so it must never change.
+fn hash(direction: Direction, wamid: &str) -> i64 {
+    let seed = 0xCBF2_9CE4_8422_2325_u64 ^ u64::from(codes::direction(direction));
+    let hash = wamid
+        .bytes()
+        .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    hash.cast_signed()
+}
