@@ -21,7 +21,9 @@ use waypost_domain::command::{BroadcastOutcome, Delivery, Recipient, Uploaded};
 use waypost_domain::directory::Scope;
 pub use waypost_domain::manage::{Manage, Managed, Task};
 use waypost_domain::media::MimeType;
-use waypost_domain::{CustomerId, ErrorKind, Failure, MessageId, OrgId, Timestamp, UserId, Zone};
+use waypost_domain::{
+    CustomerId, ErrorKind, Failure, MessageId, OrgId, Phone, Timestamp, UserId, Zone,
+};
 
 /// One vendor's wire format as a pure codec.
 pub trait Dialect: Send + Sync {
@@ -416,6 +418,7 @@ impl Command {
                     Task::ListMessages { size, .. } => Some(size),
                     _ => None,
                 },
+                consent: ConsentEcho::of(&manage.task),
                 ..CommandEcho::new(Operation::Manage, &manage.org_id)
             },
         }
@@ -443,6 +446,29 @@ pub struct CommandEcho {
     pub submissions: Vec<Option<Value>>,
     /// How many entries the asked-for page of a list has.
     pub page_size: Option<u32>,
+    /// Of a [`Task`] about consents.
+    pub consent: Option<ConsentEcho>,
+}
+
+/// What replies repeat of a [`Task`] about consents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsentEcho {
+    /// Of [`Task::FindConsent`]: of whom.
+    Find(Phone),
+    /// Of [`Task::RecordConsent`]: whether the first of them says yes.
+    Record(bool),
+}
+
+impl ConsentEcho {
+    fn of(task: &Task) -> Option<Self> {
+        match task {
+            Task::FindConsent { phone } => Some(Self::Find(phone.clone())),
+            Task::RecordConsent { entries } => {
+                entries.first().map(|entry| Self::Record(entry.opted_in))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl CommandEcho {
@@ -457,6 +483,7 @@ impl CommandEcho {
             template: None,
             submissions: Vec::new(),
             page_size: None,
+            consent: None,
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct SendMessage {
     /// The sender number as the caller names it: id, phone-number id or display number. `None`:
     /// the organisation's first.
     pub number: Option<String>,
+    /// Whether a `number` that the organisation does not have means its first.
+    pub number_or_default: bool,
     /// The caller's word for the conversation, echoed.
     pub session_id: Option<String>,
     /// The caller's own value, kept and given back in events.
@@ -127,6 +129,7 @@ impl SendMessage {
             user_id: None,
             recipient,
             number: None,
+            number_or_default: false,
             session_id: None,
             reference: None,
             content,

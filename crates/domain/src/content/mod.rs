@@ -96,6 +96,10 @@ pub enum MediaSource {
     },
     /// Uploaded before.
     Id(MediaId),
+    /// Uploaded before, by a caller who does not say what it is: the file's own type makes the
+    /// message an image, a video, a sound, a document or a sticker, a document without a name
+    /// takes the file's, and a caption where none may stand is left out.
+    IdOfItsKind(MediaId),
 }
 
 /// A file inside a request, decoded.

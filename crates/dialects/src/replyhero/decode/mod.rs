@@ -37,6 +37,7 @@ pub(super) fn send_message(body: &[u8]) -> Result<Command, Failure> {
         user_id: Some(UserId::new(user.id(MAX_ID_CHARS)?)),
         org_id: OrgId::new(org.id(MAX_ID_CHARS)?),
         number: None,
+        number_or_default: false,
         reference: None,
         content,
         options: MessageOptions::default(),
