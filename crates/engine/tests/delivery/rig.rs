@@ -27,7 +27,7 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{
     Account, BlobStream, CallError, DownloadedMedia, Entry, FetchedLink, LinkCredential, LinkError,
-    LinkFetcher, NumberInfo, PlacedMedia, PutMode, SendOutcome, Upstream, UpstreamEvent,
+    LinkFetcher, NumberInfo, OutgoingMessage, PlacedMedia, PutMode, SendOutcome, Upstream, UpstreamEvent,
     WebhookCodec,
 };
 use waypost_engine::vault::Vault;
@@ -85,19 +85,14 @@ pub(crate) fn lost() -> SendOutcome {
 
 #[async_trait]
 impl Upstream for ScriptedUpstream {
-    async fn send(
-        &self,
-        _: &Account,
-        to: &Phone,
-        content: &Content<PlacedMedia>,
-        token: &str,
-    ) -> SendOutcome {
+    async fn send(&self, _: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
+        let to = message.to;
         let place = {
             let mut seen = self.seen.lock();
             seen.push(Seen {
                 to: to.digits().to_owned(),
-                content: content.clone(),
-                token: token.to_owned(),
+                content: message.content.clone(),
+                token: message.attempt_token.to_owned(),
             });
             seen.len()
         };
@@ -436,7 +431,7 @@ pub(crate) fn number(throughput_per_s: u32) -> Number {
         source_id: None,
         aliases: Vec::new(),
         default_notify_url: None,
-        notify_auth: None,
+        notify_auth: std::collections::BTreeMap::new(),
         errors_as_200: false,
         shared: false,
         registered: true,
