@@ -19,8 +19,10 @@
 
 pub mod contract;
 pub mod json;
+pub mod lipachat;
 pub mod registry;
 pub mod replyhero;
+pub mod samples;
 
 pub use contract::{
     Asked, Body, BodyKind, Broadcast, Call, Command, CommandEcho, Credential, Dialect, ErrorSite,

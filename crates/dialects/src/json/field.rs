@@ -41,6 +41,12 @@ impl<'a> Object<'a> {
         &self.path
     }
 
+    /// Its JSON text, as it was written.
+    #[must_use]
+    pub const fn written(&self) -> &'a str {
+        self.node.written()
+    }
+
     /// Whether a member is `null` rather than absent, for vendors who tell them apart.
     #[must_use]
     pub fn has_null(&self, name: &str) -> bool {
@@ -200,10 +206,7 @@ impl<'a> Field<'a> {
     /// # Errors
     /// [`ErrorKind::InvalidType`] for an array or an object, [`ErrorKind::ValueTooLong`], and
     /// [`ErrorKind::InvalidValue`] for NUL.
-    pub fn optional_lenient_text(
-        &self,
-        max_chars: usize,
-    ) -> Result<Option<Cow<'a, str>>, Failure> {
+    pub fn optional_lenient_text(&self, max_chars: usize) -> Result<Option<Cow<'a, str>>, Failure> {
         match self.node {
             Some(node) if matches!(node.kind(), Type::Number | Type::Boolean) => {
                 let written = node.written();
