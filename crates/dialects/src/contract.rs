@@ -25,6 +25,8 @@ use waypost_domain::{
     CustomerId, ErrorKind, Failure, MessageId, OrgId, Phone, Timestamp, UserId, Zone,
 };
 
+use crate::samples::Sample;
+
 /// One vendor's wire format as a pure codec.
 pub trait Dialect: Send + Sync {
     /// What the server must know before it looks at a route.
@@ -32,6 +34,11 @@ pub trait Dialect: Send + Sync {
 
     /// Every route, in no particular order.
     fn routes(&self) -> &'static [Route];
+
+    /// One request for each thing that it offers.
+    fn samples(&self) -> &'static [Sample] {
+        &[]
+    }
 
     /// Reads a request to one of the routes.
     ///

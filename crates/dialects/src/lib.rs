@@ -23,6 +23,7 @@ pub mod lipachat;
 pub mod registry;
 pub mod replyhero;
 pub mod samples;
+pub mod webex_connect;
 
 pub use contract::{
     Asked, Body, BodyKind, Broadcast, Call, Command, CommandEcho, Credential, Dialect, ErrorSite,

@@ -32,7 +32,7 @@ pub enum Task {
     RemoveMedia {
         media_id: MediaId,
     },
-    /// Records what people said, all or nothing. Fails where each of them said the same before.
+    /// Records what people said, all or nothing.
     RecordConsent {
         entries: Vec<ConsentEntry>,
     },
@@ -106,6 +106,11 @@ pub enum Managed {
     Media,
     /// It is done, and there is nothing more to say.
     Done,
+    /// What people said is recorded.
+    ConsentRecorded {
+        /// Whether any of them had not said the same before.
+        any_new: bool,
+    },
     /// What is recorded of a person, if anything.
     Consent(Option<Consent>),
     /// A page of the log, and how many messages there are in all.

@@ -16,6 +16,7 @@ mod encode;
 mod errors;
 mod file_data;
 mod media_type;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -29,6 +30,8 @@ use crate::contract::{
     Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, IdempotencyScope, Info,
     Operation, Outcome, Reply, Request, Route, WireZone,
 };
+
+use crate::samples::Sample;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +85,10 @@ impl Dialect for ReplyHero {
 
     fn routes(&self) -> &'static [Route] {
         &ROUTES
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        &samples::SAMPLES
     }
 
     fn decode(&self, request: &Request<'_>) -> Result<Command, Failure> {
