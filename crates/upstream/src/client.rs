@@ -14,7 +14,8 @@ use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
 use waypost_domain::{ErrorKind, Failure, Timestamp};
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, SendOutcome, Upstream,
+    Account, BlobStream, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, SendOutcome,
+    Upstream,
 };
 
 use crate::body::OutgoingBody;
@@ -159,6 +160,17 @@ impl Upstream for CloudApi {
         body: BlobStream,
     ) -> Result<String, CallError> {
         self.upload_file(account, mime_type, filename, size, body).await
+    }
+
+    async fn upload_sample(
+        &self,
+        account: &Account,
+        mime_type: &MimeType,
+        filename: &str,
+        size: u64,
+        body: BlobStream,
+    ) -> Result<String, CallError> {
+        self.upload_template_sample(account, mime_type, filename, size, body).await
     }
 
     async fn download(

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use waypost_domain::command::Receipt;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Failure, Phone, UpstreamFault};

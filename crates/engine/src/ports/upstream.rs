@@ -10,6 +10,7 @@ use waypost_domain::template::Template;
 use waypost_domain::{Content, Failure, Phone, Timestamp};
 
 use super::blobs::BlobStream;
+use super::flows::FlowUpstream;
 
 /// By which number and with which token a call is made.
 #[derive(Clone)]
@@ -114,11 +115,21 @@ pub struct NumberInfo {
 
 /// The upstream.
 #[async_trait]
-pub trait Upstream: Send + Sync {
+pub trait Upstream: FlowUpstream {
     /// Sends one message.
     async fn send(&self, account: &Account, message: &OutgoingMessage<'_>) -> SendOutcome;
     /// Uploads a file; returns the upstream's id and until when it can be sent.
     async fn upload(
+        &self,
+        account: &Account,
+        mime_type: &MimeType,
+        filename: &str,
+        size: u64,
+        body: BlobStream,
+    ) -> Result<String, CallError>;
+    /// Uploads an example of what a template's header shows; returns the handle by which a new
+    /// template names it.
+    async fn upload_sample(
         &self,
         account: &Account,
         mime_type: &MimeType,
