@@ -14,9 +14,12 @@ use waypost_domain::{
 use waypost_engine::ports::{InboundMessage, InboxEntry, InboxStore, StoreError, StoreResult};
 
 use crate::SqliteStore;
+use crate::callbacks;
 use crate::codes;
 use crate::customers;
+use crate::events;
 use crate::fault::{Done, corrupt};
+use crate::joins;
 use crate::rows::{from_json, to_json};
 use crate::writer::Work;
 
@@ -46,6 +49,10 @@ impl InboxStore for SqliteStore {
     async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool> {
         let content = to_json(&Content::<MediaRef>::Inbound(inbound.content.clone()))?;
         self.writer.run(Work::Known, move |conn| record(conn, &inbound, &content, now)).await
+    }
+
+    async fn joined_org(&self, number_id: &NumberId, phone: &Phone) -> StoreResult<Option<OrgId>> {
+        self.readers.look_up(|conn| joins::joined(conn, number_id, phone))
     }
 
     async fn inbound_without_media(
@@ -103,6 +110,7 @@ fn record(
     if is_recorded(conn, &inbound.wamid)? {
         return Ok(false);
     }
+    let inbound = &*joins::settle(conn, inbound, now)?;
     let (org, number) = (&inbound.org_id, &inbound.number_id);
     open_window(conn, org, number, &inbound.phone, inbound.written_at)?;
     let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, inbound.written_at)?;
@@ -132,6 +140,8 @@ fn record(
         inbound.written_at.0,
         has_file(&inbound.content),
     ])?;
+    let (seq, name) = (conn.last_insert_rowid(), inbound.profile_name.as_deref());
+    events::append_received(conn, seq, name, inbound.written_at, now)?;
     Ok(true)
 }
 
@@ -221,7 +231,10 @@ fn attach_media(conn: &Connection, id: MessageId, media_id: Option<&MediaId>) ->
     let mut inbound = inbound_content(&content.ok_or(StoreError::NotFound)?)?;
     inbound.media = media_id.cloned();
     let content = to_json(&Content::<MediaRef>::Inbound(inbound))?;
-    conn.prepare_cached("UPDATE messages SET content = ?2, media_pending = 0 WHERE id = ?1")?
-        .execute(params![id.as_bytes(), content])?;
-    Ok(())
+    let seq: i64 = conn
+        .prepare_cached(
+            "UPDATE messages SET content = ?2, media_pending = 0 WHERE id = ?1 RETURNING seq",
+        )?
+        .query_row(params![id.as_bytes(), content], |row| row.get(0))?;
+    callbacks::stop_waiting_for_file(conn, seq)
 }

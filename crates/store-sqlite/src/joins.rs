@@ -46,17 +46,12 @@ fn join(conn: &Connection, inbound: &InboundMessage, now: Timestamp) -> Done<()>
 }
 
 /// The organisation that a person joined on a number, unless it is gone.
-pub(crate) fn joined(
-    conn: &Connection,
-    number: &NumberId,
-    phone: &Phone,
-) -> Done<Option<OrgId>> {
+pub(crate) fn joined(conn: &Connection, number: &NumberId, phone: &Phone) -> Done<Option<OrgId>> {
     let mut select = conn.prepare_cached(
         "SELECT o.id FROM joins j JOIN orgs o ON o.ref = j.org
          WHERE j.number = (SELECT ref FROM numbers WHERE id = ?1) AND j.phone = ?2",
     )?;
-    let found: Option<String> = select
-        .query_row(params![number.as_str(), phone.digits()], |row| row.get(0))
-        .optional()?;
+    let found: Option<String> =
+        select.query_row(params![number.as_str(), phone.digits()], |row| row.get(0)).optional()?;
     Ok(found.map(OrgId::new))
 }

@@ -37,8 +37,7 @@ fn wrote(rig: &Rig, body: &str, wamid: &str) -> UpstreamEvent {
 }
 
 async fn heard_by(rig: &Rig, org_id: &str) -> Vec<String> {
-    let (messages, _) =
-        rig.engine.store().message_page(&OrgId::new(org_id), 0, 10).await.unwrap();
+    let (messages, _) = rig.engine.store().message_page(&OrgId::new(org_id), 0, 10).await.unwrap();
     messages.into_iter().filter_map(|logged| logged.message.wamid).collect()
 }
 

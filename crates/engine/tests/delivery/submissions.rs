@@ -119,10 +119,7 @@ async fn what_is_refused_at_once_refuses_the_whole_request() {
 async fn the_same_key_gives_the_same_messages() {
     let rig = Rig::new().await;
     let request = |fingerprint| {
-        let two = vec![
-            to_phone("15550001111", text("one")),
-            to_phone("15550002222", text("two")),
-        ];
+        let two = vec![to_phone("15550001111", text("one")), to_phone("15550002222", text("two"))];
         keyed(submit_of(two), "k", fingerprint)
     };
     let racers: Vec<_> = (0..16)
@@ -220,7 +217,10 @@ async fn a_dialects_own_values_are_bound_once_the_template_is_known() {
     settled(&rig, 2).await;
     for seen in rig.upstream.seen.lock().iter() {
         let Content::Template(message) = &seen.content else { unreachable!("a template") };
-        assert_eq!((message.name.as_str(), message.language.as_deref()), ("order_update", Some("en")));
+        assert_eq!(
+            (message.name.as_str(), message.language.as_deref()),
+            ("order_update", Some("en"))
+        );
         let values: Vec<&str> = message.components[0]
             .parameters
             .iter()

@@ -11,6 +11,7 @@ use waypost_engine::ports::{Settlement, StoreError};
 use super::reports;
 use super::state::{State, record_event};
 use crate::codes;
+use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::rows::{StoredMessage, select_message, to_json};
 
@@ -171,11 +172,12 @@ fn sent(
     };
     if becomes_sent {
         record_event(conn, seq, Status::Sent, now, None)?;
+        events::append_status(conn, seq, Status::Sent, now, Because::default(), now)?;
         if state.status == Status::Queued {
             state.leave_queue(conn)?;
         }
     }
-    reports::unpark(conn, seq, &receipt.wamid)
+    reports::unpark(conn, seq, &receipt.wamid, now)
 }
 
 /// A certain failure also settles what was unknown before.
