@@ -6,6 +6,7 @@
 mod bench;
 mod browser;
 mod gateway;
+mod new_dialect;
 mod shell;
 mod stages;
 mod suite;
@@ -36,6 +37,11 @@ enum Task {
     Tidy,
     /// Measure Waypost beside bare programs in one interleaved run
     Bench(bench::Options),
+    /// Make the folder of a new dialect, with a skeleton that compiles, and register it
+    NewDialect {
+        /// Its name: lower-case letters, digits and `_`
+        name: String,
+    },
     /// Everything that must be green before a change lands: fmt, clippy, tidy, test
     Ci,
 }
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Task::Browser => suite::browser(&repository),
         Task::Tidy => tidy::run(&repository),
         Task::Bench(options) => bench::run(&repository, &options),
+        Task::NewDialect { name } => new_dialect::run(&repository, &name),
         Task::Ci => suite::ci(&repository),
     });
     match result {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, Repository};
 use crate::stages::Stages;
-use crate::{browser, tidy, tools};
+use crate::{browser, new_dialect, tidy, tools};
 
 /// Far above what the tests take on two cores: ends a test that hangs while its name can still be read.
 const TESTS_LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -61,6 +61,7 @@ fn test_stages(repository: &Repository, stages: &mut Stages) -> Result<()> {
         done(&mut repository.cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))
     })?;
     stages.run("rust tests", || rust_tests(repository, binary.clone()))?;
+    stages.run("new dialect", || new_dialect::check(repository))?;
     stages.run("browser tests", || browser::run(repository, &binary))?;
     stages.run("licences and sources", || licences_and_sources(repository))
 }

@@ -11,14 +11,21 @@
 //! without a server.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-pub use waypost_domain::command::{Broadcast, SendMessage};
+use serde_json::Value;
+pub use waypost_domain::command::{Broadcast, SendMessage, Submission, Submit};
 use waypost_domain::command::{BroadcastOutcome, Delivery, Recipient, Uploaded};
 use waypost_domain::directory::Scope;
+pub use waypost_domain::manage::{Manage, Managed, Task};
 use waypost_domain::media::MimeType;
-use waypost_domain::{CustomerId, Failure, OrgId, UserId, Zone};
+use waypost_domain::{
+    CustomerId, ErrorKind, Failure, MessageId, OrgId, Phone, Timestamp, UserId, Zone,
+};
+
+use crate::samples::Sample;
 
 /// One vendor's wire format as a pure codec.
 pub trait Dialect: Send + Sync {
@@ -28,12 +35,24 @@ pub trait Dialect: Send + Sync {
     /// Every route, in no particular order.
     fn routes(&self) -> &'static [Route];
 
+    /// One request for each thing that it offers.
+    fn samples(&self) -> &'static [Sample] {
+        &[]
+    }
+
     /// Reads a request to one of the routes.
     ///
     /// # Errors
     /// The first failing check in the order that the vendor's reference states, with the path of
     /// the field to blame.
     fn decode(&self, request: &Request<'_>) -> Result<Command, Failure>;
+
+    /// The caller's own name for the request, under which a repetition is recognised, where the
+    /// vendor has one. `Idempotency-Key` is the server's business.
+    fn idempotency_key(&self, command: &Command) -> Option<String> {
+        let _ = command;
+        None
+    }
 
     /// Writes the answer to a command that was carried out. An [`Outcome::Sent`] whose delivery
     /// failed is answered as [`Dialect::encode_error`] answers that failure.
@@ -63,13 +82,43 @@ pub struct Info {
     pub path_prefix: &'static str,
     /// How long a second request with the same idempotency key waits for the first, in seconds.
     pub idempotency_wait_s: u32,
+    /// Within what two requests with the same key are the same.
+    pub idempotency_scope: IdempotencyScope,
     /// When a broadcast is answered although customers are still without an outcome, in seconds.
     pub broadcast_deadline_s: u32,
+    /// The zone of its times where the organisation's `wire_offsets` name none for it.
+    pub zone: WireZone,
+    /// Of a [`Command::Submit`]: the kinds of failure that refuse the request at once. With any
+    /// other kind the message is accepted, and reported as failed.
+    pub refused_at_once: &'static [ErrorKind],
+}
+
+/// Within what two requests with the same idempotency key are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdempotencyScope {
+    /// One path.
+    Path,
+    /// All paths of the dialect: the path is part of what must be equal.
+    Dialect,
+}
+
+/// The zone in which a dialect writes its times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireZone {
+    /// The organisation's.
+    Org,
+    /// A fixed offset from UTC, in minutes.
+    OffsetMinutes(i16),
 }
 
 /// Where a request carries its API key. Blanks around the key are trimmed by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
+    /// `Authorization: Bearer` with the key or a JSON Web Token; only without that header, the
+    /// whole value of this one.
+    BearerElseHeader(&'static str),
+    /// `Authorization: Bearer <key>`, or `Authorization: <key>`.
+    BearerOrBare,
     /// The whole value of this header (in lower case; header names ignore letter case).
     Header(&'static str),
     /// `Authorization: Bearer <key>`.
@@ -101,15 +150,30 @@ pub enum Operation {
     Broadcast,
     /// Stores a file under an id.
     UploadMedia,
+    /// Accepts messages to be sent later.
+    Submit,
+    /// Anything else; the route's path and method say what.
+    Manage,
 }
 
 /// What a route takes as its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
+    /// Nothing; what is sent all the same is not read.
+    None,
     /// JSON text, handed over as [`Body::Json`].
     Json {
         /// The largest body, in bytes.
         max_bytes: u64,
+        /// Whether JSON is taken whatever `Content-Type` says.
+        any_type: bool,
+    },
+    /// Either of the others, as `Content-Type` says.
+    JsonOrMultipart {
+        /// The largest body, in bytes.
+        max_bytes: u64,
+        /// See [`BodyKind::Multipart`].
+        file_part: &'static str,
     },
     /// `multipart/form-data`, handed over as [`Body::Form`].
     Multipart {
@@ -126,7 +190,10 @@ impl BodyKind {
     #[must_use]
     pub const fn max_bytes(self) -> u64 {
         match self {
-            Self::Json { max_bytes } | Self::Multipart { max_bytes, .. } => max_bytes,
+            Self::None => 0,
+            Self::Json { max_bytes, .. }
+            | Self::JsonOrMultipart { max_bytes, .. }
+            | Self::Multipart { max_bytes, .. } => max_bytes,
         }
     }
 
@@ -134,18 +201,41 @@ impl BodyKind {
     /// `application/*+json` and `text/json` with any parameters, or no declaration at all.
     #[must_use]
     pub fn accepts(self, content_type: Option<&str>) -> bool {
-        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-        let essence = essence.trim().to_ascii_lowercase();
         match self {
-            Self::Json { .. } => {
-                matches!(essence.as_str(), "" | "application/json" | "text/json")
-                    || essence.strip_prefix("application/").is_some_and(|subtype| {
-                        subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
-                    })
-            }
-            Self::Multipart { .. } => essence == "multipart/form-data",
+            Self::None => true,
+            Self::Json { any_type, .. } => any_type || is_json(content_type),
+            Self::JsonOrMultipart { .. } => is_form(content_type) || is_json(content_type),
+            Self::Multipart { .. } => is_form(content_type),
         }
     }
+
+    /// The name of the part that is the file, where a body declared as `content_type` is read as
+    /// a form.
+    #[must_use]
+    pub fn form_file_part(self, content_type: Option<&str>) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Json { .. } => None,
+            Self::JsonOrMultipart { file_part, .. } => is_form(content_type).then_some(file_part),
+            Self::Multipart { file_part, .. } => Some(file_part),
+        }
+    }
+}
+
+fn essence(content_type: Option<&str>) -> String {
+    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    let essence = essence(content_type);
+    matches!(essence.as_str(), "" | "application/json" | "text/json")
+        || essence.strip_prefix("application/").is_some_and(|subtype| {
+            subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
+        })
+}
+
+fn is_form(content_type: Option<&str>) -> bool {
+    essence(content_type) == "multipart/form-data"
 }
 
 /// A request that passed the server's checks.
@@ -153,15 +243,71 @@ impl BodyKind {
 pub struct Request<'a> {
     /// The matched route's.
     pub operation: Operation,
+    /// The matched route's method.
+    pub method: &'a Method,
+    /// The matched route's [`Route::path`].
+    pub route_path: &'a str,
     /// The path's variables by name, percent-decoded.
     pub path_params: &'a [(String, String)],
+    /// The query's pairs in order, percent-decoded.
+    pub query: &'a [(String, String)],
+    /// The organisation that the key is bound to.
+    pub org: Option<&'a OrgId>,
+    /// The time.
+    pub now: Timestamp,
     /// The body, of the kind that the route declared.
     pub body: Body<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// A request to a route, with a body and nothing else that could be told of it.
+    #[must_use]
+    pub fn to(route: &'a Route, body: Body<'a>) -> Self {
+        Self {
+            operation: route.operation,
+            method: &route.method,
+            route_path: route.path,
+            path_params: &[],
+            query: &[],
+            org: None,
+            now: Timestamp(0),
+            body,
+        }
+    }
+
+    /// The organisation that the key is bound to, for dialects whose requests name none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OrgForbidden`] for the installation's own key, which is bound to none.
+    pub fn own_org(&self) -> Result<&OrgId, Failure> {
+        self.org.ok_or_else(|| {
+            let message = "This call acts for the key's organisation; use an organisation's key.";
+            Failure::new(ErrorKind::OrgForbidden, message)
+        })
+    }
+
+    /// A variable of the path.
+    #[must_use]
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        named(self.path_params, name)
+    }
+
+    /// The first value of a query's parameter.
+    #[must_use]
+    pub fn query_param(&self, name: &str) -> Option<&str> {
+        named(self.query, name)
+    }
+}
+
+fn named<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 /// A request's body.
 #[derive(Clone, Copy)]
 pub enum Body<'a> {
+    /// Nothing, by the route's declaration.
+    None,
     /// JSON text as it came.
     Json(&'a [u8]),
     /// A form whose file is kept elsewhere.
@@ -172,6 +318,7 @@ pub enum Body<'a> {
 impl fmt::Debug for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::None => f.write_str("None"),
             Self::Json(bytes) => write!(f, "Json({} bytes)", bytes.len()),
             Self::Form(form) => write!(f, "Form({} fields)", form.fields.len()),
         }
@@ -225,6 +372,10 @@ pub enum Command {
     Broadcast(Box<Broadcast>),
     /// Keep the form's file.
     UploadMedia(UploadMedia),
+    /// Accept messages to be sent later.
+    Submit(Box<Submit>),
+    /// Do something that is no sending.
+    Manage(Box<Manage>),
 }
 
 /// Keep a file under an id.
@@ -245,31 +396,37 @@ impl Command {
     pub fn echo(&self) -> CommandEcho {
         match self {
             Self::SendMessage(send) => CommandEcho {
-                operation: Operation::SendMessage,
-                org_id: send.org_id.clone(),
                 user_id: send.user_id.clone(),
                 customer_id: match &send.recipient {
                     Recipient::Customer(id) => Some(id.clone()),
-                    Recipient::Phone(_) => None,
+                    Recipient::Phone(_) | Recipient::Nobody => None,
                 },
                 session_id: send.session_id.clone(),
-                template: None,
+                reference: send.reference.clone(),
+                ..CommandEcho::new(Operation::SendMessage, &send.org_id)
             },
             Self::Broadcast(broadcast) => CommandEcho {
-                operation: Operation::Broadcast,
-                org_id: broadcast.org_id.clone(),
                 user_id: broadcast.user_id.clone(),
-                customer_id: None,
                 session_id: broadcast.session_id.clone(),
                 template: Some(broadcast.template.name.clone()),
+                ..CommandEcho::new(Operation::Broadcast, &broadcast.org_id)
             },
-            Self::UploadMedia(upload) => CommandEcho {
-                operation: Operation::UploadMedia,
-                org_id: upload.org_id.clone(),
-                user_id: None,
-                customer_id: None,
-                session_id: None,
-                template: None,
+            Self::UploadMedia(upload) => CommandEcho::new(Operation::UploadMedia, &upload.org_id),
+            Self::Submit(submit) => CommandEcho {
+                submissions: submit
+                    .messages
+                    .iter()
+                    .map(|message| message.send.options.echo.clone())
+                    .collect(),
+                ..CommandEcho::new(Operation::Submit, &submit.org_id)
+            },
+            Self::Manage(manage) => CommandEcho {
+                page_size: match manage.task {
+                    Task::ListMessages { size, .. } => Some(size),
+                    _ => None,
+                },
+                consent: ConsentEcho::of(&manage.task),
+                ..CommandEcho::new(Operation::Manage, &manage.org_id)
             },
         }
     }
@@ -288,8 +445,76 @@ pub struct CommandEcho {
     pub customer_id: Option<CustomerId>,
     /// The caller's word for the conversation.
     pub session_id: Option<String>,
+    /// The caller's own value.
+    pub reference: Option<String>,
     /// A broadcast's template.
     pub template: Option<String>,
+    /// Of a [`Command::Submit`]: what the dialect keeps with each message.
+    pub submissions: Vec<Option<Value>>,
+    /// How many entries the asked-for page of a list has.
+    pub page_size: Option<u32>,
+    /// Of a [`Task`] about consents.
+    pub consent: Option<ConsentEcho>,
+}
+
+/// What replies repeat of a [`Task`] about consents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsentEcho {
+    /// Of [`Task::FindConsent`]: of whom.
+    Find(Phone),
+    /// Of [`Task::RecordConsent`]: whether the first of them says yes.
+    Record(bool),
+}
+
+impl ConsentEcho {
+    fn of(task: &Task) -> Option<Self> {
+        match task {
+            Task::FindConsent { phone } => Some(Self::Find(phone.clone())),
+            Task::RecordConsent { entries } => {
+                entries.first().map(|entry| Self::Record(entry.opted_in))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl CommandEcho {
+    fn new(operation: Operation, org_id: &OrgId) -> Self {
+        Self {
+            operation,
+            org_id: org_id.clone(),
+            user_id: None,
+            customer_id: None,
+            session_id: None,
+            reference: None,
+            template: None,
+            submissions: Vec::new(),
+            page_size: None,
+            consent: None,
+        }
+    }
+}
+
+/// The circumstances of a call, for replies that tell of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The request's path, without its query.
+    pub path: &'a str,
+    /// The request's id, as in the header `X-Request-Id`: a UUID.
+    pub request_id: &'a str,
+    /// The time.
+    pub now: Timestamp,
+    /// The zone in which this dialect's times are written for this organisation.
+    pub zone: &'a Zone,
+    /// Whether the organisation wants refusals under status 200 ([`waypost_domain::directory::Number::errors_as_200`]).
+    pub errors_as_200: bool,
+}
+
+impl Default for Call<'_> {
+    fn default() -> Self {
+        static UTC: LazyLock<Zone> = LazyLock::new(Zone::default);
+        Self { path: "", request_id: "", now: Timestamp(0), zone: &UTC, errors_as_200: false }
+    }
 }
 
 /// What a reply is an answer to.
@@ -297,12 +522,14 @@ pub struct CommandEcho {
 pub struct Asked<'a> {
     /// The command's ids.
     pub command: &'a CommandEcho,
-    /// The zone in which this organisation's times are written.
-    pub zone: &'a Zone,
+    /// The circumstances.
+    pub call: Call<'a>,
+    /// Whether the outcome is that of an earlier request with the same idempotency key.
+    pub replayed: bool,
 }
 
 /// What became of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// Of a [`Command::SendMessage`].
     Sent(Delivery),
@@ -310,6 +537,10 @@ pub enum Outcome {
     Broadcast(BroadcastOutcome),
     /// Of a [`Command::UploadMedia`].
     Uploaded(Uploaded),
+    /// Of a [`Command::Submit`]: the messages' ids, in order.
+    Submitted(Vec<MessageId>),
+    /// Of a [`Command::Manage`]. [`Managed::Media`] is never encoded: the server writes the bytes.
+    Managed(Box<Managed>),
 }
 
 /// Where a request failed.
@@ -320,6 +551,10 @@ pub struct ErrorSite<'a> {
     pub route: Option<&'a Route>,
     /// The command, if decoding got that far.
     pub command: Option<&'a CommandEcho>,
+    /// The circumstances.
+    pub call: Call<'a>,
+    /// Whether the failure is that of an earlier request with the same idempotency key.
+    pub replayed: bool,
 }
 
 /// A complete answer but for the headers that the server adds everywhere.
@@ -361,7 +596,7 @@ mod tests {
 
     #[test]
     fn json_is_taken_under_its_names_or_under_none() {
-        let json = BodyKind::Json { max_bytes: 1 };
+        let json = BodyKind::Json { max_bytes: 1, any_type: false };
         for (content_type, taken) in [
             (None, true),
             (Some("application/json"), true),

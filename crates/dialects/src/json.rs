@@ -95,6 +95,12 @@ fn position(before: &[u8]) -> (usize, usize) {
 }
 
 impl<'a> Node<'a> {
+    /// Its JSON text, as it was written.
+    #[must_use]
+    pub const fn written(self) -> &'a str {
+        self.text
+    }
+
     /// Its JSON type.
     #[must_use]
     pub fn kind(self) -> Type {

@@ -19,11 +19,15 @@
 
 pub mod contract;
 pub mod json;
+pub mod lipachat;
 pub mod registry;
 pub mod replyhero;
+pub mod samples;
+pub mod webex_connect;
 
 pub use contract::{
-    Asked, Body, BodyKind, Broadcast, Command, CommandEcho, Credential, Dialect, ErrorSite, Form,
-    FormFile, Info, Operation, Outcome, Reply, Request, Route, SendMessage, UploadMedia,
+    Asked, Body, BodyKind, Broadcast, Call, Command, CommandEcho, Credential, Dialect, ErrorSite,
+    Form, FormFile, IdempotencyScope, Info, Manage, Managed, Operation, Outcome, Reply, Request,
+    Route, SendMessage, Submission, Submit, Task, UploadMedia, WireZone,
 };
-pub use registry::DIALECTS;
+pub use registry::{DIALECTS, SHAPES};

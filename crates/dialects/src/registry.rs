@@ -1,10 +1,16 @@
-//! Which dialects there are: one line for each. Nothing else in the workspace lists them.
+//! Which dialects and which shapes of callbacks there are: one line for each. Nothing else in the
+//! workspace lists them.
+
+use waypost_domain::callback::CallbackShape;
 
 use crate::contract::Dialect;
 use crate::replyhero::ReplyHero;
 
 /// Every dialect that is served.
 pub static DIALECTS: &[&dyn Dialect] = &[&ReplyHero];
+
+/// Every shape in which events are posted.
+pub static SHAPES: &[&dyn CallbackShape] = &[];
 
 /// The dialect with this id.
 #[must_use]

@@ -1,13 +1,18 @@
 //! What a caller asks for, after a dialect has decoded it, and what it gets, before the dialect
 //! encodes it. The commands know no wire format; the field paths in them are for error messages.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use crate::content::{Content, MediaSource, TemplateMessage};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::content::{Component, Content, MediaSource, TemplateMessage};
 use crate::failure::Failure;
 use crate::ids::{ApiKeyId, BroadcastId, CustomerId, MediaId, MessageId, OrgId, UserId};
 use crate::media::MediaKind;
+use crate::message::MessageOptions;
 use crate::phone::Phone;
+use crate::template::Template;
 use crate::time::Timestamp;
 
 /// A file as a caller named it.
@@ -29,6 +34,9 @@ pub enum Recipient {
     Customer(CustomerId),
     /// A number, in the directory or not.
     Phone(Phone),
+    /// Nobody: what the caller wrote names no person. Only in a [`Submission`] that was found to
+    /// fail.
+    Nobody,
 }
 
 /// Whose message it is in the log (ReplyHero's `messageType`).
@@ -98,12 +106,84 @@ pub struct SendMessage {
     /// The sender number as the caller names it: id, phone-number id or display number. `None`:
     /// the organisation's first.
     pub number: Option<String>,
+    /// Whether a `number` that the organisation does not have means its first.
+    pub number_or_default: bool,
     /// The caller's word for the conversation, echoed.
     pub session_id: Option<String>,
     /// The caller's own value, kept and given back in events.
     pub reference: Option<String>,
     /// What it says.
     pub content: Content<MediaDraft>,
+    /// What is asked for beside the content.
+    pub options: MessageOptions,
+    /// Values for the content's template that are not in Meta's form yet.
+    pub binding: Option<TemplateBinding>,
+}
+
+impl SendMessage {
+    /// A message of an organisation that asks for nothing beside its content.
+    #[must_use]
+    pub fn new(org_id: OrgId, recipient: Recipient, content: Content<MediaDraft>) -> Self {
+        Self {
+            org_id,
+            user_id: None,
+            recipient,
+            number: None,
+            number_or_default: false,
+            session_id: None,
+            reference: None,
+            content,
+            options: MessageOptions::default(),
+            binding: None,
+        }
+    }
+}
+
+/// A dialect's own way of naming a template's values. Which variable a value belongs to can be told
+/// only once the template is known: then `bind` makes Meta's components of the values, which replace
+/// those of the draft.
+#[derive(Clone)]
+pub struct TemplateBinding {
+    /// The values in the dialect's own form.
+    pub values: Value,
+    /// What makes components of them.
+    pub bind: BindTemplate,
+}
+
+/// Makes components of a dialect's own values; fails with
+/// [`crate::ErrorKind::TemplateParameterMismatch`].
+pub type BindTemplate = fn(&Template, &Value) -> Result<Vec<Component<MediaDraft>>, Failure>;
+
+impl PartialEq for TemplateBinding {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+/// Shows nothing of the values: they are a message to somebody.
+impl fmt::Debug for TemplateBinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TemplateBinding(…)")
+    }
+}
+
+/// Accept messages to be sent later: all of them, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submit {
+    /// The sending organisation.
+    pub org_id: OrgId,
+    /// In the order of the request; 1 to some limit of the dialect.
+    pub messages: Vec<Submission>,
+}
+
+/// One message to be sent later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    /// The message; its `org_id` is the [`Submit`]'s.
+    pub send: SendMessage,
+    /// What is wrong with it already, where the vendor accepts it all the same and reports the
+    /// failure later.
+    pub doomed: Option<Failure>,
 }
 
 /// Send one template to every customer of an organisation.

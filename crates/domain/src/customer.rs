@@ -47,4 +47,29 @@ pub struct Consent {
     /// How it is known: a form's address, a recording's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// By which way it came.
+    #[serde(default, skip_serializing_if = "ConsentOrigin::is_empty")]
+    pub origin: ConsentOrigin,
+}
+
+/// By which way a consent came, as the caller said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentOrigin {
+    /// Such as `WEB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The person's browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// The person's network address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+}
+
+impl ConsentOrigin {
+    /// Whether nothing is known of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

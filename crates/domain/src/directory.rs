@@ -1,6 +1,8 @@
 //! The directory: organisations and what belongs to each of them except customers and messages.
 //! Small enough to be held in memory as a whole.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::command::MessageType;
@@ -39,7 +41,7 @@ pub struct Org {
     pub join_code: Option<String>,
     /// The zone in which a dialect writes its zone-less times, by dialect.
     #[serde(default)]
-    pub wire_offsets: std::collections::BTreeMap<String, Zone>,
+    pub wire_offsets: BTreeMap<String, Zone>,
     /// How long messages are kept, in days; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_retention_days: Option<u32>,
@@ -139,9 +141,10 @@ pub struct Number {
     /// Where receipts go when a request names no address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_notify_url: Option<String>,
-    /// Credential for calls to `default_notify_url`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify_auth: Option<Sealed>,
+    /// Values of `Authorization` for callbacks that a request asks for, by the name that requests
+    /// use for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notify_auth: BTreeMap<String, Sealed>,
     /// Whether a dialect that offers it answers errors with status 200.
     #[serde(default)]
     pub errors_as_200: bool,
@@ -256,6 +259,12 @@ pub struct ApiKey {
     /// Networks from which it may be used (CIDR); empty: any.
     #[serde(default)]
     pub allowed_ips: Vec<String>,
+    /// Switched off for the time being; unlike a revoked key it is told so.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Lets a caller sign tokens instead of showing the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtCredential>,
     /// When it stops working.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -278,6 +287,15 @@ impl ApiKey {
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
     }
+}
+
+/// What a caller's JSON Web Tokens (HS256) are checked against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JwtCredential {
+    /// The token's `iss`; unique in the installation.
+    pub service_id: String,
+    /// The secret that signs.
+    pub secret: Sealed,
 }
 
 /// A named credential for media links.

@@ -34,6 +34,10 @@ pub enum ErrorKind {
     MissingCredential,
     /// The credential is unknown, revoked or expired.
     InvalidCredential,
+    /// The credential is right and was switched off by the operator.
+    KeyDisabled,
+    /// The key may not be used from the caller's network.
+    AddressNotAllowed,
     /// The key lacks the scope that the call needs.
     ScopeMissing,
     /// The organisation does not exist, or is not this key's.
@@ -48,8 +52,12 @@ pub enum ErrorKind {
     CustomerNotFound,
     /// No such sender number in the organisation.
     NumberNotFound,
-    /// No such template, in any language or in the one asked for.
+    /// No such template in any language.
     TemplateNotFound,
+    /// The template exists, but not in the language asked for.
+    TemplateLanguageNotFound,
+    /// No such flow in the organisation.
+    FlowNotFound,
     /// No such media in the organisation, or no longer kept.
     MediaNotFound,
     /// The template exists and may not be sent.
@@ -68,6 +76,10 @@ pub enum ErrorKind {
     RecipientUnreachable,
     /// The recipient blocked the business or opted out.
     RecipientBlocked,
+    /// The recipient's identity is not the one that the caller demanded.
+    IdentityMismatch,
+    /// The message's time to live ended before it was sent.
+    Expired,
     /// The idempotency key was used with another request.
     IdempotencyConflict,
     /// The first request with this idempotency key still runs.
@@ -121,6 +133,8 @@ impl ErrorKind {
             Self::BodyTooLarge => "body_too_large",
             Self::MissingCredential => "missing_credential",
             Self::InvalidCredential => "invalid_credential",
+            Self::KeyDisabled => "key_disabled",
+            Self::AddressNotAllowed => "address_not_allowed",
             Self::ScopeMissing => "scope_missing",
             Self::OrgForbidden => "org_forbidden",
             Self::UserForbidden => "user_forbidden",
@@ -129,6 +143,8 @@ impl ErrorKind {
             Self::CustomerNotFound => "customer_not_found",
             Self::NumberNotFound => "number_not_found",
             Self::TemplateNotFound => "template_not_found",
+            Self::TemplateLanguageNotFound => "template_language_not_found",
+            Self::FlowNotFound => "flow_not_found",
             Self::MediaNotFound => "media_not_found",
             Self::TemplateNotApproved => "template_not_approved",
             Self::TemplateParameterMismatch => "template_parameter_mismatch",
@@ -138,6 +154,8 @@ impl ErrorKind {
             Self::WindowClosed => "window_closed",
             Self::RecipientUnreachable => "recipient_unreachable",
             Self::RecipientBlocked => "recipient_blocked",
+            Self::IdentityMismatch => "identity_mismatch",
+            Self::Expired => "expired",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::RateLimited => "rate_limited",
@@ -201,13 +219,35 @@ pub struct Failure {
     /// What the upstream said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamFault>,
+    /// The vendor's own words for this very case, where a dialect found it: one kind may have
+    /// several texts there. Means nothing to any other dialect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<Box<VendorWords>>,
+}
+
+/// How a vendor calls a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VendorWords {
+    /// The dialect whose words these are.
+    pub dialect: std::borrow::Cow<'static, str>,
+    /// The vendor's code.
+    pub code: String,
+    /// The vendor's text, byte for byte.
+    pub text: String,
 }
 
 impl Failure {
     /// A failure without a field.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None, retry_after_s: None, upstream: None }
+        Self {
+            kind,
+            message: message.into(),
+            field: None,
+            retry_after_s: None,
+            upstream: None,
+            vendor: None,
+        }
     }
 
     /// Names the field to blame.
@@ -229,5 +269,24 @@ impl Failure {
     pub fn with_upstream(mut self, fault: UpstreamFault) -> Self {
         self.upstream = Some(fault);
         self
+    }
+
+    /// Adds the vendor's own words.
+    #[must_use]
+    pub fn in_words_of(
+        mut self,
+        dialect: &'static str,
+        code: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        let (code, text) = (code.into(), text.into());
+        self.vendor = Some(Box::new(VendorWords { dialect: dialect.into(), code, text }));
+        self
+    }
+
+    /// The words of one dialect for it, where that dialect found it itself.
+    #[must_use]
+    pub fn words_of(&self, dialect: &str) -> Option<&VendorWords> {
+        self.vendor.as_deref().filter(|words| words.dialect == dialect)
     }
 }

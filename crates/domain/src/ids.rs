@@ -52,6 +52,8 @@ text_id! {
     ProviderId,
     /// A stored file: 16 decimal digits.
     MediaId,
+    /// An address to which events are posted.
+    WebhookId,
 }
 
 macro_rules! uuid_id {
@@ -96,6 +98,8 @@ uuid_id! {
     BroadcastId,
     /// One call to the upstream for one message. Its bytes travel in the attempt token.
     AttemptId,
+    /// Something that happened: the same in every callback that tells of it.
+    EventId,
 }
 
 /// Whether a caller may give this id to something new: 1 to 128 bytes of visible ASCII without

@@ -2,12 +2,15 @@
 //! status ladder is. No I/O, no async, no clock: every function gets the time it needs as a value.
 
 pub mod api_key;
+pub mod callback;
 pub mod command;
 pub mod content;
 pub mod customer;
 pub mod directory;
+pub mod event;
 pub mod failure;
 pub mod ids;
+pub mod manage;
 pub mod media;
 pub mod message;
 pub mod pacing;
@@ -21,8 +24,8 @@ pub mod window;
 pub use content::{Content, MediaRef, MediaSource};
 pub use failure::{ErrorKind, Failure, UpstreamFault};
 pub use ids::{
-    ApiKeyId, AttemptId, BroadcastId, CustomerId, MediaId, MessageId, NumberId, OrgId, ProviderId,
-    UserId,
+    ApiKeyId, AttemptId, BroadcastId, CustomerId, EventId, MediaId, MessageId, NumberId, OrgId,
+    ProviderId, UserId, WebhookId,
 };
 pub use phone::Phone;
 pub use status::Status;

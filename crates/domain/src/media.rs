@@ -147,6 +147,20 @@ impl MimeType {
         find(known).map(|media_type| Self(media_type.mime.to_owned()))
     }
 
+    /// The type whose files usually have this extension (without a dot), in any letter case.
+    #[must_use]
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        let extension = extension.to_ascii_lowercase();
+        let usual = match extension.as_str() {
+            "jpeg" => "jpg",
+            "3gpp" => "3gp",
+            "oga" | "opus" => "ogg",
+            other => other,
+        };
+        let found = TYPES.iter().find(|media_type| media_type.extension == usual);
+        found.map(|media_type| Self(media_type.mime.to_owned()))
+    }
+
     /// The first type of a kind whose files look like this.
     #[must_use]
     pub fn of_signature(kind: MediaKind, signature: Signature) -> Option<Self> {
@@ -280,6 +294,21 @@ mod tests {
         }
         for text in ["image/gif", "", "audio", "application/zip", "image/svg+xml", "text/html"] {
             assert_eq!(MimeType::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn extensions_name_types() {
+        for (extension, expected) in [
+            ("jpg", "image/jpeg"),
+            ("JPEG", "image/jpeg"),
+            ("3gpp", "video/3gpp"),
+            ("opus", "audio/ogg"),
+        ] {
+            assert_eq!(MimeType::of_extension(extension), Some(mime(expected)));
+        }
+        for extension in ["", "gif", "exe", "jpg "] {
+            assert_eq!(MimeType::of_extension(extension), None, "{extension}");
         }
     }
 

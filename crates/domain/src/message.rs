@@ -1,6 +1,7 @@
 //! The message log: what is recorded of a message, its statuses and its upstream attempts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::command::MessageType;
 use crate::content::Content;
@@ -61,10 +62,78 @@ pub struct Message {
     pub failure: Option<Failure>,
     /// Whether it was repeated after an unknown outcome.
     pub possible_duplicate: bool,
+    /// What its caller asked for beside the content.
+    pub options: MessageOptions,
     /// When it was accepted, or received.
     pub created_at: Timestamp,
     /// When the upstream accepted it, or when it failed.
     pub settled_at: Option<Timestamp>,
+}
+
+/// What a caller may ask for beside a message's content. Most messages have none of it, so that
+/// stores keep it together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MessageOptions {
+    /// Which messages of a number's queue go first.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// Not sent any more from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The `wamid` of the message that it answers, shown as a quote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Delivered only to a person with this identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_key_hash: Option<String>,
+    /// Where the caller wants the statuses of this very message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
+    /// What the dialect gives back in its callbacks: its own business, in its own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo: Option<Value>,
+}
+
+impl MessageOptions {
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which messages of one number go first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Priority {
+    High,
+    #[default]
+    Normal,
+    Low,
+}
+
+impl Priority {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+    fn is_normal(&self) -> bool {
+        *self == Self::Normal
+    }
+}
+
+/// An address for the statuses of one message, as its request named it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// The address, trimmed.
+    pub url: String,
+    /// The name of a credential registered with the number (see
+    /// [`crate::directory::Number::notify_auth`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_id: Option<String>,
+    /// Why nothing is posted there, and the setting that would allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// One entry of a message's status history.

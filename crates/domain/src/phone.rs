@@ -56,7 +56,33 @@ impl Phone {
         Ok(Self(digits))
     }
 
-    /// The digits, as the dialects return them.
+    /// Reads a business-scoped user id such as `US.1349a`, by which Meta names people who show no
+    /// number: two letters, a point and up to 128 letters and digits, `ENT.` before them for a
+    /// parent's id.
+    #[must_use]
+    pub fn business_scoped(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (country, id) = text.split_once('.')?;
+        let id = id.strip_prefix("ENT.").unwrap_or(id);
+        let is_country = country.len() == 2 && country.bytes().all(|it| it.is_ascii_uppercase());
+        let is_id =
+            (1..=128).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_alphanumeric());
+        (is_country && is_id).then(|| Self(text.to_owned()))
+    }
+
+    /// Nobody: stands in the record of a message whose receiver could not be read.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether it is a business-scoped user id rather than a number.
+    #[must_use]
+    pub fn is_business_scoped(&self) -> bool {
+        self.0.contains('.')
+    }
+
+    /// The digits, as the dialects return them; a business-scoped id as it is.
     #[must_use]
     pub fn digits(&self) -> &str {
         &self.0
@@ -115,6 +141,22 @@ mod tests {
         ] {
             assert_eq!(Phone::parse(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn reads_business_scoped_ids() {
+        for (text, good) in [
+            ("US.1349abc", true),
+            ("US.ENT.118", true),
+            ("us.1349", false),
+            ("US.", false),
+            ("US.13 49", false),
+            ("1.555.000.1111", false),
+        ] {
+            assert_eq!(Phone::business_scoped(text).is_some(), good, "{text}");
+        }
+        assert!(Phone::business_scoped("US.1349").is_some_and(|it| it.is_business_scoped()));
+        assert!(!Phone::parse("15550001111").unwrap().is_business_scoped());
     }
 
     #[test]

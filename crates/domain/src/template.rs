@@ -189,16 +189,8 @@ mod tests {
     }
 
     fn message(parts: Vec<(&str, Vec<Parameter<()>>)>) -> TemplateMessage<()> {
-        let components = parts
-            .into_iter()
-            .map(|(kind, parameters)| Component {
-                kind: kind.to_owned(),
-                sub_type: None,
-                index: None,
-                parameters,
-                extra: serde_json::Map::new(),
-            })
-            .collect();
+        let components =
+            parts.into_iter().map(|(kind, parameters)| Component::new(kind, parameters)).collect();
         TemplateMessage { name: "spring_offer".to_owned(), language: None, components }
     }
 

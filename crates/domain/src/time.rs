@@ -51,6 +51,16 @@ impl Timestamp {
         local.strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
     }
 
+    /// The local time in a zone, written as a format of strftime says it. `%.f` is a fraction with
+    /// its dot, or nothing where it is zero.
+    ///
+    /// A format with an unknown conversion gives an empty text.
+    #[must_use]
+    pub fn strftime(self, zone: &Zone, format: &str) -> String {
+        let local = self.to_jiff().to_zoned(zone.zone.clone());
+        jiff::fmt::strtime::format(format, &local).unwrap_or_default()
+    }
+
     fn to_jiff(self) -> jiff::Timestamp {
         // Out of jiff's range (years -9999 to 9999) only a corrupt value can be.
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
@@ -85,6 +95,16 @@ impl Zone {
             None => TimeZone::get(text).map_err(|_| ZoneError(text.to_owned()))?,
         };
         Ok(Self { name: text.to_owned(), zone })
+    }
+
+    /// The zone at a fixed offset from UTC, in minutes; at most 18 hours.
+    #[must_use]
+    pub fn of_offset_minutes(minutes: i16) -> Self {
+        let minutes = i32::from(minutes).clamp(-18 * 60, 18 * 60);
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let name = format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
+        let offset = Offset::from_seconds(minutes * 60).unwrap_or(Offset::UTC);
+        Self { name, zone: TimeZone::fixed(offset) }
     }
 
     /// The text it was made from.
@@ -158,6 +178,20 @@ mod tests {
         }
         let early = Timestamp::from_seconds(1_709_310_000);
         assert_eq!(early.rfc2822(&Zone::default()), "Sat, 02 Mar 2024 00:20:00 +0800");
+    }
+
+    #[test]
+    fn writes_local_times_by_format() {
+        let zone = Zone::parse("+03:00").unwrap();
+        for (span_ms, text) in [
+            (0, "2024-03-16T19:45:25"),
+            (800, "2024-03-16T19:45:25.8"),
+            (7, "2024-03-16T19:45:25.007"),
+        ] {
+            let time = SAMPLE.plus_ms(span_ms).strftime(&zone, "%Y-%m-%dT%H:%M:%S%.f");
+            assert_eq!(time, text);
+        }
+        assert_eq!(SAMPLE.strftime(&zone, "%&"), "");
     }
 
     #[test]

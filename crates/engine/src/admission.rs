@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use waypost_domain::command::{Caller, MediaDraft, Recipient as Addressee, SendMessage};
+use waypost_domain::command::{
+    Caller, MediaDraft, Recipient as Addressee, SendMessage, TemplateBinding,
+};
 use waypost_domain::content::TemplateMessage;
 use waypost_domain::directory::{Number, Org};
 use waypost_domain::template::{self, Template};
@@ -39,6 +41,23 @@ impl Engine {
         Ok(Acting { org, number })
     }
 
+    /// Rights of one message.
+    pub(crate) fn acting_for(
+        &self,
+        caller: &Caller,
+        command: &SendMessage,
+    ) -> Result<Acting, Failure> {
+        let (org_id, user_id) = (&command.org_id, command.user_id.as_ref());
+        match self.acting(caller, org_id, user_id, command.number.as_deref()) {
+            Err(failure)
+                if failure.kind == ErrorKind::NumberNotFound && command.number_or_default =>
+            {
+                self.acting(caller, org_id, user_id, None)
+            }
+            acting => acting,
+        }
+    }
+
     /// The organisation, if it is this caller's. Unknown and foreign are one answer.
     pub(crate) fn org_of(&self, caller: &Caller, org_id: &OrgId) -> Result<Arc<Org>, Failure> {
         let allowed = caller.may_act_for(org_id);
@@ -52,12 +71,16 @@ impl Engine {
     pub(crate) async fn addressee(
         &self,
         acting: &Acting,
-        command: &SendMessage,
+        addressee: &Addressee,
     ) -> Result<Recipient, Failure> {
         let (org_id, number_id) = (&acting.org.id, &acting.number.id);
-        match &command.recipient {
+        match addressee {
             Addressee::Phone(phone) => {
                 Ok(self.store().recipient_by_phone(org_id, phone, number_id).await?)
+            }
+            Addressee::Nobody => {
+                let message = "The receiver is neither a phone number nor a user id.";
+                Err(Failure::new(ErrorKind::InvalidValue, message).at("to"))
             }
             Addressee::Customer(id) => {
                 let found = self.store().recipient_by_id(org_id, id, number_id).await?;
@@ -72,14 +95,19 @@ impl Engine {
         }
     }
 
-    /// What the content names exists and fits. Fills in a template's language.
+    /// What the content names exists and fits. Fills in a template's language, and the values that
+    /// its caller did not give in Meta's form.
     pub(crate) async fn check_content(
         &self,
         acting: &Acting,
         content: &mut Content<MediaDraft>,
+        binding: Option<&TemplateBinding>,
     ) -> Result<(), Failure> {
         if let Content::Template(message) = content {
-            self.check_template(acting, message).await?;
+            self.check_template(acting, message, binding).await?;
+        }
+        if let Content::Media(message) = content {
+            self.media_library().settle_kind(&acting.org.id, message).await?;
         }
         for draft in content.media() {
             self.media_library().check(&acting.org.id, draft).await?;
@@ -87,11 +115,13 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) async fn check_template(
+    async fn check_template(
         &self,
         acting: &Acting,
         message: &mut TemplateMessage<MediaDraft>,
-    ) -> Result<Template, Failure> {
+        binding: Option<&TemplateBinding>,
+    ) -> Result<(), Failure> {
+        self.settle_template_name(&acting.number, message).await?;
         let candidates = self.templates_named(&acting.number, &message.name).await?;
         let template = match &message.language {
             None => {
@@ -110,12 +140,34 @@ impl Engine {
                 })?
             }
         };
+        if let Some(binding) = binding {
+            message.components = (binding.bind)(template, &binding.values)?;
+        }
         template.check(message)?;
         message.language = Some(template.language.clone());
-        Ok(template.clone())
+        Ok(())
     }
 
-    /// A recorded opt-out blocks sends; with strict opt-in, so does the lack of a yes.
+    /// A template that is named by the upstream's id gets its name, and its language where none is
+    /// asked for.
+    async fn settle_template_name(
+        &self,
+        number: &Number,
+        message: &mut TemplateMessage<MediaDraft>,
+    ) -> Result<(), Failure> {
+        let digits = message.name.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits || !self.directory().templates_named(&number.waba_id, &message.name).is_empty() {
+            return Ok(());
+        }
+        if let Some(template) = self.template_with_id(number, &message.name).await? {
+            message.language.get_or_insert(template.language);
+            message.name = template.name;
+        }
+        Ok(())
+    }
+
+    /// A recorded opt-out blocks sends; with strict opt-in, so does the lack of a yes. To have
+    /// written is a yes, and takes no opt-out back.
     pub(crate) fn check_consent(&self, org: &Org, recipient: &Recipient) -> Result<(), Failure> {
         let customer = recipient.customer.as_ref();
         let opted_out = customer.is_some_and(|customer| customer.opted_out());
@@ -126,7 +178,9 @@ impl Engine {
             let message = "The customer has opted out of messages.";
             return Err(Failure::new(ErrorKind::RecipientBlocked, message));
         }
-        if org.strict_opt_in && !opted_in {
+        let wrote = recipient.last_inbound_at.is_some()
+            || customer.is_some_and(|customer| customer.last_inbound_at.is_some());
+        if org.strict_opt_in && !opted_in && !wrote {
             let message = "The customer has not opted in, and the organisation requires it.";
             return Err(Failure::new(ErrorKind::RecipientBlocked, message));
         }
@@ -134,11 +188,11 @@ impl Engine {
     }
 
     /// Free-form messages need an open window.
-    pub(crate) fn check_window(
+    pub(crate) fn check_window<M>(
         &self,
         acting: &Acting,
         recipient: &Recipient,
-        content: &Content<MediaDraft>,
+        content: &Content<M>,
     ) -> Result<(), Failure> {
         if content.is_template() {
             return Ok(());

@@ -7,12 +7,12 @@ use uuid::Uuid;
 use waypost_domain::command::{Broadcast, BroadcastOutcome};
 use waypost_domain::directory::BroadcastAudience;
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Message};
-use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId};
+use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId, Phone};
 
 use crate::admission::Acting;
 use crate::countdown::Countdown;
 use crate::idempotency::in_progress;
-use crate::ports::{Accepted, BroadcastMember, IdempotentTarget, MessageFilter, Page};
+use crate::ports::{Accepted, Audience, BroadcastMember, IdempotentTarget, MessageFilter, Page};
 use crate::send::{delivery_of, new_message_id};
 use crate::{Answer, Ask, Engine};
 
@@ -44,7 +44,7 @@ impl Engine {
         let acting = self.acting(&ask.caller, &org_id, user_id.as_ref(), number.as_deref())?;
         let name = template.name.clone();
         let mut content = Content::Template(template);
-        self.check_content(&acting, &mut content).await?;
+        self.check_content(&acting, &mut content, None).await?;
         if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
             return self.replayed_broadcast(&ask, &acting.org.id, id).await;
         }
@@ -92,7 +92,7 @@ impl Engine {
             return Ok(());
         }
         let account = self.account(&acting.number)?;
-        match self.media_library().place(&acting.number, &account, content).await {
+        match self.media_library().place(&acting.org.id, &acting.number, &account, content).await {
             Err(error) if error.failure.kind.blame() == waypost_domain::failure::Blame::Caller => {
                 Err(error.failure)
             }
@@ -128,9 +128,10 @@ impl Engine {
 
     async fn add_audience(&self, acting: &Acting, id: BroadcastId) -> Result<usize, Failure> {
         let org_id = &acting.org.id;
-        let audience = match acting.org.strict_opt_in {
-            true => BroadcastAudience::OptedIn,
-            false => acting.org.broadcast_audience,
+        let audience = match (acting.org.broadcast_audience, acting.org.strict_opt_in) {
+            (BroadcastAudience::OptedIn, _) => Audience::OptedIn,
+            (BroadcastAudience::All, true) => Audience::OptedInOrWrote,
+            (BroadcastAudience::All, false) => Audience::All,
         };
         let mut after = None;
         let mut members = 0;
@@ -238,8 +239,21 @@ impl Engine {
         let Some(history) = self.store().message(org_id, id).await? else {
             return Err(Failure::new(ErrorKind::RouteNotFound, "There is no such message."));
         };
+        if !is_sendable(&history.message) {
+            return Ok(false);
+        }
         let queued = self.store().requeue(org_id, id, self.now()).await?;
         self.lanes().wake(&history.message.number_id);
         Ok(queued)
     }
+}
+
+/// Whether a message is whole. One that failed at its acceptance may lack its person, or what its
+/// template would have said.
+fn is_sendable(message: &Message) -> bool {
+    let is_bound = match &message.content {
+        Content::Template(template) => template.language.is_some(),
+        _ => true,
+    };
+    is_bound && message.phone != Phone::nobody()
 }

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use waypost_domain::callback::Webhook;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};
 use waypost_domain::template::Template;
-use waypost_domain::{ApiKeyId, ErrorKind, Failure, NumberId, OrgId, ProviderId, UserId};
+use waypost_domain::{
+    ApiKeyId, ErrorKind, Failure, NumberId, OrgId, ProviderId, UserId, WebhookId,
+};
 
-use crate::ports::{DirectorySnapshot, Entry, EntryKey, PutMode, Store, StoreResult};
+use crate::ports::{DirectorySnapshot, Entry, EntryKey, PutMode, Store, StoreError, StoreResult};
 
 /// The directory.
 pub struct Directory {
@@ -27,6 +30,9 @@ struct State {
     by_phone_number_id: HashMap<String, NumberId>,
     keys: HashMap<ApiKeyId, Arc<ApiKey>>,
     by_secret: HashMap<String, ApiKeyId>,
+    by_join_code: HashMap<String, OrgId>,
+    /// Numbers that organisations share, in the order of creation.
+    shared_numbers: Vec<NumberId>,
     templates: HashMap<String, HashMap<String, Vec<Template>>>,
 }
 
@@ -36,6 +42,7 @@ struct OrgEntries {
     numbers: Vec<NumberId>,
     keys: Vec<ApiKeyId>,
     providers: Vec<Arc<MediaProvider>>,
+    webhooks: Vec<Arc<Webhook>>,
 }
 
 impl Directory {
@@ -104,16 +111,12 @@ impl Directory {
     }
 
     /// The number by which an organisation sends: the one that the caller names, else its first.
+    /// With a join code, shared numbers are as good as its own, and come behind them.
     ///
     /// # Errors
     /// [`ErrorKind::NumberNotFound`] where the organisation has none, or none of that name.
     pub fn sender(&self, org_id: &OrgId, name: Option<&str>) -> Result<Arc<Number>, Failure> {
-        let numbers = self.numbers(org_id);
-        let found = match name {
-            Some(name) => numbers.into_iter().find(|number| number.answers_to(name)),
-            None => numbers.into_iter().next(),
-        };
-        found.ok_or_else(|| {
+        self.state.read().sender(org_id, name).ok_or_else(|| {
             let message = match name {
                 Some(name) => format!("The organisation has no sender number {name}."),
                 None => "The organisation has no sender number yet; an operator must add one."
@@ -123,11 +126,26 @@ impl Directory {
         })
     }
 
+    /// The organisation whose join code this is, however it is spelt.
+    #[must_use]
+    pub fn org_by_join_code(&self, text: &str) -> Option<OrgId> {
+        self.state.read().by_join_code.get(&join_key(text)?).cloned()
+    }
+
     /// The key whose secret has this SHA-256 (lower-case hex).
     #[must_use]
     pub fn key_by_secret(&self, secret_sha256: &str) -> Option<Arc<ApiKey>> {
         let state = self.state.read();
         state.keys.get(state.by_secret.get(secret_sha256)?).cloned()
+    }
+
+    /// The key whose holder signs tokens under this service id.
+    #[must_use]
+    pub fn key_by_service(&self, service_id: &str) -> Option<Arc<ApiKey>> {
+        let state = self.state.read();
+        let signs =
+            |key: &&Arc<ApiKey>| key.jwt.as_ref().is_some_and(|jwt| jwt.service_id == service_id);
+        state.keys.values().find(signs).cloned()
     }
 
     /// A key by its public part.
@@ -158,12 +176,34 @@ impl Directory {
         state.orgs.get(org_id).map(|entries| entries.providers.clone()).unwrap_or_default()
     }
 
+    /// An address to which an organisation's events are posted.
+    #[must_use]
+    pub fn webhook(&self, org_id: &OrgId, id: &WebhookId) -> Option<Arc<Webhook>> {
+        let state = self.state.read();
+        state.orgs.get(org_id)?.webhooks.iter().find(|webhook| webhook.id == *id).cloned()
+    }
+
+    /// The addresses to which an organisation's events are posted, in the order of creation.
+    #[must_use]
+    pub fn webhooks(&self, org_id: &OrgId) -> Vec<Arc<Webhook>> {
+        let state = self.state.read();
+        state.orgs.get(org_id).map(|entries| entries.webhooks.clone()).unwrap_or_default()
+    }
+
     /// The templates of a business account with a name, one for each language.
     #[must_use]
     pub fn templates_named(&self, waba_id: &str, name: &str) -> Vec<Template> {
         let state = self.state.read();
         let named = state.templates.get(waba_id).and_then(|names| names.get(name));
         named.cloned().unwrap_or_default()
+    }
+
+    /// The template of a business account with the upstream's id.
+    #[must_use]
+    pub fn template_with_id(&self, waba_id: &str, id: &str) -> Option<Template> {
+        let state = self.state.read();
+        let mut all = state.templates.get(waba_id)?.values().flatten();
+        all.find(|template| template.id == id).cloned()
     }
 
     /// All templates of a business account by name and language.
@@ -182,6 +222,11 @@ impl Directory {
     /// What the store says: taken, not found, or unable.
     pub async fn put(&self, entry: Entry, mode: PutMode) -> StoreResult<()> {
         let _writing = self.writing.lock().await;
+        if let Entry::Org(org) = &entry
+            && self.state.read().is_join_code_taken(org)
+        {
+            return Err(StoreError::Conflict("join_code"));
+        }
         self.store.put_entry(entry.clone(), mode).await?;
         self.state.write().put(entry);
         Ok(())
@@ -273,7 +318,8 @@ impl State {
         let entries = entries.chain(snapshot.users.into_iter().map(Entry::User));
         let entries = entries.chain(snapshot.numbers.into_iter().map(Entry::Number));
         let entries = entries.chain(snapshot.api_keys.into_iter().map(Entry::ApiKey));
-        for entry in entries.chain(snapshot.providers.into_iter().map(Entry::Provider)) {
+        let entries = entries.chain(snapshot.providers.into_iter().map(Entry::Provider));
+        for entry in entries.chain(snapshot.webhooks.into_iter().map(Entry::Webhook)) {
             state.put(entry);
         }
         for template in snapshot.templates {
@@ -299,10 +345,38 @@ impl State {
                     replace_or_push(&mut entries.providers, same, Arc::new(provider.clone()));
                 }
             }
+            Entry::Webhook(webhook) => {
+                if let Some(entries) = self.orgs.get_mut(&webhook.org_id) {
+                    let same = |known: &Arc<Webhook>| known.id == webhook.id;
+                    replace_or_push(&mut entries.webhooks, same, Arc::new(webhook.clone()));
+                }
+            }
         }
     }
 
+    fn sender(&self, org_id: &OrgId, name: Option<&str>) -> Option<Arc<Number>> {
+        let entries = self.orgs.get(org_id)?;
+        let joins = entries.org.join_code.as_deref().and_then(join_key).is_some();
+        let shared = self.shared_numbers.iter().filter(|_| joins);
+        let mut usable = entries.numbers.iter().chain(shared).filter_map(|id| self.numbers.get(id));
+        let found = match name {
+            Some(name) => usable.find(|number| number.answers_to(name)),
+            None => usable.next(),
+        };
+        found.cloned()
+    }
+
+    fn is_join_code_taken(&self, org: &Org) -> bool {
+        let key = org.join_code.as_deref().and_then(join_key);
+        let holder = key.and_then(|key| self.by_join_code.get(&key));
+        holder.is_some_and(|holder| *holder != org.id)
+    }
+
     fn put_org(&mut self, org: Org) {
+        self.by_join_code.retain(|_, holder| *holder != org.id);
+        if let Some(key) = org.join_code.as_deref().and_then(join_key) {
+            self.by_join_code.insert(key, org.id.clone());
+        }
         if let Some(entries) = self.orgs.get_mut(&org.id) {
             entries.org = Arc::new(org);
             return;
@@ -315,6 +389,7 @@ impl State {
             numbers: Vec::new(),
             keys: Vec::new(),
             providers: Vec::new(),
+            webhooks: Vec::new(),
         };
         self.orgs.insert(id, entries);
     }
@@ -324,6 +399,12 @@ impl State {
             && !entries.numbers.contains(&number.id)
         {
             entries.numbers.push(number.id.clone());
+        }
+        let shared = self.shared_numbers.contains(&number.id);
+        match (shared, number.shared) {
+            (false, true) => self.shared_numbers.push(number.id.clone()),
+            (true, false) => self.shared_numbers.retain(|id| *id != number.id),
+            (true, true) | (false, false) => {}
         }
         self.by_phone_number_id.retain(|_, id| *id != number.id);
         self.by_phone_number_id.insert(number.phone_number_id.clone(), number.id.clone());
@@ -364,12 +445,18 @@ impl State {
                     entries.providers.retain(|provider| provider.id != *id);
                 }
             }
+            EntryKey::Webhook(org_id, id) => {
+                if let Some(entries) = self.orgs.get_mut(org_id) {
+                    entries.webhooks.retain(|webhook| webhook.id != *id);
+                }
+            }
         }
     }
 
     fn remove_org(&mut self, id: &OrgId) {
         let Some(entries) = self.orgs.remove(id) else { return };
         self.org_order.retain(|known| known != id);
+        self.by_join_code.retain(|_, holder| holder != id);
         for number in &entries.numbers {
             self.remove_number(number);
         }
@@ -380,6 +467,7 @@ impl State {
 
     fn remove_number(&mut self, id: &NumberId) {
         if let Some(number) = self.numbers.remove(id) {
+            self.shared_numbers.retain(|known| known != id);
             self.by_phone_number_id.remove(&number.phone_number_id);
             if let Some(entries) = self.orgs.get_mut(&number.org_id) {
                 entries.numbers.retain(|known| known != id);
@@ -395,6 +483,12 @@ impl State {
             }
         }
     }
+}
+
+/// What two spellings of a join code have in common; `None` where there is nothing to spell.
+fn join_key(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_lowercase())
 }
 
 fn replace_or_push<T>(list: &mut Vec<T>, same: impl Fn(&T) -> bool, value: T) {

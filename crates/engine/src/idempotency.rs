@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use waypost_domain::message::Message;
-use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, OrgId, Status};
+use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, MessageId, OrgId, Status};
 
 use crate::ports::{IdempotencyClaim, IdempotentTarget};
 use crate::{Ask, Engine, StoreFile};
@@ -96,6 +96,18 @@ impl Engine {
         }
     }
 
+    /// The messages that an earlier request with this key made.
+    pub(crate) async fn find_submit_replay(
+        &self,
+        ask: &Ask<()>,
+        org_id: &OrgId,
+    ) -> Result<Option<Vec<MessageId>>, Failure> {
+        match self.claimed(ask, org_id).await? {
+            None => Ok(None),
+            Some((fingerprint, target)) => replayed_ids(ask, fingerprint, target).map(Some),
+        }
+    }
+
     /// The broadcast that an earlier request with this key made.
     pub(crate) async fn find_broadcast_replay(
         &self,
@@ -126,6 +138,19 @@ impl Engine {
             IdempotentTarget::Media(id) => Ok(Some(id)),
             _ => Err(in_progress()),
         }
+    }
+}
+
+/// The messages of a claimed key.
+pub(crate) fn replayed_ids(
+    ask: &Ask<()>,
+    fingerprint: [u8; 32],
+    target: IdempotentTarget,
+) -> Result<Vec<MessageId>, Failure> {
+    ask.check_fingerprint(fingerprint)?;
+    match target {
+        IdempotentTarget::Messages(ids) => Ok(ids),
+        _ => Err(in_progress()),
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 use waypost_domain::content::InboundContent;
+use waypost_domain::event::TemplateDetail;
 use waypost_domain::failure::Blame;
 use waypost_domain::media::{MediaKind, MimeType, clean_filename};
-use waypost_domain::{CustomerId, ErrorKind, Failure, MessageId, NumberId, OrgId, Timestamp};
+use waypost_domain::{ErrorKind, Failure, MessageId, NumberId, OrgId, Timestamp};
 
 use crate::Engine;
+use crate::consents::new_customer_id;
 use crate::media::NewFile;
 use crate::ports::{
     Inbound, InboundMessage, InboxEntry, ReportEffect, StatusNotice, StatusReport, StoreError,
@@ -139,8 +140,8 @@ impl Engine {
         match event {
             UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, received_at).await,
             UpstreamEvent::Status(notice) => self.apply_status(notice, received_at).await,
-            UpstreamEvent::Template { waba_id, name, language, event } => {
-                let changed = self.template_changed(&waba_id, &name, &language, &event).await;
+            UpstreamEvent::Template(TemplateDetail { waba_id, name, language, status, .. }) => {
+                let changed = self.template_changed(&waba_id, &name, &language, &status).await;
                 if let Err(error) = changed {
                     tracing::warn!(template = name, %error, "template update");
                 }
@@ -163,13 +164,15 @@ impl Engine {
             return Ok(false);
         };
         let has_media = inbound_media_id(&inbound.kind, &inbound.message).is_some();
+        let (org_id, addressed) = self.addressed(&number, &inbound.kind, &inbound.message);
         let message = InboundMessage {
             id: new_message_id(),
-            org_id: number.org_id.clone(),
+            org_id,
+            addressed,
             number_id: number.id.clone(),
             phone,
             profile_name: inbound.profile_name,
-            new_customer_id: CustomerId::new(format!("cust-{}", Uuid::now_v7().simple())),
+            new_customer_id: new_customer_id(),
             wamid: inbound.wamid,
             content: InboundContent { kind: inbound.kind, message: inbound.message, media: None },
             written_at: inbound.written_at.unwrap_or(received_at),
@@ -196,6 +199,7 @@ impl Engine {
             report,
             at: notice.at.unwrap_or(received_at),
             failure: notice.failure,
+            extra: notice.extra,
         };
         match self.store().apply_report(report, self.now()).await? {
             ReportEffect::Advanced(id, ..) => self.watch().tell(&id),

@@ -4,18 +4,22 @@
 
 mod admission;
 mod broadcast;
+mod consents;
 mod countdown;
 pub mod directory;
 mod idempotency;
 mod inbound;
+mod joins;
 pub mod keys;
 mod lanes;
 mod media;
 mod metrics;
 mod numbers;
+mod options;
 pub mod ports;
 mod queue;
 mod send;
+mod submit;
 mod templates;
 mod token;
 mod uploads;
@@ -44,7 +48,9 @@ use crate::media::MediaLibrary;
 pub use crate::media::Upload;
 use crate::metrics::Metrics;
 pub use crate::metrics::MetricsSnapshot;
-use crate::ports::{BlobStore, LinkFetcher, Recovered, Store, StoreError, Upstream, WebhookCodec};
+use crate::ports::{
+    BlobStore, CallbackAddresses, LinkFetcher, Recovered, Store, StoreError, Upstream, WebhookCodec,
+};
 use crate::templates::UnknownTemplates;
 use crate::token::Tokens;
 pub use crate::uploads::StoreFile;
@@ -83,6 +89,8 @@ pub struct Ports {
     pub upstream: Arc<dyn Upstream>,
     /// Fetches links with a provider's credential.
     pub links: Arc<dyn LinkFetcher>,
+    /// Judges addresses to which tenants want events posted.
+    pub callback_addresses: Arc<dyn CallbackAddresses>,
     /// Checks and reads webhooks.
     pub webhooks: Arc<dyn WebhookCodec>,
 }
@@ -140,6 +148,7 @@ struct Parts {
     store: Arc<dyn Store>,
     upstream: Arc<dyn Upstream>,
     webhooks: Arc<dyn WebhookCodec>,
+    callback_addresses: Arc<dyn CallbackAddresses>,
     directory: Arc<Directory>,
     keys: Keys,
     vault: Vault,
@@ -193,6 +202,7 @@ impl Engine {
             store: ports.store,
             upstream: ports.upstream,
             webhooks: ports.webhooks,
+            callback_addresses: ports.callback_addresses,
             keys: Keys::new(Arc::clone(&directory), clock.clone()),
             directory,
             tokens: Tokens::new(&vault),
@@ -352,6 +362,10 @@ impl Engine {
 
     fn webhook_codec(&self) -> &Arc<dyn WebhookCodec> {
         &self.0.webhooks
+    }
+
+    fn callback_addresses(&self) -> &dyn CallbackAddresses {
+        &*self.0.callback_addresses
     }
 
     fn media_library(&self) -> &MediaLibrary {

@@ -11,9 +11,11 @@ use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use waypost_clock::Clock;
 use waypost_domain::command::MediaDraft;
-use waypost_domain::content::{InlineFile, MediaRef, MediaSource};
+use waypost_domain::content::{InlineFile, MediaMessage, MediaRef, MediaSource};
 use waypost_domain::directory::{MediaProvider, Number, Org, ProviderScheme};
-use waypost_domain::media::{MimeType, SNIFF_BYTES, Signature, clean_filename, settle_type, sniff};
+use waypost_domain::media::{
+    MediaKind, MimeType, SNIFF_BYTES, Signature, clean_filename, settle_type, sniff,
+};
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{
     Content, ErrorKind, Failure, MediaId, NumberId, OrgId, ProviderId, Timestamp,
@@ -138,12 +140,34 @@ impl MediaLibrary {
         Ok((record, added))
     }
 
+    /// Makes a message what its file is, where its caller does not say.
+    pub(crate) async fn settle_kind(
+        &self,
+        org_id: &OrgId,
+        message: &mut MediaMessage<MediaDraft>,
+    ) -> Result<(), Failure> {
+        let MediaSource::IdOfItsKind(id) = &message.media.source else { return Ok(()) };
+        let now = Timestamp(self.clock.now_ms());
+        let found = self.store.media(org_id, id, now).await?;
+        let field = || format!("{}.id", message.media.path);
+        let record = found.ok_or_else(|| media_not_found(id).at(field()))?;
+        let kind = record.mime_type.kind();
+        let named = if kind == MediaKind::Document { record.filename } else { None };
+        message.filename =
+            message.filename.take().filter(|_| kind == MediaKind::Document).or(named);
+        message.caption = message.caption.take().filter(|_| kind.takes_caption());
+        message.media.source = MediaSource::Id(record.id);
+        message.media.kind = kind;
+        message.kind = kind;
+        Ok(())
+    }
+
     /// Looks at what a draft names, without doing anything: ids exist, providers are known, links
     /// may be followed.
     pub(crate) async fn check(&self, org_id: &OrgId, draft: &MediaDraft) -> Result<(), Failure> {
         match &draft.source {
             MediaSource::Inline(_) => Ok(()),
-            MediaSource::Id(id) => {
+            MediaSource::Id(id) | MediaSource::IdOfItsKind(id) => {
                 let now = Timestamp(self.clock.now_ms());
                 match self.store.media(org_id, id, now).await? {
                     Some(_) => Ok(()),
@@ -169,7 +193,7 @@ impl MediaLibrary {
     /// Stores what a draft brings along and names it by id; a link without a provider stays one.
     pub(crate) async fn keep(&self, org: &Org, draft: MediaDraft) -> Result<MediaRef, Failure> {
         match draft.source {
-            MediaSource::Id(id) => Ok(MediaRef::Stored(id)),
+            MediaSource::Id(id) | MediaSource::IdOfItsKind(id) => Ok(MediaRef::Stored(id)),
             MediaSource::Inline(file) => self.keep_inline(&org.id, file).await,
             MediaSource::Link { url, provider: Some(name) } => {
                 let provider = self.provider(&org.id, &name, &draft.path)?;
@@ -219,7 +243,7 @@ impl MediaLibrary {
         provider: &MediaProvider,
         url: &str,
         path: &str,
-        kind: waypost_domain::media::MediaKind,
+        kind: MediaKind,
     ) -> Result<(Upload, MimeType), Failure> {
         let place = format!("providers/{}/{}", provider.org_id, provider.id);
         let secret = self.vault.open(&place, &provider.secret).map_err(|error| {
@@ -287,6 +311,7 @@ impl MediaLibrary {
     /// by the upstream's ids, uploaded now where it has no copy yet.
     pub(crate) async fn place(
         &self,
+        org_id: &OrgId,
         number: &Number,
         account: &Account,
         content: &Content,
@@ -295,7 +320,9 @@ impl MediaLibrary {
         for media in content.media() {
             placed.push(match media {
                 MediaRef::Link(url) => PlacedMedia::Link(url.clone()),
-                MediaRef::Stored(id) => PlacedMedia::Id(self.copy_for(number, account, id).await?),
+                MediaRef::Stored(id) => {
+                    PlacedMedia::Id(self.copy_for(org_id, number, account, id).await?)
+                }
             });
         }
         let mut placed = placed.into_iter();
@@ -306,12 +333,13 @@ impl MediaLibrary {
 
     async fn copy_for(
         &self,
+        org_id: &OrgId,
         number: &Number,
         account: &Account,
         id: &MediaId,
     ) -> Result<String, CallError> {
         let now = Timestamp(self.clock.now_ms());
-        let record = self.store.media(&number.org_id, id, now).await.map_err(store_call_error)?;
+        let record = self.store.media(org_id, id, now).await.map_err(store_call_error)?;
         let record = record
             .ok_or_else(|| CallError { failure: media_not_found(id), class: RetryClass::Never })?;
         self.upload_copy(number, account, &record).await

@@ -12,6 +12,7 @@ use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
 
 use crate::Engine;
 use crate::lanes::{DUE_WINDOW, Lane, MAX_DUE_WINDOW, PACE_PAUSE, Ticket};
+use crate::options;
 use crate::ports::{CallError, DueMessage, StoreError};
 use crate::send::{Step, dice, new_attempt_id, settlement_of};
 
@@ -37,6 +38,8 @@ impl Engine {
                 wait(&cancel, self.something_due(&lane, looked_at)).await;
                 continue;
             }
+            let (expired, startable) = split_expired(startable, looked_at);
+            self.fail_expired(&lane, expired).await;
             for due in startable {
                 let ticket = tokio::select! {
                     () = cancel.cancelled() => break,
@@ -105,21 +108,20 @@ impl Engine {
     ) -> Result<(), Failure> {
         let Some(number) = self.directory().number(&message.number_id) else {
             let failure = Failure::new(ErrorKind::NumberNotFound, "The sender number has gone.");
-            self.store().fail_queued(message.id, failure, self.now()).await?;
-            let closed = self.known_message(message).await?;
-            if closed.status == Status::Failed {
-                self.count_settled(closed.status);
-                self.tell(&closed.id, closed.broadcast_id, closed.status);
-            }
-            return Ok(());
+            return self.fail_queued(message, failure).await;
         };
         let placed = match self.account(&number) {
             Ok(account) => {
-                let placed = self.media_library().place(&number, &account, &message.content).await;
+                let (org_id, content) = (&message.org_id, &message.content);
+                let placed = self.media_library().place(org_id, &number, &account, content).await;
                 placed.map(|placed| (account, placed))
             }
             Err(failure) => Err(CallError { failure, class: RetryClass::Operator }),
         };
+        // Its turn or its file may have taken long.
+        if let Err(failure) = self.check_expiry(&message.options) {
+            return self.fail_queued(message, failure).await;
+        }
         let attempt_id = new_attempt_id();
         let Some(_) = self.store().begin_attempt(message.id, attempt_id, self.now()).await? else {
             return Ok(());
@@ -132,6 +134,29 @@ impl Engine {
         };
         let (step, again_in) = self.decide(step, attempts + 1, &number, message, lane).await;
         self.settle(message, attempt_id, step, again_in, true).await
+    }
+
+    /// Ends a message that waits and will not be attempted any more.
+    async fn fail_queued(&self, message: &Message, failure: Failure) -> Result<(), Failure> {
+        self.store().fail_queued(message.id, failure, self.now()).await?;
+        let closed = self.known_message(message).await?;
+        if closed.status == Status::Failed {
+            self.count_settled(closed.status);
+            self.tell(&closed.id, closed.broadcast_id, closed.status);
+        }
+        Ok(())
+    }
+
+    /// Ends messages whose time is over, together and without a turn: they must not hold up those
+    /// that can still be sent.
+    async fn fail_expired(&self, lane: &Lane, expired: Vec<DueMessage>) {
+        let failing = expired.iter().map(|due| self.fail_queued(&due.message, options::expired()));
+        for failed in futures_util::future::join_all(failing).await {
+            if let Err(failure) = failed {
+                tracing::error!(number = %lane.number_id, error = %failure, "expired message");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
     }
 
     /// Whether a message that was certainly not sent is tried again, and when.
@@ -151,15 +176,24 @@ impl Engine {
         let asked = error.failure.retry_after_s;
         match retry::delay_ms(error.class, attempts, dice(), asked) {
             Some(delay_ms) => {
-                let delay = Duration::from_millis(delay_ms);
+                let mut delay = Duration::from_millis(delay_ms);
                 if error.class == RetryClass::Pace {
                     lane.pause(delay.max(PACE_PAUSE));
+                }
+                // Due again when its time is over at the latest: then it is told.
+                if let Some(left) = options::time_left(&message.options, self.now()) {
+                    delay = delay.min(left);
                 }
                 (Step::Again(outcome, error), Some(delay))
             }
             None => (Step::Failed(outcome, error.failure), None),
         }
     }
+}
+
+/// Messages whose time is over, and the others.
+fn split_expired(due: Vec<DueMessage>, now: Timestamp) -> (Vec<DueMessage>, Vec<DueMessage>) {
+    due.into_iter().partition(|due| options::is_expired(&due.message.options, now))
 }
 
 async fn wait(cancel: &CancellationToken, what: impl Future<Output = ()>) {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt, SendMessage};
 use waypost_domain::directory::Number;
-use waypost_domain::message::{AttemptOutcome, Direction, Message};
+use waypost_domain::message::{AttemptOutcome, Direction, Message, MessageOptions};
 use waypost_domain::retry::{self, RetryClass};
 use waypost_domain::{
     AttemptId, BroadcastId, Content, ErrorKind, Failure, MessageId, Phone, Status, Timestamp,
@@ -20,9 +20,10 @@ use waypost_domain::{
 
 use crate::admission::Acting;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
+use crate::options;
 use crate::ports::{
-    Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Settled, Settlement, Start,
-    StoreError, StoreResult,
+    Accepted, Account, CallError, OutgoingMessage, PlacedMedia, Recipient, SendOutcome, Settled,
+    Settlement, Start, StoreError, StoreResult,
 };
 use crate::templates::call_failure;
 use crate::vault::random_bytes;
@@ -74,19 +75,23 @@ impl Engine {
             Admission::New(admitted) => *admitted,
         };
         let Admitted { acting, recipient, command } = admitted;
-        let SendMessage { user_id, session_id, reference, content, .. } = command;
+        let SendMessage { user_id, session_id, reference, content, mut options, .. } = command;
+        self.judge_notify(&mut options);
         let account = self.account(&acting.number)?;
         let content = self.keep_media(&acting, content).await?;
-        let placed = self.media_library().place(&acting.number, &account, &content).await;
+        let media = self.media_library();
+        let placed = media.place(&acting.org.id, &acting.number, &account, &content).await;
         let placed = placed.map_err(call_failure)?;
         let lane = self.lane(&acting.number);
         lane.turn().await?;
+        self.check_expiry(&options)?;
         let message = Message {
             customer_id: recipient.customer.map(|customer| customer.id),
             synchronous: true,
             user_id,
             session_id,
             reference,
+            options,
             status: Status::Sending,
             ..self.fresh_message(&ask, &acting, recipient.phone, content)
         };
@@ -110,16 +115,20 @@ impl Engine {
             Admission::New(admitted) => *admitted,
         };
         let Admitted { acting, recipient, command } = admitted;
-        let SendMessage { user_id, session_id, reference, content, .. } = command;
+        let SendMessage { user_id, session_id, reference, content, mut options, .. } = command;
+        self.check_expiry(&options)?;
+        self.judge_notify(&mut options);
         let content = self.keep_media(&acting, content).await?;
-        let message = Message {
+        let mut message = Message {
             customer_id: recipient.customer.map(|customer| customer.id),
             user_id,
             session_id,
             reference,
+            options,
             ..self.fresh_message(&ask, &acting, recipient.phone, content)
         };
-        let start = Start::Queue { due_at: message.created_at, priority: 0 };
+        options::limit_life(&mut message);
+        let start = Start::Queue { due_at: message.created_at };
         let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
             let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
@@ -131,14 +140,10 @@ impl Engine {
     }
 
     async fn admit(&self, ask: &Ask<()>, mut command: SendMessage) -> Result<Admission, Failure> {
-        let acting = self.acting(
-            &ask.caller,
-            &command.org_id,
-            command.user_id.as_ref(),
-            command.number.as_deref(),
-        )?;
-        let recipient = self.addressee(&acting, &command).await?;
-        self.check_content(&acting, &mut command.content).await?;
+        let acting = self.acting_for(&ask.caller, &command)?;
+        let recipient = self.addressee(&acting, &command.recipient).await?;
+        let binding = command.binding.take();
+        self.check_content(&acting, &mut command.content, binding.as_ref()).await?;
         if let Some(message) = self.find_replay(ask, &acting.org.id).await? {
             return Ok(Admission::Replay(Box::new(message)));
         }
@@ -190,6 +195,7 @@ impl Engine {
             wa_id: None,
             failure: None,
             possible_duplicate: false,
+            options: MessageOptions::default(),
             created_at: self.now(),
             settled_at: None,
         }
@@ -252,6 +258,9 @@ impl WaitedFor<'_> {
                 None => return Ok(message),
             }
             turn = self.lane.turn().await;
+            if turn.is_ok() {
+                turn = self.engine.check_expiry(&message.options);
+            }
             attempt_id = new_attempt_id();
             attempts += 1;
             let begun = self
@@ -269,7 +278,8 @@ impl WaitedFor<'_> {
     async fn replace_media(&mut self, message: &Message) -> Option<Duration> {
         let media = self.engine.media_library();
         media.forget_copies(self.number, &message.content).await;
-        let placed = media.place(self.number, &self.account, &message.content).await.ok()?;
+        let placed = media.place(&message.org_id, self.number, &self.account, &message.content);
+        let placed = placed.await.ok()?;
         if placed == self.placed {
             return None;
         }
@@ -348,7 +358,12 @@ impl Engine {
         self.count().attempts.add();
         let began = Instant::now();
         let token = self.tokens().compose(attempt_id);
-        let outcome = self.upstream().send(account, &message.phone, placed, &token).await;
+        let outgoing = OutgoingMessage {
+            reply_to: message.options.reply_to.as_deref(),
+            identity_key_hash: message.options.identity_key_hash.as_deref(),
+            ..OutgoingMessage::new(&message.phone, placed, &token)
+        };
+        let outcome = self.upstream().send(account, &outgoing).await;
         let (word, code) = match &outcome {
             SendOutcome::Sent(_) => ("sent", None),
             SendOutcome::Refused(error) => ("refused", upstream_code(&error.failure)),

@@ -63,6 +63,38 @@ impl Engine {
         Ok(found)
     }
 
+    /// The template with the upstream's id that a number may send.
+    pub(crate) async fn template_with_id(
+        &self,
+        number: &Number,
+        id: &str,
+    ) -> Result<Option<Template>, Failure> {
+        let waba_id = &number.waba_id;
+        let known = self.directory().template_with_id(waba_id, id);
+        if known.is_some() || self.unknown_templates().is_known_unknown(waba_id, id) {
+            return Ok(known);
+        }
+        // The upstream looks templates up by name only.
+        if let Err(error) = self.refresh_templates(number).await {
+            tracing::warn!(template = id, %error, "template look-up");
+        }
+        let found = self.directory().template_with_id(waba_id, id);
+        if found.is_none() {
+            self.unknown_templates().remember(waba_id, id);
+        }
+        Ok(found)
+    }
+
+    /// Reads all templates of a number's business account. Returns how many there are.
+    async fn refresh_templates(&self, number: &Number) -> Result<usize, Failure> {
+        let account = self.account(number)?;
+        let read = self.upstream().templates(&account, None, self.now()).await;
+        let templates = read.map_err(call_failure)?;
+        let count = templates.len();
+        self.directory().replace_templates(&number.waba_id, templates).await?;
+        Ok(count)
+    }
+
     /// Reads one name from the upstream.
     pub(crate) async fn refresh_template(
         &self,
@@ -88,11 +120,7 @@ impl Engine {
             if synced.contains_key(&number.waba_id) {
                 continue;
             }
-            let account = self.account(&number)?;
-            let read = self.upstream().templates(&account, None, self.now()).await;
-            let templates = read.map_err(call_failure)?;
-            synced.insert(number.waba_id.clone(), templates.len());
-            self.directory().replace_templates(&number.waba_id, templates).await?;
+            synced.insert(number.waba_id.clone(), self.refresh_templates(&number).await?);
         }
         Ok(synced.values().sum())
     }
@@ -106,16 +134,18 @@ impl Engine {
         }
     }
 
-    /// Creates a template at the upstream, from Meta's form; returns Meta's answer.
+    /// Creates a template at the upstream, from Meta's form, in the business account of one of the
+    /// organisation's numbers (by default its first); returns Meta's answer.
     ///
     /// # Errors
     /// What the upstream or the store says.
     pub async fn create_template(
         &self,
         org_id: &OrgId,
+        number: Option<&str>,
         template: &Value,
     ) -> Result<Value, Failure> {
-        let number = self.directory().sender(org_id, None)?;
+        let number = self.directory().sender(org_id, number)?;
         let account = self.account(&number)?;
         let created = self.upstream().create_template(&account, template).await;
         let created = created.map_err(call_failure)?;
@@ -125,17 +155,19 @@ impl Engine {
         Ok(created)
     }
 
-    /// Edits a template at the upstream.
+    /// Edits a template at the upstream, in the business account of one of the organisation's
+    /// numbers.
     ///
     /// # Errors
     /// What the upstream or the store says.
     pub async fn edit_template(
         &self,
         org_id: &OrgId,
+        number: Option<&str>,
         template: &Template,
         change: &Value,
     ) -> Result<(), Failure> {
-        let number = self.directory().sender(org_id, None)?;
+        let number = self.directory().sender(org_id, number)?;
         let account = self.account(&number)?;
         let edited = self.upstream().edit_template(&account, &template.id, change).await;
         edited.map_err(call_failure)?;

@@ -62,6 +62,20 @@ CREATE TABLE templates (
     UNIQUE (waba_id, name, language)
 ) STRICT;
 
+-- Forms. Their numbers are told to callers and never used again.
+CREATE TABLE flows (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    org         INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    upstream_id TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    categories  TEXT NOT NULL,          -- JSON array
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    UNIQUE (org, upstream_id)
+) STRICT;
+
 -- seq is the order of registration.
 CREATE TABLE customers (
     seq             INTEGER PRIMARY KEY,
@@ -73,6 +87,7 @@ CREATE TABLE customers (
     opted_in        INTEGER,            -- NULL: nothing is recorded
     consent_at      INTEGER,
     consent_proof   TEXT,
+    consent_origin  TEXT,               -- JSON; NULL: nothing is known of it
     active          INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
     last_inbound_at INTEGER,
@@ -99,6 +114,16 @@ CREATE TABLE sessions (
     UNIQUE (org, number, phone)
 ) STRICT;
 CREATE INDEX sessions_by_org ON sessions (org);
+
+-- Whom a person joined on a number that organisations share: its messages are for that one.
+CREATE TABLE joins (
+    number    INTEGER NOT NULL,
+    phone     TEXT NOT NULL,
+    org       INTEGER NOT NULL,
+    joined_at INTEGER NOT NULL,
+    PRIMARY KEY (number, phone)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX joins_by_org ON joins (org);
 
 -- What a broadcast's messages have in common; their rows have no content of their own.
 CREATE TABLE broadcasts (
@@ -148,6 +173,7 @@ CREATE TABLE messages (
     wa_id              TEXT,
     failure            TEXT,
     possible_duplicate INTEGER NOT NULL DEFAULT 0,
+    options            TEXT,            -- JSON; NULL: none
     created_at         INTEGER NOT NULL,
     settled_at         INTEGER,
     sent_at            INTEGER,         -- when our own record of a success was made
@@ -211,6 +237,66 @@ CREATE TABLE queue (
     PRIMARY KEY (number, due, priority, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- What happened, for callbacks and lists. An event's id is made from seq and recorded_at. No seq is
+-- used twice, because the newest row is never deleted.
+CREATE TABLE events (
+    seq         INTEGER PRIMARY KEY,
+    org         INTEGER NOT NULL,
+    number      INTEGER,
+    message     INTEGER,
+    kind        INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    detail      TEXT,                   -- JSON; NULL: nothing beside the message
+    recorded_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX events_by_org ON events (org);
+CREATE INDEX events_of_templates ON events (org, at) WHERE kind = 6;
+
+-- Up to seq, all callbacks of the events are recorded.
+CREATE TABLE events_mark (
+    seq    INTEGER NOT NULL,
+    id_key INTEGER NOT NULL
+) STRICT;
+INSERT INTO events_mark (seq, id_key) VALUES (0, random());
+
+CREATE TABLE webhooks (
+    seq  INTEGER PRIMARY KEY,
+    id   TEXT NOT NULL UNIQUE,
+    org  INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+
+-- What callbacks are posted to. next_due is not later than the earliest due callback's.
+CREATE TABLE callback_targets (
+    ref         INTEGER PRIMARY KEY AUTOINCREMENT,
+    org         INTEGER NOT NULL,
+    webhook     TEXT NOT NULL,          -- '': addresses that requests name, by origin and shape
+    origin      TEXT NOT NULL,
+    shape       TEXT NOT NULL,
+    next_due    INTEGER,
+    last_status INTEGER,
+    last_error  TEXT,
+    last_at     INTEGER,
+    UNIQUE (org, webhook, origin, shape)
+) STRICT;
+CREATE INDEX callback_targets_due ON callback_targets (next_due) WHERE next_due IS NOT NULL;
+
+-- Those to be made (state 0) and those given up (state 1).
+CREATE TABLE callbacks (
+    target      INTEGER NOT NULL,
+    phone       TEXT NOT NULL,
+    event       INTEGER NOT NULL,
+    state       INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL,
+    due         INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    last_status INTEGER,
+    last_error  TEXT,
+    PRIMARY KEY (target, phone, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX callbacks_due ON callbacks (target, due, event) WHERE state = 0;
+CREATE INDEX callbacks_dead ON callbacks (target, event) WHERE state = 1;
+
 -- Upstream ids of earlier sendings of a message that was sent again.
 CREATE TABLE former_wamids (
     wamid   TEXT PRIMARY KEY,
@@ -249,6 +335,7 @@ CREATE TABLE parked_reports (
     at        INTEGER NOT NULL,
     code      INTEGER NOT NULL,
     failure   TEXT,
+    extra     TEXT,                     -- JSON; NULL: nothing
     parked_at INTEGER NOT NULL,
     UNIQUE (wamid, report, at, code)
 ) STRICT;

@@ -24,8 +24,6 @@ use crate::writer::Work;
 const MEMBERS_PER_JOB: usize = 1_000;
 /// The stored state of a broadcast in preparation; the others are those of [`code`].
 const PREPARED: u8 = 3;
-/// The priority of members in the due queue.
-const PRIORITY: u8 = 1;
 
 const fn code(state: BroadcastState) -> u8 {
     match state {
@@ -254,7 +252,7 @@ fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) 
             model.broadcast,
             Status::Queued.number(),
             model.created_at,
-            PRIORITY,
+            codes::BROADCAST_PRIORITY,
         ])?;
         first.get_or_insert_with(|| conn.last_insert_rowid());
     }

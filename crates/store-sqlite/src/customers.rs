@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use waypost_domain::customer::{Consent, Customer};
-use waypost_domain::directory::BroadcastAudience;
 use waypost_domain::{CustomerId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::{
-    CustomerFilter, CustomerStore, Imported, Page, Paged, StoreError, StoreResult,
+    Audience, CustomerFilter, CustomerStore, Imported, NewConsent, Page, Paged, StoreError,
+    StoreResult,
 };
 
 use crate::SqliteStore;
+use crate::consents;
 use crate::fault::Done;
 use crate::rows::{from_json, paged, phone, rows_for, to_json};
 use crate::writer::Work;
@@ -19,7 +20,7 @@ macro_rules! select_customer {
     ($rest:literal) => {
         concat!(
             "SELECT c.seq, o.id, c.id, c.phone, c.name, c.tags, c.opted_in, c.consent_at,
-                c.consent_proof, c.active, c.created_at, c.last_inbound_at
+                c.consent_proof, c.active, c.created_at, c.last_inbound_at, c.consent_origin
              FROM customers c JOIN orgs o ON o.ref = c.org ",
             $rest
         )
@@ -34,6 +35,17 @@ impl CustomerStore for SqliteStore {
 
     async fn import_customers(&self, customers: Vec<Customer>) -> StoreResult<Imported> {
         self.writer.run(Work::Known, move |conn| import(conn, &customers)).await
+    }
+
+    async fn record_consents(
+        &self,
+        org_id: &OrgId,
+        consents: Vec<NewConsent>,
+    ) -> StoreResult<bool> {
+        let org_id = org_id.clone();
+        self.writer
+            .run(Work::Known, move |conn| consents::record_all(conn, &org_id, &consents))
+            .await
     }
 
     async fn update_customer(&self, customer: Customer) -> StoreResult<()> {
@@ -62,7 +74,7 @@ impl CustomerStore for SqliteStore {
     async fn audience(
         &self,
         org_id: &OrgId,
-        audience: BroadcastAudience,
+        audience: Audience,
         page: Page,
     ) -> StoreResult<Paged<(CustomerId, Phone)>> {
         let org_id = org_id.clone();
@@ -84,6 +96,7 @@ struct StoredCustomer {
     active: bool,
     created_at: i64,
     last_inbound_at: Option<i64>,
+    consent_origin: Option<String>,
 }
 
 impl StoredCustomer {
@@ -101,14 +114,17 @@ impl StoredCustomer {
             active: row.get(9)?,
             created_at: row.get(10)?,
             last_inbound_at: row.get(11)?,
+            consent_origin: row.get(12)?,
         })
     }
 
     fn into_customer(self) -> Done<Customer> {
+        let origin = self.consent_origin.as_deref().map(from_json).transpose()?;
         let consent = self.opted_in.map(|opted_in| Consent {
             opted_in,
             at: Timestamp(self.consent_at.unwrap_or_default()),
             proof: self.consent_proof,
+            origin: origin.unwrap_or_default(),
         });
         Ok(Customer {
             org_id: OrgId::new(self.org),
@@ -147,8 +163,9 @@ pub(crate) fn create(conn: &Connection, customer: &Customer) -> Done<()> {
     let consent = customer.consent.as_ref();
     conn.prepare_cached(
         "INSERT INTO customers (org, id, phone, name, tags, opted_in, consent_at, consent_proof,
-             active, created_at, last_inbound_at)
-         VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             active, created_at, last_inbound_at, consent_origin)
+         VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+             ?12)",
     )?
     .execute(params![
         customer.org_id.as_str(),
@@ -162,8 +179,14 @@ pub(crate) fn create(conn: &Connection, customer: &Customer) -> Done<()> {
         customer.active,
         customer.created_at.0,
         customer.last_inbound_at.map(|at| at.0),
+        origin_column(consent)?,
     ])?;
     Ok(())
+}
+
+fn origin_column(consent: Option<&Consent>) -> Result<Option<String>, StoreError> {
+    let origin = consent.map(|consent| &consent.origin).filter(|origin| !origin.is_empty());
+    origin.map(to_json).transpose()
 }
 
 fn tags_column(tags: &[String]) -> Result<Option<String>, StoreError> {
@@ -195,13 +218,15 @@ fn import(conn: &Connection, customers: &[Customer]) -> Done<Imported> {
     Ok(imported)
 }
 
-fn update(conn: &Connection, customer: &Customer) -> Done<()> {
+/// Changes a customer.
+pub(crate) fn update(conn: &Connection, customer: &Customer) -> Done<()> {
     keep_former_phone(conn, &customer.org_id, &customer.id, Some(&customer.phone))?;
     let consent = customer.consent.as_ref();
     let changed = conn
         .prepare_cached(
             "UPDATE customers SET phone = ?3, name = ?4, tags = ?5, opted_in = ?6,
-                 consent_at = ?7, consent_proof = ?8, active = ?9, last_inbound_at = ?10
+                 consent_at = ?7, consent_proof = ?8, active = ?9, last_inbound_at = ?10,
+                 consent_origin = ?11
              WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
         )?
         .execute(params![
@@ -215,6 +240,7 @@ fn update(conn: &Connection, customer: &Customer) -> Done<()> {
             consent.and_then(|consent| consent.proof.as_deref()),
             customer.active,
             customer.last_inbound_at.map(|at| at.0),
+            origin_column(consent)?,
         ])?;
     if changed == 0 {
         return Err(StoreError::NotFound.into());
@@ -301,22 +327,31 @@ fn list(
 fn reached(
     conn: &Connection,
     org: &OrgId,
-    audience: BroadcastAudience,
+    audience: Audience,
     page: Page,
 ) -> Done<Paged<(CustomerId, Phone)>> {
-    // Without a recorded word, a customer is reached by `all` only.
-    let silent_counts_as = match audience {
-        BroadcastAudience::All => 1,
-        BroadcastAudience::OptedIn => 0,
+    // Without a recorded word, it depends on the audience whether a customer is reached, and
+    // whether having written makes a difference.
+    let (silent_counts_as, wrote_counts_as) = match audience {
+        Audience::All => (1, 1),
+        Audience::OptedIn => (0, 0),
+        Audience::OptedInOrWrote => (0, 1),
     };
     let mut select = conn.prepare_cached(
         "SELECT seq, id, phone FROM customers
          WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND seq > ?2
-             AND active = 1 AND coalesce(opted_in, ?3) = 1
-         ORDER BY seq LIMIT ?4",
+             AND active = 1
+             AND coalesce(opted_in, CASE WHEN last_inbound_at IS NULL THEN ?3 ELSE ?4 END) = 1
+         ORDER BY seq LIMIT ?5",
     )?;
     let after = page.after.unwrap_or(0);
-    let mut rows = select.query(params![org.as_str(), after, silent_counts_as, rows_for(page)])?;
+    let mut rows = select.query(params![
+        org.as_str(),
+        after,
+        silent_counts_as,
+        wrote_counts_as,
+        rows_for(page)
+    ])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let digits: String = row.get(2)?;

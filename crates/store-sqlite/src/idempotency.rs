@@ -1,5 +1,7 @@
 //! Idempotency keys. The unique index decides who was first.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::{BroadcastId, MediaId, MessageId, OrgId, Timestamp};
@@ -110,7 +112,9 @@ fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Cla
     let target = read_target(kind, target)?;
     let is_void = match &target {
         IdempotentTarget::Media(id) => !media::exists(conn, id)?,
-        IdempotentTarget::Message(_) | IdempotentTarget::Broadcast(_) => false,
+        IdempotentTarget::Message(_)
+        | IdempotentTarget::Messages(_)
+        | IdempotentTarget::Broadcast(_) => false,
     };
     Ok(Some(Claim { seq, fingerprint, target, claimed_at, is_void }))
 }
@@ -123,6 +127,7 @@ fn insert(
     now: Timestamp,
 ) -> Done<bool> {
     let (kind, bytes) = target_columns(target);
+    let bytes = &bytes[..];
     let inserted = conn
         .prepare_cached(
             "INSERT INTO idempotency
@@ -142,11 +147,14 @@ fn insert(
     Ok(inserted > 0)
 }
 
-fn target_columns(target: &IdempotentTarget) -> (u8, &[u8]) {
+fn target_columns(target: &IdempotentTarget) -> (u8, Cow<'_, [u8]>) {
     match target {
-        IdempotentTarget::Message(id) => (0, id.as_bytes()),
-        IdempotentTarget::Broadcast(id) => (1, id.as_bytes()),
-        IdempotentTarget::Media(id) => (2, id.as_str().as_bytes()),
+        IdempotentTarget::Message(id) => (0, Cow::Borrowed(id.as_bytes())),
+        IdempotentTarget::Broadcast(id) => (1, Cow::Borrowed(id.as_bytes())),
+        IdempotentTarget::Media(id) => (2, Cow::Borrowed(id.as_str().as_bytes())),
+        IdempotentTarget::Messages(ids) => {
+            (3, ids.iter().flat_map(MessageId::as_bytes).copied().collect())
+        }
     }
 }
 
@@ -158,6 +166,11 @@ fn read_target(kind: u8, bytes: Vec<u8>) -> Done<IdempotentTarget> {
         2 => {
             let id = String::from_utf8(bytes).map_err(|_| corrupt("key's target"))?;
             Ok(IdempotentTarget::Media(MediaId::new(id)))
+        }
+        3 => {
+            let ids = bytes.chunks(size_of::<[u8; 16]>());
+            let ids = ids.map(|id| Ok(MessageId::from_bytes(uuid(id)?)));
+            Ok(IdempotentTarget::Messages(ids.collect::<Done<_>>()?))
         }
         _ => Err(corrupt("key's target")),
     }

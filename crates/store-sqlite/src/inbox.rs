@@ -16,9 +16,12 @@ use waypost_domain::{
 use waypost_engine::ports::{InboundMessage, InboxEntry, InboxStore, StoreError, StoreResult};
 
 use crate::SqliteStore;
+use crate::callbacks;
 use crate::codes;
 use crate::customers;
+use crate::events;
 use crate::fault::{Done, corrupt};
+use crate::joins;
 use crate::messages::wamids::Wamids;
 use crate::rows::{from_json, to_json};
 use crate::writer::Work;
@@ -52,6 +55,10 @@ impl InboxStore for SqliteStore {
         self.writer
             .run(Work::Known, move |conn| record(conn, &wamids, &inbound, &content, now))
             .await
+    }
+
+    async fn joined_org(&self, number_id: &NumberId, phone: &Phone) -> StoreResult<Option<OrgId>> {
+        self.readers.look_up(|conn| joins::joined(conn, number_id, phone))
     }
 
     async fn inbound_without_media(
@@ -110,6 +117,7 @@ fn record(
     if wamids.find(conn, Direction::Inbound, &inbound.wamid)?.is_some() {
         return Ok(false);
     }
+    let inbound = &*joins::settle(conn, inbound, now)?;
     let (org, number) = (&inbound.org_id, &inbound.number_id);
     open_window(conn, org, number, &inbound.phone, inbound.written_at)?;
     let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, inbound.written_at)?;
@@ -139,7 +147,9 @@ fn record(
         inbound.written_at.0,
         has_file(&inbound.content),
     ])?;
-    wamids.note(conn, conn.last_insert_rowid(), Direction::Inbound, &inbound.wamid)?;
+    let (seq, name) = (conn.last_insert_rowid(), inbound.profile_name.as_deref());
+    wamids.note(conn, seq, Direction::Inbound, &inbound.wamid)?;
+    events::append_received(conn, seq, name, inbound.written_at, now)?;
     Ok(true)
 }
 
@@ -223,7 +233,10 @@ fn attach_media(conn: &Connection, id: MessageId, media_id: Option<&MediaId>) ->
     let mut inbound = inbound_content(&content.ok_or(StoreError::NotFound)?)?;
     inbound.media = media_id.cloned();
     let content = to_json(&Content::<MediaRef>::Inbound(inbound))?;
-    conn.prepare_cached("UPDATE messages SET content = ?2, media_pending = 0 WHERE id = ?1")?
-        .execute(params![id.as_bytes(), content])?;
-    Ok(())
+    let seq: i64 = conn
+        .prepare_cached(
+            "UPDATE messages SET content = ?2, media_pending = 0 WHERE id = ?1 RETURNING seq",
+        )?
+        .query_row(params![id.as_bytes(), content], |row| row.get(0))?;
+    callbacks::stop_waiting_for_file(conn, seq)
 }

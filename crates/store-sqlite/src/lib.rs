@@ -5,12 +5,17 @@
 //! own beside the database, and decides nothing that a port does not say.
 
 mod broadcasts;
+mod callbacks;
 mod codes;
+mod consents;
 mod customers;
 mod directory;
+mod events;
 mod fault;
+mod flows;
 mod idempotency;
 mod inbox;
+mod joins;
 mod media;
 mod messages;
 mod migrations;

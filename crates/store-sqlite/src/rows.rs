@@ -13,7 +13,7 @@ use crate::codes;
 use crate::fault::{Done, corrupt};
 
 /// Entries on one page at most, whatever is asked for.
-const MAX_PAGE: u32 = 10_000;
+pub(crate) const MAX_PAGE: u32 = 10_000;
 
 /// A value as a JSON column.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
@@ -27,7 +27,11 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Done<T> {
 
 /// A phone number from its column.
 pub(crate) fn phone(digits: &str) -> Done<Phone> {
-    Phone::parse(digits).map_err(|_| corrupt("phone number"))
+    if digits.is_empty() {
+        return Ok(Phone::nobody());
+    }
+    let scoped = || Phone::business_scoped(digits).ok_or_else(|| corrupt("phone number"));
+    Phone::parse(digits).or_else(|_| scoped())
 }
 
 /// How many rows to read for a page: one more than is given tells whether there is a next one.
@@ -51,7 +55,7 @@ macro_rules! select_message {
             "SELECT m.seq, m.attempts, m.id, o.id, n.id, m.customer, m.phone, m.direction,
                 m.message_type, m.dialect, m.synchronous, m.user, m.session, m.reference, b.id,
                 coalesce(m.content, b.content), m.status, m.wamid, m.wa_id, m.failure,
-                m.possible_duplicate, m.created_at, m.settled_at
+                m.possible_duplicate, m.created_at, m.settled_at, m.options
              FROM ",
             $from,
             " CROSS JOIN orgs o ON o.ref = m.org
@@ -89,6 +93,7 @@ pub(crate) struct StoredMessage {
     possible_duplicate: bool,
     created_at: i64,
     settled_at: Option<i64>,
+    options: Option<String>,
 }
 
 impl StoredMessage {
@@ -118,6 +123,7 @@ impl StoredMessage {
             possible_duplicate: row.get(20)?,
             created_at: row.get(21)?,
             settled_at: row.get(22)?,
+            options: row.get(23)?,
         })
     }
 
@@ -142,6 +148,7 @@ impl StoredMessage {
             wa_id: self.wa_id,
             failure: self.failure.as_deref().map(from_json).transpose()?,
             possible_duplicate: self.possible_duplicate,
+            options: self.options.as_deref().map(from_json).transpose()?.unwrap_or_default(),
             created_at: Timestamp(self.created_at),
             settled_at: self.settled_at.map(Timestamp),
         })

@@ -2,12 +2,16 @@
 
 use waypost_domain::content::{Component, MediaMessage, Parameter, TemplateMessage};
 use waypost_domain::media::MediaKind;
-use waypost_domain::{Content, CustomerId, MediaId, MediaRef, NumberId, OrgId, Status, UserId};
-use waypost_engine::ports::{Accepted, Entry, IdempotencyClaim, IdempotentTarget, StoreError};
+use waypost_domain::{
+    Content, CustomerId, MediaId, MediaRef, NumberId, OrgId, Phone, Status, UserId,
+};
+use waypost_engine::ports::{
+    Accepted, Entry, IdempotencyClaim, IdempotentTarget, Start, StoreError,
+};
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, claim, message, new_attempt, now_due, org, org_id, refused, sent,
+    START, Stage, at, claim, message, new_attempt, now_due, org, org_id, refusal, refused, sent,
 };
 
 const WEEK_MS: i64 = 7 * 24 * 3_600 * 1_000;
@@ -36,6 +40,7 @@ pub async fn an_accepted_message_survives_a_reopening(harness: &dyn Harness) {
                 media: MediaRef::Stored(MediaId::new("1000000000000001")),
                 filename: None,
             }],
+            cards: Vec::new(),
             extra: serde_json::Map::new(),
         }],
     });
@@ -164,7 +169,7 @@ pub async fn a_refusal_frees_the_key_and_a_success_does_not(harness: &dyn Harnes
     {
         let first = message(1);
         let attempt = new_attempt();
-        let start = waypost_engine::ports::Start::Attempt(attempt);
+        let start = Start::Attempt(attempt);
         stage.store.accept(first.clone(), start, Some(claim(key, 1))).await.unwrap();
         stage.settle(first.id, attempt, settlement).await;
         let again = stage.store.accept(message(1), now_due(), Some(claim(key, 2))).await.unwrap();
@@ -199,4 +204,69 @@ pub async fn a_failed_accept_leaves_nothing_behind(harness: &dyn Harness) {
     let accepted = stage.store.accept(other.clone(), now_due(), Some(claim("k", 2))).await.unwrap();
     assert_eq!(accepted, Accepted::New, "the key of what was not recorded is free");
     assert_eq!(stage.status(other.id).await, Status::Queued);
+}
+
+pub async fn messages_of_one_request_are_accepted_together(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let messages: Vec<_> = (0..1_000).map(message).collect();
+    let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
+    let all: Vec<_> = messages.into_iter().map(|message| (message, now_due())).collect();
+    let accepted = stage.store.accept_all(all.clone(), Some(claim("k", 1))).await.unwrap();
+    assert_eq!(accepted, Accepted::New);
+    let stage = stage.reopen(harness).await;
+    assert_eq!(stage.due(at(1)).await, ids);
+    let target = IdempotentTarget::Messages(ids.clone());
+    let replay = Accepted::Replay { fingerprint: [1; 32], target: target.clone() };
+    let again = vec![(message(1), now_due())];
+    assert_eq!(stage.store.accept_all(again, Some(claim("k", 2))).await, Ok(replay));
+    let found = stage.store.idempotent_target(&org_id(), &claim("k", 1).route, "k", START).await;
+    assert_eq!(found, Ok(Some(([1; 32], target))));
+    assert_eq!(stage.due(at(1)).await.len(), 1_000);
+}
+
+pub async fn of_a_request_that_cannot_be_recorded_nothing_stays(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let known = message(1);
+    stage.queue(&known).await;
+    let all = vec![(message(2), now_due()), (known, now_due())];
+    let refused = stage.store.accept_all(all, Some(claim("k", 1))).await;
+    assert_eq!(refused, Err(StoreError::Conflict("id")));
+    assert_eq!(stage.due(at(1)).await.len(), 1);
+    let all = vec![(message(2), now_due())];
+    let accepted = stage.store.accept_all(all, Some(claim("k", 1))).await;
+    assert_eq!(accepted, Ok(Accepted::New), "the key is free");
+}
+
+pub async fn a_failed_message_does_not_free_the_key_of_its_request(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let only = message(1);
+    let attempt = new_attempt();
+    let all = vec![(only.clone(), now_due())];
+    stage.store.accept_all(all, Some(claim("k", 1))).await.unwrap();
+    stage.store.begin_attempt(only.id, attempt, at(1)).await.unwrap();
+    stage.settle(only.id, attempt, refused()).await;
+    let again = stage.store.accept_all(vec![(message(1), now_due())], Some(claim("k", 1))).await;
+    assert!(matches!(again, Ok(Accepted::Replay { .. })));
+}
+
+pub async fn a_message_that_failed_at_its_acceptance_is_never_due(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut failed = message(1);
+    failed.phone = Phone::nobody();
+    failed.status = Status::Failed;
+    failed.failure = Some(refusal());
+    failed.settled_at = Some(START);
+    let mut scoped = message(2);
+    scoped.phone = Phone::business_scoped("US.1349abc").unwrap();
+    scoped.options.expires_at = Some(at(1_000));
+    let all = vec![(failed.clone(), Start::Closed), (scoped.clone(), now_due())];
+    stage.store.accept_all(all, None).await.unwrap();
+    assert_eq!(stage.due(at(1)).await, [scoped.id]);
+    let history = stage.history(failed.id).await;
+    assert_eq!(history.message, failed);
+    let lines: Vec<_> =
+        history.statuses.iter().map(|line| (line.status, line.at, line.failure.as_ref())).collect();
+    assert_eq!(lines, [(Status::Failed, START, failed.failure.as_ref())]);
+    assert!(history.attempts.is_empty());
+    assert_eq!(stage.message(scoped.id).await, scoped);
 }

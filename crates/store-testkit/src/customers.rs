@@ -1,15 +1,21 @@
 //! Customers.
 
-use waypost_domain::customer::{Consent, Customer};
-use waypost_domain::directory::BroadcastAudience;
+use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, OrgId};
-use waypost_engine::ports::{CustomerFilter, Entry, Imported, Page, StoreError};
+use waypost_engine::ports::{
+    Audience, CustomerFilter, Entry, Imported, NewConsent, Page, StoreError,
+};
 
 use crate::Harness;
 use crate::samples::{Stage, at, customer, message, org, org_id, phone};
 
 fn consent(opted_in: bool) -> Option<Consent> {
-    Some(Consent { opted_in, at: at(7), proof: Some("form 12".to_owned()) })
+    Some(Consent {
+        opted_in,
+        at: at(7),
+        proof: Some("form 12".to_owned()),
+        origin: ConsentOrigin { source: Some("WEB".to_owned()), ..ConsentOrigin::default() },
+    })
 }
 
 async fn ids(stage: &Stage, filter: &CustomerFilter) -> Vec<String> {
@@ -137,11 +143,15 @@ pub async fn an_audience_leaves_out_who_must_not_be_written_to(harness: &dyn Har
         Customer { consent: consent(true), ..customer("yes", 2) },
         Customer { consent: consent(false), ..customer("no", 3) },
         Customer { active: false, consent: consent(true), ..customer("inactive", 4) },
+        Customer { last_inbound_at: Some(at(5)), ..customer("wrote", 5) },
+        Customer { last_inbound_at: Some(at(5)), consent: consent(false), ..customer("left", 6) },
     ];
     stage.store.import_customers(people).await.unwrap();
-    for (audience, expected) in
-        [(BroadcastAudience::All, vec!["silent", "yes"]), (BroadcastAudience::OptedIn, vec!["yes"])]
-    {
+    for (audience, expected) in [
+        (Audience::All, vec!["silent", "yes", "wrote"]),
+        (Audience::OptedIn, vec!["yes"]),
+        (Audience::OptedInOrWrote, vec!["yes", "wrote"]),
+    ] {
         let mut page = Page { after: None, limit: 1 };
         let mut reached = Vec::new();
         loop {
@@ -154,6 +164,49 @@ pub async fn an_audience_leaves_out_who_must_not_be_written_to(harness: &dyn Har
         }
         assert_eq!(reached, expected, "{audience:?}");
     }
+}
+
+fn new_consent(last: u32, opted_in: bool, at_ms: i64) -> NewConsent {
+    NewConsent {
+        phone: phone(last),
+        new_customer_id: CustomerId::new(format!("new-{last}-{at_ms}")),
+        consent: Consent { at: at(at_ms), ..consent(opted_in).unwrap() },
+    }
+}
+
+pub async fn consents_are_recorded_where_they_are_new(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    let record = async |consents| stage.store.record_consents(&org_id(), consents).await.unwrap();
+    assert!(record(vec![new_consent(1, true, 10), new_consent(2, true, 10)]).await);
+    assert!(!record(vec![new_consent(1, true, 20), new_consent(2, true, 20)]).await);
+    assert!(record(vec![new_consent(1, true, 30), new_consent(3, true, 30)]).await);
+    assert!(record(vec![new_consent(2, false, 40), new_consent(4, false, 40)]).await);
+    assert!(!record(vec![new_consent(4, false, 50)]).await);
+    let mut said = Vec::new();
+    let page = Page { after: None, limit: 10 };
+    let all = stage.store.customers(&org_id(), &CustomerFilter::default(), page).await.unwrap();
+    for customer in all.data {
+        assert!(customer.active);
+        let consent = customer.consent.unwrap();
+        assert_eq!(consent.origin.source.as_deref(), Some("WEB"));
+        said.push((customer.id.as_str().to_owned(), consent.opted_in, consent.at));
+    }
+    let expected = [("c1", true, 10), ("new-2-10", false, 40), ("new-3-30", true, 30)];
+    let expected = expected.into_iter().chain([("new-4-40", false, 40)]);
+    let expected: Vec<_> =
+        expected.map(|(id, opted_in, ms)| (id.to_owned(), opted_in, at(ms))).collect();
+    assert_eq!(said, expected);
+}
+
+pub async fn consents_are_recorded_together_or_not_at_all(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    let clash = NewConsent { new_customer_id: CustomerId::new("c1"), ..new_consent(3, true, 10) };
+    let both = vec![new_consent(1, true, 10), clash];
+    assert_eq!(stage.store.record_consents(&org_id(), both).await, Err(StoreError::Conflict("id")));
+    let kept = stage.store.customer(&org_id(), &CustomerId::new("c1")).await.unwrap().unwrap();
+    assert_eq!(kept.consent, None);
 }
 
 pub async fn a_deleted_customer_leaves_its_messages_in_the_log(harness: &dyn Harness) {

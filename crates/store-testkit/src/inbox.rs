@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde_json::json;
 use waypost_domain::command::MessageType;
 use waypost_domain::message::Direction;
-use waypost_domain::{Content, CustomerId, MediaId, Status};
-use waypost_engine::ports::{CustomerFilter, InboundMessage, Page};
+use waypost_domain::{Content, CustomerId, MediaId, OrgId, Status};
+use waypost_engine::ports::{Addressed, CustomerFilter, Entry, EntryKey, InboundMessage, Page};
 
 use crate::Harness;
-use crate::samples::{START, Stage, at, customer, inbound, message, number_id, org_id, phone};
+use crate::samples::{START, Stage, at, customer, inbound, message, number_id, org, org_id, phone};
 
 pub async fn webhooks_wait_in_order_until_they_are_closed(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
@@ -132,4 +132,61 @@ pub async fn inbound_files_are_fetched_once(harness: &dyn Harness) {
         panic!("an inbound message stays one");
     };
     assert_eq!((stored.media, stored.message), (Some(file), picture.content.message));
+}
+
+pub async fn a_person_is_heard_by_the_organisation_last_joined(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let guest = OrgId::new("guest");
+    stage.put(Entry::Org(org("guest"))).await;
+    let joined = async || stage.store.joined_org(&number_id(), &phone(1)).await;
+    assert_eq!(joined().await.unwrap(), None);
+    let join = |wamid| InboundMessage {
+        org_id: guest.clone(),
+        addressed: Addressed::Joining,
+        ..inbound(1, wamid)
+    };
+    let to_joined = |wamid| InboundMessage { addressed: Addressed::Joined, ..inbound(1, wamid) };
+    let back = InboundMessage { addressed: Addressed::Joining, ..inbound(1, "wamid.4") };
+    let of_another = InboundMessage { addressed: Addressed::Joined, ..inbound(2, "wamid.6") };
+    for (written, org_id) in [
+        (to_joined("wamid.1"), org_id()),
+        (join("wamid.2"), guest.clone()),
+        (to_joined("wamid.3"), guest.clone()),
+        (back, org_id()),
+        (to_joined("wamid.5"), org_id()),
+        (of_another, org_id()),
+    ] {
+        assert!(stage.store.record_inbound(written.clone(), at(700)).await.unwrap());
+        let found = stage.store.message(&org_id, written.id).await.unwrap();
+        assert!(found.is_some(), "{} is recorded for {org_id}", written.wamid);
+    }
+    // The same message again joins nobody.
+    assert!(!stage.store.record_inbound(join("wamid.2"), at(800)).await.unwrap());
+    assert_eq!(joined().await.unwrap(), Some(org_id()));
+    for org_id in [org_id(), guest.clone()] {
+        let recipient =
+            stage.store.recipient_by_phone(&org_id, &phone(1), &number_id()).await.unwrap();
+        assert_eq!(recipient.last_inbound_at, Some(at(500)));
+        assert!(recipient.customer.is_some());
+    }
+    let never = stage.store.recipient_by_phone(&guest, &phone(2), &number_id()).await.unwrap();
+    assert_eq!((never.last_inbound_at, never.customer), (None, None));
+}
+
+pub async fn who_joined_a_removed_organisation_is_heard_by_the_owner(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Org(org("guest"))).await;
+    let guest = OrgId::new("guest");
+    let join = InboundMessage {
+        org_id: guest.clone(),
+        addressed: Addressed::Joining,
+        ..inbound(1, "wamid.1")
+    };
+    assert!(stage.store.record_inbound(join, at(700)).await.unwrap());
+    assert_eq!(stage.store.joined_org(&number_id(), &phone(1)).await, Ok(Some(guest.clone())));
+    assert!(stage.store.remove_entry(EntryKey::Org(guest)).await.unwrap());
+    assert_eq!(stage.store.joined_org(&number_id(), &phone(1)).await, Ok(None));
+    let next = InboundMessage { addressed: Addressed::Joined, ..inbound(1, "wamid.2") };
+    assert!(stage.store.record_inbound(next.clone(), at(700)).await.unwrap());
+    assert_eq!(stage.message(next.id).await.org_id, org_id());
 }

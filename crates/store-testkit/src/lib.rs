@@ -14,6 +14,7 @@ pub mod attempts;
 pub mod broadcasts;
 pub mod customers;
 pub mod directory;
+pub mod flows;
 pub mod inbox;
 pub mod lists;
 pub mod media;
@@ -65,6 +66,8 @@ macro_rules! conformance {
                 an_import_adds_and_updates_by_id_else_by_number,
                 filters_and_pages_follow_the_order_of_registration,
                 an_audience_leaves_out_who_must_not_be_written_to,
+                consents_are_recorded_where_they_are_new,
+                consents_are_recorded_together_or_not_at_all,
                 a_deleted_customer_leaves_its_messages_in_the_log,
             ]
         );
@@ -82,6 +85,10 @@ macro_rules! conformance {
                 a_refusal_frees_the_key_and_a_success_does_not,
                 old_keys_are_forgotten,
                 a_failed_accept_leaves_nothing_behind,
+                messages_of_one_request_are_accepted_together,
+                of_a_request_that_cannot_be_recorded_nothing_stays,
+                a_failed_message_does_not_free_the_key_of_its_request,
+                a_message_that_failed_at_its_acceptance_is_never_due,
             ]
         );
         $crate::conformance_of!(
@@ -158,6 +165,8 @@ macro_rules! conformance {
                 an_older_message_does_not_move_the_window_back,
                 a_window_can_be_renewed_without_a_message,
                 inbound_files_are_fetched_once,
+                a_person_is_heard_by_the_organisation_last_joined,
+                who_joined_a_removed_organisation_is_heard_by_the_owner,
             ]
         );
         $crate::conformance_of!(
@@ -173,6 +182,17 @@ macro_rules! conformance {
         );
         $crate::conformance_of!(
             $harness,
+            flows,
+            [
+                a_form_gets_a_number_of_the_installation,
+                a_known_form_keeps_its_number_and_its_birthday,
+                a_form_is_found_by_each_of_its_names,
+                forms_are_listed_by_number_and_bounded,
+                forms_go_with_their_organisation,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
             lists,
             [
                 pages_cover_the_log_without_gaps_in_both_directions,
@@ -181,6 +201,8 @@ macro_rules! conformance {
                 foreign_messages_are_not_seen,
                 sessions_are_listed_with_their_customers,
                 recipients_come_with_their_window,
+                the_log_is_paged_newest_first_with_its_total,
+                people_are_looked_up_together_in_the_order_asked,
             ]
         );
         $crate::conformance_of!(
@@ -226,6 +248,7 @@ mod tests {
             include_str!("broadcasts.rs"),
             include_str!("customers.rs"),
             include_str!("directory.rs"),
+            include_str!("flows.rs"),
             include_str!("inbox.rs"),
             include_str!("lists.rs"),
             include_str!("media.rs"),

@@ -2,13 +2,14 @@
 
 use waypost_domain::command::MessageType;
 use waypost_domain::customer::Customer;
-use waypost_domain::message::Direction;
+use waypost_domain::message::{Direction, Message};
 use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Status};
 use waypost_engine::ports::{Entry, InboundMessage, MessageFilter, Page, SessionFilter};
 
 use crate::Harness;
 use crate::samples::{
-    ORG, Stage, at, customer, inbound, message, number, number_id, org, org_id, phone,
+    ORG, START, Stage, at, customer, inbound, message, new_attempt, number, number_id, org, org_id,
+    phone, sent,
 };
 
 pub async fn pages_cover_the_log_without_gaps_in_both_directions(harness: &dyn Harness) {
@@ -182,4 +183,45 @@ pub async fn recipients_come_with_their_window(harness: &dyn Harness) {
     let stranger =
         stage.store.recipient_by_phone(&org_id(), &phone(9), &number_id()).await.unwrap();
     assert_eq!((stranger.customer, stranger.last_inbound_at), (None, None));
+}
+
+pub async fn the_log_is_paged_newest_first_with_its_total(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let empty = stage.store.message_page(&org_id(), 0, 10).await.unwrap();
+    assert_eq!(empty, (Vec::new(), 0));
+    let mut expected = Vec::new();
+    for place in 0..5 {
+        expected.insert(0, stage.queue(&message(place)).await);
+    }
+    let attempt = new_attempt();
+    stage.store.begin_attempt(expected[0], attempt, at(1)).await.unwrap();
+    stage.store.settle_attempt(expected[0], attempt, sent("wamid.1"), at(2_000)).await.unwrap();
+    stage.put(Entry::Org(org("other"))).await;
+    stage.queue(&Message { org_id: OrgId::new("other"), ..message(9) }).await;
+    let mut seen = Vec::new();
+    for (page, size) in [(0, 2), (1, 2), (2, 1), (3, 2)] {
+        let (messages, total) = stage.store.message_page(&org_id(), page, 2).await.unwrap();
+        assert_eq!((messages.len(), total), (if page == 3 { 0 } else { size }, 5));
+        seen.extend(messages);
+    }
+    let ids: Vec<_> = seen.iter().map(|logged| logged.message.id).collect();
+    assert_eq!(ids, expected);
+    assert_eq!((seen[0].changed_at, seen[1].changed_at), (at(2_000), START));
+}
+
+pub async fn people_are_looked_up_together_in_the_order_asked(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.store.create_customer(customer("c3", 3)).await.unwrap();
+    stage.store.renew_window(&org_id(), &number_id(), &phone(2), at(50)).await.unwrap();
+    for copies in [1, 100] {
+        let asked: Vec<_> = [3, 1, 2, 3].map(phone).into_iter().cycle().take(4 * copies).collect();
+        let found = stage.store.recipients_by_phone(&org_id(), asked.clone(), &number_id()).await;
+        let found = found.unwrap();
+        let phones: Vec<_> = found.iter().map(|recipient| recipient.phone.clone()).collect();
+        assert_eq!(phones, asked);
+        for (place, recipient) in found.iter().enumerate() {
+            assert_eq!(recipient.customer.is_some(), [true, false, false, true][place % 4]);
+            assert_eq!(recipient.last_inbound_at, (place % 4 == 2).then(|| at(50)));
+        }
+    }
 }

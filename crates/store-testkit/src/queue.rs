@@ -1,5 +1,6 @@
 //! The due queue, and what ends or renews a queued message.
 
+use waypost_domain::message::Priority;
 use waypost_domain::status::Report;
 use waypost_domain::{OrgId, Status};
 use waypost_engine::ports::{Accepted, Entry, Start, StoreError};
@@ -13,10 +14,12 @@ use crate::samples::{
 pub async fn due_messages_come_by_priority_then_acceptance(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let mut expected = Vec::new();
-    for (place, priority) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
-        let message = message(place);
-        let start = Start::Queue { due_at: at(0), priority };
-        stage.store.accept(message.clone(), start, None).await.unwrap();
+    for (place, priority) in
+        [Priority::Normal, Priority::Low, Priority::High, Priority::Normal].into_iter().enumerate()
+    {
+        let mut message = message(1);
+        message.options.priority = priority;
+        stage.store.accept(message.clone(), now_due(), None).await.unwrap();
         expected.push((priority, place, message.id));
     }
     expected.sort_by_key(|(priority, place, _)| (*priority, *place));
@@ -42,7 +45,7 @@ pub async fn what_is_not_due_yet_waits(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), None);
     for due_ms in [300, 200] {
-        let start = Start::Queue { due_at: at(due_ms), priority: 0 };
+        let start = Start::Queue { due_at: at(due_ms) };
         stage.store.accept(message(1), start, None).await.unwrap();
     }
     assert!(stage.due(at(199)).await.is_empty());

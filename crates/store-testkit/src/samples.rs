@@ -9,7 +9,7 @@ use waypost_domain::command::{MessageType, Receipt};
 use waypost_domain::content::InboundContent;
 use waypost_domain::customer::Customer;
 use waypost_domain::directory::{BroadcastAudience, Number, Org, UnknownPolicy};
-use waypost_domain::message::{AttemptOutcome, Direction, Message, MessageHistory};
+use waypost_domain::message::{AttemptOutcome, Direction, Message, MessageHistory, MessageOptions};
 use waypost_domain::status::Report;
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{
@@ -17,7 +17,8 @@ use waypost_domain::{
     Timestamp, UpstreamFault, Zone,
 };
 use waypost_engine::ports::{
-    Accepted, Entry, IdempotencyClaim, InboundMessage, MessageFilter, Page, PutMode, Settled,
+    Accepted, Addressed, Entry, IdempotencyClaim, InboundMessage, MessageFilter, Page, PutMode,
+    Settled,
     Settlement, Start, StatusReport, Store,
 };
 
@@ -85,7 +86,7 @@ pub fn number(id: &str, org: &str) -> Number {
         source_id: None,
         aliases: vec!["main".to_owned()],
         default_notify_url: None,
-        notify_auth: None,
+        notify_auth: std::collections::BTreeMap::new(),
         errors_as_200: false,
         shared: false,
         registered: true,
@@ -140,6 +141,7 @@ pub fn message(last: u32) -> Message {
         wa_id: None,
         failure: None,
         possible_duplicate: false,
+        options: MessageOptions::default(),
         created_at: START,
         settled_at: None,
     }
@@ -157,7 +159,7 @@ pub fn claim(key: &str, fingerprint: u8) -> IdempotencyClaim {
 
 #[must_use]
 pub fn now_due() -> Start {
-    Start::Queue { due_at: START, priority: 0 }
+    Start::Queue { due_at: START }
 }
 
 #[must_use]
@@ -195,7 +197,7 @@ pub fn retry(due_at: Timestamp, requeue: bool) -> Settlement {
 #[must_use]
 pub fn report(wamid: &str, report: Report, at: Timestamp) -> StatusReport {
     let failure = (report == Report::Failed).then(refusal);
-    StatusReport { wamid: wamid.to_owned(), attempt_id: None, report, at, failure }
+    StatusReport { wamid: wamid.to_owned(), attempt_id: None, report, at, failure, extra: None }
 }
 
 #[must_use]
@@ -203,6 +205,7 @@ pub fn inbound(last: u32, wamid: &str) -> InboundMessage {
     InboundMessage {
         id: new_message_id(),
         org_id: org_id(),
+        addressed: Addressed::Named,
         number_id: number_id(),
         phone: phone(last),
         profile_name: Some(format!("Profile {last}")),

@@ -96,7 +96,7 @@ fn templates_path(account: &Account, pairs: &[(&str, Option<&str>)]) -> String {
 }
 
 /// Where the next page begins: there is one only where Meta gives its URL.
-fn next_cursor(page: &Value) -> Option<String> {
+pub(crate) fn next_cursor(page: &Value) -> Option<String> {
     page["paging"]["next"].as_str()?;
     page["paging"]["cursors"]["after"].as_str().map(str::to_owned)
 }

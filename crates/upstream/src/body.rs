@@ -56,6 +56,11 @@ impl OutgoingBody {
         Self { head, file: Some(file), file_left: size, tail, evidence: Evidence::default() }
     }
 
+    /// A stream of exactly `size` bytes.
+    pub(crate) fn streamed(file: BlobStream, size: u64) -> Self {
+        Self::around(Bytes::new(), file, size, Bytes::new())
+    }
+
     pub(crate) fn evidence(&self) -> Evidence {
         self.evidence.clone()
     }

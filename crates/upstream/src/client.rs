@@ -12,9 +12,10 @@ use url::Url;
 use waypost_domain::media::MimeType;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
-use waypost_domain::{Content, ErrorKind, Failure, Phone, Timestamp};
+use waypost_domain::{ErrorKind, Failure, Timestamp};
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, DownloadedMedia, NumberInfo, PlacedMedia, SendOutcome, Upstream,
+    Account, BlobStream, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, SendOutcome,
+    Upstream,
 };
 
 use crate::body::OutgoingBody;
@@ -146,14 +147,8 @@ pub(crate) fn finish(
 
 #[async_trait]
 impl Upstream for CloudApi {
-    async fn send(
-        &self,
-        account: &Account,
-        to: &Phone,
-        content: &Content<PlacedMedia>,
-        attempt_token: &str,
-    ) -> SendOutcome {
-        self.send_message(account, to, content, attempt_token).await
+    async fn send(&self, account: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
+        self.send_message(account, message).await
     }
 
     async fn upload(
@@ -165,6 +160,17 @@ impl Upstream for CloudApi {
         body: BlobStream,
     ) -> Result<String, CallError> {
         self.upload_file(account, mime_type, filename, size, body).await
+    }
+
+    async fn upload_sample(
+        &self,
+        account: &Account,
+        mime_type: &MimeType,
+        filename: &str,
+        size: u64,
+        body: BlobStream,
+    ) -> Result<String, CallError> {
+        self.upload_template_sample(account, mime_type, filename, size, body).await
     }
 
     async fn download(

@@ -24,6 +24,8 @@ pub(crate) fn kind_of(code: i64, http_status: Option<u16>) -> ErrorKind {
         132_015 | 132_016 => ErrorKind::TemplateNotApproved,
         132_000 | 132_008 | 132_012 | 132_018 => ErrorKind::TemplateParameterMismatch,
         131_052 | 131_053 => ErrorKind::MediaRejected,
+        137_000 => ErrorKind::IdentityMismatch,
+        139_000 => ErrorKind::FlowNotFound,
         4 | 80_007 | 130_429 | 131_048 | 131_056 => ErrorKind::RateLimited,
         0
         | 3
@@ -242,9 +244,11 @@ mod tests {
                 ],
             ),
             (Kind::UpstreamUnavailable, &[1, 2, 131_000, 131_016, 131_057, 133_000, 133_004]),
+            (Kind::IdentityMismatch, &[137_000]),
+            (Kind::FlowNotFound, &[139_000]),
             (
                 Kind::RejectedByUpstream,
-                &[33, 100, 803, 130_472, 130_497, 131_008, 131_009, 131_049, 131_051, 137_000, 7],
+                &[33, 100, 803, 130_472, 130_497, 131_008, 131_009, 131_049, 131_051, 139_001, 7],
             ),
         ] {
             for code in codes {

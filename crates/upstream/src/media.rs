@@ -19,6 +19,7 @@ use waypost_engine::ports::{Account, BlobStream, CallError, DownloadedMedia};
 
 use crate::body::OutgoingBody;
 use crate::client::{CloudApi, MAX_REPLY_BYTES, finish, segment};
+use crate::form::Form;
 use crate::reply::{id_text, integer};
 use crate::transport::{Broken, Reply, describe};
 
@@ -36,17 +37,14 @@ impl CloudApi {
         size: u64,
         file: BlobStream,
     ) -> Result<String, CallError> {
-        let boundary = boundary();
-        let head = form_head(&boundary, mime_type, filename);
-        let tail = format!("\r\n--{boundary}--\r\n");
-        let body = OutgoingBody::around(Bytes::from(head), file, size, Bytes::from(tail));
-        let url = self.url(&format!("/{}/media", segment(&account.phone_number_id)));
-        let form = format!("multipart/form-data; boundary={boundary}");
-        let request = Self::request(account, &Method::POST, &url)?.header(CONTENT_TYPE, form);
-        let deadline = self.transfer_deadline(size);
-        let exchange =
-            self.transport.exchange(finish(request, body)?, deadline, MAX_REPLY_BYTES).await;
-        let reply = exchange.map_err(Broken::into_call_error)?.into_json(&account.access_token)?;
+        let extension = mime_type.extension();
+        let name = clean_filename(filename).unwrap_or_else(|| format!("file.{extension}"));
+        let form = Form::new()
+            .field("messaging_product", "whatsapp")
+            .field("type", mime_type.as_str())
+            .file(mime_type.as_str(), &name);
+        let path = format!("/{}/media", segment(&account.phone_number_id));
+        let reply = self.post_form(account, &path, form, file, size).await?;
         id_text(&reply["id"]).ok_or_else(|| {
             let message = "The upstream took the file and gave no id for it.";
             CallError {
@@ -145,7 +143,7 @@ impl CloudApi {
         })
     }
 
-    fn transfer_deadline(&self, size: u64) -> Instant {
+    pub(crate) fn transfer_deadline(&self, size: u64) -> Instant {
         self.deadline() + Duration::from_secs(size / SLOWEST_BYTES_PER_S)
     }
 }
@@ -188,27 +186,4 @@ fn bounded(body: Incoming, limit_bytes: u64, deadline: Instant, stall: Duration)
             return Ok(Some((chunk, (body, left))));
         }
     }))
-}
-
-/// 128 random bits: no file holds them by chance, and none can be made to.
-fn boundary() -> String {
-    let mut random = [0; 16];
-    // The operating system gives random bytes from the moment it runs programs; without them only
-    // a file that was made for it could end its part early.
-    let _ = getrandom::fill(&mut random);
-    format!("waypost-{:032x}", u128::from_be_bytes(random))
-}
-
-fn form_head(boundary: &str, mime_type: &MimeType, filename: &str) -> String {
-    let mime = mime_type.as_str();
-    let name = clean_filename(filename);
-    let name = name.unwrap_or_else(|| format!("file.{}", mime_type.extension()));
-    // As browsers write it; clean names hold no line ends.
-    let name = name.replace('"', "%22");
-    format!(
-        "--{boundary}\r\nContent-Disposition: form-data; name=\"messaging_product\"\r\n\r\n\
-         whatsapp\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\n\
-         {mime}\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; \
-         filename=\"{name}\"\r\nContent-Type: {mime}\r\n\r\n"
-    )
 }

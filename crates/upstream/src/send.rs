@@ -3,25 +3,54 @@
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use waypost_domain::command::Receipt;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Failure, Phone, UpstreamFault};
-use waypost_engine::ports::{Account, CallError, PlacedMedia, SendOutcome};
+use waypost_engine::ports::{Account, CallError, OutgoingMessage, PlacedMedia, SendOutcome};
 
 use crate::client::{CloudApi, MAX_REPLY_BYTES, segment};
 use crate::fault::Fault;
 use crate::transport::{Broken, Reply};
 
+/// What every message has beside its content.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    messaging_product: &'static str,
+    recipient_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    /// In place of `to`, for people who show no number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Context<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_identity_key_hash: Option<&'a str>,
+    biz_opaque_callback_data: &'a str,
+}
+
+#[derive(Serialize)]
+struct Context<'a> {
+    message_id: &'a str,
+}
+
 /// Nine of ten messages: written without a detour.
 #[derive(Serialize)]
 struct TextMessage<'a> {
-    messaging_product: &'static str,
-    recipient_type: &'static str,
-    to: &'a str,
-    biz_opaque_callback_data: &'a str,
+    #[serde(flatten)]
+    envelope: Envelope<'a>,
     r#type: &'static str,
     text: Text<'a>,
+}
+
+/// Any other message.
+#[derive(Serialize)]
+struct OtherMessage<'a> {
+    #[serde(flatten)]
+    envelope: Envelope<'a>,
+    #[serde(flatten)]
+    content: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -34,11 +63,9 @@ impl CloudApi {
     pub(crate) async fn send_message(
         &self,
         account: &Account,
-        to: &Phone,
-        content: &Content<PlacedMedia>,
-        attempt_token: &str,
+        message: &OutgoingMessage<'_>,
     ) -> SendOutcome {
-        let body = match message(to, content, attempt_token) {
+        let body = match written(message) {
             Ok(body) => body,
             Err(failure) => return not_sent(failure, RetryClass::Never),
         };
@@ -49,7 +76,7 @@ impl CloudApi {
         };
         let exchange = self.transport.exchange(request, self.deadline(), MAX_REPLY_BYTES).await;
         let outcome = match exchange {
-            Ok(reply) => judge(&reply, account, to, content),
+            Ok(reply) => judge(&reply, account, message.to, message.content),
             Err(broken) => judge_broken(broken),
         };
         tracing::debug!(outcome = word_for(&outcome), "message call");
@@ -57,18 +84,21 @@ impl CloudApi {
     }
 }
 
-fn message(
-    to: &Phone,
-    content: &Content<PlacedMedia>,
-    attempt_token: &str,
-) -> Result<Bytes, Failure> {
-    let to = to.e164();
-    let written = match content {
+fn written(message: &OutgoingMessage<'_>) -> Result<Bytes, Failure> {
+    let is_number = !message.to.is_business_scoped();
+    let number = is_number.then(|| message.to.e164());
+    let envelope = Envelope {
+        messaging_product: "whatsapp",
+        recipient_type: "individual",
+        to: number.as_deref(),
+        recipient: (!is_number).then(|| message.to.digits()),
+        context: message.reply_to.map(|message_id| Context { message_id }),
+        recipient_identity_key_hash: message.identity_key_hash,
+        biz_opaque_callback_data: message.attempt_token,
+    };
+    let written = match message.content {
         Content::Text { body, preview_url } => serde_json::to_vec(&TextMessage {
-            messaging_product: "whatsapp",
-            recipient_type: "individual",
-            to: &to,
-            biz_opaque_callback_data: attempt_token,
+            envelope,
             r#type: "text",
             text: Text { body, preview_url: *preview_url },
         }),
@@ -76,14 +106,10 @@ fn message(
             let message = "What a customer wrote cannot be sent.";
             return Err(Failure::new(ErrorKind::UnsupportedMessageType, message));
         }
-        _ => {
+        content => {
             let mut object = Map::new();
-            object.insert("messaging_product".to_owned(), json!("whatsapp"));
-            object.insert("recipient_type".to_owned(), json!("individual"));
-            object.insert("to".to_owned(), Value::String(to));
-            object.insert("biz_opaque_callback_data".to_owned(), json!(attempt_token));
             content.write_message_object(&mut object, place);
-            serde_json::to_vec(&object)
+            serde_json::to_vec(&OtherMessage { envelope, content: object })
         }
     };
     // Only a location that is not a number can fail to be written.

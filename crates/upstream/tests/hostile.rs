@@ -9,13 +9,13 @@ use serde_json::json;
 use url::Url;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Phone, Timestamp};
-use waypost_engine::ports::{SendOutcome, Upstream};
+use waypost_engine::ports::{OutgoingMessage, SendOutcome, Upstream};
 use waypost_upstream::{CloudApi, Trust};
 
 async fn send(client: &CloudApi) -> SendOutcome {
     let phone = Phone::parse("15550001111").unwrap();
     let text = Content::Text { body: "hi".to_owned(), preview_url: false };
-    client.send(&account(), &phone, &text, "wp1.x.y").await
+    client.send(&account(), &OutgoingMessage::new(&phone, &text, "wp1.x.y")).await
 }
 
 #[tokio::test]

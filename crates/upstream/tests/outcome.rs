@@ -14,7 +14,7 @@ use waypost_domain::content::{Location, MediaMessage};
 use waypost_domain::media::MediaKind;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Failure, Phone};
-use waypost_engine::ports::{PlacedMedia, SendOutcome, Upstream};
+use waypost_engine::ports::{OutgoingMessage, PlacedMedia, SendOutcome, Upstream};
 use waypost_upstream::{CloudApi, Trust};
 
 const ATTEMPT: &str = "wp1.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAA";
@@ -38,7 +38,7 @@ fn image(media: PlacedMedia) -> Content<PlacedMedia> {
 }
 
 async fn send(client: &CloudApi) -> SendOutcome {
-    client.send(&account(), &phone(), &text(), ATTEMPT).await
+    client.send(&account(), &OutgoingMessage::new(&phone(), &text(), ATTEMPT)).await
 }
 
 /// The outcome in short: its word, what went wrong and what may be done.
@@ -104,11 +104,46 @@ async fn other_contents_go_out_in_metas_form() {
         ),
     ] {
         let rig = Rig::answering(reply("200 OK", "", ACCEPTED)).await;
-        rig.client().send(&account(), &phone(), &content, ATTEMPT).await;
+        rig.client().send(&account(), &OutgoingMessage::new(&phone(), &content, ATTEMPT)).await;
         let body: serde_json::Value = serde_json::from_slice(&rig.requests()[0].body).unwrap();
         let mut expected = serde_json::json!({
             "messaging_product": "whatsapp", "recipient_type": "individual",
             "to": "+15550001111", "biz_opaque_callback_data": ATTEMPT});
+        expected.as_object_mut().unwrap().extend(member.as_object().unwrap().clone());
+        assert_eq!(body, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_quote_an_identity_and_a_person_without_a_number_go_out_in_the_envelope() {
+    let person = Phone::business_scoped("US.13491208655302741918").unwrap();
+    let place = Location { latitude: 1.5, longitude: -2.25, name: None, address: None };
+    for (content, member) in [
+        (
+            text(),
+            serde_json::json!({"type":"text",
+                "text":{"body": "Grüße \u{1f44b} \"quoted\"", "preview_url": true}}),
+        ),
+        (
+            Content::Location(place),
+            serde_json::json!({"type":"location","location":{"latitude":1.5,"longitude":-2.25}}),
+        ),
+    ] {
+        let rig = Rig::answering(reply("200 OK", "", r#"{"messages":[{"id":"wamid.X"}]}"#)).await;
+        let message = OutgoingMessage {
+            reply_to: Some("wamid.quoted"),
+            identity_key_hash: Some("AAAAAAAAAAA="),
+            ..OutgoingMessage::new(&person, &content, ATTEMPT)
+        };
+        let outcome = rig.client().send(&account(), &message).await;
+        let SendOutcome::Sent(receipt) = outcome else { panic!("not sent") };
+        assert_eq!(receipt.wa_id, "US.13491208655302741918");
+        let body: serde_json::Value = serde_json::from_slice(&rig.requests()[0].body).unwrap();
+        let mut expected = serde_json::json!({
+            "messaging_product": "whatsapp", "recipient_type": "individual",
+            "recipient": "US.13491208655302741918", "biz_opaque_callback_data": ATTEMPT,
+            "context": {"message_id": "wamid.quoted"},
+            "recipient_identity_key_hash": "AAAAAAAAAAA="});
         expected.as_object_mut().unwrap().extend(member.as_object().unwrap().clone());
         assert_eq!(body, expected);
     }
@@ -193,7 +228,8 @@ async fn a_token_that_no_header_can_carry_is_the_operators_matter() {
     let rig = Rig::start(vec![]).await;
     let mut account = account();
     account.access_token = "two\nlines".to_owned();
-    let outcome = rig.client().send(&account, &phone(), &text(), ATTEMPT).await;
+    let outcome =
+        rig.client().send(&account, &OutgoingMessage::new(&phone(), &text(), ATTEMPT)).await;
     let expected = ("not sent", Some(ErrorKind::UpstreamAuth), Some(RetryClass::Operator));
     assert_eq!(short(&outcome), expected);
     assert!(!format!("{outcome:?}").contains("two"), "the token is not told");
@@ -351,7 +387,8 @@ async fn an_object_that_does_not_exist_is_the_file_unless_it_is_our_number() {
         (text(), error_body(100, Some(33)), ErrorKind::RejectedByUpstream),
     ] {
         let rig = Rig::answering(reply("400 Bad Request", "", &body)).await;
-        let outcome = rig.client().send(&account(), &phone(), &content, ATTEMPT).await;
+        let outcome =
+            rig.client().send(&account(), &OutgoingMessage::new(&phone(), &content, ATTEMPT)).await;
         assert_eq!(short(&outcome), ("refused", Some(kind), Some(RetryClass::Never)));
     }
 }
@@ -405,7 +442,8 @@ async fn t04_no_race_with_a_closing_peer_repeats_a_message() {
         let client = rig.client();
         for round in 0..ROUNDS {
             let token = format!("wp1.{round:022}.AAAAAAAA");
-            let outcome = client.send(&account(), &phone(), &text(), &token).await;
+            let outcome =
+                client.send(&account(), &OutgoingMessage::new(&phone(), &text(), &token)).await;
             let arrived = rig.requests().iter().filter(|seen| contains(&seen.body, &token)).count();
             match short(&outcome).0 {
                 "sent" => assert_eq!(arrived, 1),

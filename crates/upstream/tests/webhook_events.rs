@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Phone, Timestamp};
-use waypost_upstream::webhook::{Event, InboundEvent, NotJson, StatusEvent, parse};
+use waypost_engine::ports::{UpstreamEvent, WebhookCodec as _};
+use waypost_upstream::webhook::{Codec, Event, InboundEvent, NotJson, StatusEvent, parse};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/webhooks")
@@ -146,6 +147,22 @@ fn a_person_without_a_number_is_known_by_id() {
 }
 
 #[test]
+fn what_the_engine_is_told_keeps_all_that_its_callers_may_want() {
+    let told = |name: &str| Codec.parse(&body(name)).remove(0);
+    let UpstreamEvent::Inbound(inbound) = told("text_from_user_name") else { panic!("inbound") };
+    let phone = inbound.phone.unwrap();
+    assert!(phone.is_business_scoped());
+    assert_eq!(phone.digits(), "US.13491208655302741918");
+    let UpstreamEvent::Inbound(inbound) = told("text_reply") else { panic!("inbound") };
+    assert!(inbound.message["context"]["id"].as_str().unwrap().starts_with("wamid."));
+    let UpstreamEvent::Status(notice) = told("status_sent") else { panic!("status") };
+    assert_eq!(notice.extra.unwrap()["pricing"]["category"], "utility");
+    let UpstreamEvent::Template(detail) = told("template_rejected") else { panic!("template") };
+    assert_eq!(detail.id, "1000000000000500");
+    assert_eq!(detail.reason.as_deref(), Some("INVALID_FORMAT"));
+}
+
+#[test]
 fn an_error_beside_a_message_is_kept() {
     let events = events("interactive_without_object");
     let [Event::Inbound(_), Event::Other { field, raw }] = &events[..] else {
@@ -170,6 +187,13 @@ fn every_status_is_read() {
     let token = "wp1.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAA";
     assert_eq!(status("status_sent").opaque.as_deref(), Some(token));
     assert_eq!(status("status_read").opaque, None);
+    assert_eq!(status("status_read").extra, None);
+    let extra = status("status_sent").extra.unwrap();
+    assert_eq!(extra["conversation"]["origin"]["type"], "utility");
+    assert_eq!(extra["pricing"]["billable"], true);
+    assert_eq!(extra.as_object().unwrap().len(), 2);
+    let extra = status("status_delivered").extra.unwrap();
+    assert_eq!(extra["recipient_identity_key_hash"], "AAAAAAAAAAA=");
     let fault = status("status_failed").failure.unwrap().upstream.unwrap();
     assert_eq!(fault.code, Some(131_047));
     assert!(fault.details.starts_with("Message failed to send because"));

@@ -108,6 +108,7 @@ impl Gateway {
             store,
             blobs: Arc::new(blobs),
             upstream: Arc::new(CloudApi::new(upstream)?),
+            callback_addresses: Arc::new(links.clone()),
             links: Arc::new(links),
             webhooks: Arc::new(webhook::Codec),
         };

@@ -41,6 +41,19 @@ impl<'a> Object<'a> {
         &self.path
     }
 
+    /// Its JSON text, as it was written.
+    #[must_use]
+    pub const fn written(&self) -> &'a str {
+        self.node.written()
+    }
+
+    /// Whether a member is `null` rather than absent, for vendors who tell them apart.
+    #[must_use]
+    pub fn has_null(&self, name: &str) -> bool {
+        let [found] = self.node.pick([name]);
+        found.is_some_and(|node| node.kind() == Type::Null)
+    }
+
     /// The named members, in one pass; of duplicates the last.
     #[must_use]
     pub fn fields<const N: usize>(&self, names: [&str; N]) -> [Field<'a>; N] {
@@ -175,6 +188,35 @@ impl<'a> Field<'a> {
             return Ok(None);
         }
         self.checked(text, max_chars).map(Some)
+    }
+
+    /// A text, also where it was written as a number or a boolean. A blank one counts as absent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingField`], and those of [`Field::optional_lenient_text`].
+    pub fn lenient_text(&self, max_chars: usize) -> Result<Cow<'a, str>, Failure> {
+        if self.is_blank() {
+            return Err(self.missing());
+        }
+        self.optional_lenient_text(max_chars)?.ok_or_else(|| self.missing())
+    }
+
+    /// As [`Field::lenient_text`] where it may be absent; an empty one counts as absent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidType`] for an array or an object, [`ErrorKind::ValueTooLong`], and
+    /// [`ErrorKind::InvalidValue`] for NUL.
+    pub fn optional_lenient_text(&self, max_chars: usize) -> Result<Option<Cow<'a, str>>, Failure> {
+        match self.node {
+            Some(node) if matches!(node.kind(), Type::Number | Type::Boolean) => {
+                let written = node.written();
+                if written.len() > max_chars {
+                    return Err(self.too_long(max_chars));
+                }
+                Ok(Some(Cow::Borrowed(written)))
+            }
+            _ => self.optional_text(max_chars),
+        }
     }
 
     /// An identifier: a string, or a number as it was written.

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use waypost_domain::command::{Delivery, MessageType, Receipt};
+use waypost_domain::{ErrorKind, Failure};
 
 use super::errors;
 use super::wire::{Element, Response, Sent, Uploaded};
@@ -22,6 +23,10 @@ pub(super) fn reply(asked: &Asked<'_>, outcome: &Outcome) -> Reply {
         Outcome::Uploaded(uploaded) => {
             Reply::json(StatusCode::OK, &Uploaded { id: uploaded.media_id.as_str() })
         }
+        // No route of this vendor asks for these.
+        Outcome::Submitted(_) | Outcome::Managed(_) => {
+            errors::reply(&Failure::new(ErrorKind::Unavailable, "There is no such answer."), &[])
+        }
     }
 }
 
@@ -34,7 +39,7 @@ fn sent<'a>(asked: &Asked<'a>, delivery: &'a Delivery, receipt: &'a Receipt) -> 
         org_id: asked.command.org_id.as_str(),
         response: response(delivery, receipt),
         session_id: asked.command.session_id.as_deref(),
-        timestamp: delivery.at.rfc2822(asked.zone),
+        timestamp: delivery.at.rfc2822(asked.call.zone),
         user_id: asked.command.user_id.as_ref().map(|id| id.as_str()),
     }
 }
@@ -51,7 +56,7 @@ fn element<'a>(asked: &Asked<'a>, delivery: &'a Delivery) -> Element<'a> {
         org_id: asked.command.org_id.as_str(),
         response: receipt.ok().map(|receipt| response(delivery, receipt)),
         session_id: asked.command.session_id.as_deref(),
-        timestamp: delivery.at.rfc2822(asked.zone),
+        timestamp: delivery.at.rfc2822(asked.call.zone),
         user_id: asked.command.user_id.as_ref().map(|id| id.as_str()),
     }
 }

@@ -54,7 +54,9 @@ const fn row(kind: ErrorKind) -> Row {
         ErrorKind::UnsupportedMessageType => Row::new(S::BAD_REQUEST, "unsupported_message_type"),
         ErrorKind::UnknownProvider => Row::new(S::BAD_REQUEST, "unknown_provider"),
         ErrorKind::MissingCredential => Row::new(S::UNAUTHORIZED, "missing_api_key"),
-        ErrorKind::InvalidCredential => Row::new(S::UNAUTHORIZED, "invalid_api_key"),
+        ErrorKind::InvalidCredential | ErrorKind::KeyDisabled | ErrorKind::AddressNotAllowed => {
+            Row::new(S::UNAUTHORIZED, "invalid_api_key")
+        }
         ErrorKind::ScopeMissing => Row::new(S::FORBIDDEN, "org_forbidden"),
         ErrorKind::OrgForbidden | ErrorKind::NumberNotFound => {
             Row::new(S::FORBIDDEN, "org_forbidden").blames(member::ORG_ID)
@@ -66,7 +68,7 @@ const fn row(kind: ErrorKind) -> Row {
         ErrorKind::CustomerNotFound => {
             Row::new(S::NOT_FOUND, "customer_not_found").blames(member::CUSTOMER_ID)
         }
-        ErrorKind::TemplateNotFound => {
+        ErrorKind::TemplateNotFound | ErrorKind::TemplateLanguageNotFound => {
             Row::new(S::NOT_FOUND, "template_not_found").blames(member::TEMPLATE_NAME)
         }
         ErrorKind::MediaNotFound => Row::new(S::NOT_FOUND, "media_not_found"),
@@ -96,9 +98,11 @@ const fn row(kind: ErrorKind) -> Row {
         }
         ErrorKind::RecipientBlocked => Row::new(S::UNPROCESSABLE_ENTITY, "recipient_blocked"),
         ErrorKind::MediaRejected => Row::new(S::UNPROCESSABLE_ENTITY, "media_rejected"),
-        ErrorKind::RejectedByUpstream | ErrorKind::Cancelled => {
-            Row::new(S::UNPROCESSABLE_ENTITY, "rejected_by_upstream")
-        }
+        ErrorKind::RejectedByUpstream
+        | ErrorKind::Cancelled
+        | ErrorKind::Expired
+        | ErrorKind::IdentityMismatch
+        | ErrorKind::FlowNotFound => Row::new(S::UNPROCESSABLE_ENTITY, "rejected_by_upstream"),
         ErrorKind::RateLimited => Row::new(S::TOO_MANY_REQUESTS, "rate_limited").retry(),
         ErrorKind::UpstreamAuth => Row::new(S::BAD_GATEWAY, "upstream_auth"),
         ErrorKind::OutcomeUnknown => Row::new(S::BAD_GATEWAY, "upstream_result_unknown"),

@@ -16,6 +16,7 @@ mod encode;
 mod errors;
 mod file_data;
 mod media_type;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -26,9 +27,11 @@ use waypost_domain::media::MEGABYTE;
 use waypost_domain::{ErrorKind, Failure};
 
 use crate::contract::{
-    Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, Info, Operation, Outcome,
-    Reply, Request, Route,
+    Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, IdempotencyScope, Info,
+    Operation, Outcome, Reply, Request, Route, WireZone,
 };
+
+use crate::samples::Sample;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +48,10 @@ static INFO: Info = Info {
     credential: Credential::Header("x-api-key"),
     path_prefix: "/whatsapp/",
     idempotency_wait_s: 30,
+    idempotency_scope: IdempotencyScope::Path,
     broadcast_deadline_s: 300,
+    zone: WireZone::Org,
+    refused_at_once: &[],
 };
 
 static ROUTES: [Route; 3] = [
@@ -53,14 +59,14 @@ static ROUTES: [Route; 3] = [
         method: Method::POST,
         path: wire::SEND_PATH,
         operation: Operation::SendMessage,
-        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES },
+        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES, any_type: false },
         scope: Scope::MessagesSend,
     },
     Route {
         method: Method::POST,
         path: wire::TEMPLATE_PATH,
         operation: Operation::Broadcast,
-        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES },
+        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES, any_type: false },
         scope: Scope::MessagesSend,
     },
     Route {
@@ -81,13 +87,17 @@ impl Dialect for ReplyHero {
         &ROUTES
     }
 
+    fn samples(&self) -> &'static [Sample] {
+        &samples::SAMPLES
+    }
+
     fn decode(&self, request: &Request<'_>) -> Result<Command, Failure> {
         match (request.operation, request.body) {
             (Operation::SendMessage, Body::Json(body)) => decode::send_message(body),
             (Operation::Broadcast, Body::Json(body)) => decode::broadcast(body),
             (Operation::UploadMedia, Body::Form(form)) => decode::upload(form),
             // The routes say which body goes with which operation.
-            (_, Body::Json(_) | Body::Form(_)) => {
+            (_, Body::None | Body::Json(_) | Body::Form(_)) => {
                 let message = "This call takes a body of another content type.";
                 Err(Failure::new(ErrorKind::UnsupportedContentType, message))
             }

@@ -1,10 +1,11 @@
 //! Where the directory, templates and customers are kept.
 
 use async_trait::async_trait;
-use waypost_domain::customer::Customer;
-use waypost_domain::directory::{ApiKey, BroadcastAudience, MediaProvider, Number, Org, User};
+use waypost_domain::callback::Webhook;
+use waypost_domain::customer::{Consent, Customer};
+use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};
 use waypost_domain::template::Template;
-use waypost_domain::{ApiKeyId, CustomerId, NumberId, OrgId, Phone, ProviderId, UserId};
+use waypost_domain::{ApiKeyId, CustomerId, NumberId, OrgId, Phone, ProviderId, UserId, WebhookId};
 
 use super::{Page, Paged, StoreResult};
 
@@ -17,6 +18,7 @@ pub struct DirectorySnapshot {
     pub numbers: Vec<Number>,
     pub api_keys: Vec<ApiKey>,
     pub providers: Vec<MediaProvider>,
+    pub webhooks: Vec<Webhook>,
     pub templates: Vec<Template>,
 }
 
@@ -29,6 +31,7 @@ pub enum Entry {
     Number(Number),
     ApiKey(ApiKey),
     Provider(MediaProvider),
+    Webhook(Webhook),
 }
 
 /// Names one entry.
@@ -40,6 +43,7 @@ pub enum EntryKey {
     Number(NumberId),
     ApiKey(ApiKeyId),
     Provider(OrgId, ProviderId),
+    Webhook(OrgId, WebhookId),
 }
 
 /// Whether an entry must be new or must exist.
@@ -104,6 +108,28 @@ pub struct Imported {
     pub updated: u64,
 }
 
+/// Whom a broadcast reaches, beside that they are active and have not opted out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody.
+    All,
+    /// Only who opted in.
+    OptedIn,
+    /// Who opted in, or has ever written to the organisation.
+    OptedInOrWrote,
+}
+
+/// What one person said about being written to, to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConsent {
+    /// The person.
+    pub phone: Phone,
+    /// The id a customer gets who is unknown so far.
+    pub new_customer_id: CustomerId,
+    /// What was said.
+    pub consent: Consent,
+}
+
 /// Keeps customers. Unique within an organisation: the id, and the phone number.
 #[async_trait]
 pub trait CustomerStore: Send + Sync {
@@ -113,6 +139,10 @@ pub trait CustomerStore: Send + Sync {
     /// id, else by number) keeps its id, its place in the order of registration and its consent
     /// where the new one has none.
     async fn import_customers(&self, customers: Vec<Customer>) -> StoreResult<Imported>;
+    /// Records what people said, all or nothing; who is unknown becomes a customer. What a person
+    /// has said before stays as it was recorded. `false` where none of it was new.
+    async fn record_consents(&self, org_id: &OrgId, consents: Vec<NewConsent>)
+    -> StoreResult<bool>;
     /// Changes a customer; its place in the order of registration stays.
     async fn update_customer(&self, customer: Customer) -> StoreResult<()>;
     /// Removes a customer; its messages stay in the log. `false` where there was none.
@@ -131,7 +161,7 @@ pub trait CustomerStore: Send + Sync {
     async fn audience(
         &self,
         org_id: &OrgId,
-        audience: BroadcastAudience,
+        audience: Audience,
         page: Page,
     ) -> StoreResult<Paged<(CustomerId, Phone)>>;
 }

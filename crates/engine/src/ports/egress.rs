@@ -1,5 +1,6 @@
 //! How links that tenants choose are fetched: guarded, and only where a provider's credential is
-//! needed. Links without a provider go to the upstream as they are.
+//! needed. Links without a provider go to the upstream as they are. And which addresses may be
+//! called back.
 
 use async_trait::async_trait;
 
@@ -57,4 +58,14 @@ pub trait LinkFetcher: Send + Sync {
         credential: Option<LinkCredential>,
         limit_bytes: u64,
     ) -> Result<FetchedLink, LinkError>;
+}
+
+/// Judges addresses to which tenants want events posted.
+pub trait CallbackAddresses: Send + Sync {
+    /// Judges an address by its text alone: its scheme, and literal private addresses and local
+    /// names. What its name stands for is looked at when it is called.
+    ///
+    /// # Errors
+    /// Why nothing will be posted there, with the setting that would allow it; for people.
+    fn check(&self, url: &str) -> Result<(), String>;
 }

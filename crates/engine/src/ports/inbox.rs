@@ -18,13 +18,26 @@ pub struct InboxEntry {
     pub received_at: Timestamp,
 }
 
+/// For whom a message is that a person wrote to a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressed {
+    /// For the organisation that it names.
+    Named,
+    /// For the organisation that the person joined on that number, else for the one that it names.
+    Joined,
+    /// For the organisation that it names, which the person joins by it on that number.
+    Joining,
+}
+
 /// A message that a person wrote.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InboundMessage {
     /// The id it gets if it is new.
     pub id: MessageId,
-    /// The organisation it is for.
+    /// The organisation it is for, as `addressed` says.
     pub org_id: OrgId,
+    /// How `org_id` is meant.
+    pub addressed: Addressed,
     /// The number it was written to.
     pub number_id: NumberId,
     /// Who wrote.
@@ -50,9 +63,11 @@ pub trait InboxStore: Send + Sync {
     async fn open_webhooks(&self, after: i64, limit: u32) -> StoreResult<Vec<InboxEntry>>;
     /// Marks entries as worked off. What had no meaning to us stays, raw.
     async fn close_webhooks(&self, ids: Vec<i64>, keep_raw: bool) -> StoreResult<()>;
-    /// Records an inbound message: the customer where unknown, the window, the log. `false` where
-    /// it was recorded before.
+    /// Records an inbound message: the customer where unknown, the window, the log, and whom the
+    /// person joined by it. `false` where it was recorded before.
     async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool>;
+    /// The organisation that a person joined on a shared number.
+    async fn joined_org(&self, number_id: &NumberId, phone: &Phone) -> StoreResult<Option<OrgId>>;
     /// Inbound messages whose file has not been fetched from the upstream, oldest first.
     async fn inbound_without_media(
         &self,

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use waypost_domain::command::{MessageType, Receipt};
 use waypost_domain::customer::Customer;
+use waypost_domain::manage::LoggedMessage;
 use waypost_domain::message::{
     AttemptOutcome, BroadcastRecord, BroadcastState, Direction, Message, MessageHistory, Session,
 };
@@ -29,15 +30,15 @@ pub struct Recipient {
 /// How an accepted message goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Into the due queue.
+    /// Into the due queue, to its priority's place.
     Queue {
         /// Not before.
         due_at: Timestamp,
-        /// Lower goes first: 0 for single messages, 1 for broadcasts.
-        priority: u8,
     },
     /// Straight to its first attempt, whose intent is recorded in the same transaction.
     Attempt(AttemptId),
+    /// Nowhere: it has failed already, for the reason in its `failure`. Nothing is attempted.
+    Closed,
 }
 
 /// An idempotency key to be claimed in the message's own transaction.
@@ -58,6 +59,8 @@ pub struct IdempotencyClaim {
 pub enum IdempotentTarget {
     /// A message.
     Message(MessageId),
+    /// Messages that were accepted together, in the order of their request.
+    Messages(Vec<MessageId>),
     /// A broadcast.
     Broadcast(BroadcastId),
     /// An upload.
@@ -142,6 +145,8 @@ pub struct StatusReport {
     pub at: Timestamp,
     /// Why, for failures.
     pub failure: Option<Failure>,
+    /// What else the upstream said, for whoever is told of it.
+    pub extra: Option<serde_json::Value>,
 }
 
 /// What a report did.
@@ -209,11 +214,25 @@ pub trait MessageStore: Send + Sync {
         phone: &Phone,
         number_id: &NumberId,
     ) -> StoreResult<Recipient>;
+    /// People by number, known as customers or not, in the order given.
+    async fn recipients_by_phone(
+        &self,
+        org_id: &OrgId,
+        phones: Vec<Phone>,
+        number_id: &NumberId,
+    ) -> StoreResult<Vec<Recipient>>;
     /// Records a new outbound message, its first step and its idempotency key, all or nothing.
     async fn accept(
         &self,
         message: Message,
         start: Start,
+        claim: Option<IdempotencyClaim>,
+    ) -> StoreResult<Accepted>;
+    /// Records several new outbound messages with their first steps and the idempotency key of
+    /// their request, all or nothing. Failures of single ones leave the key claimed.
+    async fn accept_all(
+        &self,
+        messages: Vec<(Message, Start)>,
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Accepted>;
     /// Records the intent of an attempt and takes the message off the due queue. `None` where it
@@ -249,8 +268,8 @@ pub trait MessageStore: Send + Sync {
     /// Records a report.
     async fn apply_report(&self, report: StatusReport, now: Timestamp)
     -> StoreResult<ReportEffect>;
-    /// Messages of a number that are due, those of lower priority value first, then in the order
-    /// of acceptance.
+    /// Messages of a number that are due: those of high priority first, then normal, low and
+    /// broadcasts; among equals in the order of acceptance.
     async fn due(
         &self,
         number_id: &NumberId,
@@ -270,6 +289,14 @@ pub trait MessageStore: Send + Sync {
         filter: &MessageFilter,
         page: Page,
     ) -> StoreResult<Paged<Message>>;
+    /// A page of an organisation's messages, newest first, and how many there are in all. Pages
+    /// are counted from 0.
+    async fn message_page(
+        &self,
+        org_id: &OrgId,
+        page: u32,
+        size: u32,
+    ) -> StoreResult<(Vec<LoggedMessage>, u64)>;
     /// Counts a person as having written to a number at `at`, without a message: opens the window.
     /// Never moves it back.
     async fn renew_window(
@@ -342,7 +369,7 @@ pub trait BroadcastStore: Send + Sync {
         id: BroadcastId,
         members: Vec<BroadcastMember>,
     ) -> StoreResult<()>;
-    /// Ends the preparation: all members' messages are accepted and due, with priority 1.
+    /// Ends the preparation: all members' messages are accepted and due, after all single ones.
     async fn start_broadcast(&self, id: BroadcastId, now: Timestamp) -> StoreResult<()>;
     /// Takes a prepared broadcast back.
     async fn discard_broadcast(&self, id: BroadcastId) -> StoreResult<()>;

@@ -2,8 +2,11 @@
 //! never names an adapter.
 
 mod blobs;
+mod callbacks;
 mod directory;
 mod egress;
+mod events;
+mod flows;
 mod inbox;
 mod media;
 mod messages;
@@ -11,12 +14,19 @@ mod upstream;
 mod webhook;
 
 pub use blobs::{BlobInfo, BlobStore, BlobStream, BlobWriter, Sha256Hex};
-pub use directory::{
-    CustomerFilter, CustomerStore, DirectorySnapshot, DirectoryStore, Entry, EntryKey, Imported,
-    PutMode, TemplateStore,
+pub use callbacks::{
+    CallbackEnd, CallbackFilter, CallbackOutcome, CallbackPost, CallbackPoster, CallbackRecord,
+    CallbackReply, CallbackStore, CallbackTarget, CallbackTotals, DueCallback, DueCallbacks,
+    NewCallback, PostError, TargetAddress, TargetName, TargetStats,
 };
-pub use egress::{FetchedLink, LinkCredential, LinkError, LinkFetcher};
-pub use inbox::{InboundMessage, InboxEntry, InboxStore};
+pub use directory::{
+    Audience, CustomerFilter, CustomerStore, DirectorySnapshot, DirectoryStore, Entry, EntryKey,
+    Imported, NewConsent, PutMode, TemplateStore,
+};
+pub use egress::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
+pub use events::{EventFilter, EventHead, EventHeads, EventStore, LoggedEvent};
+pub use flows::{FlowPreview, FlowStore, FlowUpstream, NewFlow, UpstreamFlow};
+pub use inbox::{Addressed, InboundMessage, InboxEntry, InboxStore};
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
     Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, IdempotencyClaim,
@@ -24,7 +34,8 @@ pub use messages::{
     ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
 };
 pub use upstream::{
-    Account, CallError, DownloadedMedia, NumberInfo, PlacedMedia, SendOutcome, Upstream,
+    Account, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, PlacedMedia, SendOutcome,
+    Upstream,
 };
 pub use webhook::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
 
@@ -76,6 +87,9 @@ pub trait Store:
     + BroadcastStore
     + InboxStore
     + MediaStore
+    + EventStore
+    + CallbackStore
+    + FlowStore
 {
 }
 
@@ -88,5 +102,8 @@ impl<T> Store for T where
         + BroadcastStore
         + InboxStore
         + MediaStore
+        + EventStore
+        + CallbackStore
+        + FlowStore
 {
 }

@@ -10,6 +10,7 @@ use waypost_domain::template::Template;
 use waypost_domain::{Content, Failure, Phone, Timestamp};
 
 use super::blobs::BlobStream;
+use super::flows::FlowUpstream;
 
 /// By which number and with which token a call is made.
 #[derive(Clone)]
@@ -39,6 +40,33 @@ pub enum PlacedMedia {
     Id(String),
     /// Behind a link that it fetches itself.
     Link(String),
+}
+
+/// One message as it leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct OutgoingMessage<'a> {
+    /// Who it is for.
+    pub to: &'a Phone,
+    /// What it says.
+    pub content: &'a Content<PlacedMedia>,
+    /// Travels as `biz_opaque_callback_data` and comes back in every status.
+    pub attempt_token: &'a str,
+    /// The `wamid` of the message that it answers.
+    pub reply_to: Option<&'a str>,
+    /// It is delivered only to a person with this identity.
+    pub identity_key_hash: Option<&'a str>,
+}
+
+impl<'a> OutgoingMessage<'a> {
+    /// A message that asks for nothing beside its content.
+    #[must_use]
+    pub const fn new(
+        to: &'a Phone,
+        content: &'a Content<PlacedMedia>,
+        attempt_token: &'a str,
+    ) -> Self {
+        Self { to, content, attempt_token, reply_to: None, identity_key_hash: None }
+    }
 }
 
 /// What came of a send. What is sure and what is not is decided here, once.
@@ -87,17 +115,21 @@ pub struct NumberInfo {
 
 /// The upstream.
 #[async_trait]
-pub trait Upstream: Send + Sync {
-    /// Sends one message. `attempt_token` travels as `biz_opaque_callback_data`.
-    async fn send(
-        &self,
-        account: &Account,
-        to: &Phone,
-        content: &Content<PlacedMedia>,
-        attempt_token: &str,
-    ) -> SendOutcome;
+pub trait Upstream: FlowUpstream {
+    /// Sends one message.
+    async fn send(&self, account: &Account, message: &OutgoingMessage<'_>) -> SendOutcome;
     /// Uploads a file; returns the upstream's id and until when it can be sent.
     async fn upload(
+        &self,
+        account: &Account,
+        mime_type: &MimeType,
+        filename: &str,
+        size: u64,
+        body: BlobStream,
+    ) -> Result<String, CallError>;
+    /// Uploads an example of what a template's header shows; returns the handle by which a new
+    /// template names it.
+    async fn upload_sample(
         &self,
         account: &Account,
         mime_type: &MimeType,

@@ -1,6 +1,7 @@
 //! The upstream's webhooks as the engine needs them: checked, then understood.
 
 use serde_json::Value;
+use waypost_domain::event::TemplateDetail;
 use waypost_domain::status::Report;
 use waypost_domain::{Failure, Phone, Timestamp};
 
@@ -22,16 +23,7 @@ pub enum UpstreamEvent {
     /// A message of ours went on.
     Status(StatusNotice),
     /// A template changed.
-    Template {
-        /// The business account.
-        waba_id: String,
-        /// The template's name.
-        name: String,
-        /// Its language.
-        language: String,
-        /// Meta's word for what happened, such as `APPROVED`.
-        event: String,
-    },
+    Template(TemplateDetail),
     /// Something else; kept raw.
     Other {
         /// Meta's `field`.
@@ -44,7 +36,7 @@ pub enum UpstreamEvent {
 pub struct Inbound {
     /// Meta's id of the number it was written to.
     pub phone_number_id: String,
-    /// Who wrote; `None` where the person shows no number.
+    /// Who wrote: a number, or a business-scoped id where the person shows none.
     pub phone: Option<Phone>,
     /// The person's profile name.
     pub profile_name: Option<String>,
@@ -52,7 +44,7 @@ pub struct Inbound {
     pub wamid: String,
     /// Meta's word for its type.
     pub kind: String,
-    /// The whole message object.
+    /// The whole message object; `context.id` is the message that it answers.
     pub message: Value,
     /// When it was written; `None` where the upstream's time cannot be read.
     pub written_at: Option<Timestamp>,
@@ -71,4 +63,6 @@ pub struct StatusNotice {
     pub at: Option<Timestamp>,
     /// Why, for failures.
     pub failure: Option<Failure>,
+    /// Meta's `conversation`, `pricing` and `recipient_identity_key_hash`, where they came.
+    pub extra: Option<Value>,
 }

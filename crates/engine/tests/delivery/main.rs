@@ -4,10 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod broadcasts;
+mod consents;
 mod crash;
 mod inbound;
+mod joins;
 mod media;
+mod options;
 mod queue;
 mod rig;
 mod sends;
 mod stop;
+mod submissions;

@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 use waypost_domain::command::{
-    Broadcast, Caller, MediaDraft, MessageType, Receipt, Recipient, SendMessage,
+    Broadcast, Caller, MediaDraft, MessageType, Receipt, Recipient, SendMessage, Submission, Submit,
 };
 use waypost_domain::content::{InlineFile, MediaMessage, TemplateMessage};
 use waypost_domain::customer::Customer;
 use waypost_domain::directory::{MediaProvider, Number, Org};
 use waypost_domain::media::{MediaKind, MimeType};
-use waypost_domain::message::Message;
+use waypost_domain::message::{Message, MessageHistory};
 use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
 use waypost_domain::{
@@ -26,9 +26,9 @@ use waypost_domain::{
     Phone, Timestamp,
 };
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, DownloadedMedia, Entry, FetchedLink, LinkCredential, LinkError,
-    LinkFetcher, NumberInfo, PlacedMedia, PutMode, SendOutcome, Upstream, UpstreamEvent,
-    WebhookCodec,
+    Account, BlobStream, CallError, CallbackAddresses, DownloadedMedia, Entry, FetchedLink,
+    FlowPreview, FlowUpstream, LinkCredential, LinkError, LinkFetcher, NumberInfo, OutgoingMessage,
+    PlacedMedia, PutMode, SendOutcome, Upstream, UpstreamEvent, UpstreamFlow, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
@@ -85,19 +85,14 @@ pub(crate) fn lost() -> SendOutcome {
 
 #[async_trait]
 impl Upstream for ScriptedUpstream {
-    async fn send(
-        &self,
-        _: &Account,
-        to: &Phone,
-        content: &Content<PlacedMedia>,
-        token: &str,
-    ) -> SendOutcome {
+    async fn send(&self, _: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
+        let to = message.to;
         let place = {
             let mut seen = self.seen.lock();
             seen.push(Seen {
                 to: to.digits().to_owned(),
-                content: content.clone(),
-                token: token.to_owned(),
+                content: message.content.clone(),
+                token: message.attempt_token.to_owned(),
             });
             seen.len()
         };
@@ -129,6 +124,17 @@ impl Upstream for ScriptedUpstream {
         let mut uploads = self.uploads.lock();
         uploads.push(bytes);
         Ok(format!("upstream-media-{}", uploads.len()))
+    }
+
+    async fn upload_sample(
+        &self,
+        _: &Account,
+        _: &MimeType,
+        _: &str,
+        _: u64,
+        _: BlobStream,
+    ) -> Result<String, CallError> {
+        Ok("4:sample".to_owned())
     }
 
     async fn download(
@@ -194,6 +200,52 @@ impl Upstream for ScriptedUpstream {
     }
 }
 
+fn no_flows() -> CallError {
+    let failure = Failure::new(ErrorKind::FlowNotFound, "the script knows no forms");
+    CallError { failure, class: RetryClass::Never }
+}
+
+#[async_trait]
+impl FlowUpstream for ScriptedUpstream {
+    async fn create_flow(&self, _: &Account, _: &str, _: &[String]) -> Result<String, CallError> {
+        Err(no_flows())
+    }
+
+    async fn change_flow(
+        &self,
+        _: &Account,
+        _: &str,
+        _: Option<&str>,
+        _: Option<&[String]>,
+    ) -> Result<(), CallError> {
+        Err(no_flows())
+    }
+
+    async fn define_flow(&self, _: &Account, _: &str, _: Bytes) -> Result<(), CallError> {
+        Err(no_flows())
+    }
+
+    async fn publish_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Err(no_flows())
+    }
+
+    async fn delete_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Err(no_flows())
+    }
+
+    async fn read_flow(&self, _: &Account, _: &str) -> Result<UpstreamFlow, CallError> {
+        Err(no_flows())
+    }
+
+    async fn flow_preview(&self, _: &Account, _: &str) -> Result<FlowPreview, CallError> {
+        Err(no_flows())
+    }
+
+    async fn flows(&self, _: &Account) -> Result<Vec<UpstreamFlow>, CallError> {
+        Ok(Vec::new())
+    }
+}
+
 /// Gives one file for any link, and remembers what it was asked with.
 #[derive(Default)]
 pub(crate) struct OneFile {
@@ -221,6 +273,19 @@ impl LinkFetcher for OneFile {
         self.asked.lock().push((url.to_owned(), authorization));
         let body = futures_util::stream::once(async { Ok(Bytes::from_static(PNG)) });
         Ok(FetchedLink { content_type: Some("image/png".to_owned()), body: Box::pin(body) })
+    }
+}
+
+/// Lets https through, as long as it is not our own.
+struct PublicHttps;
+
+impl CallbackAddresses for PublicHttps {
+    fn check(&self, url: &str) -> Result<(), String> {
+        match url.strip_prefix("https://") {
+            Some(rest) if !rest.starts_with("10.") => Ok(()),
+            Some(_) => Err("permit it with egress.allow_networks".to_owned()),
+            None => Err("permit it with egress.allow_http_callbacks".to_owned()),
+        }
     }
 }
 
@@ -276,6 +341,7 @@ impl Rig {
             blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
             upstream: Arc::clone(&upstream) as Arc<dyn Upstream>,
             links: Arc::clone(&links) as Arc<dyn LinkFetcher>,
+            callback_addresses: Arc::new(PublicHttps),
             webhooks: Arc::clone(&events) as Arc<dyn WebhookCodec>,
         };
         let settings = Settings {
@@ -322,28 +388,16 @@ impl Rig {
     }
 
     async fn furnish(&self) {
-        let now = self.engine.now();
-        let org = Org {
-            id: OrgId::new("org-1"),
-            name: "Org".to_owned(),
-            time_zone: waypost_domain::Zone::default(),
-            default_language: None,
-            window_policy: waypost_domain::window::WindowPolicy::Refuse,
-            unknown_policy: waypost_domain::directory::UnknownPolicy::HoldThenResend,
-            strict_opt_in: false,
-            broadcast_audience: waypost_domain::directory::BroadcastAudience::All,
-            join_code: None,
-            wire_offsets: std::collections::BTreeMap::new(),
-            message_retention_days: None,
-            media_retention_days: 30,
-            created_at: now,
-        };
-        self.engine.directory().put(Entry::Org(org), PutMode::Create).await.unwrap();
+        self.put_org(org("org-1"), PutMode::Create).await;
         self.engine.put_number(number(1_000), PutMode::Create).await.unwrap();
         for (place, digits) in (1..).zip(["15550001111", "15550002222", "15550003333"]) {
             self.add_customer(place, digits).await;
         }
         self.open_window("15550001111").await;
+    }
+
+    pub(crate) async fn put_org(&self, org: Org, mode: PutMode) {
+        self.engine.directory().put(Entry::Org(org), mode).await.unwrap();
     }
 
     pub(crate) async fn add_customer(&self, place: i64, digits: &str) {
@@ -396,8 +450,18 @@ impl Rig {
     }
 
     pub(crate) async fn stored(&self, id: MessageId) -> Message {
-        let org_id = OrgId::new("org-1");
-        self.engine.store().message(&org_id, id).await.unwrap().unwrap().message
+        self.history(id).await.message
+    }
+
+    pub(crate) async fn history(&self, id: MessageId) -> MessageHistory {
+        self.engine.store().message(&OrgId::new("org-1"), id).await.unwrap().unwrap()
+    }
+
+    /// Waits until so many messages have failed.
+    pub(crate) async fn failed(&self, messages: u64) {
+        while self.engine.metrics().messages_failed < messages {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until the upstream has seen so many messages.
@@ -421,6 +485,24 @@ impl Rig {
     }
 }
 
+pub(crate) fn org(id: &str) -> Org {
+    Org {
+        id: OrgId::new(id),
+        name: "Org".to_owned(),
+        time_zone: waypost_domain::Zone::default(),
+        default_language: None,
+        window_policy: waypost_domain::window::WindowPolicy::Refuse,
+        unknown_policy: waypost_domain::directory::UnknownPolicy::HoldThenResend,
+        strict_opt_in: false,
+        broadcast_audience: waypost_domain::directory::BroadcastAudience::All,
+        join_code: None,
+        wire_offsets: std::collections::BTreeMap::new(),
+        message_retention_days: None,
+        media_retention_days: 30,
+        created_at: Timestamp(NOON),
+    }
+}
+
 /// The organisation's number, at this pace.
 pub(crate) fn number(throughput_per_s: u32) -> Number {
     Number {
@@ -436,7 +518,7 @@ pub(crate) fn number(throughput_per_s: u32) -> Number {
         source_id: None,
         aliases: Vec::new(),
         default_notify_url: None,
-        notify_auth: None,
+        notify_auth: std::collections::BTreeMap::new(),
         errors_as_200: false,
         shared: false,
         registered: true,
@@ -489,13 +571,12 @@ pub(crate) fn ask<T>(command: T) -> Ask<T> {
 
 pub(crate) fn send_to(customer: &str, content: Content<MediaDraft>) -> Ask<SendMessage> {
     ask(SendMessage {
-        org_id: OrgId::new("org-1"),
-        user_id: None,
-        recipient: Recipient::Customer(CustomerId::new(customer)),
-        number: None,
         session_id: Some("chat-1".to_owned()),
-        reference: None,
-        content,
+        ..SendMessage::new(
+            OrgId::new("org-1"),
+            Recipient::Customer(CustomerId::new(customer)),
+            content,
+        )
     })
 }
 
@@ -516,5 +597,24 @@ pub(crate) fn broadcast_of(template: &str) -> Ask<Broadcast> {
             language: None,
             components: Vec::new(),
         },
+    })
+}
+
+/// One message of a request to be sent later.
+pub(crate) fn to_phone(digits: &str, content: Content<MediaDraft>) -> Submission {
+    let recipient = Recipient::Phone(phone(digits));
+    let send = SendMessage::new(OrgId::new("org-1"), recipient, content);
+    Submission { send, doomed: None }
+}
+
+pub(crate) fn submit_of(messages: Vec<Submission>) -> Ask<Submit> {
+    ask(Submit { org_id: OrgId::new("org-1"), messages })
+}
+
+pub(crate) fn template(name: &str) -> Content<MediaDraft> {
+    Content::Template(TemplateMessage {
+        name: name.to_owned(),
+        language: None,
+        components: Vec::new(),
     })
 }

@@ -131,6 +131,7 @@ fn status(rig: &Rig, place: usize, wamid: &str, report: Report) -> UpstreamEvent
         report: Some(report),
         at: Some(rig.engine.now()),
         failure: None,
+        extra: None,
     })
 }
 
@@ -183,6 +184,7 @@ async fn a_status_that_overtakes_the_reply_is_not_lost() {
         report: Some(Report::Read),
         at: Some(rig.engine.now()),
         failure: None,
+        extra: None,
     })])
     .await;
     assert_eq!(rig.engine.metrics().statuses_parked, 1);

@@ -15,11 +15,11 @@ use waypost_clock::Clock;
 use waypost_domain::command::Receipt;
 use waypost_domain::media::MimeType;
 use waypost_domain::template::Template;
-use waypost_domain::{Content, Phone, Timestamp};
+use waypost_domain::Timestamp;
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
     Account, BlobStream, CallError, DownloadedMedia, FetchedLink, LinkCredential, LinkError,
-    LinkFetcher, NumberInfo, PlacedMedia, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+    LinkFetcher, NumberInfo, OutgoingMessage, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
@@ -38,15 +38,9 @@ struct Agreeable;
 
 #[async_trait]
 impl Upstream for Agreeable {
-    async fn send(
-        &self,
-        _: &Account,
-        to: &Phone,
-        _: &Content<PlacedMedia>,
-        token: &str,
-    ) -> SendOutcome {
-        let wamid = format!("wamid.{token}");
-        SendOutcome::Sent(Receipt { wamid, wa_id: to.digits().to_owned() })
+    async fn send(&self, _: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
+        let wamid = format!("wamid.{}", message.attempt_token);
+        SendOutcome::Sent(Receipt { wamid, wa_id: message.to.digits().to_owned() })
     }
 
     async fn upload(

@@ -1,13 +1,16 @@
-//! Accepting a message: its row, its first step and its idempotency key in one job.
+//! Accepting messages: their rows, their first steps and the idempotency key in one job.
 
 use rusqlite::{Connection, params};
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::{AttemptId, Status};
 use waypost_engine::ports::{Accepted, IdempotencyClaim, IdempotentTarget, Start};
 
+use super::state::record_event;
 use crate::codes;
+use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::idempotency;
+use crate::rows::{failure_columns, to_json};
 
 /// What a new message's row is made of.
 pub(super) struct NewMessage {
@@ -15,6 +18,7 @@ pub(super) struct NewMessage {
     /// The message's content as JSON.
     pub(super) content: String,
     pub(super) start: Start,
+    /// The claim that a failure frees again.
     pub(super) claim: Option<IdempotencyClaim>,
 }
 
@@ -27,19 +31,53 @@ pub(super) fn accept(conn: &Connection, new: &NewMessage) -> Done<Accepted> {
             return Ok(claimed);
         }
     }
-    insert(conn, new)?;
-    if let Start::Queue { due_at, priority } = new.start {
-        conn.prepare_cached(
-            "INSERT INTO queue (number, due, priority, seq)
-             SELECT number, ?2, ?3, seq FROM messages WHERE seq = ?1",
-        )?
-        .execute(params![
-            conn.last_insert_rowid(),
-            due_column(message, due_at),
-            priority
-        ])?;
-    }
+    record(conn, new)?;
     Ok(Accepted::New)
+}
+
+/// What a request of several messages is made of.
+pub(super) struct NewMessages {
+    pub(super) messages: Vec<NewMessage>,
+    pub(super) claim: Option<IdempotencyClaim>,
+}
+
+pub(super) fn accept_all(conn: &Connection, new: &NewMessages) -> Done<Accepted> {
+    if let (Some(claim), Some(first)) = (&new.claim, new.messages.first()) {
+        let ids = new.messages.iter().map(|new| new.message.id).collect();
+        let target = IdempotentTarget::Messages(ids);
+        let claimed = idempotency::claim(conn, claim, &target, first.message.created_at)?;
+        if claimed != Accepted::New {
+            return Ok(claimed);
+        }
+    }
+    new.messages.iter().try_for_each(|new| record(conn, new))?;
+    Ok(Accepted::New)
+}
+
+fn record(conn: &Connection, new: &NewMessage) -> Done<()> {
+    let message = &new.message;
+    insert(conn, new)?;
+    let seq = conn.last_insert_rowid();
+    match new.start {
+        Start::Queue { due_at } => {
+            conn.prepare_cached(
+                "INSERT INTO queue (number, due, priority, seq)
+                 SELECT number, ?2, priority, seq FROM messages WHERE seq = ?1",
+            )?
+            .execute(params![seq, due_column(message, due_at)])?;
+        }
+        Start::Attempt(_) => {}
+        Start::Closed => close_at_once(conn, seq, message)?,
+    }
+    }
+    Ok(())
+}
+
+/// A message reaches its final failed state with its acceptance.
+fn close_at_once(conn: &Connection, seq: i64, message: &Message) -> Done<()> {
+    let (failure, now) = (message.failure.as_ref(), message.created_at);
+    record_event(conn, seq, Status::Failed, now, failure)?;
+    events::append_status(conn, seq, Status::Failed, now, Because::of(failure), now)
 }
 
 /// 0 for what is due when it comes.
@@ -49,21 +87,23 @@ fn due_column(message: &Message, due_at: waypost_domain::Timestamp) -> i64 {
 
 fn insert(conn: &Connection, new: &NewMessage) -> Done<()> {
     let message = &new.message;
-    let (status, due, priority, attempt) = match new.start {
-        Start::Queue { due_at, priority } => {
-            (Status::Queued, due_column(message, due_at), priority, None)
-        }
-        Start::Attempt(attempt) => (Status::Sending, 0, 0, Some(attempt)),
+    let options = (!message.options.is_empty()).then(|| to_json(&message.options)).transpose()?;
+    let (status, due, attempt) = match new.start {
+        Start::Queue { due_at } => (Status::Queued, due_column(message, due_at), None),
+        Start::Attempt(attempt) => (Status::Sending, 0, Some(attempt)),
+        Start::Closed => (Status::Failed, 0, None),
     };
+    let failed = status == Status::Failed;
+    let (failure, _) = failure_columns(message.failure.as_ref().filter(|_| failed))?;
     conn.prepare_cached(
         "INSERT INTO messages (id, org, number, customer, phone, direction, message_type, dialect,
              synchronous, user, session, reference, content, status, possible_duplicate,
-             created_at, due, priority, claim_route, claim_key, attempts, attempt,
-             attempt_started_at, attempt_outcome)
+             created_at, due, priority, claim_route, claim_key, options, failure, settled_at,
+             attempts, attempt, attempt_started_at, attempt_outcome)
          VALUES (?1, (SELECT ref FROM orgs WHERE id = ?2),
              (SELECT ref FROM numbers WHERE id = ?3 AND body IS NOT NULL),
-             ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-             ?24)",
+             ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+             ?22, ?23, ?24, ?25, ?26, ?27)",
     )?
     .execute(params![
         message.id.as_bytes(),
@@ -83,9 +123,12 @@ fn insert(conn: &Connection, new: &NewMessage) -> Done<()> {
         message.possible_duplicate,
         message.created_at.0,
         due,
-        priority,
+        codes::priority(message.options.priority),
         new.claim.as_ref().map(|claim| &claim.route),
         new.claim.as_ref().map(|claim| &claim.key),
+        options,
+        failure,
+        failed.then_some(message.created_at.0),
         u8::from(attempt.is_some()),
         attempt.as_ref().map(AttemptId::as_bytes),
         attempt.map(|_| message.created_at.0),

@@ -12,6 +12,7 @@ use super::reports;
 use super::state::{State, record_event};
 use super::wamids::{self, Wamids};
 use crate::codes;
+use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::rows::{from_json, to_json};
 
@@ -192,10 +193,11 @@ fn sent(
     if is_plain {
         sent_plainly(conn, state.seq, receipt, now)?;
         wamids.note(conn, state.seq, Direction::Outbound, &receipt.wamid)?;
+        events::append_status(conn, state.seq, Status::Sent, now, Because::default(), now)?;
     } else {
         sent_after_all(conn, wamids, state, attempt, receipt, now)?;
     }
-    let has_reports = reports::unpark(conn, state.seq, &receipt.wamid)?;
+    let has_reports = reports::unpark(conn, state.seq, &receipt.wamid, now)?;
     if has_reports || !is_plain {
         return settled(conn, state.seq);
     }
@@ -263,6 +265,7 @@ fn sent_after_all(
         )?
         .execute(params![seq, Status::Sent.number(), now.0])?;
         record_event(conn, seq, Status::Sent, now, None)?;
+        events::append_status(conn, seq, Status::Sent, now, Because::default(), now)?;
         if state.status == Status::Queued {
             state.leave_queue(conn)?;
         }

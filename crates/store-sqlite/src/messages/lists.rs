@@ -2,6 +2,7 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use waypost_domain::manage::LoggedMessage;
 use waypost_domain::message::{Attempt, Message, MessageHistory, Session, StatusEvent};
 use waypost_domain::{
     AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
@@ -12,7 +13,7 @@ use super::{behind, wamids};
 use crate::codes;
 use crate::customers;
 use crate::fault::Done;
-use crate::rows::{StoredMessage, from_json, paged, phone, rows_for, select_message};
+use crate::rows::{MAX_PAGE, StoredMessage, from_json, paged, phone, rows_for, select_message};
 
 pub(super) fn recipient_by_id(
     conn: &Connection,
@@ -37,6 +38,20 @@ pub(super) fn recipient_by_phone(
         customer: customers::by_phone(conn, org, phone)?,
         last_inbound_at: last_inbound(conn, org, number, phone)?,
     })
+}
+
+/// People who are looked up without a thread of their own.
+pub(super) const RECIPIENTS_AT_ONCE: usize = 16;
+
+pub(super) fn recipients_by_phone(
+    conn: &Connection,
+    org: &OrgId,
+    phones: &[Phone],
+    number: &NumberId,
+) -> Done<Vec<Recipient>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let recipient = |phone| recipient_by_phone(&snapshot, org, phone, number);
+    phones.iter().map(recipient).collect()
 }
 
 fn last_inbound(
@@ -199,6 +214,73 @@ fn parts(conn: &Connection, org: &OrgId, filter: &MessageFilter) -> Done<Vec<Con
     rest.add(&format!("m.org = {own}"), id.to_owned());
     rest.sql.push_str(" AND m.seq > (SELECT seq FROM messages_mark)");
     Ok(vec![indexed, rest])
+}
+
+/// Where the organisation's messages are, those in preparation included.
+macro_rules! select_places {
+    () => {
+        "SELECT message AS seq FROM org_messages WHERE org = (SELECT ref FROM orgs WHERE id = ?1)
+         UNION ALL SELECT seq FROM messages NOT INDEXED
+         WHERE seq > (SELECT seq FROM messages_mark)
+             AND org = (SELECT ref FROM orgs WHERE id = ?1)"
+    };
+}
+
+/// Members of the organisation's broadcasts that are in preparation: not in the log yet.
+macro_rules! select_in_preparation {
+    () => {
+        "SELECT p.seq FROM broadcasts w JOIN messages p ON p.broadcast = w.ref
+         WHERE w.org = (SELECT ref FROM orgs WHERE id = ?1) AND w.state = 3"
+    };
+}
+
+/// One page of an organisation's messages, and how many there are. Both are counted off in the
+/// index; only the page's rows are read.
+pub(super) fn message_page(
+    conn: &Connection,
+    org: &OrgId,
+    page: u32,
+    size: u32,
+) -> Done<(Vec<LoggedMessage>, u64)> {
+    let snapshot = conn.unchecked_transaction()?;
+    let total: i64 = snapshot
+        .prepare_cached(concat!(
+            "SELECT (SELECT count(*) FROM (",
+            select_places!(),
+            ")) - (SELECT count(*) FROM (",
+            select_in_preparation!(),
+            "))"
+        ))?
+        .query_row([org.as_str()], |row| row.get(0))?;
+    let mut select = snapshot.prepare_cached(concat!(
+        select_message!("messages m", "WHERE m.seq IN (SELECT seq FROM ("),
+        select_places!(),
+        ") WHERE seq NOT IN (",
+        select_in_preparation!(),
+        ") ORDER BY seq DESC LIMIT ?2 OFFSET ?3) ORDER BY m.seq DESC"
+    ))?;
+    let size = size.min(MAX_PAGE);
+    let offset = i64::from(page) * i64::from(size);
+    let mut rows = select.query(params![org.as_str(), size, offset])?;
+    let mut messages = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stored = StoredMessage::from_row(row)?;
+        let changed_at = changed_at(&snapshot, stored.seq)?;
+        let message = stored.into_message()?;
+        let changed_at = changed_at.unwrap_or(message.created_at).max(message.created_at);
+        messages.push(LoggedMessage { message, changed_at });
+    }
+    Ok((messages, u64::try_from(total).unwrap_or(0)))
+}
+
+/// When the last status came, by the reporter's clock.
+fn changed_at(conn: &Connection, seq: i64) -> Done<Option<Timestamp>> {
+    let mut select = conn.prepare_cached(
+        "SELECT max(at) FROM (SELECT at FROM message_events WHERE message = ?1
+             UNION ALL SELECT sent_at FROM messages WHERE seq = ?1)",
+    )?;
+    let at: Option<i64> = select.query_row([seq], |row| row.get(0))?;
+    Ok(at.map(Timestamp))
 }
 
 /// The growing text of a query and its values.

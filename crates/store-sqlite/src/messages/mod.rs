@@ -14,6 +14,7 @@ pub(crate) mod wamids;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use waypost_domain::manage::LoggedMessage;
 use waypost_domain::message::{Message, MessageHistory, Session};
 use waypost_domain::{
     AttemptId, CustomerId, Failure, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
@@ -49,6 +50,23 @@ impl MessageStore for SqliteStore {
         self.readers.look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
     }
 
+    async fn recipients_by_phone(
+        &self,
+        org_id: &OrgId,
+        phones: Vec<Phone>,
+        number_id: &NumberId,
+    ) -> StoreResult<Vec<Recipient>> {
+        if phones.len() <= lists::RECIPIENTS_AT_ONCE {
+            return self
+                .readers
+                .look_up(|conn| lists::recipients_by_phone(conn, org_id, &phones, number_id));
+        }
+        let (org_id, number_id) = (org_id.clone(), number_id.clone());
+        self.readers
+            .list(move |conn| lists::recipients_by_phone(conn, &org_id, &phones, &number_id))
+            .await
+    }
+
     async fn accept(
         &self,
         message: Message,
@@ -58,6 +76,20 @@ impl MessageStore for SqliteStore {
         let content = to_json(&message.content)?;
         let new = accept::NewMessage { message, content, start, claim };
         self.writer.run(Work::New, move |conn| accept::accept(conn, &new)).await
+    }
+
+    async fn accept_all(
+        &self,
+        messages: Vec<(Message, Start)>,
+        claim: Option<IdempotencyClaim>,
+    ) -> StoreResult<Accepted> {
+        let messages = messages.into_iter().map(|(message, start)| {
+            let content = to_json(&message.content)?;
+            Ok(accept::NewMessage { message, content, start, claim: None })
+        });
+        let messages = messages.collect::<StoreResult<_>>()?;
+        let new = accept::NewMessages { messages, claim };
+        self.writer.run(Work::New, move |conn| accept::accept_all(conn, &new)).await
     }
 
     async fn begin_attempt(
@@ -163,6 +195,16 @@ impl MessageStore for SqliteStore {
     ) -> StoreResult<Paged<Message>> {
         let (org_id, filter) = (org_id.clone(), filter.clone());
         self.readers.list(move |conn| lists::messages(conn, &org_id, &filter, page)).await
+    }
+
+    async fn message_page(
+        &self,
+        org_id: &OrgId,
+        page: u32,
+        size: u32,
+    ) -> StoreResult<(Vec<LoggedMessage>, u64)> {
+        let org_id = org_id.clone();
+        self.readers.list(move |conn| lists::message_page(conn, &org_id, page, size)).await
     }
 
     async fn renew_window(

@@ -2,6 +2,7 @@
 //! Every distinct one is kept; a message's status only climbs.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
 use waypost_domain::message::{AttemptOutcome, Direction};
 use waypost_domain::status::Report;
 use waypost_domain::{AttemptId, Failure, Status, Timestamp};
@@ -11,8 +12,9 @@ use super::attempts;
 use super::state::{State, record_event};
 use super::wamids::Wamids;
 use crate::codes;
+use crate::events::{self, Because};
 use crate::fault::Done;
-use crate::rows::{failure_columns, from_json};
+use crate::rows::{failure_columns, from_json, to_json};
 
 /// How long a report waits for its message, in milliseconds: 30 days.
 const PARKED_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
@@ -25,7 +27,13 @@ pub(super) fn apply(
     report: &StatusReport,
     now: Timestamp,
 ) -> Done<ReportEffect> {
-    let line = Line { report: report.report, at: report.at, failure: report.failure.as_ref() };
+    let line = Line {
+        report: report.report,
+        at: report.at,
+        failure: report.failure.as_ref(),
+        upstream: report.extra.as_ref(),
+        now,
+    };
     if let Some(state) = State::by_wamid(conn, wamids, &report.wamid)? {
         return climb(conn, &state, &line, Standing::Current);
     }
@@ -36,7 +44,7 @@ pub(super) fn apply(
         && let Some((state, standing)) = bind(conn, wamids, attempt_id, report, now)?
     {
         let effect = climb(conn, &state, &line, standing)?;
-        unpark(conn, state.seq, &report.wamid)?;
+        unpark(conn, state.seq, &report.wamid, now)?;
         return Ok(effect);
     }
     park(conn, report, now)?;
@@ -48,6 +56,8 @@ struct Line<'a> {
     report: Report,
     at: Timestamp,
     failure: Option<&'a Failure>,
+    upstream: Option<&'a Value>,
+    now: Timestamp,
 }
 
 /// Which sending of a message a report speaks of.
@@ -98,6 +108,11 @@ fn climb(
         next == Status::Failed || state.status == Status::Cancelled,
         line.at.0
     ])?;
+    let because = Because {
+        failure: line.failure.filter(|_| next == Status::Failed),
+        upstream: line.upstream,
+    };
+    events::append_status(conn, state.seq, next, line.at, because, line.now)?;
     if state.status == Status::Queued {
         state.leave_queue(conn)?;
     }
@@ -129,13 +144,20 @@ fn bind(
 
 /// Applies the reports that came before their message's upstream id was known; `false` where there
 /// were none.
-pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str) -> Done<bool> {
+pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str, now: Timestamp) -> Done<bool> {
     let waiting = parked(conn, wamid)?;
     let any = !waiting.is_empty();
     for parked in waiting {
         let state = State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?;
         let failure = parked.failure.as_deref().map(from_json).transpose()?;
-        let line = Line { report: parked.report, at: parked.at, failure: failure.as_ref() };
+        let extra = parked.extra.as_deref().map(from_json).transpose()?;
+        let line = Line {
+            report: parked.report,
+            at: parked.at,
+            failure: failure.as_ref(),
+            upstream: extra.as_ref(),
+            now,
+        };
         let current = state.wamid.as_deref() == Some(wamid);
         let standing = if current { Standing::Current } else { Standing::Overtaken };
         climb(conn, &state, &line, standing)?;
@@ -149,11 +171,12 @@ struct Parked {
     report: Report,
     at: Timestamp,
     failure: Option<String>,
+    extra: Option<String>,
 }
 
 fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
     let mut select = conn.prepare_cached(
-        "SELECT seq, report, at, failure FROM parked_reports WHERE wamid = ?1 ORDER BY seq",
+        "SELECT seq, report, at, failure, extra FROM parked_reports WHERE wamid = ?1 ORDER BY seq",
     )?;
     let mut rows = select.query([wamid])?;
     let mut parked = Vec::new();
@@ -163,6 +186,7 @@ fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
             report: codes::read_report(row.get(1)?)?,
             at: Timestamp(row.get(2)?),
             failure: row.get(3)?,
+            extra: row.get(4)?,
         });
     }
     Ok(parked)
@@ -170,9 +194,10 @@ fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
 
 fn park(conn: &Connection, report: &StatusReport, now: Timestamp) -> Done<()> {
     let (failure, code) = failure_columns(report.failure.as_ref())?;
+    let extra = report.extra.as_ref().map(to_json).transpose()?;
     conn.prepare_cached(
-        "INSERT INTO parked_reports (wamid, report, at, code, failure, parked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        "INSERT INTO parked_reports (wamid, report, at, code, failure, parked_at, extra)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
     )?
     .execute(params![
         report.wamid,
@@ -180,7 +205,8 @@ fn park(conn: &Connection, report: &StatusReport, now: Timestamp) -> Done<()> {
         report.at.0,
         code,
         failure,
-        now.0
+        now.0,
+        extra
     ])?;
     conn.prepare_cached(
         "DELETE FROM parked_reports

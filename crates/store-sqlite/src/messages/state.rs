@@ -8,6 +8,7 @@ use waypost_domain::{AttemptId, Failure, MessageId, Status, Timestamp};
 use super::wamids::Wamids;
 use crate::broadcasts;
 use crate::codes;
+use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::idempotency;
 use crate::rows::failure_columns;
@@ -160,6 +161,7 @@ impl State {
         )?
         .execute(params![self.seq, status.number(), text, settled_at])?;
         record_event(conn, self.seq, status, now, failure)?;
+        events::append_status(conn, self.seq, status, now, Because::of(failure), now)?;
         if self.status == Status::Queued {
             self.leave_queue(conn)?;
         }

@@ -1,6 +1,8 @@
 //! The engine's port for webhooks, over [`Verifier`] and [`parse`].
 
 use http::{HeaderMap, HeaderValue};
+use waypost_domain::Phone;
+use waypost_domain::event::TemplateDetail;
 use waypost_engine::ports::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
 
 use super::{Event, SIGNATURE_HEADER, Verifier, parse};
@@ -27,28 +29,34 @@ impl WebhookCodec for Codec {
 
 fn upstream_event(event: Event) -> UpstreamEvent {
     match event {
-        Event::Inbound(inbound) => UpstreamEvent::Inbound(Inbound {
-            phone_number_id: inbound.phone_number_id,
-            phone: inbound.from,
-            profile_name: inbound.profile_name,
-            wamid: inbound.wamid,
-            kind: inbound.kind,
-            message: inbound.message,
-            written_at: inbound.written_at,
-        }),
+        Event::Inbound(inbound) => {
+            let scoped = inbound.user_id.as_deref().and_then(Phone::business_scoped);
+            UpstreamEvent::Inbound(Inbound {
+                phone_number_id: inbound.phone_number_id,
+                phone: inbound.from.or(scoped),
+                profile_name: inbound.profile_name,
+                wamid: inbound.wamid,
+                kind: inbound.kind,
+                message: inbound.message,
+                written_at: inbound.written_at,
+            })
+        }
         Event::Status(status) => UpstreamEvent::Status(StatusNotice {
             wamid: status.wamid,
             opaque: status.opaque,
             report: status.report,
             at: status.at,
             failure: status.failure,
+            extra: status.extra,
         }),
-        Event::Template(template) => UpstreamEvent::Template {
-            waba_id: template.waba_id,
+        Event::Template(template) => UpstreamEvent::Template(TemplateDetail {
+            id: template.id,
             name: template.name,
             language: template.language,
-            event: template.status,
-        },
+            status: template.status,
+            reason: template.reason,
+            waba_id: template.waba_id,
+        }),
         Event::Other { field, .. } => UpstreamEvent::Other { field },
     }
 }

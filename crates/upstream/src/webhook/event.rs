@@ -64,6 +64,8 @@ pub struct StatusEvent {
     pub opaque: Option<String>,
     /// Why; always there for [`Report::Failed`].
     pub failure: Option<Failure>,
+    /// Meta's `conversation`, `pricing` and `recipient_identity_key_hash`, where they came.
+    pub extra: Option<Value>,
 }
 
 /// A template has a new status.

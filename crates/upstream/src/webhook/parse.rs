@@ -211,7 +211,19 @@ fn status_event(context: &Context, status: &Value) -> Option<Event> {
         recipient: recipients.iter().find_map(|name| id_text(&status[*name])),
         opaque: status["biz_opaque_callback_data"].as_str().map(str::to_owned),
         failure,
+        extra: extra(status),
     })))
+}
+
+/// What Meta says beside the status itself, member for member.
+fn extra(status: &Value) -> Option<Value> {
+    const MEMBERS: [&str; 3] = ["conversation", "pricing", "recipient_identity_key_hash"];
+    let given = MEMBERS.into_iter().filter_map(|name| {
+        let value = status.get(name).filter(|value| !value.is_null())?;
+        Some((name.to_owned(), value.clone()))
+    });
+    let members: Map<String, Value> = given.collect();
+    (!members.is_empty()).then_some(Value::Object(members))
 }
 
 fn failure(error: &Value) -> Failure {

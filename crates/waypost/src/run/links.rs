@@ -1,5 +1,6 @@
 //! The guarded client behind the two ports that fetch links: the engine's (with a provider's
-//! credential) and the sandbox's (as Meta would fetch them). One set of egress rules for both.
+//! credential) and the sandbox's (as Meta would fetch them). One set of egress rules for both, and
+//! for the addresses that tenants want events posted to.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use waypost_egress::{
     Authorization, Credential, Egress, EgressError, EgressPolicy, FetchRequest, Purpose,
     SystemResolver, Timeouts,
 };
-use waypost_engine::ports::{FetchedLink, LinkCredential, LinkError, LinkFetcher};
+use waypost_engine::ports::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
 use waypost_sandbox::{FetchedLink as SandboxLink, LinkFetcher as SandboxFetcher};
 
 use crate::config::EgressSettings;
@@ -58,6 +59,12 @@ impl LinkFetcher for Links {
             content_type: response.content_type,
             body: Box::pin(response.body.map(|piece| piece.map_err(body_error))),
         })
+    }
+}
+
+impl CallbackAddresses for Links {
+    fn check(&self, url: &str) -> Result<(), String> {
+        self.0.check_url(url, Purpose::Callback).map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -7,6 +7,7 @@ mod template;
 use waypost_domain::command::{MediaDraft, Recipient};
 use waypost_domain::content::{MAX_TEXT_CHARS, TemplateMessage};
 use waypost_domain::media::{MediaKind, clean_filename};
+use waypost_domain::message::MessageOptions;
 use waypost_domain::{Content, CustomerId, ErrorKind, Failure, OrgId, UserId};
 
 use super::media_type;
@@ -36,8 +37,11 @@ pub(super) fn send_message(body: &[u8]) -> Result<Command, Failure> {
         user_id: Some(UserId::new(user.id(MAX_ID_CHARS)?)),
         org_id: OrgId::new(org.id(MAX_ID_CHARS)?),
         number: None,
+        number_or_default: false,
         reference: None,
         content,
+        options: MessageOptions::default(),
+        binding: None,
     })))
 }
 

@@ -106,7 +106,7 @@ fn component(
         Part::Header | Part::Body => (None, None),
     };
     let kind = part.word().to_owned();
-    Ok(Component { kind, sub_type, index, parameters, extra: Map::new() })
+    Ok(Component { kind, sub_type, index, parameters, cards: Vec::new(), extra: Map::new() })
 }
 
 /// Which button: a number, or one in a string as Meta writes it.

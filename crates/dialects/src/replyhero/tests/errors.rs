@@ -97,7 +97,7 @@ fn the_failures_own_field_wins() {
 fn another_method_is_told_the_right_one() {
     let failure = Failure::new(ErrorKind::MethodNotAllowed, "Use POST.");
     for route in ReplyHero.routes() {
-        let site = ErrorSite { route: Some(route), command: None };
+        let site = ErrorSite { route: Some(route), ..ErrorSite::default() };
         let reply = ReplyHero.encode_error(&failure, site);
         assert_eq!(header(&reply, &ALLOW).as_deref(), Some("POST"));
     }

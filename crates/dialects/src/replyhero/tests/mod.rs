@@ -94,7 +94,12 @@ fn place<'a>(body: &'a mut Value, pointer: &str) -> &'a mut Value {
 }
 
 fn decode(operation: Operation, body: &[u8]) -> Result<Command, Failure> {
-    ReplyHero.decode(&Request { operation, path_params: &[], body: Body::Json(body) })
+    ReplyHero.decode(&request(operation, Body::Json(body)))
+}
+
+fn request(operation: Operation, body: Body<'_>) -> Request<'_> {
+    let route = ReplyHero.routes().iter().find(|route| route.operation == operation);
+    Request::to(route.unwrap(), body)
 }
 
 fn send(body: &Value) -> Result<SendMessage, Failure> {

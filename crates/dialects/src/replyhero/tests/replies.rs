@@ -4,7 +4,7 @@ use waypost_domain::command::{BroadcastOutcome, Delivery, MessageType, Receipt, 
 use waypost_domain::{BroadcastId, CustomerId, MediaId, MessageId, Phone, Timestamp, Zone};
 
 use super::*;
-use crate::contract::{Asked, CommandEcho, Outcome, Reply};
+use crate::contract::{Asked, Call, CommandEcho, Outcome, Reply};
 
 fn delivery(id: &str, customer: &str, phone: &str, at: &str, wamid: &str) -> Delivery {
     Delivery {
@@ -32,7 +32,7 @@ fn echo(operation: Operation, body: &Value) -> CommandEcho {
 }
 
 fn encode(command: &CommandEcho, outcome: &Outcome) -> Reply {
-    ReplyHero.encode(&Asked { command, zone: &Zone::default() }, outcome)
+    ReplyHero.encode(&Asked { command, call: Call::default(), replayed: false }, outcome)
 }
 
 #[track_caller]
@@ -58,7 +58,8 @@ fn the_reply_echoes_the_request_and_not_the_directory() {
     let mut delivery = Delivery { message_type: MessageType::Assistant, ..first() };
     delivery.result = Ok(Receipt { wamid: "wamid.x".to_owned(), wa_id: String::new() });
     let zone = Zone::parse("-03:30").unwrap();
-    let asked = Asked { command: &command, zone: &zone };
+    let asked =
+        Asked { command: &command, call: Call { zone: &zone, ..Call::default() }, replayed: false };
     let reply = ReplyHero.encode(&asked, &Outcome::Sent(delivery));
     let reply: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(reply["customerId"], "1001");

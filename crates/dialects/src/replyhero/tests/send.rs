@@ -157,7 +157,6 @@ fn routes_say_what_they_take() {
     assert_eq!(upload.max_bytes(), 105 * 1_048_576);
     assert!(!upload.accepts(Some("application/json")));
     assert!(routes.iter().all(|route| route.method == http::Method::POST));
-    let request =
-        Request { operation: Operation::UploadMedia, path_params: &[], body: Body::Json(b"{}") };
+    let request = request(Operation::UploadMedia, Body::Json(b"{}"));
     assert_refused(ReplyHero.decode(&request), ErrorKind::UnsupportedContentType, None);
 }

@@ -23,7 +23,7 @@ fn valid() -> Form {
 
 fn upload(form: &Form) -> Result<UploadMedia, Failure> {
     let operation = Operation::UploadMedia;
-    match ReplyHero.decode(&Request { operation, path_params: &[], body: Body::Form(form) })? {
+    match ReplyHero.decode(&request(operation, Body::Form(form)))? {
         Command::UploadMedia(upload) => Ok(upload),
         other => panic!("{other:?}"),
     }

@@ -3,6 +3,12 @@
 //! `M` is how media are named: [`crate::command::MediaDraft`] as a caller gave them,
 //! [`MediaRef`] once they are stored. A draft cannot be sent and a stored message holds no bytes.
 
+mod contact;
+mod interactive;
+mod limits;
+mod read;
+mod template;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +16,22 @@ use serde_json::{Map, Value, json};
 
 use crate::ids::MediaId;
 use crate::media::{MediaKind, MimeType};
+
+pub use contact::{
+    Contact, ContactAddress, ContactEmail, ContactName, ContactOrg, ContactPhone, ContactUrl,
+    MAX_CONTACTS,
+};
+pub use interactive::{
+    Action, CALL_TTL_MINUTES, CARDS, Card, FlowCall, FlowName, Header, Interactive, MAX_BODY_CHARS,
+    MAX_BUTTON_ID_CHARS, MAX_BUTTON_TITLE_CHARS, MAX_BUTTONS, MAX_CALL_CHARS,
+    MAX_CALL_PAYLOAD_CHARS, MAX_CARD_BODY_CHARS, MAX_CARD_LINE_BREAKS, MAX_CTA_CHARS,
+    MAX_FLOW_CTA_CHARS, MAX_FOOTER_CHARS, MAX_HEADER_CHARS, MAX_LIST_BODY_CHARS,
+    MAX_LIST_BUTTON_CHARS, MAX_PRODUCTS, MAX_ROW_DESCRIPTION_CHARS, MAX_ROW_ID_CHARS,
+    MAX_ROW_TITLE_CHARS, MAX_ROWS, MAX_SECTIONS, MAX_URL_CHARS, ReplyButton, Row, Section,
+};
+pub use limits::check_contacts;
+pub use read::{read_components, read_contacts, read_interactive};
+pub use template::{Component, Parameter, TemplateCard, TemplateMessage};
 
 /// Longest text body, in Unicode code points.
 pub const MAX_TEXT_CHARS: usize = 4_096;
@@ -33,10 +55,10 @@ pub enum Content<M = MediaRef> {
     Media(MediaMessage<M>),
     /// A place on the map.
     Location(Location),
-    /// Contact cards, in Meta's form.
-    Contacts(Vec<Value>),
-    /// Buttons, lists and the like, in Meta's form.
-    Interactive(Value),
+    /// Contact cards.
+    Contacts(Vec<Contact>),
+    /// Buttons, lists and the other kinds that are answered by a tap.
+    Interactive(Box<Interactive<M>>),
     /// A reaction to one of the customer's messages.
     Reaction {
         /// The `wamid` of the message reacted to.
@@ -74,6 +96,10 @@ pub enum MediaSource {
     },
     /// Uploaded before.
     Id(MediaId),
+    /// Uploaded before, by a caller who does not say what it is: the file's own type makes the
+    /// message an image, a video, a sound, a document or a sticker, a document without a name
+    /// takes the file's, and a caption where none may stand is left out.
+    IdOfItsKind(MediaId),
 }
 
 /// A file inside a request, decoded.
@@ -127,61 +153,6 @@ pub struct Location {
     pub address: Option<String>,
 }
 
-/// A template with the values for its variables.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TemplateMessage<M> {
-    /// The template's name.
-    pub name: String,
-    /// The language code, such as `en_US`. `None` in a draft: to be chosen by rule.
-    pub language: Option<String>,
-    /// Values by component.
-    pub components: Vec<Component<M>>,
-}
-
-/// The values for one component of a template.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Component<M> {
-    /// `header`, `body`, `button` or another of Meta's words, in lower case.
-    pub kind: String,
-    /// The kind of button.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sub_type: Option<String>,
-    /// Which button, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub index: Option<u32>,
-    /// The values, in order.
-    pub parameters: Vec<Parameter<M>>,
-    /// Members beside these, such as a carousel's `cards`, in Meta's form.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub extra: Map<String, Value>,
-}
-
-/// One value for a template's variable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Parameter<M> {
-    /// Text.
-    Text {
-        /// The value.
-        text: String,
-        /// The variable's name, for templates with named variables.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-    },
-    /// A header's file.
-    Media {
-        /// What it is for WhatsApp.
-        kind: MediaKind,
-        /// The file.
-        media: M,
-        /// Shown name; documents only.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        filename: Option<String>,
-    },
-    /// Any other kind, in Meta's form.
-    Other(Value),
-}
-
 /// What a customer wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InboundContent {
@@ -220,15 +191,8 @@ impl<M> Content<M> {
     pub fn media(&self) -> Vec<&M> {
         match self {
             Self::Media(message) => vec![&message.media],
-            Self::Template(template) => template
-                .components
-                .iter()
-                .flat_map(|component| &component.parameters)
-                .filter_map(|parameter| match parameter {
-                    Parameter::Media { media, .. } => Some(media),
-                    _ => None,
-                })
-                .collect(),
+            Self::Interactive(interactive) => interactive.media(),
+            Self::Template(template) => template.media(),
             _ => Vec::new(),
         }
     }
@@ -247,9 +211,11 @@ impl<M> Content<M> {
             }),
             Self::Location(location) => Content::Location(location),
             Self::Contacts(contacts) => Content::Contacts(contacts),
-            Self::Interactive(interactive) => Content::Interactive(interactive),
+            Self::Interactive(interactive) => {
+                Content::Interactive(Box::new(interactive.with_media(&mut rename)))
+            }
             Self::Reaction { message_id, emoji } => Content::Reaction { message_id, emoji },
-            Self::Template(template) => Content::Template(template.with_media(rename)),
+            Self::Template(template) => Content::Template(template.with_media(&mut rename)),
             Self::Inbound(inbound) => Content::Inbound(inbound),
         }
     }
@@ -265,8 +231,8 @@ impl<M> Content<M> {
             Self::Text { body, preview_url } => json!({"body": body, "preview_url": preview_url}),
             Self::Media(message) => message.to_object(&mut place),
             Self::Location(location) => serde_json::to_value(location).unwrap_or_default(),
-            Self::Contacts(contacts) => Value::Array(contacts.clone()),
-            Self::Interactive(interactive) => interactive.clone(),
+            Self::Contacts(contacts) => serde_json::to_value(contacts).unwrap_or_default(),
+            Self::Interactive(interactive) => interactive.to_object(&mut place),
             Self::Reaction { message_id, emoji } => {
                 json!({"message_id": message_id, "emoji": emoji})
             }
@@ -282,7 +248,7 @@ impl<M> Content<M> {
 }
 
 impl<M> MediaMessage<M> {
-    fn to_object(&self, place: &mut impl FnMut(&M) -> Map<String, Value>) -> Value {
+    fn to_object(&self, place: &mut dyn FnMut(&M) -> Map<String, Value>) -> Value {
         let mut object = place(&self.media);
         if let Some(caption) = &self.caption {
             object.insert("caption".to_owned(), json!(caption));
@@ -294,87 +260,6 @@ impl<M> MediaMessage<M> {
             object.insert("voice".to_owned(), json!(true));
         }
         Value::Object(object)
-    }
-}
-
-impl<M> TemplateMessage<M> {
-    fn with_media<N>(self, mut rename: impl FnMut(M) -> N) -> TemplateMessage<N> {
-        let components = self
-            .components
-            .into_iter()
-            .map(|component| Component {
-                kind: component.kind,
-                sub_type: component.sub_type,
-                index: component.index,
-                parameters: component
-                    .parameters
-                    .into_iter()
-                    .map(|parameter| match parameter {
-                        Parameter::Text { text, name } => Parameter::Text { text, name },
-                        Parameter::Media { kind, media, filename } => {
-                            Parameter::Media { kind, media: rename(media), filename }
-                        }
-                        Parameter::Other(value) => Parameter::Other(value),
-                    })
-                    .collect(),
-                extra: component.extra,
-            })
-            .collect();
-        TemplateMessage { name: self.name, language: self.language, components }
-    }
-
-    fn to_object(&self, place: &mut impl FnMut(&M) -> Map<String, Value>) -> Value {
-        let components: Vec<Value> =
-            self.components.iter().map(|component| component.to_object(place)).collect();
-        let mut object = Map::new();
-        object.insert("name".to_owned(), json!(self.name));
-        if let Some(language) = &self.language {
-            object.insert("language".to_owned(), json!({"code": language}));
-        }
-        if !components.is_empty() {
-            object.insert("components".to_owned(), Value::Array(components));
-        }
-        Value::Object(object)
-    }
-}
-
-impl<M> Component<M> {
-    fn to_object(&self, place: &mut impl FnMut(&M) -> Map<String, Value>) -> Value {
-        let mut object = Map::new();
-        object.insert("type".to_owned(), json!(self.kind));
-        if let Some(sub_type) = &self.sub_type {
-            object.insert("sub_type".to_owned(), json!(sub_type));
-        }
-        if let Some(index) = self.index {
-            object.insert("index".to_owned(), json!(index.to_string()));
-        }
-        let parameters =
-            self.parameters.iter().map(|parameter| parameter.to_object(place)).collect();
-        object.insert("parameters".to_owned(), Value::Array(parameters));
-        object.extend(self.extra.clone());
-        Value::Object(object)
-    }
-}
-
-impl<M> Parameter<M> {
-    fn to_object(&self, place: &mut impl FnMut(&M) -> Map<String, Value>) -> Value {
-        match self {
-            Self::Text { text, name: None } => json!({"type": "text", "text": text}),
-            Self::Text { text, name: Some(name) } => {
-                json!({"type": "text", "parameter_name": name, "text": text})
-            }
-            Self::Media { kind, media, filename } => {
-                let mut file = place(media);
-                if let Some(filename) = filename {
-                    file.insert("filename".to_owned(), json!(filename));
-                }
-                let mut object = Map::new();
-                object.insert("type".to_owned(), json!(kind.as_str()));
-                object.insert(kind.as_str().to_owned(), Value::Object(file));
-                Value::Object(object)
-            }
-            Self::Other(value) => value.clone(),
-        }
     }
 }
 
@@ -424,24 +309,18 @@ mod tests {
             name: "order_update".to_owned(),
             language: Some("en_US".to_owned()),
             components: vec![
-                Component {
-                    kind: "header".to_owned(),
-                    sub_type: None,
-                    index: None,
-                    parameters: vec![Parameter::Media {
+                Component::new(
+                    "header",
+                    vec![Parameter::Media {
                         kind: MediaKind::Image,
                         media: MediaRef::Stored(MediaId::new("1000000000000042")),
                         filename: None,
                     }],
-                    extra: Map::new(),
-                },
-                Component {
-                    kind: "body".to_owned(),
-                    sub_type: None,
-                    index: None,
-                    parameters: vec![Parameter::Text { text: "20%".to_owned(), name: None }],
-                    extra: Map::new(),
-                },
+                ),
+                Component::new(
+                    "body",
+                    vec![Parameter::Text { text: "20%".to_owned(), name: None }],
+                ),
             ],
         });
         assert_eq!(

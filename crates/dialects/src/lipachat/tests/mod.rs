@@ -1,0 +1,1 @@
+//! The reference's table of test cases.

@@ -1,0 +1,309 @@
+//! Accepting messages to be sent later: all of one request, or none. A message that will certainly
+//! fail is accepted too, as failed, where its vendor tells failures afterwards.
+
+use std::sync::Arc;
+
+use waypost_domain::command::{
+    MediaDraft, Recipient as Addressee, SendMessage, Submission, Submit, TemplateBinding,
+};
+use waypost_domain::content::{MediaRef, MediaSource};
+use waypost_domain::failure::Blame;
+use waypost_domain::message::{Message, MessageOptions};
+use waypost_domain::{Content, ErrorKind, Failure, MessageId, Phone, Status, UserId};
+
+use crate::admission::Acting;
+use crate::idempotency::replayed_ids;
+use crate::options;
+use crate::ports::{Accepted, Recipient, Start};
+use crate::{Answer, Ask, Engine};
+
+/// One message of a request on its way in.
+struct Line {
+    acting: Arc<Acting>,
+    draft: Draft,
+    head: Head,
+}
+
+/// What a message will say. Messages with equal drafts and one sender are checked once.
+#[derive(PartialEq)]
+struct Draft {
+    content: Content<MediaDraft>,
+    binding: Option<TemplateBinding>,
+    /// Its dialect knows that it fails: nothing of it is looked up.
+    is_doomed: bool,
+}
+
+/// What is a message's own.
+struct Head {
+    addressee: Addressee,
+    /// `None` where nobody is named.
+    recipient: Option<Recipient>,
+    user_id: Option<UserId>,
+    session_id: Option<String>,
+    reference: Option<String>,
+    options: MessageOptions,
+    failure: Option<Failure>,
+}
+
+/// Which failures refuse a request as a whole.
+#[derive(Clone, Copy)]
+struct Door {
+    refused_at_once: &'static [ErrorKind],
+}
+
+impl Door {
+    /// The failure of a message that is accepted all the same.
+    fn let_in(self, failure: Failure) -> Result<Failure, Failure> {
+        let is_ours = failure.kind.blame() == Blame::Us;
+        if is_ours || self.refused_at_once.contains(&failure.kind) {
+            return Err(failure);
+        }
+        Ok(failure)
+    }
+}
+
+impl Engine {
+    /// Accepts messages to be sent later, all of them or none: durable when it returns, with their
+    /// ids in the order of the request. What fails for a kind of `refused_at_once` refuses the
+    /// request; a message that fails otherwise is accepted as failed. Runs to its end even if the
+    /// caller goes away.
+    ///
+    /// # Errors
+    /// Where nothing was accepted: no right to the organisation or a number, a failure of
+    /// `refused_at_once`, or a store that cannot record now.
+    pub async fn submit(
+        &self,
+        ask: Ask<Submit>,
+        refused_at_once: &'static [ErrorKind],
+    ) -> Result<Answer<Vec<MessageId>>, Failure> {
+        let engine = self.clone();
+        let door = Door { refused_at_once };
+        self.detached(async move { engine.submit_now(ask, door).await }).await
+    }
+
+    async fn submit_now(
+        &self,
+        ask: Ask<Submit>,
+        door: Door,
+    ) -> Result<Answer<Vec<MessageId>>, Failure> {
+        let (ask, Submit { org_id, messages }) = ask.part();
+        let org = self.org_of(&ask.caller, &org_id)?;
+        if let Some(ids) = self.find_submit_replay(&ask, &org.id).await? {
+            return Ok(Answer::replay(ids));
+        }
+        let mut lines = self.lines(&ask, messages)?;
+        self.look_up_people(&mut lines, door).await?;
+        let mut senders: Vec<Arc<Acting>> =
+            lines.iter().map(|line| Arc::clone(&line.acting)).collect();
+        senders.dedup_by(|one, next| Arc::ptr_eq(one, next));
+        let accepted = self.compose(&ask, lines, door).await?;
+        let ids: Vec<MessageId> = accepted.iter().map(|(message, _)| message.id).collect();
+        let failed = accepted.iter().filter(|(_, start)| *start == Start::Closed).count();
+        let outcome = self.store().accept_all(accepted, ask.claim(&org.id)).await;
+        if let Accepted::Replay { fingerprint, target } = outcome? {
+            return replayed_ids(&ask, fingerprint, target).map(Answer::replay);
+        }
+        self.count().messages_accepted.add_many(ids.len());
+        self.count().messages_failed.add_many(failed);
+        for acting in senders {
+            self.lane(&acting.number).wake.notify_one();
+        }
+        Ok(Answer::new(ids))
+    }
+
+    /// Whether the caller has a right to every number that the request names.
+    fn lines(&self, ask: &Ask<()>, messages: Vec<Submission>) -> Result<Vec<Line>, Failure> {
+        let mut lines = Vec::with_capacity(messages.len());
+        let mut last: Option<(Sender, Arc<Acting>)> = None;
+        for Submission { send, doomed } in messages {
+            let acting = match &last {
+                Some((sender, acting)) if sender.is_of(&send) => Arc::clone(acting),
+                _ => {
+                    let acting = Arc::new(self.acting_for(&ask.caller, &send)?);
+                    last = Some((Sender::of(&send), Arc::clone(&acting)));
+                    acting
+                }
+            };
+            lines.push(Line::new(acting, send, doomed));
+        }
+        Ok(lines)
+    }
+
+    /// Looks up the people that messages are for; those named by number at once for each sender.
+    async fn look_up_people(&self, lines: &mut [Line], door: Door) -> Result<(), Failure> {
+        for same in lines.chunk_by_mut(|one, next| Arc::ptr_eq(&one.acting, &next.acting)) {
+            let acting = Arc::clone(&same[0].acting);
+            let phones = same.iter().filter_map(|line| line.head.phone().cloned()).collect();
+            let found = self.store().recipients_by_phone(&acting.org.id, phones, &acting.number.id);
+            let mut found = found.await?.into_iter();
+            for line in same {
+                if line.head.phone().is_some() {
+                    line.head.recipient = found.next();
+                } else if !line.draft.is_doomed {
+                    match self.addressee(&acting, &line.head.addressee).await {
+                        Ok(recipient) => line.head.recipient = Some(recipient),
+                        Err(failure) => line.head.failure = Some(door.let_in(failure)?),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn compose(
+        &self,
+        ask: &Ask<()>,
+        lines: Vec<Line>,
+        door: Door,
+    ) -> Result<Vec<(Message, Start)>, Failure> {
+        let mut composed = Vec::with_capacity(lines.len());
+        let mut lines = lines.into_iter().peekable();
+        while let Some(Line { acting, draft, head }) = lines.next() {
+            let alike = |next: &Line| Arc::ptr_eq(&next.acting, &acting) && next.draft == draft;
+            let others: Vec<Head> =
+                std::iter::from_fn(|| lines.next_if(alike).map(|line| line.head)).collect();
+            let (content, failure) = self.settle_draft(&acting, draft, door).await?;
+            for head in std::iter::once(head).chain(others) {
+                let head = self.weigh(&acting, head, &content, failure.as_ref(), door)?;
+                composed.push(self.message_of(ask, &acting, head, content.clone()));
+            }
+        }
+        Ok(composed)
+    }
+
+    /// What messages will say, once it is checked and its files are kept. What fails here is kept
+    /// as far as it goes, for the log.
+    async fn settle_draft(
+        &self,
+        acting: &Acting,
+        draft: Draft,
+        door: Door,
+    ) -> Result<(Content, Option<Failure>), Failure> {
+        let Draft { mut content, binding, is_doomed } = draft;
+        if is_doomed {
+            return Ok((unkept(content), None));
+        }
+        if let Err(failure) = self.check_content(acting, &mut content, binding.as_ref()).await {
+            return Ok((unkept(content), Some(door.let_in(failure)?)));
+        }
+        if content.media().is_empty() {
+            return Ok((unkept(content), None));
+        }
+        match self.keep_media(acting, content.clone()).await {
+            Ok(kept) => Ok((kept, None)),
+            Err(failure) => Ok((unkept(content), Some(door.let_in(failure)?))),
+        }
+    }
+
+    /// Finds the first reason why a message fails, if there is any.
+    fn weigh(
+        &self,
+        acting: &Acting,
+        mut head: Head,
+        content: &Content,
+        failure: Option<&Failure>,
+        door: Door,
+    ) -> Result<Head, Failure> {
+        head.failure = head.failure.or_else(|| failure.cloned());
+        if let (None, Some(recipient)) = (&head.failure, &head.recipient) {
+            let checked = self
+                .check_expiry(&head.options)
+                .and_then(|()| self.check_consent(&acting.org, recipient))
+                .and_then(|()| self.check_window(acting, recipient, content));
+            head.failure = checked.err().map(|failure| door.let_in(failure)).transpose()?;
+        }
+        Ok(head)
+    }
+
+    fn message_of(
+        &self,
+        ask: &Ask<()>,
+        acting: &Acting,
+        head: Head,
+        content: Content,
+    ) -> (Message, Start) {
+        let phone = match (&head.recipient, head.addressee) {
+            (Some(recipient), _) => recipient.phone.clone(),
+            (None, Addressee::Phone(phone)) => phone,
+            (None, Addressee::Customer(_) | Addressee::Nobody) => Phone::nobody(),
+        };
+        let customer = head.recipient.and_then(|recipient| recipient.customer);
+        let mut message = Message {
+            customer_id: customer.map(|customer| customer.id),
+            user_id: head.user_id,
+            session_id: head.session_id,
+            reference: head.reference,
+            options: head.options,
+            ..self.fresh_message(ask, acting, phone, content)
+        };
+        options::limit_life(&mut message);
+        self.judge_notify(&mut message.options);
+        let start = match head.failure {
+            None => Start::Queue { due_at: message.created_at },
+            Some(failure) => {
+                message.status = Status::Failed;
+                message.failure = Some(failure);
+                message.settled_at = Some(message.created_at);
+                Start::Closed
+            }
+        };
+        (message, start)
+    }
+}
+
+impl Line {
+    fn new(acting: Arc<Acting>, send: SendMessage, doomed: Option<Failure>) -> Self {
+        let SendMessage { recipient, user_id, session_id, reference, options, .. } = send;
+        let is_doomed = doomed.is_some();
+        let draft = Draft { content: send.content, binding: send.binding, is_doomed };
+        let head = Head {
+            addressee: recipient,
+            recipient: None,
+            user_id,
+            session_id,
+            reference,
+            options,
+            failure: doomed,
+        };
+        Self { acting, draft, head }
+    }
+}
+
+impl Head {
+    fn phone(&self) -> Option<&Phone> {
+        match &self.addressee {
+            Addressee::Phone(phone) => Some(phone),
+            Addressee::Customer(_) | Addressee::Nobody => None,
+        }
+    }
+}
+
+/// How a request names who sends.
+struct Sender {
+    user_id: Option<UserId>,
+    number: Option<String>,
+    number_or_default: bool,
+}
+
+impl Sender {
+    fn of(send: &SendMessage) -> Self {
+        let (user_id, number) = (send.user_id.clone(), send.number.clone());
+        Self { user_id, number, number_or_default: send.number_or_default }
+    }
+
+    fn is_of(&self, send: &SendMessage) -> bool {
+        self.number == send.number
+            && self.user_id == send.user_id
+            && self.number_or_default == send.number_or_default
+    }
+}
+
+/// The content of a message that will not be sent, or that names no file. A file that came inside
+/// the request is dropped.
+fn unkept(content: Content<MediaDraft>) -> Content {
+    content.with_media(|draft| match draft.source {
+        MediaSource::Id(id) | MediaSource::IdOfItsKind(id) => MediaRef::Stored(id),
+        MediaSource::Link { url, .. } => MediaRef::Link(url),
+        MediaSource::Inline(_) => MediaRef::Link(String::new()),
+    })
+}

@@ -1,0 +1,65 @@
+//! What people said about being written to.
+
+use serde_json::json;
+use waypost_domain::customer::ConsentOrigin;
+use waypost_domain::directory::Org;
+use waypost_domain::manage::ConsentEntry;
+use waypost_domain::{ErrorKind, OrgId};
+use waypost_engine::ports::{Inbound, PutMode, UpstreamEvent};
+
+use crate::rig::{Rig, broadcast_of, org, phone, send_to, template};
+
+fn says(digits: &str, opted_in: bool) -> ConsentEntry {
+    let origin = ConsentOrigin { source: Some("WEB".to_owned()), ..ConsentOrigin::default() };
+    ConsentEntry { phone: phone(digits), opted_in, origin }
+}
+
+#[tokio::test]
+async fn a_word_is_found_by_number_and_counts_from_then_on() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let org_id = OrgId::new("org-1");
+    let record = async |entries| rig.engine.record_consents(&org_id, entries).await.unwrap();
+    let find = async |digits| rig.engine.find_consent(&org_id, &phone(digits)).await.unwrap();
+    assert_eq!(find("15550001111").await, None);
+    assert!(record(vec![says("15550001111", true), says("15550006666", true)]).await);
+    assert!(!record(vec![says("15550006666", true), says("15550001111", true)]).await);
+    let found = find("15550006666").await.unwrap();
+    assert_eq!((found.opted_in, found.at), (true, rig.engine.now()));
+    assert_eq!(found.origin.source.as_deref(), Some("WEB"));
+    assert!(rig.engine.send(send_to("cust-1", template("hello_world"))).await.is_ok());
+    assert!(record(vec![says("15550001111", false)]).await);
+    let blocked = rig.engine.send(send_to("cust-1", template("hello_world"))).await.unwrap_err();
+    assert_eq!(blocked.kind, ErrorKind::RecipientBlocked);
+    assert!(!find("15550001111").await.unwrap().opted_in);
+}
+
+#[tokio::test]
+async fn where_a_yes_is_demanded_to_have_written_is_one() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    rig.put_org(Org { strict_opt_in: true, ..org("org-1") }, PutMode::Replace).await;
+    let blocked = rig.engine.send(send_to("cust-2", template("hello_world"))).await.unwrap_err();
+    assert_eq!(blocked.kind, ErrorKind::RecipientBlocked);
+    let no = vec![says("15550003333", false)];
+    assert!(rig.engine.record_consents(&OrgId::new("org-1"), no).await.unwrap());
+    for (place, digits) in ["15550002222", "15550003333"].into_iter().enumerate() {
+        let written = Inbound {
+            phone_number_id: "100000000000001".to_owned(),
+            phone: Some(phone(digits)),
+            profile_name: None,
+            wamid: format!("wamid.in{place}"),
+            kind: "text".to_owned(),
+            message: json!({"type": "text", "text": {"body": "hi"}}),
+            written_at: Some(rig.engine.now()),
+        };
+        rig.receive(vec![UpstreamEvent::Inbound(written)]).await;
+    }
+    assert!(rig.engine.send(send_to("cust-2", template("hello_world"))).await.is_ok());
+    let blocked = rig.engine.send(send_to("cust-3", template("hello_world"))).await.unwrap_err();
+    assert_eq!(blocked.kind, ErrorKind::RecipientBlocked, "a no is not taken back by writing");
+    let reached = rig.engine.broadcast(broadcast_of("hello_world"), 60).await.unwrap().outcome;
+    let reached: Vec<&str> =
+        reached.deliveries.iter().map(|delivery| delivery.phone.digits()).collect();
+    assert_eq!(reached, ["15550002222"]);
+}
