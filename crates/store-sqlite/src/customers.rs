@@ -142,20 +142,38 @@ impl StoredCustomer {
 
 /// One customer by id.
 pub(crate) fn by_id(conn: &Connection, org: &OrgId, id: &CustomerId) -> Done<Option<Customer>> {
+    Ok(row_by_id(conn, org, id)?.map(|(_, customer)| customer))
+}
+
+/// One customer by id, with its row.
+pub(crate) fn row_by_id(
+    conn: &Connection,
+    org: &OrgId,
+    id: &CustomerId,
+) -> Done<Option<(i64, Customer)>> {
     let mut select = conn.prepare_cached(select_customer!("WHERE o.id = ?1 AND c.id = ?2"))?;
     let found = select
         .query_row(params![org.as_str(), id.as_str()], StoredCustomer::from_row)
         .optional()?;
-    found.map(StoredCustomer::into_customer).transpose()
+    found.map(|stored| Ok((stored.seq, stored.into_customer()?))).transpose()
 }
 
 /// One customer by number.
 pub(crate) fn by_phone(conn: &Connection, org: &OrgId, phone: &Phone) -> Done<Option<Customer>> {
+    Ok(row_by_phone(conn, org, phone)?.map(|(_, customer)| customer))
+}
+
+/// One customer by number, with its row.
+pub(crate) fn row_by_phone(
+    conn: &Connection,
+    org: &OrgId,
+    phone: &Phone,
+) -> Done<Option<(i64, Customer)>> {
     let mut select = conn.prepare_cached(select_customer!("WHERE o.id = ?1 AND c.phone = ?2"))?;
     let found = select
         .query_row(params![org.as_str(), phone.digits()], StoredCustomer::from_row)
         .optional()?;
-    found.map(StoredCustomer::into_customer).transpose()
+    found.map(|stored| Ok((stored.seq, stored.into_customer()?))).transpose()
 }
 
 /// Adds a customer.

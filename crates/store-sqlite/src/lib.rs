@@ -21,6 +21,7 @@ mod messages;
 mod migrations;
 mod open;
 mod readers;
+mod recipients;
 mod rows;
 mod writer;
 
@@ -36,6 +37,7 @@ pub use open::OpenError;
 use messages::behind::Behind;
 use messages::wamids::Wamids;
 use readers::Readers;
+use recipients::Recipients;
 use writer::Writer;
 
 /// The SQLite library in this build, such as `3.54.1`.
@@ -76,6 +78,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     wamids: Arc<Wamids>,
+    recipients: Arc<Recipients>,
     _lock: File,
 }
 
@@ -87,19 +90,21 @@ impl SqliteStore {
     /// setting that durability depends on did not take.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
-        let conn = open::writer(path, options)?;
+        let mut conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
-        let wamids = Wamids::load(&conn)
-            .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
-        let wamids = Arc::new(wamids);
+        let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let wamids = Arc::new(Wamids::load(&conn).map_err(failed)?);
+        let recipients = Arc::new(Recipients::default());
+        recipients.listen(&mut conn).map_err(failed)?;
+        let written = Arc::clone(&recipients);
         let (mut behind, fresh) = (Behind::default(), Arc::clone(&wamids));
         let upkeep = move |conn: &Connection| {
             behind.catch_up(conn)?;
             fresh.catch_up(conn)
         };
-        let writer = Writer::start(conn, upkeep)
+        let writer = Writer::start(conn, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { readers, writer, wamids, _lock: lock })
+        Ok(Self { readers, writer, wamids, recipients, _lock: lock })
     }
 
     /// Shows why the store takes no more writes, once that is so: the process should then end with

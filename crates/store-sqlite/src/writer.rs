@@ -55,9 +55,11 @@ struct Shared {
 }
 
 impl Writer {
-    /// `upkeep` is called between two groups, when everybody has been answered.
+    /// `written` is called after each group, before anybody is answered; `upkeep` when everybody
+    /// has been.
     pub(crate) fn start(
         mut conn: Connection,
+        written: impl FnMut() + Send + 'static,
         upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -75,10 +77,17 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            let upkeep: Upkeep = Box::new(upkeep);
+            let (written, upkeep) = (Box::new(written), Box::new(upkeep));
             move || {
-                Loop { conn, shared, upkeep, next_checkpoint: CHECKPOINT_PAGES, last_pages: 0 }
-                    .run(waiting);
+                Loop {
+                    conn,
+                    shared,
+                    written,
+                    upkeep,
+                    next_checkpoint: CHECKPOINT_PAGES,
+                    last_pages: 0,
+                }
+                .run(waiting);
             }
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), shared })
@@ -189,13 +198,12 @@ enum Group {
     Spoilt,
 }
 
-type Upkeep = Box<dyn FnMut(&Connection) -> Done<()> + Send>;
-
 /// The thread's own state.
 struct Loop {
     conn: Connection,
     shared: Arc<Shared>,
-    upkeep: Upkeep,
+    written: Box<dyn FnMut() + Send>,
+    upkeep: Box<dyn FnMut(&Connection) -> Done<()> + Send>,
     next_checkpoint: u32,
     last_pages: u32,
 }
@@ -206,6 +214,7 @@ impl Loop {
         let guard = PanicGuard(Arc::clone(&self.shared));
         while waiting.blocking_recv_many(&mut group, GROUP_JOBS) > 0 {
             let mut end = self.commit(&mut group);
+            (self.written)();
             if let Err((Reach::Store, error)) = &end {
                 self.shared.give_up(error);
             }

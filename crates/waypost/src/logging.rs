@@ -2,6 +2,7 @@
 //! and that no secret is, is decided where it is logged.
 
 mod buffer;
+mod json_lines;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -9,6 +10,7 @@ use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 use self::buffer::LogBuffer;
+use self::json_lines::JsonLines;
 
 /// What is logged when neither variable says otherwise.
 const DEFAULT_LEVEL: &str = "info";
@@ -28,7 +30,7 @@ pub(crate) fn init() -> Option<String> {
         builder.with_writer(std::io::stderr).with_target(false).init();
         return warning;
     }
-    let builder = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let builder = builder.json().event_format(JsonLines::new());
     match LogBuffer::start(std::io::stderr()) {
         Ok(buffer) => {
             let writer = BUFFER.get_or_init(|| buffer);

@@ -2,6 +2,7 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use waypost_domain::customer::Customer;
 use waypost_domain::manage::LoggedMessage;
 use waypost_domain::message::{Attempt, Message, MessageHistory, Session, StatusEvent};
 use waypost_domain::{
@@ -13,6 +14,7 @@ use super::{behind, wamids};
 use crate::codes;
 use crate::customers;
 use crate::fault::Done;
+use crate::recipients::Known;
 use crate::rows::{MAX_PAGE, StoredMessage, from_json, paged, phone, rows_for, select_message};
 
 pub(super) fn recipient_by_id(
@@ -20,11 +22,11 @@ pub(super) fn recipient_by_id(
     org: &OrgId,
     customer: &CustomerId,
     number: &NumberId,
-) -> Done<Option<Recipient>> {
-    let Some(customer) = customers::by_id(conn, org, customer)? else { return Ok(None) };
-    let phone = customer.phone.clone();
-    let last_inbound_at = last_inbound(conn, org, number, &phone)?;
-    Ok(Some(Recipient { phone, customer: Some(customer), last_inbound_at }))
+) -> Done<Option<Known>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let Some(customer) = customers::row_by_id(&snapshot, org, customer)? else { return Ok(None) };
+    let phone = customer.1.phone.clone();
+    known(&snapshot, org, number, phone, Some(customer)).map(Some)
 }
 
 pub(super) fn recipient_by_phone(
@@ -32,12 +34,9 @@ pub(super) fn recipient_by_phone(
     org: &OrgId,
     phone: &Phone,
     number: &NumberId,
-) -> Done<Recipient> {
-    Ok(Recipient {
-        phone: phone.clone(),
-        customer: customers::by_phone(conn, org, phone)?,
-        last_inbound_at: last_inbound(conn, org, number, phone)?,
-    })
+) -> Done<Known> {
+    let snapshot = conn.unchecked_transaction()?;
+    known_by_phone(&snapshot, org, phone, number)
 }
 
 /// People who are looked up without a thread of their own.
@@ -50,25 +49,42 @@ pub(super) fn recipients_by_phone(
     number: &NumberId,
 ) -> Done<Vec<Recipient>> {
     let snapshot = conn.unchecked_transaction()?;
-    let recipient = |phone| recipient_by_phone(&snapshot, org, phone, number);
+    let recipient = |phone| Ok(known_by_phone(&snapshot, org, phone, number)?.recipient);
     phones.iter().map(recipient).collect()
 }
 
-fn last_inbound(
+fn known_by_phone(
+    conn: &Connection,
+    org: &OrgId,
+    phone: &Phone,
+    number: &NumberId,
+) -> Done<Known> {
+    let customer = customers::row_by_phone(conn, org, phone)?;
+    known(conn, org, number, phone.clone(), customer)
+}
+
+/// A person with what decides whether they may be written to.
+fn known(
     conn: &Connection,
     org: &OrgId,
     number: &NumberId,
-    phone: &Phone,
-) -> Done<Option<Timestamp>> {
-    let found = conn
+    phone: Phone,
+    customer: Option<(i64, Customer)>,
+) -> Done<Known> {
+    let session: Option<(i64, i64)> = conn
         .prepare_cached(
-            "SELECT last_inbound_at FROM sessions
+            "SELECT seq, last_inbound_at FROM sessions
              WHERE org = (SELECT ref FROM orgs WHERE id = ?1)
                  AND number = (SELECT ref FROM numbers WHERE id = ?2) AND phone = ?3",
         )?
-        .query_row(params![org.as_str(), number.as_str(), phone.digits()], |row| row.get(0))
+        .query_row(params![org.as_str(), number.as_str(), phone.digits()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
-    Ok(found.map(Timestamp))
+    let last_inbound_at = session.map(|(_, at)| Timestamp(at));
+    let (row, customer) = customer.unzip();
+    let recipient = Recipient { phone, customer, last_inbound_at };
+    Ok(Known { recipient, customer: row, session: session.map(|(row, _)| row) })
 }
 
 pub(super) fn history(

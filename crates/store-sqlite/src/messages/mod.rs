@@ -38,7 +38,11 @@ impl MessageStore for SqliteStore {
         customer_id: &CustomerId,
         number_id: &NumberId,
     ) -> StoreResult<Option<Recipient>> {
-        self.readers.look_up(|conn| lists::recipient_by_id(conn, org_id, customer_id, number_id))
+        let sought = ["id", org_id.as_str(), number_id.as_str(), customer_id.as_str()];
+        self.recipients.find(sought, || {
+            self.readers
+                .look_up(|conn| lists::recipient_by_id(conn, org_id, customer_id, number_id))
+        })
     }
 
     async fn recipient_by_phone(
@@ -47,7 +51,13 @@ impl MessageStore for SqliteStore {
         phone: &Phone,
         number_id: &NumberId,
     ) -> StoreResult<Recipient> {
-        self.readers.look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
+        let sought = ["phone", org_id.as_str(), number_id.as_str(), phone.digits()];
+        let found = self.recipients.find(sought, || {
+            self.readers
+                .look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
+                .map(Some)
+        })?;
+        Ok(found.expect("somebody has the number, known or not"))
     }
 
     async fn recipients_by_phone(

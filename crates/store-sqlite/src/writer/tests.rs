@@ -12,7 +12,7 @@ use crate::Options;
 /// A writer on a database with the table `kept`.
 async fn writer(folder: &Path) -> Arc<Writer> {
     let conn = crate::open::writer(&folder.join("a.db"), &Options::default()).unwrap();
-    let writer = Arc::new(Writer::start(conn, |_| Ok(())).unwrap());
+    let writer = Arc::new(Writer::start(conn, || {}, |_| Ok(())).unwrap());
     let create = "CREATE TABLE IF NOT EXISTS kept (value BLOB NOT NULL UNIQUE)";
     writer.run(Work::Known, |conn| Ok(conn.execute_batch(create)?)).await.unwrap();
     writer
