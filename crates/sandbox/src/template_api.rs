@@ -15,7 +15,9 @@ use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::state::State;
 use crate::templates::{REVIEW_MS, Shape, TEMPLATES_MAX, Template};
-use crate::validate::{NewTemplate, check_components, check_new_template};
+use crate::validate::{
+    NewTemplate, check_category, check_components, check_new_template, check_ttl,
+};
 
 const PAGE_DEFAULT: usize = 25;
 const PAGE_MAX: usize = 1_000;
@@ -57,8 +59,10 @@ pub(crate) async fn one(sandbox: &Sandbox, mut call: Call, id: &str) -> Answer<R
 /// Keeps the members that `fields` names, and the id.
 pub(crate) fn select(value: Value, fields: Option<&str>) -> Value {
     let (Some(fields), Value::Object(object)) = (fields, &value) else { return value };
-    let names: Vec<&str> = fields.split(',').map(str::trim).collect();
-    let kept = object.iter().filter(|(name, _)| *name == "id" || names.contains(&name.as_str()));
+    // `preview.invalidate(false)` asks for `preview`.
+    let bare = |name: &'_ str| name.trim().split('.').next().unwrap_or("").to_owned();
+    let names: Vec<String> = fields.split(',').map(bare).collect();
+    let kept = object.iter().filter(|(name, _)| *name == "id" || names.contains(name));
     Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
@@ -133,6 +137,7 @@ impl State {
         if self.templates.of_waba(waba).count() >= TEMPLATES_MAX {
             return Err(GraphError::new(2_388_019, "The account has 250 templates already."));
         }
+        self.check_samples(&new.components, &Value::Null)?;
         let id = self.templates.next_id();
         let answer = json!({"id": id, "status": "PENDING", "category": new.category});
         self.templates.insert(Template {
@@ -149,6 +154,7 @@ impl State {
             ttl_s: new.ttl_s,
             rejected_reason: None,
             edits_ms: Vec::new(),
+            pending_since_ms: self.now_ms(),
         });
         let at_ms = self.now_ms() + REVIEW_MS;
         self.plan(at_ms, Task::Review(id));
@@ -158,25 +164,26 @@ impl State {
     fn edit_template(&mut self, id: &str, parameters: &Map<String, Value>) -> Answer<Response> {
         let now_ms = self.now_ms();
         let unknown = || GraphError::unknown_object(id);
+        check_may_edit(self.templates.get_mut(id).ok_or_else(unknown)?, now_ms)?;
+        let before = self.templates.get(id).ok_or_else(unknown)?;
+        let category = edited_category(before, parameters)?;
+        let ttl_s = check_ttl(parameters, &category)?;
+        let components = parameters.get("components");
+        if let Some(components) = components {
+            check_components(components, &category, &before.parameter_format)?;
+            self.check_samples(components, &before.components)?;
+        }
         let template = self.templates.get_mut(id).ok_or_else(unknown)?;
-        check_may_edit(template, now_ms)?;
-        let category = match parameters.get("category").and_then(Value::as_str) {
-            Some(category) if template.status != "APPROVED" => category.to_ascii_uppercase(),
-            Some(category) if !category.eq_ignore_ascii_case(&template.category) => {
-                let details = "The category of an approved template cannot be changed.";
-                return Err(GraphError::parameter(details));
-            }
-            _ => template.category.clone(),
-        };
-        if let Some(components) = parameters.get("components") {
-            check_components(components, &category, &template.parameter_format)?;
+        if let Some(components) = components {
             template.components = components.clone();
             template.shape = Arc::new(Shape::of(components));
         }
+        template.ttl_s = ttl_s.or(template.ttl_s);
         if category != template.category {
             template.previous_category = Some(std::mem::replace(&mut template.category, category));
         }
         template.status = "PENDING".into();
+        template.pending_since_ms = now_ms;
         template.edits_ms.push(now_ms);
         let id = Arc::clone(&template.id);
         self.plan(now_ms + REVIEW_MS, Task::Review(id));
@@ -204,6 +211,17 @@ impl State {
         }
         Ok(json_response(200, &json!({"success": true})))
     }
+}
+
+/// The category after an edit; that of an approved template stays.
+fn edited_category(template: &Template, parameters: &Map<String, Value>) -> Answer<String> {
+    let Some(wanted) = parameters.get("category") else { return Ok(template.category.clone()) };
+    let wanted = check_category(wanted.as_str().unwrap_or(""))?;
+    if template.status == "APPROVED" && wanted != template.category {
+        let details = "The category of an approved template cannot be changed.";
+        return Err(GraphError::parameter(details));
+    }
+    Ok(wanted)
 }
 
 /// Approved, rejected and paused ones; ten edits in 30 days, one a day once approved.
