@@ -5,12 +5,13 @@ use waypost_domain::callback::CallbackShape;
 
 use crate::contract::Dialect;
 use crate::replyhero::ReplyHero;
+use crate::shapes::{CloudApiEvents, StandardEvents};
 
 /// Every dialect that is served.
 pub static DIALECTS: &[&dyn Dialect] = &[&ReplyHero];
 
 /// Every shape in which events are posted.
-pub static SHAPES: &[&dyn CallbackShape] = &[];
+pub static SHAPES: &[&dyn CallbackShape] = &[&StandardEvents, &CloudApiEvents];
 
 /// The dialect with this id.
 #[must_use]
