@@ -199,7 +199,16 @@ impl State {
         let endpoint_uri = text("endpoint_uri").map(str::to_owned);
         let errors = definition.as_ref().map(|definition| definition.errors.clone());
         let status = FlowStatus::Draft;
-        let flow = Flow { id: Arc::clone(&id), waba, name, status, categories, endpoint_uri, definition, preview: None };
+        let flow = Flow {
+            id: Arc::clone(&id),
+            waba,
+            name,
+            status,
+            categories,
+            endpoint_uri,
+            definition,
+            preview: None,
+        };
         self.flows.insert(flow);
         let publishes = parameters
             .get("publish")

@@ -159,7 +159,10 @@ fn problems(json: &Value) -> Vec<Value> {
         match screen["id"].as_str() {
             None | Some("") => tell("MISSING_REQUIRED_PROPERTY", missing(&at, "id")),
             Some(id) if ids.contains(&id) => {
-                tell("DUPLICATE_SCREEN_ID", format!("The screen id \"{id}\" at \"{at}\" is used twice."));
+                tell(
+                    "DUPLICATE_SCREEN_ID",
+                    format!("The screen id \"{id}\" at \"{at}\" is used twice."),
+                );
             }
             Some(id) => ids.push(id),
         }
@@ -228,18 +231,23 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_the_json() {
-        let screen = |id: &str| json!({"id": id, "layout": {"type": "SingleColumnLayout", "children": []}});
+        let screen =
+            |id: &str| json!({"id": id, "layout": {"type": "SingleColumnLayout", "children": []}});
         let cases = [
             ("{", vec!["INVALID_JSON"]),
             ("{}", vec!["MISSING_REQUIRED_PROPERTY", "MISSING_REQUIRED_PROPERTY"]),
             (r#"{"version":"6.0","screens":[]}"#, vec!["MISSING_REQUIRED_PROPERTY"]),
             (r#"{"version":"6.0","screens":[{"id":"A"}]}"#, vec!["MISSING_REQUIRED_PROPERTY"]),
-            (&json!({"version": "6.0", "screens": [screen("A"), screen("A")]}).to_string(), vec!["DUPLICATE_SCREEN_ID"]),
+            (
+                &json!({"version": "6.0", "screens": [screen("A"), screen("A")]}).to_string(),
+                vec!["DUPLICATE_SCREEN_ID"],
+            ),
             (&json!({"version": "6.0", "screens": [screen("A"), screen("B")]}).to_string(), vec![]),
         ];
         for (text, expected) in cases {
             let errors = Definition::read(text).errors;
-            let names: Vec<_> = errors.iter().map(|error| error["error"].as_str().unwrap()).collect();
+            let names: Vec<_> =
+                errors.iter().map(|error| error["error"].as_str().unwrap()).collect();
             assert_eq!(names, expected, "{text}");
         }
     }

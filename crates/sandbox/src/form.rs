@@ -39,8 +39,7 @@ impl Call {
         let body = std::mem::replace(&mut self.body, Body::empty());
         let limits = SizeLimit::new().whole_stream(FORM_MAX_BYTES).per_field(FIELD_MAX_BYTES);
         let limits = Constraints::new().size_limit(limits.for_field("file", FORM_FILE_MAX_BYTES));
-        let mut multipart =
-            Multipart::with_constraints(body.into_data_stream(), boundary, limits);
+        let mut multipart = Multipart::with_constraints(body.into_data_stream(), boundary, limits);
         let mut fields = 0;
         while let Some(field) = multipart.next_field().await.map_err(malformed)? {
             fields += 1;

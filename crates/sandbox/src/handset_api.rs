@@ -1,4 +1,4 @@
-//! The handset page and its JSON: chats, bubbles, what the person does, change events, media. How
+//! The handset page and its JSON: chats, bubbles, what the person does, change events. How
 //! things look is decided by `chat_view` and by the page itself.
 
 use std::collections::HashMap;
@@ -7,45 +7,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Query, State as Shared};
 use axum::middleware;
+use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use futures_util::Stream;
-use http::header::{
-    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::control::{Outcome, Refusal, answer, read_object, same_origin};
 use crate::inbound::Received;
-use crate::media_kind::essence;
 use crate::state::{Change, State};
 use crate::validate::{is_user_id, phone_digits};
-use crate::{Sandbox, chat_view, inbound, media, page, tapping};
+use crate::{Sandbox, chat_view, handset_media, inbound, page, tapping};
 
-const MEDIA_CSP: &str = "sandbox; default-src 'none'";
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Types a browser shows by itself.
-const INLINE_TYPES: [&str; 11] = [
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/gif",
-    "video/mp4",
-    "video/3gpp",
-    "audio/aac",
-    "audio/amr",
-    "audio/mpeg",
-    "audio/mp4",
-    "audio/ogg",
-];
 
 /// The routes of the page.
 pub(crate) fn routes() -> Router<Sandbox> {
@@ -58,7 +36,7 @@ pub(crate) fn routes() -> Router<Sandbox> {
         .route("/_sandbox/handset/read", post(post_read))
         .route("/_sandbox/handset/played", post(post_played))
         .route("/_sandbox/handset/events", get(get_events))
-        .route("/_sandbox/handset/media/{id}", get(get_media))
+        .route("/_sandbox/handset/media/{id}", get(handset_media::get))
         .layer(middleware::from_fn(same_origin));
     Router::new().merge(page::routes()).merge(api)
 }
@@ -223,42 +201,4 @@ async fn next_change(changes: &mut Receiver<Change>) -> Option<Event> {
         Err(RecvError::Closed) => return None,
     };
     Some(Event::default().event("change").data(data.to_string()))
-}
-
-async fn get_media(Shared(sandbox): Shared<Sandbox>, Path(id): Path<String>) -> Response {
-    let found = {
-        let state = sandbox.state();
-        state.media.get(&id, state.now_ms()).cloned()
-    };
-    let Some(found) = found else { return StatusCode::NOT_FOUND.into_response() };
-    let Ok(body) = media::body_of(&found).await else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let mut response = Response::new(body);
-    let kind = essence(&found.mime).unwrap_or_default();
-    let is_inline = INLINE_TYPES.contains(&kind.as_str());
-    let headers = response.headers_mut();
-    inert(headers, &kind, is_inline, found.filename.as_deref());
-    headers.insert(CONTENT_LENGTH, found.size.into());
-    response
-}
-
-/// Headers that keep a file from acting in the page's name.
-fn inert(headers: &mut HeaderMap, kind: &str, is_inline: bool, filename: Option<&str>) {
-    let shown_as = if is_inline { kind } else { "application/octet-stream" };
-    if let Ok(value) = HeaderValue::from_str(shown_as) {
-        headers.insert(CONTENT_TYPE, value);
-    }
-    let safe: String = filename
-        .unwrap_or("file")
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
-        .take(100)
-        .collect();
-    let placement = if is_inline { "inline" } else { "attachment" };
-    if let Ok(value) = HeaderValue::from_str(&format!("{placement}; filename=\"{safe}\"")) {
-        headers.insert(CONTENT_DISPOSITION, value);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(MEDIA_CSP));
 }

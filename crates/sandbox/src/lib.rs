@@ -18,6 +18,7 @@ mod flow_api;
 mod flows;
 mod form;
 mod handset_api;
+mod handset_media;
 mod inbound;
 mod limits;
 mod links;

@@ -1,5 +1,7 @@
 //! The four media calls (reference §2). The bytes are kept by the media store.
 
+use std::ops::RangeInclusive;
+
 use axum::body::Body;
 use axum::response::Response;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -8,6 +10,7 @@ use http::{HeaderValue, Method};
 use multer::{Field, Multipart};
 use serde_json::json;
 use sha2::Sha256;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use crate::Sandbox;
@@ -216,12 +219,22 @@ fn find_download(sandbox: &Sandbox, call: &Call) -> Answer<Media> {
 }
 
 /// The bytes of a media file, streamed when they are in a file.
-pub(crate) async fn body_of(media: &Media) -> std::io::Result<Body> {
+async fn body_of(media: &Media) -> std::io::Result<Body> {
+    part_of(media, &(0..=media.size.saturating_sub(1))).await
+}
+
+/// Some of them.
+pub(crate) async fn part_of(media: &Media, part: &RangeInclusive<u64>) -> std::io::Result<Body> {
     match &media.held {
-        Held::Memory(bytes) => Ok(Body::from(bytes.clone())),
+        Held::Memory(bytes) => {
+            let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+            Ok(Body::from(bytes.slice(at(*part.start())..at(part.end() + 1))))
+        }
         Held::File(path) => {
-            let file = tokio::fs::File::open(path).await?;
-            Ok(Body::from_stream(ReaderStream::with_capacity(file, 65_536)))
+            let mut file = tokio::fs::File::open(path).await?;
+            file.seek(std::io::SeekFrom::Start(*part.start())).await?;
+            let some = file.take(part.end() - part.start() + 1);
+            Ok(Body::from_stream(ReaderStream::with_capacity(some, 65_536)))
         }
         Held::Nowhere => Err(std::io::ErrorKind::NotFound.into()),
     }

@@ -109,7 +109,8 @@ impl State {
         }
         let chosen = self.choose(number, message)?;
         self.check_flow(number, message)?;
-        let mut failure = self.check_media_ids(&chosen.media)?.or_else(|| self.check_voice(message));
+        let mut failure =
+            self.check_media_ids(&chosen.media)?.or_else(|| self.check_voice(message));
         let person = self.find_recipient(number, message)?;
         self.check_limits(number, person, message.kind == "template")?;
         if let Some(found) = forced.or_else(|| self.foresee(number, person, message)) {

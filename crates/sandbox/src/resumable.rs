@@ -115,7 +115,8 @@ pub(crate) async fn part(sandbox: &Sandbox, mut call: Call, id: &str) -> Answer<
     if call.method != Method::POST {
         return Err(GraphError::wrong_method("GET, POST"));
     }
-    let offset = call.headers.get("file_offset").and_then(|value| value.to_str().ok()?.parse().ok());
+    let offset =
+        call.headers.get("file_offset").and_then(|value| value.to_str().ok()?.parse().ok());
     if offset != Some(received) {
         let details = format!("The header file_offset must be {received}.");
         return Err(GraphError::parameter(details));

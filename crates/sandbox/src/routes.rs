@@ -190,9 +190,7 @@ async fn operate(sandbox: &Sandbox, call: Call, object: Object, edge: &str) -> A
         Object::Template(id) if edge.is_empty() => template_api::one(sandbox, call, &id).await,
         Object::Flow(id) => flow_api::one(sandbox, call, &id, edge).await,
         Object::Media(id) if edge.is_empty() => media::one(sandbox, &call, &id),
-        Object::UploadSession(id) if edge.is_empty() => {
-            resumable::part(sandbox, call, &id).await
-        }
+        Object::UploadSession(id) if edge.is_empty() => resumable::part(sandbox, call, &id).await,
         Object::App => match edge {
             "subscriptions" => subscriptions::app(sandbox, call).await,
             "uploads" => resumable::begin(sandbox, call).await,

@@ -32,7 +32,11 @@ pub(crate) async fn tap(sandbox: &Sandbox, body: &Map<String, Value>) -> Result<
 }
 
 /// The inbound message of a tap, as `POST /_sandbox/inbound` takes it.
-fn answer(state: &State, entry: &Entry, tap: &Map<String, Value>) -> Result<Map<String, Value>, Fault> {
+fn answer(
+    state: &State,
+    entry: &Entry,
+    tap: &Map<String, Value>,
+) -> Result<Map<String, Value>, Fault> {
     let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
     let content = &raw[entry.kind];
     let (kind, value) = match entry.kind {
@@ -91,7 +95,8 @@ fn interactive(
         "address_message" => {
             let values = object(tap, "address")?;
             let response = json!({"values": values}).to_string();
-            let reply = json!({"name": "address_message", "body": "Address", "response_json": response});
+            let reply =
+                json!({"name": "address_message", "body": "Address", "response_json": response});
             Ok(("interactive", json!({"type": "nfm_reply", "nfm_reply": reply})))
         }
         "contact_request" => Ok(("contacts", own_card(state, entry))),
@@ -99,7 +104,10 @@ fn interactive(
             let accepts = tap.get("accept").and_then(Value::as_bool).unwrap_or(true);
             let response = if accepts { "accept" } else { "reject" };
             let reply = json!({"response": response, "response_source": "user_action"});
-            Ok(("interactive", json!({"type": "call_permission_reply", "call_permission_reply": reply})))
+            Ok((
+                "interactive",
+                json!({"type": "call_permission_reply", "call_permission_reply": reply}),
+            ))
         }
         kind => Err(format!("an interactive message of type {kind} is not answered by a tap")),
     }

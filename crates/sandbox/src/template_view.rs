@@ -53,9 +53,11 @@ fn cards(state: &State, component: &Value, sent: &Value) -> Value {
     definitions
         .map(|(index, card)| {
             let components = &card["components"];
-            let body = components.as_array().into_iter().flatten().find(|part| {
-                component_type(part) == "BODY"
-            });
+            let body = components
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|part| component_type(part) == "BODY");
             let text = body.and_then(|body| body["text"].as_str()).unwrap_or("");
             part(state, components, text, &given[index]["components"])
         })
@@ -67,10 +69,13 @@ fn header(state: &State, component: &Value, sent: &Value) -> Value {
     let first = given.and_then(|list| list.first()).unwrap_or(&Value::Null);
     let format = component["format"].as_str().unwrap_or("TEXT").to_ascii_uppercase();
     match format.as_str() {
-        "TEXT" => json!({"type": "text", "text": fill(component["text"].as_str().unwrap_or(""), given)}),
+        "TEXT" => {
+            json!({"type": "text", "text": fill(component["text"].as_str().unwrap_or(""), given)})
+        }
         "LOCATION" => json!({"type": "location", "location": first["location"]}),
         other => {
-            let kind = if other == "GIF" { Some(MediaKind::Video) } else { MediaKind::parse(other) };
+            let kind =
+                if other == "GIF" { Some(MediaKind::Video) } else { MediaKind::parse(other) };
             let Some(kind) = kind else { return Value::Null };
             let media = media(state, kind, &first[kind.name()]);
             json!({"type": kind.name(), "media": media})

@@ -177,14 +177,13 @@ impl State {
             (None, Some(first)) => first.id.to_string(),
             (None, None) => return Err(Refusal::bad("waba_id is missing")),
         };
-        let is_id = |id: &str| {
-            (5..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
-        };
+        let is_id =
+            |id: &str| (5..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
         if !is_id(&id) || !is_id(&waba) {
             return Err(Refusal::bad("phone_number_id and waba_id are 5 to 32 digits"));
         }
-        let is_taken = self.find_number_by_any(&id).is_some()
-            || self.find_number_by_any(&display).is_some();
+        let is_taken =
+            self.find_number_by_any(&id).is_some() || self.find_number_by_any(&display).is_some();
         if is_taken {
             return Err(Refusal::bad("this number or id exists already"));
         }

@@ -16,7 +16,8 @@ fn flow_json() -> Value {
 
 async fn upload_json(rig: &Rig, id: &str, text: String) -> (u16, Value) {
     let file = Part::text(text).file_name("flow.json").mime_str("application/json").unwrap();
-    let form = Form::new().text("name", "flow.json").text("asset_type", "FLOW_JSON").part("file", file);
+    let form =
+        Form::new().text("name", "flow.json").text("asset_type", "FLOW_JSON").part("file", file);
     let request = rig.call(Method::POST, &format!("/v25.0/{id}/assets")).multipart(form);
     answer(request.send().await.unwrap()).await
 }
@@ -30,7 +31,8 @@ async fn create(rig: &Rig, name: &str) -> String {
 }
 
 fn flow_message(parameters: Value) -> Value {
-    let mut all = json!({"flow_message_version": "3", "flow_cta": "Open", "flow_token": "order-84"});
+    let mut all =
+        json!({"flow_message_version": "3", "flow_cta": "Open", "flow_token": "order-84"});
     all.as_object_mut().unwrap().extend(parameters.as_object().unwrap().clone());
     let action = json!({"name": "flow", "parameters": all});
     message(OPEN, "interactive", json!({"type": "flow", "body": {"text": "b"}, "action": action}))
@@ -41,8 +43,11 @@ async fn a_flow_is_made_filled_published_sent_and_answered() {
     let mut rig = Rig::start().await;
     let id = create(&rig, "survey").await;
     let (_, list) = rig.get(&format!("/v25.0/{WABA}/flows")).await;
-    assert_eq!(list["data"][0], json!({"id": id, "name": "survey", "status": "DRAFT",
-        "categories": ["OTHER"], "validation_errors": []}));
+    assert_eq!(
+        list["data"][0],
+        json!({"id": id, "name": "survey", "status": "DRAFT",
+        "categories": ["OTHER"], "validation_errors": []})
+    );
     refused(&rig.post(&format!("/{id}/publish"), &json!({})).await, 400, 139_002);
 
     let (status, body) = upload_json(&rig, &id, "{}".into()).await;
@@ -75,8 +80,10 @@ async fn a_flow_is_made_filled_published_sent_and_answered() {
     refused(&upload_json(&rig, &id, flow_json().to_string()).await, 400, 139_001);
     refused(&rig.delete(&format!("/{id}")).await, 400, 139_004);
 
-    let at = |screen: &str| json!({"flow_id": id, "flow_action": "navigate",
-        "flow_action_payload": {"screen": screen}});
+    let at = |screen: &str| {
+        json!({"flow_id": id, "flow_action": "navigate",
+        "flow_action_payload": {"screen": screen}})
+    };
     refused(&rig.send(&flow_message(at("NOWHERE"))).await, 400, 131_009);
     let wamid = rig.sent(&flow_message(at("FIRST"))).await;
     rig.control("tap", &json!({"wamid": wamid, "flow": {"email": "ann@example.com"}})).await;
@@ -104,21 +111,28 @@ async fn flows_are_created_changed_and_refused_by_the_rules() {
         (json!({"name": "b", "categories": ["FUN"]}), 100),
         (json!({"name": "b", "categories": ["SURVEY"], "clone_flow_id": "9"}), 100),
         (json!({"name": "b", "categories": ["SURVEY"], "publish": true}), 139_002),
-        (json!({"name": "b", "categories": ["SURVEY"], "flow_json": flow_json().to_string(), "publish": true}), 0),
+        (
+            json!({"name": "b", "categories": ["SURVEY"], "flow_json": flow_json().to_string(), "publish": true}),
+            0,
+        ),
     ];
     for (body, expected) in cases {
         let (_, answer) = rig.post(&path, &body).await;
         assert_eq!(answer["error"]["code"].as_i64().unwrap_or(0), expected, "{body}: {answer}");
     }
     let (_, list) = rig.get(&format!("{path}?fields=id,name,status")).await;
-    let statuses: Vec<_> = list["data"].as_array().unwrap().iter().map(|f| f["status"].clone()).collect();
+    let statuses: Vec<_> =
+        list["data"].as_array().unwrap().iter().map(|f| f["status"].clone()).collect();
     assert_eq!(statuses, ["DRAFT", "PUBLISHED"]);
     let id = list["data"][0]["id"].as_str().unwrap();
     let change = json!({"name": "renamed", "categories": ["SIGN_UP", "OTHER"]});
     assert_eq!(rig.post(&format!("/{id}"), &change).await.1, json!({"success": true}));
     refused(&rig.post(&format!("/{id}"), &json!({"name": "b"})).await, 400, 100);
     let (_, read) = rig.get(&format!("/{id}")).await;
-    assert_eq!((&read["name"], &read["categories"]), (&json!("renamed"), &json!(["SIGN_UP", "OTHER"])));
+    assert_eq!(
+        (&read["name"], &read["categories"]),
+        (&json!("renamed"), &json!(["SIGN_UP", "OTHER"]))
+    );
     assert_eq!(rig.delete(&format!("/{id}")).await.1, json!({"success": true}));
     refused(&rig.get(&format!("/{id}")).await, 400, 100);
     refused(&rig.send(&flow_message(json!({"flow_id": id}))).await, 400, 131_009);
@@ -132,11 +146,17 @@ async fn flows_are_created_changed_and_refused_by_the_rules() {
 const APP: &str = "100000000000003";
 
 async fn begin(rig: &Rig, length: usize, kind: &str) -> (u16, Value) {
-    let path = format!("/v25.0/{APP}/uploads?file_name=a.png&file_length={length}&file_type={kind}");
+    let path =
+        format!("/v25.0/{APP}/uploads?file_name=a.png&file_length={length}&file_type={kind}");
     rig.post(&path, &json!({})).await
 }
 
-async fn part(rig: &Rig, session: &str, offset: Option<usize>, bytes: &'static [u8]) -> (u16, Value) {
+async fn part(
+    rig: &Rig,
+    session: &str,
+    offset: Option<usize>,
+    bytes: &'static [u8],
+) -> (u16, Value) {
     let mut request = rig.http.post(format!("{}/v25.0/{session}", rig.base)).body(bytes);
     request = request.header("authorization", "OAuth token");
     if let Some(offset) = offset {
@@ -158,7 +178,10 @@ async fn a_sample_is_uploaded_in_parts_and_its_handle_makes_a_template() {
     refused(&begin(&rig, 10, "image/gif").await, 400, 100);
     let (status, session) = begin(&rig, 10, "image/png").await;
     let session = session["id"].as_str().unwrap().to_owned();
-    assert!(status == 200 && session.starts_with("upload:") && session.contains("?sig="), "{session}");
+    assert!(
+        status == 200 && session.starts_with("upload:") && session.contains("?sig="),
+        "{session}"
+    );
 
     refused(&part(&rig, &session, None, b"01234").await, 400, 100);
     refused(&part(&rig, &session, Some(3), b"01234").await, 400, 100);
@@ -200,8 +223,10 @@ async fn reviews_wait_when_told_and_can_reject() {
     assert_eq!(rig.get(&format!("/{id}")).await.1["rejected_reason"], "INVALID_FORMAT");
 
     rig.control("limits", &json!({"auto_review": true})).await;
-    let edit = |category: &str| json!({"category": category,
-        "components": [{"type": "BODY", "text": "We are open again."}]});
+    let edit = |category: &str| {
+        json!({"category": category,
+        "components": [{"type": "BODY", "text": "We are open again."}]})
+    };
     refused(&rig.post(&format!("/{id}"), &edit("FUN")).await, 400, 100);
     assert_eq!(rig.post(&format!("/{id}"), &edit("UTILITY")).await.0, 200);
     let (_, read) = rig.get(&format!("/{id}")).await;

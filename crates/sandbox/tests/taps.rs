@@ -17,15 +17,21 @@ async fn inbound(rig: &mut Rig) -> Value {
 }
 
 fn buttons() -> Value {
-    interactive("button", json!({"buttons": [
+    interactive(
+        "button",
+        json!({"buttons": [
         {"type": "reply", "reply": {"id": "yes", "title": "Yes, please"}},
-        {"type": "reply", "reply": {"id": "no", "title": "No"}}]}))
+        {"type": "reply", "reply": {"id": "no", "title": "No"}}]}),
+    )
 }
 
 fn list() -> Value {
-    interactive("list", json!({"button": "Choose", "sections": [
+    interactive(
+        "list",
+        json!({"button": "Choose", "sections": [
         {"title": "A", "rows": [{"id": "a1", "title": "Small", "description": "up to 1 kg"}]},
-        {"title": "B", "rows": [{"id": "b1", "title": "Large"}]}]}))
+        {"title": "B", "rows": [{"id": "b1", "title": "Large"}]}]}),
+    )
 }
 
 fn carousel() -> Value {
@@ -44,27 +50,66 @@ async fn each_kind_is_answered_as_metas_webhooks_do() {
     let mut rig = Rig::start().await;
     let place = json!({"latitude": 1.5, "longitude": 2.5, "name": "Home"});
     let cases = [
-        (buttons(), json!({"id": "yes"}), "interactive", json!({"type": "button_reply",
-            "button_reply": {"id": "yes", "title": "Yes, please"}})),
-        (list(), json!({"id": "a1"}), "interactive", json!({"type": "list_reply",
-            "list_reply": {"id": "a1", "title": "Small", "description": "up to 1 kg"}})),
-        (list(), json!({"id": "b1"}), "interactive", json!({"type": "list_reply",
-            "list_reply": {"id": "b1", "title": "Large"}})),
-        (carousel(), json!({"id": "card-1"}), "interactive", json!({"type": "button_reply",
-            "button_reply": {"id": "card-1", "title": "This one"}})),
-        (interactive("location_request_message", json!({"name": "send_location"})),
-            json!({"location": place}), "location", place.clone()),
-        (interactive("contact_request", json!({"name": "request_contact_info"})), json!({}),
-            "contacts", json!([{"name": {"formatted_name": "Ann", "first_name": "Ann"},
+        (
+            buttons(),
+            json!({"id": "yes"}),
+            "interactive",
+            json!({"type": "button_reply",
+            "button_reply": {"id": "yes", "title": "Yes, please"}}),
+        ),
+        (
+            list(),
+            json!({"id": "a1"}),
+            "interactive",
+            json!({"type": "list_reply",
+            "list_reply": {"id": "a1", "title": "Small", "description": "up to 1 kg"}}),
+        ),
+        (
+            list(),
+            json!({"id": "b1"}),
+            "interactive",
+            json!({"type": "list_reply",
+            "list_reply": {"id": "b1", "title": "Large"}}),
+        ),
+        (
+            carousel(),
+            json!({"id": "card-1"}),
+            "interactive",
+            json!({"type": "button_reply",
+            "button_reply": {"id": "card-1", "title": "This one"}}),
+        ),
+        (
+            interactive("location_request_message", json!({"name": "send_location"})),
+            json!({"location": place}),
+            "location",
+            place.clone(),
+        ),
+        (
+            interactive("contact_request", json!({"name": "request_contact_info"})),
+            json!({}),
+            "contacts",
+            json!([{"name": {"formatted_name": "Ann", "first_name": "Ann"},
                 "phones": [{"phone": "+15550001111", "wa_id": "15550001111", "type": "CELL"}],
-                "origin": "contact_request"}])),
-        (interactive("call_permission_request", json!({"name": "call_permission_request"})),
-            json!({"accept": false}), "interactive", json!({"type": "call_permission_reply",
-                "call_permission_reply": {"response": "reject", "response_source": "user_action"}})),
-        (interactive("address_message", json!({"name": "address_message", "parameters": {"country": "IN"}})),
-            json!({"address": {"city": "Pune"}}), "interactive", json!({"type": "nfm_reply",
+                "origin": "contact_request"}]),
+        ),
+        (
+            interactive("call_permission_request", json!({"name": "call_permission_request"})),
+            json!({"accept": false}),
+            "interactive",
+            json!({"type": "call_permission_reply",
+                "call_permission_reply": {"response": "reject", "response_source": "user_action"}}),
+        ),
+        (
+            interactive(
+                "address_message",
+                json!({"name": "address_message", "parameters": {"country": "IN"}}),
+            ),
+            json!({"address": {"city": "Pune"}}),
+            "interactive",
+            json!({"type": "nfm_reply",
                 "nfm_reply": {"name": "address_message", "body": "Address",
-                    "response_json": "{\"values\":{\"city\":\"Pune\"}}"}})),
+                    "response_json": "{\"values\":{\"city\":\"Pune\"}}"}}),
+        ),
     ];
     for (sent, tap, kind, expected) in cases {
         let wamid = rig.sent(&sent).await;
@@ -110,7 +155,8 @@ async fn quick_replies_of_templates_come_back_with_their_payloads() {
             {"type": "QUICK_REPLY", "text": "Yes"}, {"type": "QUICK_REPLY", "text": "Later"},
             {"type": "URL", "text": "Track", "url": "https://example.com/t/{{1}}", "example": ["x"]},
             {"type": "COPY_CODE", "example": "SAVE10"}]}]);
-    let new = json!({"name": "bring", "language": "en", "category": "UTILITY", "components": components});
+    let new =
+        json!({"name": "bring", "language": "en", "category": "UTILITY", "components": components});
     let (status, created) = rig.post(&format!("/v25.0/{WABA}/message_templates"), &new).await;
     assert_eq!(status, 200, "{created}");
     let id = created["id"].as_str().unwrap().to_owned();
@@ -157,7 +203,11 @@ async fn the_page_sends_whatever_a_phone_can() {
         let body = json!({"phone": OPEN, "phone_number_id": NUMBER, "message": case});
         let bubble = rig.control("handset/send", &body).await;
         let kind = case["type"].as_str().unwrap();
-        assert_eq!((&bubble["direction"], &bubble["type"]), (&json!("in"), &case["type"]), "{case}");
+        assert_eq!(
+            (&bubble["direction"], &bubble["type"]),
+            (&json!("in"), &case["type"]),
+            "{case}"
+        );
         let told = inbound(&mut rig).await;
         assert_eq!(told["type"], case["type"]);
         match kind {
@@ -169,7 +219,8 @@ async fn the_page_sends_whatever_a_phone_can() {
             _ => assert_eq!(told[kind], case[kind]),
         }
     }
-    for wrong in [json!("text"), json!({"type": "hologram"}), json!({"type": "image", "image": {}})] {
+    for wrong in [json!("text"), json!({"type": "hologram"}), json!({"type": "image", "image": {}})]
+    {
         let body = json!({"phone": OPEN, "phone_number_id": NUMBER, "message": wrong});
         assert_eq!(rig.post("/_sandbox/handset/send", &body).await.0, 400, "{wrong}");
     }
@@ -197,7 +248,10 @@ async fn voice_messages_are_reported_as_played_once() {
 async fn a_person_writes_to_the_number_they_choose() {
     let mut rig = Rig::start().await;
     let added = rig
-        .control("numbers", &json!({"display_phone_number": "15550008888", "verified_name": "Second"}))
+        .control(
+            "numbers",
+            &json!({"display_phone_number": "15550008888", "verified_name": "Second"}),
+        )
         .await;
     assert_eq!(added["waba_id"], WABA);
     let second = added["phone_number_id"].as_str().unwrap().to_owned();
@@ -208,7 +262,10 @@ async fn a_person_writes_to_the_number_they_choose() {
 
     let path = format!("/_sandbox/handset/messages?phone={OPEN}&phone_number_id={second}");
     let (_, empty) = rig.get(&path).await;
-    assert_eq!((&empty["data"], &empty["chat"]["window_open_until_ms"]), (&json!([]), &Value::Null));
+    assert_eq!(
+        (&empty["data"], &empty["chat"]["window_open_until_ms"]),
+        (&json!([]), &Value::Null)
+    );
     let join = json!({"phone": OPEN, "phone_number_id": second, "text": "join-acme"});
     rig.control("handset/send", &join).await;
     let update = rig.update(|update| update["value"].get("messages").is_some()).await;
@@ -241,7 +298,10 @@ async fn an_identity_hash_that_changed_stops_the_message() {
     };
     let good = rig.sent(&with(&hash)).await;
     let sent = rig.status_of(&good).await;
-    assert_eq!((&sent["status"], &sent["recipient_identity_key_hash"]), (&json!("sent"), &json!(hash)));
+    assert_eq!(
+        (&sent["status"], &sent["recipient_identity_key_hash"]),
+        (&json!("sent"), &json!(hash))
+    );
 
     let changed = rig.control("people", &json!({"phone": OPEN, "change_identity": true})).await;
     assert_ne!(changed["identity_key_hash"], *hash);
@@ -249,7 +309,9 @@ async fn an_identity_hash_that_changed_stops_the_message() {
     assert_eq!(rig.status_of(&bad).await["errors"][0]["code"], 137_000);
     let given = json!({"phone": OPEN, "identity_key_hash": "DF2lS5v2W6x="});
     rig.control("people", &given).await;
-    let system = rig.update(|u| u["value"]["messages"][0]["system"]["identity"]["hash"] == "DF2lS5v2W6x=").await;
+    let system = rig
+        .update(|u| u["value"]["messages"][0]["system"]["identity"]["hash"] == "DF2lS5v2W6x=")
+        .await;
     assert!(system["value"].get("contacts").is_none());
     let good = rig.sent(&with("DF2lS5v2W6x=")).await;
     assert_eq!(rig.status_of(&good).await["status"], "sent");
