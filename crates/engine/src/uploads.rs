@@ -113,6 +113,21 @@ impl Engine {
         Ok(blob.map(|(_, body)| (record, body)))
     }
 
+    /// A file of an organisation.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open_media(
+        &self,
+        org_id: &OrgId,
+        id: &MediaId,
+    ) -> Result<Option<(MediaRecord, BlobStream)>, Failure> {
+        let found = self.store().media(org_id, id, self.now()).await?;
+        let Some(record) = found else { return Ok(None) };
+        let blob = self.media_library().blobs.open(&record.sha256).await?;
+        Ok(blob.map(|(_, body)| (record, body)))
+    }
+
     /// Removes a file. `false` where there was none.
     ///
     /// # Errors
