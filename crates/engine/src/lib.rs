@@ -4,9 +4,12 @@
 
 mod admission;
 mod broadcast;
+pub mod callbacks;
 mod consents;
 mod countdown;
 pub mod directory;
+mod events;
+mod flows;
 mod idempotency;
 mod inbound;
 mod joins;
@@ -18,6 +21,7 @@ mod numbers;
 mod options;
 pub mod ports;
 mod queue;
+mod samples;
 mod send;
 mod submit;
 mod templates;
@@ -34,12 +38,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_clock::Clock;
+use waypost_domain::callback::CallbackShape;
 use waypost_domain::command::Caller;
 use waypost_domain::directory::Number;
 use waypost_domain::{ErrorKind, Failure, MessageId, Timestamp};
 
+use crate::callbacks::Callbacks;
 use crate::countdown::Countdowns;
 use crate::directory::Directory;
+pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTES};
 pub use crate::idempotency::IdempotencyKey;
 use crate::keys::Keys;
 use crate::lanes::{Lane, Lanes};
@@ -48,7 +55,8 @@ pub use crate::media::Upload;
 use crate::metrics::Metrics;
 pub use crate::metrics::MetricsSnapshot;
 use crate::ports::{
-    BlobStore, CallbackAddresses, LinkFetcher, Recovered, Store, StoreError, Upstream, WebhookCodec,
+    BlobStore, CallbackAddresses, CallbackPoster, LinkFetcher, Recovered, Store, StoreError,
+    Upstream, WebhookCodec,
 };
 use crate::templates::UnknownTemplates;
 use crate::token::Tokens;
@@ -92,6 +100,10 @@ pub struct Ports {
     pub callback_addresses: Arc<dyn CallbackAddresses>,
     /// Checks and reads webhooks.
     pub webhooks: Arc<dyn WebhookCodec>,
+    /// Posts events to tenants' addresses.
+    pub callbacks: Arc<dyn CallbackPoster>,
+    /// How events are told.
+    pub shapes: &'static [&'static dyn CallbackShape],
 }
 
 /// One request with who makes it and how.
@@ -148,6 +160,7 @@ struct Parts {
     upstream: Arc<dyn Upstream>,
     webhooks: Arc<dyn WebhookCodec>,
     callback_addresses: Arc<dyn CallbackAddresses>,
+    callbacks: Callbacks,
     directory: Arc<Directory>,
     keys: Keys,
     vault: Vault,
@@ -202,6 +215,7 @@ impl Engine {
             upstream: ports.upstream,
             webhooks: ports.webhooks,
             callback_addresses: ports.callback_addresses,
+            callbacks: Callbacks::new(ports.shapes, ports.callbacks),
             keys: Keys::new(Arc::clone(&directory), clock.clone()),
             directory,
             tokens: Tokens::new(&vault),
@@ -231,6 +245,8 @@ impl Engine {
         let tasks = TaskTracker::new();
         tasks.spawn(self.clone().work_off_inbox(cancel.clone()));
         tasks.spawn(self.clone().fetch_inbound_media(cancel.clone()));
+        tasks.spawn(self.clone().dispatch_events(cancel.clone()));
+        tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
         tasks.spawn(self.clone().keep_house(cancel.clone()));
         for number in self.directory().all_numbers() {
             self.lane(&number);
@@ -268,6 +284,10 @@ impl Engine {
                 () = self.sync_all_templates() => {}
             }
             self.media_library().remove_expired().await;
+            if let Err(error) = self.prune_events().await {
+                tracing::warn!(%error, "old events");
+                self.note_store_error(&error);
+            }
             let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
             if let Err(error) = self.store().forget_idempotency(oldest).await {
                 tracing::warn!(%error, "old idempotency keys");
@@ -365,6 +385,10 @@ impl Engine {
 
     fn callback_addresses(&self) -> &dyn CallbackAddresses {
         &*self.0.callback_addresses
+    }
+
+    fn callbacks(&self) -> &Callbacks {
+        &self.0.callbacks
     }
 
     fn media_library(&self) -> &MediaLibrary {

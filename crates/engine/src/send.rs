@@ -464,6 +464,7 @@ impl Engine {
     /// Wakes who waits for a message or for its broadcast.
     pub(crate) fn tell(&self, message: &Message) {
         self.watch().tell(&message.id);
+        self.event_logged();
         let open = matches!(message.status, Status::Queued | Status::Sending);
         if let (Some(broadcast_id), false) = (message.broadcast_id, open) {
             self.countdowns().settled(broadcast_id);

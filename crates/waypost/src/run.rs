@@ -2,6 +2,7 @@
 //! Nothing is decided here but what is connected to what.
 
 mod announce;
+mod callbacks;
 mod demo;
 mod links;
 mod secrets;
@@ -32,6 +33,7 @@ use crate::data_dir::DataDir;
 use crate::tls::Certificate;
 
 use self::announce::Started;
+use self::callbacks::Posts;
 use self::demo::Urls;
 use self::links::Links;
 use self::secrets::Secrets;
@@ -109,8 +111,10 @@ impl Gateway {
             blobs: Arc::new(blobs),
             upstream: Arc::new(CloudApi::new(upstream)?),
             callback_addresses: Arc::new(links.clone()),
+            callbacks: Arc::new(Posts::new(links.egress())),
             links: Arc::new(links),
             webhooks: Arc::new(webhook::Codec),
+            shapes: waypost_dialects::SHAPES,
         };
         let settings = settings(config, &secrets, listener.local_addr()?);
         let (engine, recovered) = Engine::start(ports, settings, vault, clock).await?;

@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use waypost_clock::Clock;
+use waypost_domain::Timestamp;
 use waypost_domain::command::Receipt;
 use waypost_domain::media::MimeType;
 use waypost_domain::template::Template;
-use waypost_domain::Timestamp;
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, DownloadedMedia, FetchedLink, LinkCredential, LinkError,
-    LinkFetcher, NumberInfo, OutgoingMessage, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+    Account, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster, CallbackReply,
+    DownloadedMedia, FetchedLink, LinkCredential, LinkError, LinkFetcher, NumberInfo,
+    OutgoingMessage, PostError, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
@@ -127,6 +128,14 @@ impl LinkFetcher for NoLinks {
 }
 
 /// Takes the signature `right`; events mean nothing.
+struct AnyAddress;
+
+impl CallbackAddresses for AnyAddress {
+    fn check(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 struct NoEvents;
 
 impl WebhookCodec for NoEvents {
@@ -137,6 +146,16 @@ impl WebhookCodec for NoEvents {
 
     fn parse(&self, _: &[u8]) -> Vec<UpstreamEvent> {
         Vec::new()
+    }
+}
+
+/// Reaches nobody.
+struct NoPosts;
+
+#[async_trait]
+impl CallbackPoster for NoPosts {
+    async fn post(&self, _: CallbackPost) -> Result<CallbackReply, PostError> {
+        Err(PostError::Failed("nobody is reached".to_owned()))
     }
 }
 
@@ -185,7 +204,10 @@ impl Rig {
             blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
             upstream: Arc::new(Agreeable),
             links: Arc::new(NoLinks),
+            callback_addresses: Arc::new(AnyAddress),
             webhooks: Arc::new(NoEvents),
+            callbacks: Arc::new(NoPosts),
+            shapes: waypost_dialects::SHAPES,
         };
         let settings = Settings {
             live: false,
