@@ -30,6 +30,7 @@ mod messages;
 mod numbers;
 mod outbox;
 mod page;
+mod paging;
 mod people;
 mod resumable;
 mod reviews;
@@ -55,7 +56,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 
-pub use config::{FetchedLink, LinkFetcher, SandboxConfig, Seed, SeedNumber, SeedPerson};
+pub use config::{APP_ID, FetchedLink, LinkFetcher, SandboxConfig, Seed, SeedNumber, SeedPerson};
 pub use control::{CONTROL_BODY_MAX_BYTES, LEDGER_PAGE_MAX};
 pub use faults::{FAULT_LATENCY_MAX_MS, FAULT_RULES_MAX};
 pub use fetching::LINK_FETCHES_MAX;

@@ -206,6 +206,7 @@ fn tls_source(files: &TlsFiles) -> anyhow::Result<TlsSource> {
 fn settings(config: &Config, secrets: &Secrets, bound: SocketAddr) -> Settings {
     let live = matches!(config.upstream.target, UpstreamTarget::Real(_));
     let token = config.upstream.access_token.as_ref().map(|token| token.expose().to_owned());
+    let app_id = config.upstream.app_id.clone();
     Settings {
         live,
         upstream_name: config.upstream.target.name(),
@@ -213,7 +214,7 @@ fn settings(config: &Config, secrets: &Secrets, bound: SocketAddr) -> Settings {
         app_secret: secrets.app_secret.clone(),
         verify_token: secrets.verify_token.clone(),
         public_url: config.public_url(bound),
-        app_id: config.upstream.app_id.clone(),
+        app_id: app_id.or_else(|| (!live).then(|| waypost_sandbox::APP_ID.to_owned())),
     }
 }
 

@@ -6,6 +6,7 @@
 mod broadcasts;
 mod consents;
 mod crash;
+mod flows;
 mod inbound;
 mod joins;
 mod media;
