@@ -116,7 +116,7 @@ fn patience_is_asked_for_in_seconds() {
         let failure = Failure::new(kind, "Later.");
         assert_eq!(header(&refusal(&failure), &RETRY_AFTER).as_deref(), seconds, "{kind:?}");
     }
-    let overload = refusal(&Failure::new(ErrorKind::Unavailable, "Later.").retry_after_s(17));
+    let overload = refusal(&Failure::new(Unavailable, "Later.").retry_after_s(17));
     assert_eq!(overload.status, 503);
     assert_eq!(header(&overload, &RETRY_AFTER).as_deref(), Some("17"));
 }
