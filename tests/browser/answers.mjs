@@ -303,7 +303,7 @@ function ownChecks(known) {
       const second = (known ?? await post("/_sandbox/numbers", { display_phone_number: SECOND_NUMBER, verified_name: "Shared number" })).phone_number_id;
       await page().reload();
       await page().locator("#number").selectOption(second);
-      await page().locator("#chat-name", { hasText: "Shared number" }).waitFor();
+      await page().locator("#conversation[aria-label$='with Shared number']").waitFor();
       await page().locator("#composer-text").fill(`join-${mark}`);
       await page().keyboard.press("Enter");
       await until("the text at the second number", async () => JSON.stringify(await bubbles(second)).includes(`join-${mark}`));

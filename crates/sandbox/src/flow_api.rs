@@ -14,6 +14,7 @@ use crate::entropy;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::flows::{CATEGORIES, Definition, FLOWS_MAX, Flow, FlowStatus};
 use crate::form::Form;
+use crate::paging::page;
 use crate::state::State;
 use crate::template_api::select;
 
@@ -33,10 +34,9 @@ pub(crate) async fn of_account(sandbox: &Sandbox, mut call: Call, waba: u32) -> 
         Method::GET => {
             let state = sandbox.state();
             let fields = call.query("fields").unwrap_or(DEFAULT_FIELDS);
-            let describe = |flow| select(describe(&state, flow), Some(fields));
-            let data: Vec<Value> = state.flows.of_waba(waba).map(describe).collect();
-            let paging = json!({"cursors": {"before": "", "after": ""}});
-            Ok(json_response(200, &json!({"data": data, "paging": paging})))
+            let found: Vec<&Flow> = state.flows.of_waba(waba).collect();
+            let describe = |flow: &&Flow| select(describe(&state, flow), Some(fields));
+            Ok(json_response(200, &page(&call, found, |flow| &flow.id, describe)?))
         }
         Method::POST => {
             let form = call.form().await?;

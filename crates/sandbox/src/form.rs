@@ -41,7 +41,7 @@ impl Call {
         let limits = Constraints::new().size_limit(limits.for_field("file", FORM_FILE_MAX_BYTES));
         let mut multipart = Multipart::with_constraints(body.into_data_stream(), boundary, limits);
         let mut fields = 0;
-        while let Some(field) = multipart.next_field().await.map_err(malformed)? {
+        while let Some(field) = multipart.next_field().await.map_err(|error| malformed(&error))? {
             fields += 1;
             if fields > FIELDS_MAX {
                 return Err(GraphError::parameter("The form has too many fields."));
@@ -56,16 +56,16 @@ impl Form {
     async fn take(&mut self, field: Field<'_>) -> Answer<()> {
         let Some(name) = field.name().map(str::to_owned) else { return Ok(()) };
         if name == "file" {
-            self.file = Some(field.bytes().await.map_err(malformed)?);
+            self.file = Some(field.bytes().await.map_err(|error| malformed(&error))?);
             return Ok(());
         }
-        let text = field.text().await.map_err(malformed)?;
+        let text = field.text().await.map_err(|error| malformed(&error))?;
         self.parameters.insert(name, crate::call::form_value(&text));
         Ok(())
     }
 }
 
-fn malformed(error: multer::Error) -> GraphError {
+fn malformed(error: &multer::Error) -> GraphError {
     match error {
         multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
             GraphError::too_large()

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -13,14 +11,13 @@ use crate::Sandbox;
 use crate::agenda::Task;
 use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
+use crate::paging::page;
 use crate::state::State;
 use crate::templates::{REVIEW_MS, Shape, TEMPLATES_MAX, Template};
 use crate::validate::{
     NewTemplate, check_category, check_components, check_new_template, check_ttl,
 };
 
-const PAGE_DEFAULT: usize = 25;
-const PAGE_MAX: usize = 1_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// `/{waba}/message_templates`.
@@ -67,32 +64,10 @@ pub(crate) fn select(value: Value, fields: Option<&str>) -> Value {
 }
 
 fn list(state: &State, call: &Call, waba: u32) -> Answer<Response> {
-    let limit = match call.query("limit").map(str::parse::<usize>) {
-        None => PAGE_DEFAULT,
-        Some(Ok(limit)) if limit > 0 => limit.min(PAGE_MAX),
-        Some(_) => return Err(GraphError::parameter("limit must be a positive number.")),
-    };
-    let after = call.query("after").map(decode_cursor).transpose()?;
-    let mut found: Vec<&Template> =
+    let found: Vec<&Template> =
         state.templates.of_waba(waba).filter(|template| is_wanted(template, call)).collect();
-    if let Some(after) = &after {
-        let position = found.iter().position(|template| *template.id == **after);
-        let position = position.ok_or_else(|| GraphError::code(131_059))?;
-        found.drain(..=position);
-    }
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let data: Vec<Value> =
-        found.iter().map(|template| select(template.to_json(), call.query("fields"))).collect();
-    let mut answer = json!({ "data": data });
-    if let (Some(first), Some(last)) = (found.first(), found.last()) {
-        let cursor = encode_cursor(&last.id);
-        let mut paging = json!({"cursors": {"before": encode_cursor(&first.id), "after": cursor}});
-        if has_more {
-            paging["next"] = next_page(call, &cursor).into();
-        }
-        answer["paging"] = paging;
-    }
+    let describe = |template: &&Template| select(template.to_json(), call.query("fields"));
+    let answer = page(call, found, |template| &template.id, describe)?;
     Ok(json_response(200, &answer))
 }
 
@@ -105,27 +80,6 @@ fn is_wanted(template: &Template, call: &Call) -> bool {
         && is("status", &template.status)
         && is("category", &template.category)
         && is("language", &template.language)
-}
-
-fn encode_cursor(id: &str) -> String {
-    URL_SAFE_NO_PAD.encode(id)
-}
-
-fn decode_cursor(cursor: &str) -> Answer<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| GraphError::parameter("The cursor is malformed."))
-}
-
-fn next_page(call: &Call, cursor: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in call.query.iter().filter(|(name, _)| *name != "after") {
-        query.append_pair(name, value);
-    }
-    query.append_pair("after", cursor);
-    let version = call.version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();
-    format!("{}{version}/{}?{}", call.base_url(), call.path.join("/"), query.finish())
 }
 
 impl State {

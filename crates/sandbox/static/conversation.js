@@ -44,12 +44,14 @@ export function drawConversation() {
 function drawNumbers(chat) {
   const select = byId("number");
   select.hidden = state.numbers.length < 2;
+  byId("chat-name").classList.toggle("visually-hidden", !select.hidden);
   if (select.hidden) return;
   const signature = state.numbers.map((number) => `${number.phone_number_id} ${number.verified_name}`).join(",");
   if (select.dataset.shown !== signature) {
     select.dataset.shown = signature;
-    select.replaceChildren(...state.numbers.map((number) =>
-      el("option", { value: number.phone_number_id }, `${number.verified_name} · ${phoneText(number.display_phone_number)}`)));
+    const isShared = (name) => state.numbers.filter((number) => number.verified_name === name).length > 1;
+    select.replaceChildren(...state.numbers.map(({ phone_number_id: value, verified_name: name, display_phone_number: digits }) =>
+      el("option", { value }, name && !isShared(name) ? name : `${phoneText(digits)} · ${name}`)));
   }
   select.value = numberIdOf(chat);
 }

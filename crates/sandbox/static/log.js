@@ -57,7 +57,7 @@ function buildBubbleRow(bubble, quoted, answered, chat) {
   if (quoted) box.append(quoteNode(quoted, chat));
   const { className, after } = drawContent(box, bubble, answered);
   if (className) box.classList.add(...className.split(" "));
-  const words = box.lastElementChild?.classList.contains("caption") ? box.lastElementChild : box;
+  const words = box.querySelector(":scope > .caption:last-child, :scope > .location:last-child > .caption:last-child") ?? box;
   words.append(el("span", { class: "meta" }, el("time", { datetime: new Date(bubble.at_ms).toISOString() }, timeFormat.format(bubble.at_ms))));
   box.append(after || "");
   const act = el("button", { class: "act", type: "button", "aria-label": `React or reply to: ${summaryOf(bubble)}`, title: "React or reply" }, icon("smile"));
