@@ -357,7 +357,7 @@ impl State {
     fn sender(&self, org_id: &OrgId, name: Option<&str>) -> Option<Arc<Number>> {
         let entries = self.orgs.get(org_id)?;
         let joins = entries.org.join_code.as_deref().and_then(join_key).is_some();
-        let shared = self.shared_numbers.iter().filter(|_| joins || true);
+        let shared = self.shared_numbers.iter().filter(|_| joins);
         let mut usable = entries.numbers.iter().chain(shared).filter_map(|id| self.numbers.get(id));
         let found = match name {
             Some(name) => usable.find(|number| number.answers_to(name)),
@@ -488,7 +488,7 @@ impl State {
 /// What two spellings of a join code have in common; `None` where there is nothing to spell.
 fn join_key(text: &str) -> Option<String> {
     let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    (!text.is_empty()).then(|| text.to_lowercase())
 }
 
 fn replace_or_push<T>(list: &mut Vec<T>, same: impl Fn(&T) -> bool, value: T) {
