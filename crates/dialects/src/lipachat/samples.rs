@@ -1,5 +1,7 @@
 //! One request for each thing that this vendor offers.
 
+use http::Method;
+
 use super::wire::path;
 use crate::samples::{Feature, Sample, SampleBody};
 
@@ -12,8 +14,11 @@ macro_rules! message {
 /// The beginning of a PNG file.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
+/// A form's definition.
+const FLOW: &[u8] = br#"{"version":"7.0","screens":[]}"#;
+
 /// The samples.
-pub(super) static SAMPLES: [Sample; 17] = [
+pub(super) static SAMPLES: [Sample; 24] = [
     Sample::post(Feature::Text, path::TEXT, message!(r#""message":"Hello world""#)),
     Sample::post(
         Feature::Image,
@@ -89,9 +94,49 @@ pub(super) static SAMPLES: [Sample; 17] = [
     Sample::get(Feature::TemplateList, "/api/v1/template/15550009999"),
     Sample {
         feature: Feature::TemplateCreation,
-        method: http::Method::POST,
+        method: Method::POST,
         path: path::TEMPLATE_SAMPLE,
         body: SampleBody::Form { fields: &[], file: ("a.png", "image/png", PNG) },
     },
+    Sample::post(
+        Feature::TemplateCreation,
+        "/api/v1/template/15550009999",
+        concat!(
+            r#"{"name":"temp_lower_68","language":"en","category":"MARKETING","#,
+            r#""component":{"body":{"text":"Hi {{1}}!","examples":["John"]}}}"#
+        ),
+    ),
+    Sample {
+        feature: Feature::TemplateCreation,
+        method: Method::PUT,
+        path: "/api/v1/template/15550009999/1000000000000500",
+        body: SampleBody::Json(r#"{"component":{"body":{"text":"Hello!"}}}"#),
+    },
     Sample::get(Feature::FlowManagement, path::FLOWS),
+    Sample::get(Feature::FlowManagement, "/api/v1/whatsapp/manage/flow/+15550009999"),
+    Sample {
+        feature: Feature::FlowManagement,
+        method: Method::POST,
+        path: path::FLOWS,
+        body: SampleBody::Form {
+            fields: &[("phoneNumber", "15550009999"), ("name", "f"), ("categories", "OTHER")],
+            file: ("f.json", "application/json", FLOW),
+        },
+    },
+    Sample {
+        feature: Feature::FlowManagement,
+        method: Method::PUT,
+        path: "/api/v1/whatsapp/manage/flow/4",
+        body: SampleBody::Form {
+            fields: &[("name", "f"), ("categories", "OTHER")],
+            file: ("f.json", "application/json", FLOW),
+        },
+    },
+    Sample::get(Feature::FlowManagement, "/api/v1/whatsapp/manage/flow/4/preview/url"),
+    Sample {
+        feature: Feature::FlowManagement,
+        method: Method::POST,
+        path: "/api/v1/whatsapp/manage/flow/4/publish",
+        body: SampleBody::Empty,
+    },
 ];

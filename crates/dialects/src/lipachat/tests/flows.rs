@@ -14,7 +14,7 @@ fn update(id: &str, body: Body<'_>) -> Result<Task, Failure> {
     manage(&Method::PUT, path::ONE_FLOW, &[("id", id)], body)
 }
 
-fn fields<'a>(categories: &'a str) -> [(&'static str, &'a str); 3] {
+fn fields(categories: &str) -> [(&'static str, &str); 3] {
     [("phoneNumber", "+15550009999"), ("name", " f "), ("categories", categories)]
 }
 

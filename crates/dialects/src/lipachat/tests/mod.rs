@@ -19,8 +19,11 @@ use super::LipaChat;
 use super::wire::path;
 use crate::contract::{Body, Command, Dialect, Form, FormFile, Request, Route, Task};
 
+/// Makes a valid body.
+type Sample = fn() -> Value;
+
 /// The calls that send, with a valid body of each.
-const SENDS: [(&str, fn() -> Value); 9] = [
+const SENDS: [(&str, Sample); 9] = [
     (path::TEXT, text),
     (path::MEDIA, media),
     (path::BUTTONS, buttons),

@@ -161,124 +161,167 @@ fn the_first_failing_field_is_named() {
     assert!(send(path::MEDIA, &body).is_ok());
 }
 
-/// 6, 20, 22, 23, 26, 29, 40, 42, 43: a value that is refused, with the field that is named.
+/// A place in a valid body, what stands there, and how it is refused.
+type Wrong = (&'static str, Value, ErrorKind, &'static str);
+
+#[track_caller]
+fn assert_all_refused(path: &str, body: Sample, wrong: impl IntoIterator<Item = Wrong>) {
+    for (pointer, value, kind, field) in wrong {
+        assert_refused(send(path, &with(body(), pointer, value)), kind, Some(field));
+    }
+}
+
+fn long(chars: usize) -> Value {
+    json!("x".repeat(chars))
+}
+
+/// 20, 22, 23, 26, 29
 #[test]
-fn values_out_of_bounds_are_refused() {
-    let eleven = |at: usize| -> Value {
-        (0..11).filter(|it| it % 2 == at).map(|it| json!({"id": it, "title": "Row"})).collect()
+fn texts_and_media_out_of_bounds_are_refused() {
+    assert_all_refused(
+        path::TEXT,
+        text,
+        [
+            ("/message", json!({"a": 1}), InvalidType, "message"),
+            ("/message", json!(["a"]), InvalidType, "message"),
+            ("/message", long(4_097), ValueTooLong, "message"),
+            ("/message", json!("a\u{0}"), InvalidValue, "message"),
+        ],
+    );
+    assert_all_refused(
+        path::MEDIA,
+        media,
+        [
+            ("/mediaType", json!("GIF"), InvalidValue, "mediaType"),
+            ("/mediaUrl", json!("ftp://x/y"), InvalidValue, "mediaUrl"),
+            ("/mediaUrl", json!("not a url"), InvalidValue, "mediaUrl"),
+            ("/mediaUrl", json!("https:///a"), InvalidValue, "mediaUrl"),
+            ("/mediaUrl", json!("https://a.example/b c"), InvalidValue, "mediaUrl"),
+            ("/caption", long(1_025), ValueTooLong, "caption"),
+            ("/caption", json!({}), InvalidType, "caption"),
+        ],
+    );
+}
+
+/// 40
+#[test]
+fn buttons_out_of_bounds_are_refused() {
+    let button = |id: &str| json!({"id": id, "title": id});
+    let four = json!([button("1"), button("2"), button("3"), button("4")]);
+    assert_all_refused(
+        path::BUTTONS,
+        buttons,
+        [
+            ("/text", long(1_025), ValueTooLong, "text"),
+            ("/buttons", json!([]), InvalidValue, "buttons"),
+            ("/buttons", four, InvalidValue, "buttons"),
+            ("/buttons/1", json!("NO"), InvalidType, "buttons[1]"),
+            ("/buttons/1/title", long(21), ValueTooLong, "buttons[1].title"),
+            ("/buttons/1/title", json!("YES"), InvalidValue, "buttons[1].title"),
+            ("/buttons/1/id", json!(1), InvalidValue, "buttons[1].id"),
+            ("/buttons/1/id", long(257), ValueTooLong, "buttons[1].id"),
+        ],
+    );
+}
+
+/// 42
+#[test]
+fn lists_out_of_bounds_are_refused() {
+    let rows = |ids: std::ops::Range<u32>| -> Value {
+        ids.map(|id| json!({"id": id, "title": "Row"})).collect()
     };
-    let eleven_rows = json!([
-        {"sectionTitle": "One", "sectionItems": eleven(0)},
-        {"sectionTitle": "Two", "sectionItems": eleven(1)},
-    ]);
-    let button = |id: &str, title: &str| json!({"id": id, "title": title});
-    for (path, body, pointer, value, kind, field) in [
-        (path::TEXT, text(), "/message", json!({"a": 1}), InvalidType, "message"),
-        (path::TEXT, text(), "/message", json!(["a"]), InvalidType, "message"),
-        (path::TEXT, text(), "/message", json!("x".repeat(4_097)), ValueTooLong, "message"),
-        (path::TEXT, text(), "/message", json!("a\u{0}"), InvalidValue, "message"),
-        (path::MEDIA, media(), "/mediaType", json!("GIF"), InvalidValue, "mediaType"),
-        (path::MEDIA, media(), "/mediaUrl", json!("ftp://x/y"), InvalidValue, "mediaUrl"),
-        (path::MEDIA, media(), "/mediaUrl", json!("not a url"), InvalidValue, "mediaUrl"),
-        (path::MEDIA, media(), "/mediaUrl", json!("https:///a"), InvalidValue, "mediaUrl"),
-        (
-            path::MEDIA,
-            media(),
-            "/mediaUrl",
-            json!("https://a.example/b c"),
-            InvalidValue,
-            "mediaUrl",
-        ),
-        (path::MEDIA, media(), "/caption", json!("x".repeat(1_025)), ValueTooLong, "caption"),
-        (path::BUTTONS, buttons(), "/text", json!("x".repeat(1_025)), ValueTooLong, "text"),
-        (path::BUTTONS, buttons(), "/buttons", json!([]), InvalidValue, "buttons"),
-        (
-            path::BUTTONS,
-            buttons(),
-            "/buttons",
-            json!([button("1", "a"), button("2", "b"), button("3", "c"), button("4", "d")]),
-            InvalidValue,
-            "buttons",
-        ),
-        (
-            path::BUTTONS,
-            buttons(),
-            "/buttons/1/title",
-            json!("x".repeat(21)),
-            ValueTooLong,
-            "buttons[1].title",
-        ),
-        (
-            path::BUTTONS,
-            buttons(),
-            "/buttons/1/title",
-            json!("YES"),
-            InvalidValue,
-            "buttons[1].title",
-        ),
-        (path::BUTTONS, buttons(), "/buttons/1/id", json!(1), InvalidValue, "buttons[1].id"),
-        (
-            path::BUTTONS,
-            buttons(),
-            "/buttons/1/id",
-            json!("x".repeat(257)),
-            ValueTooLong,
-            "buttons[1].id",
-        ),
-        (path::BUTTONS, buttons(), "/buttons/1", json!("NO"), InvalidType, "buttons[1]"),
-        (path::LIST, list(), "/buttons", eleven_rows, InvalidValue, "buttons"),
-        (path::LIST, list(), "/headerText", json!("x".repeat(61)), ValueTooLong, "headerText"),
-        (path::LIST, list(), "/body", json!("x".repeat(4_097)), ValueTooLong, "body"),
-        (path::LIST, list(), "/buttonText", json!("x".repeat(21)), ValueTooLong, "buttonText"),
-        (
-            path::LIST,
-            list(),
-            "/buttons/0/sectionTitle",
-            json!("x".repeat(25)),
-            ValueTooLong,
-            "buttons[0].sectionTitle",
-        ),
-        (path::CONTACT, contact(), "/name", json!("Test User"), InvalidType, "name"),
-        (path::CONTACT, contact(), "/phones", json!([]), InvalidValue, "phones"),
-        (
-            path::CONTACT,
-            contact(),
-            "/phones",
-            json!(vec![json!({"phone": "1"}); 11]),
-            InvalidValue,
-            "phones",
-        ),
-        (path::LOCATION, location(), "/latitude", json!(91), InvalidValue, "latitude"),
-        (path::LOCATION, location(), "/latitude", json!("NaN"), InvalidValue, "latitude"),
-        (path::LOCATION, location(), "/latitude", json!(true), InvalidValue, "latitude"),
-        (path::LOCATION, location(), "/longtitude", json!(-180.5), InvalidValue, "longtitude"),
-        (
-            path::REQUEST_LOCATION,
-            request_location(),
-            "/text",
-            json!("x".repeat(1_025)),
-            ValueTooLong,
-            "text",
-        ),
-        (path::FLOW_MESSAGE, flow(), "/flowCta", json!("x".repeat(31)), ValueTooLong, "flowCta"),
-        (path::FLOW_MESSAGE, flow(), "/data", json!([1]), InvalidType, "data"),
-        (path::FLOW_MESSAGE, flow(), "/data", json!("a"), InvalidType, "data"),
-    ] {
-        assert_refused(send(path, &with(body, pointer, value)), kind, Some(field));
-    }
-    let two = json!([
-        {"sectionTitle": "One", "sectionItems": [{"id": "a", "title": "A"}]},
-        {"sectionItems": [{"id": "b", "title": "B"}]},
-    ]);
-    let result = send(path::LIST, &with(list(), "/buttons", two));
-    assert_refused(result, MissingField, Some("buttons[1].sectionTitle"));
-    for rows in [
-        json!([{"id": "a", "title": "A"}, {"id": "a", "title": "B"}]),
-        json!([{"id": "b", "title": "A"}, {"id": "b", "title": "B"}]),
-    ] {
-        let result = send(path::LIST, &with(list(), "/buttons/0/sectionItems", rows));
-        assert_refused(result, InvalidValue, Some("buttons[0].sectionItems[1].id"));
-    }
+    let section = |rows: Value| json!({"sectionTitle": "One", "sectionItems": rows});
+    let items = "/buttons/0/sectionItems";
+    assert_all_refused(
+        path::LIST,
+        list,
+        [
+            ("/headerText", long(61), ValueTooLong, "headerText"),
+            ("/body", long(4_097), ValueTooLong, "body"),
+            ("/buttonText", long(21), ValueTooLong, "buttonText"),
+            ("/buttons", json!([]), InvalidValue, "buttons"),
+            (
+                "/buttons",
+                json!([section(rows(0..6)), section(rows(6..11))]),
+                InvalidValue,
+                "buttons",
+            ),
+            (
+                "/buttons",
+                json!([section(rows(0..1)), {"sectionItems": rows(1..2)}]),
+                MissingField,
+                "buttons[1].sectionTitle",
+            ),
+            ("/buttons", json!(vec![section(rows(0..1)); 11]), InvalidValue, "buttons"),
+            ("/buttons/0/sectionTitle", long(25), ValueTooLong, "buttons[0].sectionTitle"),
+            (items, rows(0..11), InvalidValue, "buttons[0].sectionItems"),
+            (
+                items,
+                json!([{"id": "a", "title": "A"}, {"id": "a", "title": "B"}]),
+                InvalidValue,
+                "buttons[0].sectionItems[1].id",
+            ),
+            (
+                "/buttons/0/sectionItems/0/id",
+                long(201),
+                ValueTooLong,
+                "buttons[0].sectionItems[0].id",
+            ),
+            (
+                "/buttons/0/sectionItems/0/title",
+                long(25),
+                ValueTooLong,
+                "buttons[0].sectionItems[0].title",
+            ),
+            (
+                "/buttons/0/sectionItems/0/description",
+                long(73),
+                ValueTooLong,
+                "buttons[0].sectionItems[0].description",
+            ),
+        ],
+    );
+    let ten = json!([section(rows(0..5)), section(rows(5..10))]);
+    assert!(send(path::LIST, &with(list(), "/buttons", ten)).is_ok());
+}
+
+/// 43
+#[test]
+fn cards_places_and_forms_out_of_bounds_are_refused() {
+    assert_all_refused(
+        path::CONTACT,
+        contact,
+        [
+            ("/name", json!("Test User"), InvalidType, "name"),
+            ("/phones", json!([]), InvalidValue, "phones"),
+            ("/phones", json!(vec![json!({"phone": "1"}); 11]), InvalidValue, "phones"),
+        ],
+    );
+    assert_all_refused(
+        path::LOCATION,
+        location,
+        [
+            ("/latitude", json!(91), InvalidValue, "latitude"),
+            ("/latitude", json!("NaN"), InvalidValue, "latitude"),
+            ("/latitude", json!(true), InvalidValue, "latitude"),
+            ("/longtitude", json!(-180.5), InvalidValue, "longtitude"),
+        ],
+    );
+    assert_all_refused(
+        path::REQUEST_LOCATION,
+        request_location,
+        [("/text", long(1_025), ValueTooLong, "text")],
+    );
+    assert_all_refused(
+        path::FLOW_MESSAGE,
+        flow,
+        [
+            ("/text", long(1_025), ValueTooLong, "text"),
+            ("/flowCta", long(31), ValueTooLong, "flowCta"),
+            ("/data", json!([1]), InvalidType, "data"),
+            ("/data", json!("a"), InvalidType, "data"),
+        ],
+    );
 }
 
 /// 6, 20, 22, 23, 27, 29, 41 to 44: what is accepted beside the plain form.

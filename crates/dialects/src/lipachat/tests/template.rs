@@ -7,7 +7,7 @@ use waypost_domain::template::Template;
 
 use super::*;
 
-fn known(category: &str, components: Value) -> Template {
+fn known(category: &str, components: &Value) -> Template {
     Template {
         id: "1000000000000500".to_owned(),
         waba_id: "100000000000002".to_owned(),
@@ -25,7 +25,7 @@ fn known(category: &str, components: Value) -> Template {
 fn offer() -> Template {
     known(
         "MARKETING",
-        json!([
+        &json!([
             {"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Hi {{1}}, win {{2}}"},
         ]),
     )
@@ -34,7 +34,7 @@ fn offer() -> Template {
 fn with_buttons() -> Template {
     known(
         "MARKETING",
-        json!([{"type": "BODY", "text": "Hi"}, {"type": "BUTTONS", "buttons": [
+        &json!([{"type": "BODY", "text": "Hi"}, {"type": "BUTTONS", "buttons": [
             {"type": "URL", "text": "Open", "url": "https://www.example.com/{{1}}"},
             {"type": "QUICK_REPLY", "text": "Stop"},
             {"type": "FLOW", "text": "Form", "flow_id": "1"},
@@ -89,7 +89,7 @@ fn too_few_values_do_not_fit() {
 /// 34
 #[test]
 fn a_template_without_variables_takes_no_values() {
-    let plain = known("UTILITY", json!([{"type": "BODY", "text": "Hello"}]));
+    let plain = known("UTILITY", &json!([{"type": "BODY", "text": "Hello"}]));
     for components in [
         json!({}),
         json!(null),
@@ -147,14 +147,14 @@ fn other_names_and_metas_form_are_read_alike() {
 
 #[test]
 fn documents_and_texts_stand_in_headers() {
-    let document = known("UTILITY", json!([{"type": "HEADER", "format": "DOCUMENT"}]));
+    let document = known("UTILITY", &json!([{"type": "HEADER", "format": "DOCUMENT"}]));
     let header =
         json!({"type": "DOCUMENT", "mediaUrl": "https://a.example/b", "filename": "x/b.pdf"});
     let parameter = json!({"type": "document",
         "document": {"link": "https://a.example/b", "filename": "b.pdf"}});
     let bound_header = bound(&document, &values(json!({"header": header}))).unwrap();
     assert_eq!(bound_header, json!([{"type": "header", "parameters": [parameter]}]));
-    let text = known("UTILITY", json!([{"type": "HEADER", "format": "TEXT", "text": "Hi {{1}}"}]));
+    let text = known("UTILITY", &json!([{"type": "HEADER", "format": "TEXT", "text": "Hi {{1}}"}]));
     for header in [
         json!({"type": "TEXT", "parameter": "Ann"}),
         json!({"type": "text", "placeholders": ["Ann"]}),
@@ -170,7 +170,7 @@ fn documents_and_texts_stand_in_headers() {
 #[test]
 fn named_variables_get_their_names_in_order() {
     let mut named =
-        known("UTILITY", json!([{"type": "BODY", "text": "{{ who }}, {{what}}, {{who}}"}]));
+        known("UTILITY", &json!([{"type": "BODY", "text": "{{ who }}, {{what}}, {{who}}"}]));
     named.parameter_format = Some("NAMED".to_owned());
     assert_eq!(
         bound(&named, &values(json!({"body": {"placeholders": ["Ann", "tea"]}}))).unwrap()[0]["parameters"],
@@ -197,7 +197,8 @@ fn buttons_take_their_values_by_place_and_kind() {
     ] {
         assert_eq!(bound(&with_buttons(), &values(json!({"buttons": buttons}))).unwrap(), expected);
     }
-    let code = known("MARKETING", json!([{"type": "BUTTONS", "buttons": [{"type": "COPY_CODE"}]}]));
+    let code =
+        known("MARKETING", &json!([{"type": "BUTTONS", "buttons": [{"type": "COPY_CODE"}]}]));
     let buttons = json!([{"type": "COPY_CODE", "code": "SAVE20"}]);
     assert_eq!(
         bound(&code, &values(json!({"buttons": buttons}))).unwrap()[0]["parameters"],
@@ -224,7 +225,7 @@ fn buttons_that_do_not_fit_are_a_mismatch() {
 fn the_code_of_an_authentication_template_also_fills_its_button() {
     let code = known(
         "AUTHENTICATION",
-        json!([
+        &json!([
             {"type": "BODY", "text": "*{{1}}* is your code."},
             {"type": "BUTTONS", "buttons": [{"type": "OTP", "otp_type": "COPY_CODE", "text": "Copy"}]},
         ]),
