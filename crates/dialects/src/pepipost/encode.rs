@@ -6,15 +6,16 @@ use waypost_domain::customer::Consent;
 use waypost_domain::template::Template;
 use waypost_domain::{ErrorKind, Failure, MessageId, Phone};
 
-use super::errors;
+use super::errors::{self, Code};
 use super::wire::{
     self, Accepted, ErrorBody, Optin, Success, TEMPLATE_PREVIEW_PATH, TemplatePreview,
-    TemplateStatus, Uploaded,
+    TemplateStatus, Uploaded, member,
 };
 use crate::contract::{Asked, Call, ConsentEcho, ErrorSite, Managed, Outcome, Reply};
 
 const RECEIVED: &str = "Request received successfully.";
-/// The vendor's sample shows one decimal of a second.
+const ALREADY_OPTED_IN: &str = "Optin already found for provided mobilenumber";
+/// Followed by tenths of a second.
 const CONSENT_TIME: &str = "%Y-%m-%d %H:%M:%S";
 
 /// The answer to a command that was carried out.
@@ -26,7 +27,9 @@ pub(super) fn reply(asked: &Asked<'_>, outcome: &Outcome) -> Reply {
             success(None, Some(data))
         }
         Outcome::Managed(managed) => match (managed.as_ref(), &asked.command.consent) {
-            (Managed::Done, Some(ConsentEcho::Record(opted_in))) => consent_recorded(*opted_in),
+            (Managed::ConsentRecorded { any_new }, Some(ConsentEcho::Record(opted_in))) => {
+                recorded_consent(*opted_in, *any_new)
+            }
             (Managed::Done, _) => success::<()>(Some("Media deleted successfully."), None),
             (Managed::Consent(consent), Some(ConsentEcho::Find(phone))) => {
                 found_consent(phone, consent.as_ref(), &asked.call)
@@ -58,10 +61,18 @@ fn accepted(ids: &[MessageId]) -> Reply {
     success(Some(RECEIVED), Some(Accepted { id, ids }))
 }
 
-/// The answer to consents that were recorded, or had been.
-pub(super) fn consent_recorded(opted_in: bool) -> Reply {
-    let text = if opted_in { "Optin successfully added." } else { "Optout successfully added." };
-    success::<()>(Some(text), None)
+/// An opt-in that says nothing new about anybody is refused; an opt-out never is.
+fn recorded_consent(opted_in: bool, any_new: bool) -> Reply {
+    match (opted_in, any_new) {
+        (true, true) => success::<()>(Some("Optin successfully added."), None),
+        (false, _) => success::<()>(Some("Optout successfully added."), None),
+        (true, false) => {
+            let failure = Failure::new(ErrorKind::InvalidValue, "All recipients had opted in.")
+                .at(member::RECIPIENTS)
+                .in_words_of(wire::ID, Code::Technical.number(), ALREADY_OPTED_IN);
+            errors::reply(&failure, ErrorSite::default(), &[])
+        }
+    }
 }
 
 /// A person who opted out counts as unknown.

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, StatusCode};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::wire::{ErrorBody, ID, RECORD_CONSENT_PATH};
-use crate::contract::{ConsentEcho, ErrorSite, Operation, Reply};
+use crate::contract::{ErrorSite, Operation, Reply};
 
 /// How long to wait where a failure that asks for patience does not say, in seconds.
 const RETRY_AFTER_S: u32 = 5;
@@ -142,13 +142,6 @@ pub(super) fn reply(failure: &Failure, at: ErrorSite<'_>, allowed: &[&Method]) -
         (Some(words), _) => (words.code.as_str(), words.text.as_str()),
         (None, ErrorKind::IdempotencyConflict) => {
             (code.number(), " Idempotency-Key was used with another body")
-        }
-        (None, ErrorKind::InvalidValue) if is_consent && at.command.is_some() => {
-            // Only the command itself fails then: everybody had said the same before.
-            if at.command.and_then(|it| it.consent.as_ref()) == Some(&ConsentEcho::Record(false)) {
-                return super::encode::consent_recorded(false);
-            }
-            (Code::Technical.number(), "Optin already found for provided mobilenumber")
         }
         (None, ErrorKind::Unavailable) if is_consent => {
             (code.number(), "Error occurred while updating optin for mobilenumber")

@@ -12,7 +12,7 @@ use super::wire::{self, Context, DeliveryStatus, IncomingMessage, Posted, member
 
 /// The shape of callbacks.
 #[derive(Clone, Copy, Debug)]
-pub struct PepipostShape;
+pub struct PepipostEvents;
 
 static INFO: ShapeInfo = ShapeInfo {
     id: wire::ID,
@@ -28,7 +28,7 @@ static INFO: ShapeInfo = ShapeInfo {
 
 const RECEIPT_TIME: &str = "%Y-%m-%d %H:%M:%S";
 
-impl CallbackShape for PepipostShape {
+impl CallbackShape for PepipostEvents {
     fn info(&self) -> &'static ShapeInfo {
         &INFO
     }

@@ -30,7 +30,7 @@ use crate::contract::{
 
 use crate::samples::Sample;
 
-pub use events::PepipostShape;
+pub use events::PepipostEvents;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ macro_rules! message {
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
 /// The samples.
-pub(super) static SAMPLES: [Sample; 19] = [
+pub(super) static SAMPLES: [Sample; 24] = [
     Sample::post(
         Feature::Text,
         wire::SEND_PATH,
@@ -131,4 +131,21 @@ pub(super) static SAMPLES: [Sample; 19] = [
         r#"{"type":"optin","recipients":[{"recipient":"15550001111","source":"WEB","user_agent":"Mozilla/5.0","ip":"192.0.2.10"}]}"#,
     ),
     Sample::get(Feature::TemplateList, "/api/v2/metainfo/template/status?templatename=plain_note"),
+    Sample::post(
+        Feature::Text,
+        wire::NC_PATH,
+        message!(r#""message_type":"text","type_text":[{"content":"Your order is on its way."}]"#),
+    ),
+    Sample::post(
+        Feature::Text,
+        wire::NC_PRIORITY_PATH,
+        message!(r#""message_type":"text","type_text":[{"content":"Your code is 123456."}]"#),
+    ),
+    Sample::post(
+        Feature::Text,
+        wire::NC_MESSAGE_PATH,
+        message!(r#""message_type":"text","type_text":[{"content":"Your order is on its way."}]"#),
+    ),
+    Sample::post(Feature::Consent, wire::FIND_CONSENT_PATH, r#"{"phone_number":"15550001111"}"#),
+    Sample::get(Feature::TemplateList, "/api/v2/metainfo/template/preview?templatename=plain_note"),
 ];

@@ -73,6 +73,9 @@ fn record_consent(body: &[u8]) -> Result<Task, Failure> {
         ErrorKind::InvalidValue => in_words(failure, &too_many),
         _ => refused(&recipients, "recipients is required."),
     })?;
+    if elements.is_empty() {
+        return Err(refused(&recipients, "recipients is required."));
+    }
     let entries = elements
         .iter()
         .map(|element| entry(&element.object()?, opted_in))

@@ -37,6 +37,9 @@ pub(in super::super) fn submit(request: &Request<'_>, body: &[u8]) -> Result<Com
         ErrorKind::InvalidValue => in_words(failure, &too_many),
         _ => failure,
     })?;
+    if elements.is_empty() {
+        return Err(messages.missing());
+    }
     let org_id = request.own_org()?;
     let messages = elements
         .iter()

@@ -46,11 +46,10 @@ fn sole<'a>(field: &Field<'a>, name: &str) -> Result<Object<'a>, Failure> {
 
 /// The elements of a list, for which a bare object stands as a list of one.
 fn elements<'a>(field: &Field<'a>, max: usize) -> Result<Vec<Field<'a>>, Failure> {
-    let elements = match field.required()?.kind() {
-        Type::Object => vec![field.clone()],
-        _ => field.array(max)?,
-    };
-    if elements.is_empty() { Err(field.missing()) } else { Ok(elements) }
+    match field.required()?.kind() {
+        Type::Object => Ok(vec![field.clone()]),
+        _ => field.array(max),
+    }
 }
 
 /// The vendor's texts for what is wrong with a telephone number.
@@ -77,7 +76,7 @@ fn digits(field: &Field<'_>, texts: &DigitTexts) -> Result<String, Failure> {
     let text = match digits.len() {
         0 => texts.absent,
         _ if !digits.bytes().all(|byte| byte.is_ascii_digit()) => texts.characters,
-        ..MIN_DIGITS => texts.too_few,
+        1..MIN_DIGITS => texts.too_few,
         MIN_DIGITS..=MAX_DIGITS => return Ok(digits.to_owned()),
         _ => texts.too_many,
     };

@@ -10,7 +10,7 @@ use super::*;
 
 const MISMATCH: ErrorKind = ErrorKind::TemplateParameterMismatch;
 
-fn known(components: Value) -> Template {
+fn known(components: &Value) -> Template {
     serde_json::from_value(json!({
         "id": "1", "waba_id": "100000000000002", "name": "tpl", "language": "en",
         "status": "APPROVED", "category": "UTILITY", "components": components, "synced_at": 0,
@@ -71,7 +71,7 @@ fn name_and_locale_are_required() {
 #[test]
 fn attributes_fill_the_header_first_and_then_the_body() {
     let template_of = |header: &str| {
-        known(json!([
+        known(&json!([
             {"type": "HEADER", "format": "TEXT", "text": header},
             {"type": "BODY", "text": "{{2}} before {{1}}, and {{2}} again"},
             {"type": "FOOTER", "text": "bye"},
@@ -97,39 +97,39 @@ fn attributes_fill_the_header_first_and_then_the_body() {
 #[test]
 fn ten_variables_are_filled_by_number() {
     let variables: Vec<String> = (1..=10).rev().map(|it| format!("{{{{{it}}}}}")).collect();
-    let template = known(json!([{"type": "BODY", "text": variables.join(" ")}]));
+    let approved = known(&json!([{"type": "BODY", "text": variables.join(" ")}]));
     let values: Vec<String> = (1..=10).map(|it| it.to_string()).collect();
     let body = with(template(), "/message/0/type_template/0/attributes", json!(values));
     let expected = values.iter().map(|value| text(value)).collect();
-    assert_eq!(bind(&body, &template).unwrap(), [Component::new("body", expected)]);
+    assert_eq!(bind(&body, &approved).unwrap(), [Component::new("body", expected)]);
 }
 
 #[test]
 fn named_variables_are_filled_in_the_order_of_the_text() {
-    let mut template = known(json!([{"type": "BODY", "text": "{{order}} for {{ name }}"}]));
-    template.parameter_format = Some("NAMED".to_owned());
+    let mut approved = known(&json!([{"type": "BODY", "text": "{{order}} for {{ name }}"}]));
+    approved.parameter_format = Some("NAMED".to_owned());
     let named = |value: &str, name: &str| Parameter::Text {
         text: value.to_owned(),
         name: Some(name.to_owned()),
     };
     let expected = [Component::new("body", vec![named("v1", "order"), named("v2", "name")])];
-    assert_eq!(bind(&template(), &template).unwrap(), expected);
+    assert_eq!(bind(&template(), &approved).unwrap(), expected);
 }
 
 /// 34
 #[test]
 fn another_number_of_attributes_does_not_fit() {
-    let template = known(json!([{"type": "BODY", "text": "Hi {{1}}, order {{2}}"}]));
-    assert!(bind(&template(), &template).is_ok());
+    let approved = known(&json!([{"type": "BODY", "text": "Hi {{1}}, order {{2}}"}]));
+    assert!(bind(&template(), &approved).is_ok());
     for attributes in [json!(["v1"]), json!([]), json!(["v1", "v2", "v3"])] {
         let place = "/message/0/type_template/0/attributes";
         let body = with(template(), place, attributes);
-        assert_eq!(bind(&body, &template), Err(MISMATCH));
+        assert_eq!(bind(&body, &approved), Err(MISMATCH));
     }
 }
 
 fn with_picture_and_button() -> Template {
-    known(json!([
+    known(&json!([
         {"type": "HEADER", "format": "IMAGE"},
         {"type": "BODY", "text": "Hi"},
         {"type": "BUTTONS", "buttons": [
@@ -175,11 +175,11 @@ fn of_several_dynamic_buttons_each_has_its_own_value() {
     let url =
         |name: &str| json!({"type": "URL", "url": format!("https://example.com/{name}/{{{{1}}}}")});
     let buttons = json!([url("a"), {"type": "QUICK_REPLY", "text": "Stop"}, url("b")]);
-    let template = known(json!([
+    let approved = known(&json!([
         {"type": "BODY", "text": "Hi"}, {"type": "BUTTONS", "buttons": buttons},
     ]));
     let filled = |list: Value| {
-        bind(&media_template(json!([]), json!([{"type": "text", "button": list}])), &template)
+        bind(&media_template(json!([]), json!([{"type": "text", "button": list}])), &approved)
     };
     let value = |index: u32| json!({"index": index, "payload": "x"});
     let button = |index: u32| Component::button("url", index, vec![text("x")]);
@@ -193,16 +193,16 @@ fn of_several_dynamic_buttons_each_has_its_own_value() {
 
 #[test]
 fn headers_and_buttons_that_lack_their_values_do_not_fit() {
-    let template = with_picture_and_button();
+    let approved = with_picture_and_button();
     let button = json!([{"index": "1", "payload": "x"}]);
     let file = json!({"type": "image", "url": "https://files.example.com/a.jpg"});
-    assert_eq!(bind(&media_template(json!([]), file), &template), Err(MISMATCH), "no button");
+    assert_eq!(bind(&media_template(json!([]), file), &approved), Err(MISMATCH), "no button");
     let no_file = json!({"type": "text", "button": button});
-    assert_eq!(bind(&media_template(json!([]), no_file), &template), Err(MISMATCH), "no file");
-    let plain = known(json!([{"type": "BODY", "text": "Hi"}]));
+    assert_eq!(bind(&media_template(json!([]), no_file), &approved), Err(MISMATCH), "no file");
+    let plain = known(&json!([{"type": "BODY", "text": "Hi"}]));
     let file = json!({"type": "image", "url": "https://files.example.com/a.jpg"});
     assert_eq!(bind(&media_template(json!([]), file), &plain), Err(MISMATCH), "no such header");
-    let static_buttons = known(json!([
+    let static_buttons = known(&json!([
         {"type": "BODY", "text": "Hi"},
         {"type": "BUTTONS", "buttons": [{"type": "URL", "url": "https://example.com/"}]},
     ]));
@@ -212,10 +212,10 @@ fn headers_and_buttons_that_lack_their_values_do_not_fit() {
 
 #[test]
 fn a_headers_file_may_be_an_upload_or_a_named_document() {
-    let template = known(json!([{"type": "HEADER", "format": "DOCUMENT"}]));
+    let approved = known(&json!([{"type": "HEADER", "format": "DOCUMENT"}]));
     let block = json!({"type": "document", "media_id": MID, "filename": "a.pdf"});
     let body = media_template(json!([]), block);
-    let components = bind(&body, &template).unwrap();
+    let components = bind(&body, &approved).unwrap();
     match &components[0].parameters[..] {
         [Parameter::Media { kind: MediaKind::Document, media, filename }] => {
             assert_eq!(media.source, MediaSource::Id(MediaId::new("1000000000000042")));
@@ -227,18 +227,18 @@ fn a_headers_file_may_be_an_upload_or_a_named_document() {
 
 #[test]
 fn an_authentication_code_stands_behind_its_button_too() {
-    let mut template = known(json!([
+    let mut approved = known(&json!([
         {"type": "BODY", "text": "Your code is {{1}}"},
         {"type": "BUTTONS", "buttons": [
             {"type": "URL", "url": "https://www.whatsapp.com/otp/code/?code=otp{{1}}"}]},
     ]));
-    template.category = "AUTHENTICATION".to_owned();
+    approved.category = "AUTHENTICATION".to_owned();
     let body = with(template(), "/message/0/type_template/0/attributes", json!(["123456"]));
     let expected = [
         Component::new("body", vec![text("123456")]),
         Component::button("url", 0, vec![text("123456")]),
     ];
-    assert_eq!(bind(&body, &template).unwrap(), expected);
+    assert_eq!(bind(&body, &approved).unwrap(), expected);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn interactive() -> Value {
     let action = json!([{"buttons": [{"type": "reply", "reply": {"id": "1", "title": "Yes"}}]}]);
     let header = json!({"type": "image", "image": {"id": MID}});
     let block = json!([{"type": "button", "body": "text", "header": header, "action": action}]);
-    message("interactive", "type_interactive", block)
+    message("interactive", "type_interactive", &block)
 }
 
 fn media_template() -> Value {

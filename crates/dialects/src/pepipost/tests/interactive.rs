@@ -9,7 +9,7 @@ use super::*;
 const BAD_VALUE: &str = " Invalid value in type_interactive parameter.";
 
 fn interactive(block: &Value) -> Value {
-    without_field(message("interactive", "type_interactive", block.clone()), "source")
+    without_field(message("interactive", "type_interactive", block), "source")
 }
 
 fn read(block: &Value) -> Interactive<MediaDraft> {

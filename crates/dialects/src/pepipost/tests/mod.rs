@@ -28,7 +28,7 @@ const MISSING: &str = "Required parameter is missing";
 const BAD_MEDIA: &str = "Invalid Media id or bad media";
 
 /// A message with a source and a block.
-fn message(kind: &str, block: &str, value: Value) -> Value {
+fn message(kind: &str, block: &str, value: &Value) -> Value {
     json!({"message": [{
         "recipient_whatsapp": "15550001111", "recipient_type": "individual", "message_type": kind,
         "source": "src-1", "x-apiheader": "order-77", block: value,
@@ -37,13 +37,13 @@ fn message(kind: &str, block: &str, value: Value) -> Value {
 
 /// **X**: a text.
 fn text() -> Value {
-    message("text", "type_text", json!([{"preview_url": "false", "content": "hello"}]))
+    message("text", "type_text", &json!([{"preview_url": "false", "content": "hello"}]))
 }
 
 /// **MI**: media by id.
 fn media_id() -> Value {
     let attachment = json!({"attachment_id": MID, "caption": "your invoice"});
-    message("media", "type_media", json!([{"attachments": [attachment]}]))
+    message("media", "type_media", &json!([{"attachments": [attachment]}]))
 }
 
 /// **MU**: media by URL.
@@ -52,7 +52,7 @@ fn media_url() -> Value {
         "attachment_url": "https://files.example.com/a.jpg", "attachment_type": "image",
         "caption": "your invoice",
     });
-    message("media", "type_media", json!([{"attachments": [attachment]}]))
+    message("media", "type_media", &json!([{"attachments": [attachment]}]))
 }
 
 /// **LO**: a location.
@@ -60,7 +60,7 @@ fn location() -> Value {
     let place = json!({
         "longitude": -122.4, "latitude": 37.7, "name": "Office", "address": "Main Street 1",
     });
-    message("location", "type_location", json!([place]))
+    message("location", "type_location", &json!([place]))
 }
 
 /// **TE**: a template.
@@ -69,7 +69,7 @@ fn template() -> Value {
         "name": "tpl", "attributes": ["v1", "v2"],
         "language": {"locale": "en", "policy": "deterministic"},
     });
-    message("template", "type_template", json!([block]))
+    message("template", "type_template", &json!([block]))
 }
 
 /// Every one of them.

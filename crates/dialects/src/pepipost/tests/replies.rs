@@ -61,19 +61,29 @@ fn files_are_answered_with_their_ids() {
     assert_body(&reply, include_str!("../fixtures/removed.json"));
 }
 
-/// 48
+/// 48, 49, 53
 #[test]
 fn recorded_consents_are_answered_as_what_they_are() {
-    for (kind, text) in
-        [("optin", "Optin successfully added."), ("optout", "Optout successfully added.")]
-    {
-        let body =
-            json!({"type": kind, "recipients": [{"recipient": "15550001111", "source": "WEB"}]});
+    let told = |kind: &str, any_new: bool| {
+        let entry = json!({"recipient": "15550001111", "source": "WEB"});
+        let body = json!({"type": kind, "recipients": [entry]});
         let command = echo(wire::RECORD_CONSENT_PATH, &body);
-        let done = Outcome::Managed(Box::new(Managed::Done));
-        let reply = encode(&command, wire::RECORD_CONSENT_PATH, &done);
-        assert_body(&reply, &format!("{{\"status\":\"success\",\"message\":\"{text}\"}}"));
+        let outcome = Outcome::Managed(Box::new(Managed::ConsentRecorded { any_new }));
+        encode(&command, wire::RECORD_CONSENT_PATH, &outcome)
+    };
+    for (kind, any_new, text) in [
+        ("optin", true, "Optin successfully added."),
+        ("optout", true, "Optout successfully added."),
+        ("optout", false, "Optout successfully added."),
+    ] {
+        let expected = format!("{{\"status\":\"success\",\"message\":\"{text}\"}}");
+        assert_body(&told(kind, any_new), &expected);
     }
+    let repeated = told("optin", false);
+    let body: Value = serde_json::from_slice(&repeated.body).unwrap();
+    let text = "Optin already found for provided mobilenumber";
+    assert_eq!(body["error"], json!({"code": "8005", "message": text}));
+    assert_eq!(repeated.status.as_u16(), 400);
 }
 
 /// 52

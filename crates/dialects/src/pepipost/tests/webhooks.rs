@@ -11,7 +11,7 @@ use waypost_domain::event::{
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::{Content, EventId, MediaId, MessageId, NumberId, Phone, Status, Zone};
 
-use super::super::PepipostShape;
+use super::super::PepipostEvents;
 use super::*;
 
 const WAMID: &str = "wamid.HBgLMTU1NTAwMDExMTEVAgASGBQzQTAwMTEyMjMzNDQ1NTY2Nzc4QQA=";
@@ -96,8 +96,8 @@ fn received(detail: ReceivedDetail) -> Event {
 fn posted(events: &[&Event]) -> String {
     let (number, zone) = (number(), Zone::of_offset_minutes(330));
     let site = CallbackSite { number: Some(&number), zone: &zone };
-    assert!(events.iter().all(|event| PepipostShape.tells(event)));
-    String::from_utf8(PepipostShape.encode(events, &site)).unwrap()
+    assert!(events.iter().all(|event| PepipostEvents.tells(event)));
+    String::from_utf8(PepipostEvents.encode(events, &site)).unwrap()
 }
 
 fn first(events: &[&Event], kind: &str) -> Value {
@@ -284,12 +284,12 @@ fn templates_are_not_told_of() {
     };
     let event =
         event(EventKind::TemplateStatus, "2026-05-16T10:06:58Z", EventDetail::Template(detail));
-    assert!(!PepipostShape.tells(&event));
+    assert!(!PepipostEvents.tells(&event));
 }
 
 #[test]
 fn posts_are_repeated_as_the_reference_says() {
-    let info = PepipostShape.info();
+    let info = PepipostEvents.info();
     assert_eq!(info.schedule_s, [10, 30, 120, 600, 3_600, 21_600, 86_400]);
     assert_eq!((info.is_jittered, info.timeout_s, info.zone_offset_minutes), (false, 10, 330));
     let batch = info.batch.unwrap();
