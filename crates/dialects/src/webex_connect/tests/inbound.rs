@@ -8,7 +8,7 @@ use waypost_domain::{MediaId, MessageId, Phone, Zone};
 
 use super::receipts::{TRANSID, event, message};
 use super::*;
-use crate::webex_connect::Shape;
+use crate::webex_connect::WebexConnectEvents;
 
 const AT: &str = "2026-01-11T15:52:12.980Z";
 
@@ -32,9 +32,10 @@ fn received(kind: &str, object: Value) -> ReceivedDetail {
 
 fn body(detail: ReceivedDetail, number: Option<&Number>) -> String {
     let event = event(EventKind::MessageReceived, EventDetail::Received(Box::new(detail)), AT);
-    assert!(Shape.tells(&event));
+    assert!(WebexConnectEvents.tells(&event));
     let zone = Zone::default();
-    String::from_utf8(Shape.encode(&[&event], &CallbackSite { number, zone: &zone })).unwrap()
+    String::from_utf8(WebexConnectEvents.encode(&[&event], &CallbackSite { number, zone: &zone }))
+        .unwrap()
 }
 
 fn posted(detail: ReceivedDetail) -> Value {

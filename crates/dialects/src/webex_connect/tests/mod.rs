@@ -30,14 +30,16 @@ fn now() -> Timestamp {
 
 /// A request with an object `wa`.
 fn saying(wa: Value) -> Value {
-    json!({
+    let mut body = json!({
         "deliverychannel": "whatsapp", "appid": "a_100000000000000001",
         "destination": [{"waid": ["15550001111"], "correlationid": "row-1"}],
-        "channels": {"OTT-Messaging": {"wa": wa}},
+        "channels": {"OTT-Messaging": {"wa": null}},
         "correlationid": "job-9", "callbackData": "any text",
         "notifyurl": "https://app.example.com/dlr", "notifyurlAuthId": "", "expiry": "",
         "priority": "", "options": {},
-    })
+    });
+    body["channels"]["OTT-Messaging"]["wa"] = wa;
+    body
 }
 
 /// **V**: a valid video.

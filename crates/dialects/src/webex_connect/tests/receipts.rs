@@ -10,7 +10,7 @@ use waypost_domain::{
 };
 
 use super::*;
-use crate::webex_connect::Shape;
+use crate::webex_connect::WebexConnectEvents;
 
 pub(super) const TRANSID: &str = "0b8f1d52-7c0e-4a57-9a3c-2f1d5e6a7bc0";
 
@@ -79,9 +79,9 @@ fn status_event(detail: StatusDetail) -> Event {
 
 fn posted(detail: StatusDetail) -> Value {
     let event = status_event(detail);
-    assert!(Shape.tells(&event));
+    assert!(WebexConnectEvents.tells(&event));
     let zone = Zone::default();
-    let body = Shape.encode(&[&event], &CallbackSite { number: None, zone: &zone });
+    let body = WebexConnectEvents.encode(&[&event], &CallbackSite { number: None, zone: &zone });
     serde_json::from_slice(&body).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn info(detail: StatusDetail) -> Value {
 fn assert_post(detail: StatusDetail, fixture: &str) {
     let zone = Zone::parse("+08:00").unwrap();
     let event = status_event(detail);
-    let body = Shape.encode(&[&event], &CallbackSite { number: None, zone: &zone });
+    let body = WebexConnectEvents.encode(&[&event], &CallbackSite { number: None, zone: &zone });
     assert_eq!(std::str::from_utf8(&body).unwrap(), fixture.trim_end());
 }
 
@@ -139,7 +139,7 @@ fn each_status_has_its_code_and_word() {
         (&json!("7200"), &json!("Failed"), &json!("Cancelled before it was sent"))
     );
     for status in [Status::Queued, Status::Sending, Status::Unknown, Status::Received] {
-        assert!(!Shape.tells(&status_event(detail(status, None))), "{status:?}");
+        assert!(!WebexConnectEvents.tells(&status_event(detail(status, None))), "{status:?}");
     }
     let template = EventDetail::Template(TemplateDetail {
         id: "1".to_owned(),
@@ -149,7 +149,7 @@ fn each_status_has_its_code_and_word() {
         reason: None,
         waba_id: "1".to_owned(),
     });
-    assert!(!Shape.tells(&event(EventKind::TemplateStatus, template, NOW)));
+    assert!(!WebexConnectEvents.tells(&event(EventKind::TemplateStatus, template, NOW)));
 }
 
 /// 36, 37
@@ -390,7 +390,7 @@ fn what_waypost_found_has_its_receipt_and_no_detail() {
 /// 42, 59
 #[test]
 fn posts_follow_the_vendors_schedule() {
-    let info = Shape.info();
+    let info = WebexConnectEvents.info();
     assert_eq!(
         (info.id, info.schedule_s, info.is_jittered),
         ("webex_connect", &[60, 60, 60][..], false)
