@@ -96,7 +96,7 @@ export function tick() {
 }
 
 export function followAddress() {
-  const match = /^#\/(\d+)\/(\w*)$/u.exec(location.hash);
+  const match = /^#\/([\w.]+)\/(\w*)$/u.exec(location.hash);
   if (location.hash && !location.hash.startsWith("#/")) return;
   const next = match ? { phone: match[1], numberId: match[2] } : null;
   if ((next && keyOf(next)) === (state.active && keyOf(state.active))) return;

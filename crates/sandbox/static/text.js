@@ -8,7 +8,9 @@ import { now } from "./state.js";
 /** Digits as a person writes them; only North American numbers are grouped, for theirs is the demo's plan. */
 export function phoneText(digits) {
   const parts = /^1(\d{3})(\d{3})(\d{4})$/.exec(digits);
-  return parts ? `+1 ${parts[1]} ${parts[2]} ${parts[3]}` : `+${digits}`;
+  if (parts) return `+1 ${parts[1]} ${parts[2]} ${parts[3]}`;
+  // Somebody may be known by a user id alone.
+  return /^\d+$/u.test(digits) ? `+${digits}` : digits;
 }
 
 export function initials(name) {
