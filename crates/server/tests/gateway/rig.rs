@@ -19,8 +19,9 @@ use waypost_domain::template::Template;
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
     Account, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster, CallbackReply,
-    DownloadedMedia, FetchedLink, LinkCredential, LinkError, LinkFetcher, NumberInfo,
-    OutgoingMessage, PostError, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+    DownloadedMedia, FetchedLink, FlowPreview, FlowUpstream, LinkCredential, LinkError,
+    LinkFetcher, NumberInfo, OutgoingMessage, PostError, Sample, SendOutcome, Upstream,
+    UpstreamEvent, UpstreamFlow, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
@@ -53,6 +54,10 @@ impl Upstream for Agreeable {
         _: BlobStream,
     ) -> Result<String, CallError> {
         Ok("upstream-media-1".to_owned())
+    }
+
+    async fn upload_sample(&self, _: &Account, _: &str, _: Sample) -> Result<String, CallError> {
+        Ok("4:sample".to_owned())
     }
 
     async fn download(&self, _: &Account, _: &str, _: u64) -> Result<DownloadedMedia, CallError> {
@@ -106,6 +111,53 @@ impl Upstream for Agreeable {
 
     async fn number_info(&self, _: &Account) -> Result<NumberInfo, CallError> {
         Ok(NumberInfo::default())
+    }
+}
+
+#[async_trait]
+impl FlowUpstream for Agreeable {
+    async fn create_flow(&self, _: &Account, _: &str, _: &[String]) -> Result<String, CallError> {
+        Ok("700".to_owned())
+    }
+
+    async fn change_flow(
+        &self,
+        _: &Account,
+        _: &str,
+        _: Option<&str>,
+        _: Option<&[String]>,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn define_flow(&self, _: &Account, _: &str, _: Bytes) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn publish_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn delete_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn read_flow(&self, _: &Account, id: &str) -> Result<UpstreamFlow, CallError> {
+        Ok(UpstreamFlow {
+            id: id.to_owned(),
+            name: "survey".to_owned(),
+            status: "DRAFT".to_owned(),
+            categories: vec!["OTHER".to_owned()],
+        })
+    }
+
+    async fn flow_preview(&self, _: &Account, _: &str) -> Result<FlowPreview, CallError> {
+        let url = "https://preview.example.com/700".to_owned();
+        Ok(FlowPreview { url, expires_at: "2027-02-14T06:59:53+0000".to_owned() })
+    }
+
+    async fn flows(&self, _: &Account) -> Result<Vec<UpstreamFlow>, CallError> {
+        Ok(Vec::new())
     }
 }
 
