@@ -261,6 +261,7 @@ impl Engine {
             match self.fetch_inbound_file(&org_id, &number_id, &content).await {
                 Ok(media_id) => {
                     self.store().attach_inbound_media(id, media_id).await?;
+                    self.callbacks_due();
                     tries.remove(&id);
                 }
                 Err(failure) => {
@@ -271,6 +272,7 @@ impl Engine {
                     tracing::warn!(message = %id, error = %failure, last, "inbound file");
                     if last {
                         self.store().attach_inbound_media(id, None).await?;
+                        self.callbacks_due();
                         tries.remove(&id);
                     } else {
                         left = Left::Failed;

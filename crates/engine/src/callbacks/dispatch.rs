@@ -100,7 +100,7 @@ impl Engine {
         }
         mark.at = last;
         if is_for_somebody {
-            self.callbacks().due.notify_one();
+            self.callbacks_due();
         }
         let orgs: HashSet<_> = found.heads.into_iter().map(|head| head.org_id).collect();
         orgs.iter().for_each(|org| self.callbacks().followed.tell(org));

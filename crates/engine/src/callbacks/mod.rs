@@ -89,6 +89,11 @@ impl Engine {
         self.callbacks().logged.notify_one();
     }
 
+    /// Says that some callback may have fallen due.
+    pub(crate) fn callbacks_due(&self) {
+        self.callbacks().due.notify_one();
+    }
+
     /// How the targets of an organisation do that were ever called: its webhooks, and the servers
     /// that its requests named.
     ///

@@ -44,7 +44,7 @@ impl Engine {
                 self.replay_span(org_id, &webhook_id, since, until).await?
             }
         };
-        self.callbacks().due.notify_one();
+        self.callbacks_due();
         Ok(count)
     }
 

@@ -88,7 +88,7 @@ impl Engine {
         self.known_webhook(&webhook.org_id, &webhook.id)?;
         self.check_webhook(&webhook)?;
         self.directory().put(Entry::Webhook(webhook), PutMode::Replace).await?;
-        self.callbacks().due.notify_one();
+        self.callbacks_due();
         Ok(())
     }
 

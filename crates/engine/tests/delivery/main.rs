@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod broadcasts;
+mod callbacks;
 mod consents;
 mod crash;
 mod flows;
@@ -12,6 +13,7 @@ mod joins;
 mod media;
 mod options;
 mod queue;
+mod receivers;
 mod rig;
 mod sends;
 mod stop;

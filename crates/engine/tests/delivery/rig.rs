@@ -26,9 +26,9 @@ use waypost_domain::{
     Phone, Timestamp,
 };
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, CallbackAddresses, DownloadedMedia, Entry, FetchedLink,
-    LinkCredential, LinkError, LinkFetcher, NumberInfo, OutgoingMessage, PlacedMedia, PutMode,
-    Sample, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+    Account, BlobStream, CallError, CallbackAddresses, CallbackPoster, DownloadedMedia, Entry,
+    FetchedLink, LinkCredential, LinkError, LinkFetcher, NumberInfo, OutgoingMessage, PlacedMedia,
+    PutMode, Sample, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
@@ -36,6 +36,7 @@ use waypost_store_files::FileBlobs;
 use waypost_store_sqlite::{Options, SqliteStore};
 
 use crate::flows::ScriptedForms;
+use crate::receivers::{Receivers, SHAPES};
 
 pub(crate) const NOON: i64 = 1_800_000_000_000;
 
@@ -269,6 +270,7 @@ pub(crate) struct Rig {
     pub(crate) upstream: Arc<ScriptedUpstream>,
     pub(crate) links: Arc<OneFile>,
     pub(crate) events: Arc<ListedEvents>,
+    pub(crate) receivers: Arc<Receivers>,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
     folder: Arc<TempDir>,
@@ -294,6 +296,7 @@ impl Rig {
         let upstream = Arc::new(ScriptedUpstream::default());
         let links = Arc::new(OneFile::default());
         let events = Arc::new(ListedEvents::default());
+        let receivers = Arc::new(Receivers::default());
         let store = SqliteStore::open(&folder.path().join("waypost.db"), options).unwrap();
         let ports = Ports {
             store: Arc::new(store),
@@ -302,6 +305,8 @@ impl Rig {
             links: Arc::clone(&links) as Arc<dyn LinkFetcher>,
             callback_addresses: Arc::new(PublicHttps),
             webhooks: Arc::clone(&events) as Arc<dyn WebhookCodec>,
+            callbacks: Arc::clone(&receivers) as Arc<dyn CallbackPoster>,
+            shapes: SHAPES,
         };
         let settings = Settings {
             live: false,
@@ -318,7 +323,7 @@ impl Rig {
         let running = engine.clone();
         let cancel = stop.clone();
         tokio::spawn(async move { running.run(cancel).await });
-        Self { engine, upstream, links, events, clock, stop, folder }
+        Self { engine, upstream, links, events, receivers, clock, stop, folder }
     }
 
     /// Ends this engine as a crash would and starts another on the same folder.
