@@ -19,6 +19,7 @@ mod media;
 mod metrics;
 mod numbers;
 mod options;
+mod overdue;
 pub mod ports;
 mod queue;
 mod samples;
@@ -248,6 +249,7 @@ impl Engine {
         tasks.spawn(self.clone().dispatch_events(cancel.clone()));
         tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
         tasks.spawn(self.clone().keep_house(cancel.clone()));
+        tasks.spawn(self.clone().tell_overdue(cancel.clone()));
         for number in self.directory().all_numbers() {
             self.lane(&number);
         }

@@ -3,6 +3,7 @@
 mod accept;
 mod attempts;
 mod lists;
+mod overdue;
 pub(crate) mod persons;
 mod queue;
 mod recovery;
@@ -156,6 +157,10 @@ impl MessageStore for SqliteStore {
         now: Timestamp,
     ) -> StoreResult<ReportEffect> {
         self.writer.run(Work::Known, move |conn| reports::apply(conn, &report, now)).await
+    }
+
+    async fn tell_overdue(&self, before: Timestamp, now: Timestamp) -> StoreResult<u64> {
+        self.tell_all_overdue(before, now).await
     }
 
     async fn due(
