@@ -8,54 +8,19 @@
  * Prints one line a check and `N passed, M failed`; exit code 0 only if all passed.
  */
 
-import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { chromium } from "playwright-core";
+import { readFile } from "node:fs/promises";
+import { check, openPage, PHONE, readSettings, run, screenshot, until, WAIT_MS } from "./harness.mjs";
 
-const WAIT_MS = 15_000;
-const POLL_MS = 100;
 const LOG_PAGES_MAX = 200;
-const CHROMIUM_FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
-const DESKTOP = { width: 1440, height: 900 };
-const PHONE = { width: 390, height: 844 };
 /** The picture that is sent, 480 × 360 pixels. */
 const PICTURE = { path: new URL("dawn.png", import.meta.url), width: 480 };
 
-const settings = readSettings();
+const settings = readSettings([
+  "HANDSET_URL", "GATEWAY_URL", "SCREENSHOT_DIR", "WAYPOST_API_KEY", "WAYPOST_ADMIN_KEY", "WAYPOST_ORG_ID",
+  "WAYPOST_USER_ID", "WAYPOST_CUSTOMER_ID", "WAYPOST_CUSTOMER_PHONE",
+]);
 const gatewayUrl = settings.GATEWAY_URL.replace(/\/+$/u, "");
 const mark = `${Date.now().toString(36)}-${process.pid}`;
-
-function readSettings() {
-  const names = [
-    "HANDSET_URL", "GATEWAY_URL", "SCREENSHOT_DIR", "WAYPOST_API_KEY", "WAYPOST_ADMIN_KEY", "WAYPOST_ORG_ID",
-    "WAYPOST_USER_ID", "WAYPOST_CUSTOMER_ID", "WAYPOST_CUSTOMER_PHONE",
-  ];
-  const missing = names.filter((name) => !process.env[name]);
-  if (missing.length > 0) {
-    console.error(`missing in the environment: ${missing.join(", ")}`);
-    process.exit(2);
-  }
-  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
-}
-
-function check(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
-/** Asks again until `condition` gives something true; its last answer or an error that says what was awaited. */
-async function until(what, condition) {
-  const deadline = performance.now() + WAIT_MS;
-  while (performance.now() < deadline) {
-    const answer = await condition();
-    if (answer) return answer;
-    await pause(POLL_MS);
-  }
-  throw new Error(`within ${WAIT_MS / 1000} s there was not: ${what}`);
-}
 
 // ---------------------------------------------------------------- the gateway
 
@@ -103,37 +68,8 @@ async function logPage(after) {
 
 // ---------------------------------------------------------------- the page
 
-/** Opens a page whose console errors, exceptions and policy violations end up in `complaints`. */
-async function openPage(browser, options, complaints) {
-  const context = await browser.newContext({ viewport: DESKTOP, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(`console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
-  page.on("request", (request) => {
-    const foreign = /^https?:/u.test(request.url()) && new URL(request.url()).origin !== new URL(settings.HANDSET_URL).origin;
-    if (foreign) complaints.push(`request to another origin: ${new URL(request.url()).origin}`);
-  });
-  await page.exposeFunction("reportViolation", (text) => complaints.push(`policy: ${text}`));
-  await page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) => {
-      window.reportViolation(`${event.violatedDirective} blocked ${event.blockedURI || "inline"}`);
-    });
-  });
-  await page.goto(settings.HANDSET_URL, { waitUntil: "domcontentloaded" });
-  return page;
-}
-
 const chatLink = (page) => page.locator(`.chat-link[data-phone="${settings.WAYPOST_CUSTOMER_PHONE}"]`).first();
 const bubble = (page, wamid) => page.locator(`.row[data-id="${wamid}"]`);
-
-/** A picture of the page at rest. */
-async function screenshot(page, name) {
-  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
-  await page.screenshot({ path: join(settings.SCREENSHOT_DIR, `${name}.png`) });
-}
 
 // ---------------------------------------------------------------- checks
 
@@ -146,7 +82,7 @@ function checksOf(browser) {
   let page;
   return [
     ["the page opens, is live and says that it is a simulator", async () => {
-      page = await openPage(browser, { colorScheme: "light" }, complaints);
+      page = await openPage(browser, settings.HANDSET_URL, { colorScheme: "light" }, complaints);
       await page.locator('#live[data-live="on"]').waitFor();
       await page.getByText("Simulator: nothing leaves this machine").first().waitFor();
     }],
@@ -190,20 +126,20 @@ function checksOf(browser) {
       await until(`a user message “${answer}” in the log`, () => loggedMessage("user", answer));
     }],
     ["light and dark screenshots of a wide page", async () => {
-      await screenshot(page, "handset-desktop-light");
+      await screenshot(page, settings.SCREENSHOT_DIR, "handset-desktop-light");
       await page.emulateMedia({ colorScheme: "dark" });
-      await screenshot(page, "handset-desktop-dark");
+      await screenshot(page, settings.SCREENSHOT_DIR, "handset-desktop-dark");
       await page.context().close();
     }],
     ["on a phone's width list and conversation are two screens", async () => {
-      page = await openPage(browser, { viewport: PHONE, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "light" }, complaints);
+      page = await openPage(browser, settings.HANDSET_URL, { viewport: PHONE, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "light" }, complaints);
       await chatLink(page).waitFor();
       check(!(await page.locator("#composer-text").isVisible()), "list and conversation show at once");
-      await screenshot(page, "handset-phone-list");
+      await screenshot(page, settings.SCREENSHOT_DIR, "handset-phone-list");
       await chatLink(page).tap();
       await page.locator('.row[data-direction="in"]', { hasText: answer }).waitFor();
       check(!(await chatLink(page).isVisible()), "the list stays beside the conversation");
-      await screenshot(page, "handset-phone-chat");
+      await screenshot(page, settings.SCREENSHOT_DIR, "handset-phone-chat");
       await page.locator("#back").tap();
       await chatLink(page).waitFor();
       await page.context().close();
@@ -214,25 +150,4 @@ function checksOf(browser) {
   ];
 }
 
-async function run(browser) {
-  const checks = checksOf(browser);
-  let passed = 0;
-  for (const [name, body] of checks) {
-    try {
-      await body();
-      passed += 1;
-      console.log(`ok      ${name}`);
-    } catch (error) {
-      console.log(`FAILED  ${name}\n        ${error.message.replaceAll("\n", "\n        ")}`);
-      console.log(`${passed} passed, 1 failed, ${checks.length - passed - 1} not run`);
-      return false;
-    }
-  }
-  console.log(`${passed} passed, 0 failed`);
-  return true;
-}
-
-await mkdir(settings.SCREENSHOT_DIR, { recursive: true });
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_FLAGS });
-const good = await run(browser).finally(() => browser.close());
-process.exitCode = good ? 0 : 1;
+await run(settings.SCREENSHOT_DIR, checksOf);

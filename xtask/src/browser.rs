@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::shell::{self, Repository};
 
 /// The scripts, each run against a gateway of its own.
-const SCRIPTS: &[&str] = &["handset.mjs"];
+const SCRIPTS: &[&str] = &["handset.mjs", "answers.mjs"];
 const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 const LOG_TAIL_LINES: usize = 40;
 

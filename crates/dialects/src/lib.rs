@@ -20,14 +20,16 @@
 pub mod contract;
 pub mod json;
 pub mod lipachat;
+pub mod pepipost;
 pub mod registry;
 pub mod replyhero;
 pub mod samples;
+pub mod shapes;
 pub mod webex_connect;
 
 pub use contract::{
-    Asked, Body, BodyKind, Broadcast, Call, Command, CommandEcho, Credential, Dialect, ErrorSite,
-    Form, FormFile, IdempotencyScope, Info, Manage, Managed, Operation, Outcome, Reply, Request,
-    Route, SendMessage, Submission, Submit, Task, UploadMedia, WireZone,
+    Asked, Body, BodyKind, Broadcast, Call, Command, CommandEcho, ConsentEcho, Credential, Dialect,
+    ErrorSite, Form, FormFile, IdempotencyScope, Info, Manage, Managed, Operation, Outcome, Reply,
+    Request, Route, SendMessage, Submission, Submit, Task, UploadMedia, WireZone,
 };
 pub use registry::{DIALECTS, SHAPES};

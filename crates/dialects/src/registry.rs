@@ -4,13 +4,18 @@
 use waypost_domain::callback::CallbackShape;
 
 use crate::contract::Dialect;
+use crate::lipachat::{LipaChat, LipaChatEvents};
+use crate::pepipost::{Pepipost, PepipostEvents};
 use crate::replyhero::ReplyHero;
+use crate::shapes::{CloudApiEvents, StandardEvents};
+use crate::webex_connect::{WebexConnect, WebexConnectEvents};
 
 /// Every dialect that is served.
-pub static DIALECTS: &[&dyn Dialect] = &[&ReplyHero];
+pub static DIALECTS: &[&dyn Dialect] = &[&ReplyHero, &LipaChat, &WebexConnect, &Pepipost];
 
 /// Every shape in which events are posted.
-pub static SHAPES: &[&dyn CallbackShape] = &[];
+pub static SHAPES: &[&dyn CallbackShape] =
+    &[&StandardEvents, &CloudApiEvents, &LipaChatEvents, &WebexConnectEvents, &PepipostEvents];
 
 /// The dialect with this id.
 #[must_use]
@@ -21,6 +26,7 @@ pub fn find(id: &str) -> Option<&'static dyn Dialect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::BodyKind;
     use std::collections::HashSet;
 
     #[test]
@@ -35,7 +41,7 @@ mod tests {
             for route in dialect.routes() {
                 assert!(places.insert((route.method.clone(), route.path)), "{}", route.path);
                 assert!(route.path.starts_with(info.path_prefix) && !route.path.ends_with('/'));
-                assert!(route.body.max_bytes() > 0);
+                assert!(route.body == BodyKind::None || route.body.max_bytes() > 0);
             }
             assert!(find(info.id).is_some());
         }

@@ -1,12 +1,14 @@
 //! Templates: choosing a language, and checking a message's parameters against what was approved.
 
+mod fit;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::content::{Component, Parameter, TemplateMessage};
+use crate::content::TemplateMessage;
 use crate::failure::{ErrorKind, Failure};
-use crate::media::MediaKind;
 use crate::time::Timestamp;
+use fit::Part;
 
 /// A template in one language, as the upstream last showed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,73 +47,22 @@ impl Template {
     /// [`ErrorKind::TemplateParameterMismatch`] with a message that names the component, what it
     /// takes and what it got.
     pub fn check<M>(&self, message: &TemplateMessage<M>) -> Result<(), Failure> {
-        for part in ["header", "body"] {
-            let wanted = self.component(part).map(Wanted::of).unwrap_or_default();
-            let given = message.components.iter().find(|component| component.kind == part);
-            wanted.check(&self.name, part, given)?;
-        }
-        Ok(())
-    }
-
-    fn component(&self, part: &str) -> Option<&Value> {
-        self.components.iter().find(|component| {
-            component["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(part))
-        })
-    }
-}
-
-/// What a component takes.
-#[derive(Default)]
-struct Wanted {
-    variables: usize,
-    media: Option<MediaKind>,
-}
-
-impl Wanted {
-    fn of(component: &Value) -> Self {
-        let media = component["format"].as_str().and_then(MediaKind::parse);
-        let text = component["text"].as_str().unwrap_or_default();
-        Self { variables: if media.is_some() { 0 } else { count_variables(text) }, media }
-    }
-
-    fn check<M>(
-        &self,
-        name: &str,
-        part: &str,
-        given: Option<&Component<M>>,
-    ) -> Result<(), Failure> {
-        let parameters = given.map_or(&[][..], |component| &component.parameters[..]);
-        let mismatch = |wanted: &str| {
-            let got = parameters.len();
-            let message =
-                format!("The {part} of template {name} takes {wanted}; the request gives {got}.");
-            Failure::new(ErrorKind::TemplateParameterMismatch, message)
-        };
-        if let Some(kind) = self.media {
-            let fits =
-                matches!(parameters, [Parameter::Media { kind: given, .. }] if *given == kind);
-            return if fits {
-                Ok(())
-            } else {
-                Err(mismatch(&format!("one parameter of type {}", kind.as_str())))
-            };
-        }
-        // Locations, currencies and the like stand for one variable each.
-        let all_values = parameters.iter().all(|given| !matches!(given, Parameter::Media { .. }));
-        // A header that shows a place has no text with variables, yet takes one parameter.
-        let takes_other =
-            self.variables == 0 && matches!(parameters, [Parameter::Other(_)]) && part == "header";
-        if all_values && (parameters.len() == self.variables || takes_other) {
-            return Ok(());
-        }
-        let plural = if self.variables == 1 { "" } else { "s" };
-        Err(mismatch(&format!("{} text parameter{plural}", self.variables)))
+        let format = self.parameter_format.as_deref().unwrap_or_default();
+        let (name, components) = (self.name.as_str(), &self.components[..]);
+        let part = Part { name, components, is_named: format.eq_ignore_ascii_case("NAMED") };
+        part.check(&message.components)
     }
 }
 
 /// How many different variables `{{1}}` or `{{name}}` a text has.
 #[must_use]
 pub fn count_variables(text: &str) -> usize {
+    variables(text).len()
+}
+
+/// The different variables of a text, in the order of their names.
+#[must_use]
+pub fn variables(text: &str) -> Vec<&str> {
     let mut names: Vec<&str> = text
         .split("{{")
         .skip(1)
@@ -123,7 +74,28 @@ pub fn count_variables(text: &str) -> usize {
         .collect();
     names.sort_unstable();
     names.dedup();
-    names.len()
+    names
+}
+
+/// The template to be sent: in the language asked for, else in the one chosen by rule.
+///
+/// # Errors
+/// As [`choose`]; [`ErrorKind::TemplateLanguageNotFound`] where it exists in other languages only.
+pub fn in_language<'a>(
+    name: &str,
+    candidates: &'a [Template],
+    language: Option<&str>,
+    default_language: Option<&str>,
+) -> Result<&'a Template, Failure> {
+    let Some(language) = language.filter(|_| !candidates.is_empty()) else {
+        return choose(name, candidates, default_language);
+    };
+    let found = candidates.iter().find(|template| template.language == language);
+    let found = found.ok_or_else(|| {
+        let message = format!("Template {name} exists, but not in language {language}.");
+        Failure::new(ErrorKind::TemplateLanguageNotFound, message)
+    })?;
+    choose(name, std::slice::from_ref(found), None)
 }
 
 /// The language in which a template goes out when the request names none: the only approved one;
@@ -161,6 +133,8 @@ pub fn choose<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::{Component, Parameter};
+    use crate::media::MediaKind;
     use serde_json::json;
 
     fn template(language: &str, status: &str) -> Template {
@@ -244,5 +218,19 @@ mod tests {
         assert_eq!(kind(&[template("en", "PENDING")]), ErrorKind::TemplateNotApproved);
         let mixed = [template("en", "REJECTED"), template("ms", "APPROVED")];
         assert_eq!(choose("x", &mixed, None).unwrap().language, "ms");
+    }
+
+    #[test]
+    fn a_language_that_is_missing_is_told_from_a_template_that_is() {
+        let all = [template("en", "APPROVED"), template("ms", "PAUSED")];
+        let find = |candidates: &[Template], language: Option<&str>| {
+            let found = in_language("x", candidates, language, Some("en"));
+            found.map(|it| it.language.clone()).map_err(|failure| failure.kind)
+        };
+        assert_eq!(find(&all, Some("en")), Ok("en".to_owned()));
+        assert_eq!(find(&all, None), Ok("en".to_owned()));
+        assert_eq!(find(&all, Some("ms")), Err(ErrorKind::TemplateNotApproved));
+        assert_eq!(find(&all, Some("de")), Err(ErrorKind::TemplateLanguageNotFound));
+        assert_eq!(find(&[], Some("de")), Err(ErrorKind::TemplateNotFound));
     }
 }

@@ -8,7 +8,7 @@ use waypost_domain::command::{
 };
 use waypost_domain::content::TemplateMessage;
 use waypost_domain::directory::{Number, Org};
-use waypost_domain::template::{self, Template};
+use waypost_domain::template;
 use waypost_domain::window::{Window, WindowPolicy};
 use waypost_domain::{Content, ErrorKind, Failure, OrgId, Timestamp, UserId};
 
@@ -109,6 +109,7 @@ impl Engine {
         if let Content::Media(message) = content {
             self.media_library().settle_kind(&acting.org.id, message).await?;
         }
+        self.settle_flow(&acting.org.id, content).await?;
         for draft in content.media() {
             self.media_library().check(&acting.org.id, draft).await?;
         }
@@ -123,23 +124,9 @@ impl Engine {
     ) -> Result<(), Failure> {
         self.settle_template_name(&acting.number, message).await?;
         let candidates = self.templates_named(&acting.number, &message.name).await?;
-        let template = match &message.language {
-            None => {
-                let default = acting.org.default_language.as_deref();
-                template::choose(&message.name, &candidates, default)?
-            }
-            Some(language) => {
-                let named: Vec<Template> = candidates
-                    .iter()
-                    .filter(|template| template.language == *language)
-                    .cloned()
-                    .collect();
-                let chosen = template::choose(&message.name, &named, None)?.language.clone();
-                candidates.iter().find(|template| template.language == chosen).ok_or_else(|| {
-                    Failure::new(ErrorKind::TemplateNotFound, "The template has gone.")
-                })?
-            }
-        };
+        let (language, default) =
+            (message.language.as_deref(), acting.org.default_language.as_deref());
+        let template = template::in_language(&message.name, &candidates, language, default)?;
         if let Some(binding) = binding {
             message.components = (binding.bind)(template, &binding.values)?;
         }

@@ -31,7 +31,7 @@ impl Engine {
         wait_s: u32,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
         let engine = self.clone();
-        self.detached(Box::pin(async move { engine.broadcast_now(ask, wait_s).await })).await
+        self.detached(async move { engine.broadcast_now(ask, wait_s).await }).await
     }
 
     async fn broadcast_now(

@@ -140,18 +140,30 @@ impl Engine {
         match event {
             UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, received_at).await,
             UpstreamEvent::Status(notice) => self.apply_status(notice, received_at).await,
-            UpstreamEvent::Template(TemplateDetail { waba_id, name, language, status, .. }) => {
-                let changed = self.template_changed(&waba_id, &name, &language, &status).await;
-                if let Err(error) = changed {
-                    tracing::warn!(template = name, %error, "template update");
-                }
-                Ok(true)
-            }
+            UpstreamEvent::Template(template) => self.apply_template(template, received_at).await,
             UpstreamEvent::Other { field } => {
                 tracing::info!(field, "webhook kept raw");
                 Ok(false)
             }
         }
+    }
+
+    async fn apply_template(
+        &self,
+        template: TemplateDetail,
+        received_at: Timestamp,
+    ) -> StoreResult<bool> {
+        let TemplateDetail { waba_id, name, language, status, .. } = &template;
+        if let Err(error) = self.template_changed(waba_id, name, language, status).await {
+            tracing::warn!(template = name, %error, "template update");
+        }
+        let numbers = self.directory().all_numbers();
+        let of_account = numbers.iter().filter(|number| number.waba_id == *waba_id);
+        let orgs: BTreeSet<OrgId> = of_account.map(|number| number.org_id.clone()).collect();
+        let orgs = orgs.into_iter().collect();
+        self.store().record_template_change(orgs, template, received_at, self.now()).await?;
+        self.event_logged();
+        Ok(true)
     }
 
     async fn apply_inbound(&self, inbound: Inbound, received_at: Timestamp) -> StoreResult<bool> {
@@ -179,6 +191,7 @@ impl Engine {
         };
         if self.store().record_inbound(message, self.now()).await? {
             self.count().messages_received.add();
+            self.event_logged();
             if has_media {
                 self.media_arrived().notify_one();
             }
@@ -202,7 +215,10 @@ impl Engine {
             extra: notice.extra,
         };
         match self.store().apply_report(report, self.now()).await? {
-            ReportEffect::Advanced(id, ..) => self.watch().tell(&id),
+            ReportEffect::Advanced(id, ..) => {
+                self.watch().tell(&id);
+                self.event_logged();
+            }
             ReportEffect::Nothing(_) => {}
             ReportEffect::Parked => self.count().statuses_parked.add(),
         }
@@ -245,6 +261,7 @@ impl Engine {
             match self.fetch_inbound_file(&org_id, &number_id, &content).await {
                 Ok(media_id) => {
                     self.store().attach_inbound_media(id, media_id).await?;
+                    self.callbacks_due();
                     tries.remove(&id);
                 }
                 Err(failure) => {
@@ -255,6 +272,7 @@ impl Engine {
                     tracing::warn!(message = %id, error = %failure, last, "inbound file");
                     if last {
                         self.store().attach_inbound_media(id, None).await?;
+                        self.callbacks_due();
                         tries.remove(&id);
                     } else {
                         left = Left::Failed;

@@ -20,6 +20,9 @@ use crate::vault::random_bytes;
 /// The public part of the installation's own key.
 const ADMIN_KEY_ID: &str = "admin";
 
+/// What is told of every key that opens nothing, whatever the reason.
+pub const UNKNOWN_KEY: &str = "The API key is unknown, revoked or expired.";
+
 /// Recognises callers.
 pub struct Keys {
     directory: Arc<Directory>,
@@ -45,6 +48,8 @@ impl Keys {
             sends_as: MessageType::Human,
             rate_limit_per_s: None,
             allowed_ips: Vec::new(),
+            disabled: false,
+            jwt: None,
             expires_at: None,
             revoked_at: None,
             created_at: Timestamp(0),
@@ -61,12 +66,7 @@ impl Keys {
         admin
             .or_else(|| self.directory.key_by_secret(&hash))
             .filter(|key| key.works_at(Timestamp(self.clock.now_ms())))
-            .ok_or_else(|| {
-                Failure::new(
-                    ErrorKind::InvalidCredential,
-                    "The API key is unknown, revoked or expired.",
-                )
-            })
+            .ok_or_else(|| Failure::new(ErrorKind::InvalidCredential, UNKNOWN_KEY))
     }
 }
 

@@ -4,9 +4,12 @@
 
 mod admission;
 mod broadcast;
+pub mod callbacks;
 mod consents;
 mod countdown;
 pub mod directory;
+mod events;
+mod flows;
 mod idempotency;
 mod inbound;
 mod joins;
@@ -16,8 +19,10 @@ mod media;
 mod metrics;
 mod numbers;
 mod options;
+mod overdue;
 pub mod ports;
 mod queue;
+mod samples;
 mod send;
 mod submit;
 mod templates;
@@ -26,7 +31,6 @@ mod uploads;
 pub mod vault;
 mod watch;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,12 +39,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_clock::Clock;
+use waypost_domain::callback::CallbackShape;
 use waypost_domain::command::Caller;
 use waypost_domain::directory::Number;
 use waypost_domain::{ErrorKind, Failure, MessageId, Timestamp};
 
+use crate::callbacks::Callbacks;
 use crate::countdown::Countdowns;
 use crate::directory::Directory;
+pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTES};
 pub use crate::idempotency::IdempotencyKey;
 use crate::keys::Keys;
 use crate::lanes::{Lane, Lanes};
@@ -49,7 +56,8 @@ pub use crate::media::Upload;
 use crate::metrics::Metrics;
 pub use crate::metrics::MetricsSnapshot;
 use crate::ports::{
-    BlobStore, CallbackAddresses, LinkFetcher, Recovered, Store, StoreError, Upstream, WebhookCodec,
+    BlobStore, CallbackAddresses, CallbackPoster, LinkFetcher, Recovered, Store, StoreError,
+    Upstream, WebhookCodec,
 };
 use crate::templates::UnknownTemplates;
 use crate::token::Tokens;
@@ -93,6 +101,10 @@ pub struct Ports {
     pub callback_addresses: Arc<dyn CallbackAddresses>,
     /// Checks and reads webhooks.
     pub webhooks: Arc<dyn WebhookCodec>,
+    /// Posts events to tenants' addresses.
+    pub callbacks: Arc<dyn CallbackPoster>,
+    /// How events are told.
+    pub shapes: &'static [&'static dyn CallbackShape],
 }
 
 /// One request with who makes it and how.
@@ -149,6 +161,7 @@ struct Parts {
     upstream: Arc<dyn Upstream>,
     webhooks: Arc<dyn WebhookCodec>,
     callback_addresses: Arc<dyn CallbackAddresses>,
+    callbacks: Callbacks,
     directory: Arc<Directory>,
     keys: Keys,
     vault: Vault,
@@ -203,6 +216,7 @@ impl Engine {
             upstream: ports.upstream,
             webhooks: ports.webhooks,
             callback_addresses: ports.callback_addresses,
+            callbacks: Callbacks::new(ports.shapes, ports.callbacks),
             keys: Keys::new(Arc::clone(&directory), clock.clone()),
             directory,
             tokens: Tokens::new(&vault),
@@ -232,7 +246,10 @@ impl Engine {
         let tasks = TaskTracker::new();
         tasks.spawn(self.clone().work_off_inbox(cancel.clone()));
         tasks.spawn(self.clone().fetch_inbound_media(cancel.clone()));
+        tasks.spawn(self.clone().dispatch_events(cancel.clone()));
+        tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
         tasks.spawn(self.clone().keep_house(cancel.clone()));
+        tasks.spawn(self.clone().tell_overdue(cancel.clone()));
         for number in self.directory().all_numbers() {
             self.lane(&number);
         }
@@ -269,6 +286,10 @@ impl Engine {
                 () = self.sync_all_templates() => {}
             }
             self.media_library().remove_expired().await;
+            if let Err(error) = self.prune_events().await {
+                tracing::warn!(%error, "old events");
+                self.note_store_error(&error);
+            }
             let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
             if let Err(error) = self.store().forget_idempotency(oldest).await {
                 tracing::warn!(%error, "old idempotency keys");
@@ -368,6 +389,10 @@ impl Engine {
         &*self.0.callback_addresses
     }
 
+    fn callbacks(&self) -> &Callbacks {
+        &self.0.callbacks
+    }
+
     fn media_library(&self) -> &MediaLibrary {
         &self.0.media
     }
@@ -400,16 +425,19 @@ impl Engine {
         &self.0.metrics
     }
 
-    /// Runs something to its end even if who waits for it goes away.
-    /// It comes boxed: as large as it is, moving it about would cost more than the rest.
-    async fn detached<T: Send + 'static>(
+    /// Runs something to its end even if who waits for it goes away. It is boxed at once: as large
+    /// as such work is, moving it about would cost more than the rest.
+    fn detached<T: Send + 'static>(
         &self,
-        work: Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>,
-    ) -> Result<T, Failure> {
-        self.0.callers.spawn(work).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a request's task ended unexpectedly");
-            Err(Failure::new(ErrorKind::Unavailable, "The request could not be completed."))
-        })
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, Failure>> + Send + 'static {
+        let running = self.0.callers.spawn(Box::pin(work));
+        async move {
+            running.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a request's task ended unexpectedly");
+                Err(Failure::new(ErrorKind::Unavailable, "The request could not be completed."))
+            })
+        }
     }
 }
 

@@ -57,6 +57,12 @@ counters! {
     media_stored,
     /// Files uploaded to the upstream.
     media_uploaded,
+    /// Calls to tenants' addresses.
+    callbacks_posted,
+    /// Of these, answered with success.
+    callbacks_delivered,
+    /// Of these, failed.
+    callbacks_failed,
 }
 
 /// One counter.

@@ -56,7 +56,7 @@ impl Engine {
     /// Where nothing was accepted. What was accepted and then failed is in the answer.
     pub async fn send(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
         let engine = self.clone();
-        self.detached(Box::pin(async move { engine.send_now(ask).await })).await
+        self.detached(async move { engine.send_now(ask).await }).await
     }
 
     /// Accepts one message to be sent later: durable when it returns.
@@ -65,7 +65,7 @@ impl Engine {
     /// Where it was not accepted.
     pub async fn enqueue(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
         let engine = self.clone();
-        self.detached(Box::pin(async move { engine.accept_for_later(ask).await })).await
+        self.detached(async move { engine.accept_for_later(ask).await }).await
     }
 
     async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
@@ -473,6 +473,7 @@ impl Engine {
     /// Wakes who waits for a message or for its broadcast.
     pub(crate) fn tell(&self, id: &MessageId, broadcast_id: Option<BroadcastId>, status: Status) {
         self.watch().tell(id);
+        self.event_logged();
         let open = matches!(status, Status::Queued | Status::Sending);
         if let (Some(broadcast_id), false) = (broadcast_id, open) {
             self.countdowns().settled(broadcast_id);

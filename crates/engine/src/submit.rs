@@ -105,6 +105,9 @@ impl Engine {
         }
         self.count().messages_accepted.add_many(ids.len());
         self.count().messages_failed.add_many(failed);
+        if failed > 0 {
+            self.event_logged();
+        }
         for acting in senders {
             self.lane(&acting.number).wake.notify_one();
         }

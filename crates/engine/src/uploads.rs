@@ -43,7 +43,7 @@ impl Engine {
         ask: Ask<StoreFile>,
     ) -> Result<Answer<Uploaded>, Failure> {
         let engine = self.clone();
-        self.detached(Box::pin(async move { engine.finish_upload_now(upload, ask).await })).await
+        self.detached(async move { engine.finish_upload_now(upload, ask).await }).await
     }
 
     async fn finish_upload_now(
@@ -108,6 +108,21 @@ impl Engine {
         public_name: &str,
     ) -> Result<Option<(MediaRecord, BlobStream)>, Failure> {
         let found = self.store().media_by_public_name(public_name, self.now()).await?;
+        let Some(record) = found else { return Ok(None) };
+        let blob = self.media_library().blobs.open(&record.sha256).await?;
+        Ok(blob.map(|(_, body)| (record, body)))
+    }
+
+    /// A file of an organisation.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open_media(
+        &self,
+        org_id: &OrgId,
+        id: &MediaId,
+    ) -> Result<Option<(MediaRecord, BlobStream)>, Failure> {
+        let found = self.store().media(org_id, id, self.now()).await?;
         let Some(record) = found else { return Ok(None) };
         let blob = self.media_library().blobs.open(&record.sha256).await?;
         Ok(blob.map(|(_, body)| (record, body)))

@@ -140,12 +140,15 @@ fn is_version(part: &str) -> bool {
 /// Graph takes forms whose values may be JSON.
 fn form_object(bytes: &[u8]) -> Map<String, Value> {
     url::form_urlencoded::parse(bytes)
-        .map(|(name, text)| {
-            let is_structure = text.starts_with(['{', '[']);
-            let parsed = is_structure.then(|| serde_json::from_str(&text).ok()).flatten();
-            (name.into_owned(), parsed.unwrap_or_else(|| Value::from(text.into_owned())))
-        })
+        .map(|(name, text)| (name.into_owned(), form_value(&text)))
         .collect()
+}
+
+/// A value of a form: JSON if it is an object or an array, else the text.
+pub(crate) fn form_value(text: &str) -> Value {
+    let is_structure = text.starts_with(['{', '[']);
+    let parsed = is_structure.then(|| serde_json::from_str(text).ok()).flatten();
+    parsed.unwrap_or_else(|| Value::from(text))
 }
 
 impl Effect {

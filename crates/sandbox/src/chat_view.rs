@@ -1,12 +1,12 @@
-//! How messages and chats look on the handset: bubbles with text, media, rendered templates and
-//! ticks. It reads the state and changes nothing.
+//! How messages and chats look on the handset: bubbles with text, media and ticks; templates are
+//! rendered in `template_view`. It reads the state and changes nothing.
 
 use serde_json::{Map, Value, json};
 
 use crate::log::{Direction, Entry, Status};
 use crate::media_kind::MediaKind;
 use crate::state::State;
-use crate::templates::{Template, component_type, placeholders};
+use crate::template_view;
 
 /// Chats of people who are not known by name, newest first.
 const STRANGERS_MAX: usize = 500;
@@ -16,7 +16,7 @@ pub(crate) fn bubble(state: &State, seq: u64) -> Option<Value> {
     let entry = state.log.get(seq)?;
     let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
     let content = &raw[entry.kind];
-    let template = (entry.kind == "template").then(|| rendered_template(state, entry, content));
+    let template = (entry.kind == "template").then(|| template_view::of(state, entry, content));
     let text = match &template {
         Some(template) => template["body"].as_str().map(str::to_owned),
         None => text_of(entry.kind, content),
@@ -34,7 +34,9 @@ pub(crate) fn bubble(state: &State, seq: u64) -> Option<Value> {
         "template": template,
         "raw": raw,
         "status": status(entry),
-        "error": failure.map(|failure| json!({"code": failure.code, "title": failure.title})),
+        "error": failure.map(|failure| {
+            json!({"code": failure.code, "title": failure.title, "details": failure.details})
+        }),
         "context": context.map(|id| json!({"id": id})),
     }))
 }
@@ -48,7 +50,7 @@ fn direction(entry: &Entry) -> &'static str {
 
 fn status(entry: &Entry) -> &'static str {
     match entry.furthest() {
-        Some(Status::Played | Status::Deleted) => "read",
+        Some(Status::Deleted) => "read",
         Some(status) => status.name(),
         None if entry.direction == Direction::In => "sent",
         None => "accepted",
@@ -86,7 +88,7 @@ fn media_of(state: &State, kind: &str, content: &Value) -> Option<Value> {
 }
 
 /// A file that is here, or the link to one that is not.
-fn media(state: &State, kind: MediaKind, reference: &Value) -> Option<Value> {
+pub(crate) fn media(state: &State, kind: MediaKind, reference: &Value) -> Option<Value> {
     let text = |name: &str| reference.get(name).and_then(Value::as_str);
     let link = text("link");
     let id = text("id").or_else(|| state.links.media_of(kind, link?).map(AsRef::as_ref));
@@ -103,82 +105,6 @@ fn media(state: &State, kind: MediaKind, reference: &Value) -> Option<Value> {
         })),
         (None, None) => None,
     }
-}
-
-fn rendered_template(state: &State, entry: &Entry, content: &Value) -> Value {
-    let name = content["name"].as_str().unwrap_or("");
-    let language = content["language"]["code"].as_str().unwrap_or("");
-    let waba = state.number(entry.number).waba;
-    let mut view = json!({"name": name, "language": language, "header": null, "body": "",
-                          "footer": null, "buttons": []});
-    let Some(template) = state.templates.find(waba, name, language) else { return view };
-    view["body"] = fill(&template.shape.body_text, parameters(content, "body")).into();
-    for component in template.components.as_array().into_iter().flatten() {
-        match component_type(component).as_str() {
-            "HEADER" => view["header"] = header(state, template, component, content),
-            "FOOTER" => view["footer"] = component["text"].clone(),
-            "BUTTONS" => {
-                let buttons = component["buttons"].as_array().into_iter().flatten();
-                view["buttons"] = buttons
-                    .map(|button| json!({"type": button["type"], "text": button["text"]}))
-                    .collect();
-            }
-            _ => {}
-        }
-    }
-    view
-}
-
-fn header(state: &State, template: &Template, component: &Value, content: &Value) -> Value {
-    use crate::templates::Header;
-    let given = parameters(content, "header");
-    match &template.shape.header {
-        Header::Media(kind) => {
-            let reference = given.and_then(|list| list.first()).map(|first| &first[kind.name()]);
-            let media = reference.and_then(|reference| media(state, *kind, reference));
-            json!({"type": kind.name(), "media": media})
-        }
-        Header::Text(_) => {
-            let text = component["text"].as_str().unwrap_or("");
-            json!({"type": "text", "text": fill(text, given)})
-        }
-        Header::Location => json!({"type": "location"}),
-        Header::None => Value::Null,
-    }
-}
-
-fn parameters<'a>(content: &'a Value, kind: &str) -> Option<&'a Vec<Value>> {
-    let components = content["components"].as_array()?;
-    let component = components.iter().find(|component| {
-        component["type"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(kind))
-    })?;
-    component["parameters"].as_array()
-}
-
-/// Puts the parameters into a text.
-fn fill(text: &str, parameters: Option<&Vec<Value>>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut from = 0;
-    for (name, range) in placeholders(text) {
-        filled.push_str(&text[from..range.start]);
-        let parameter = parameters.and_then(|list| {
-            let by_name = list.iter().find(|p| p["parameter_name"].as_str() == Some(name));
-            by_name.or_else(|| list.get(name.parse::<usize>().ok()?.checked_sub(1)?))
-        });
-        match parameter.and_then(parameter_text) {
-            Some(value) => filled.push_str(value),
-            None => filled.push_str(&text[range.clone()]),
-        }
-        from = range.end;
-    }
-    filled.push_str(&text[from..]);
-    filled
-}
-
-fn parameter_text(parameter: &Value) -> Option<&str> {
-    let kind = parameter["type"].as_str()?.to_ascii_lowercase();
-    let text = parameter.get(&kind)?;
-    text.as_str().or_else(|| text["fallback_value"].as_str())
 }
 
 /// One business number as the page names it.
@@ -219,11 +145,10 @@ fn last_message(state: &State, entry: &Entry) -> Value {
     let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
     let content = &raw[entry.kind];
     let text = match entry.kind {
-        "template" => rendered_template(state, entry, content)["body"].as_str().map(str::to_owned),
+        "template" => template_view::of(state, entry, content)["body"].as_str().map(str::to_owned),
         kind => text_of(kind, content),
     };
-    let text = text.unwrap_or_else(|| entry.kind.to_owned());
-    json!({"text": text, "at_ms": entry.at_ms, "direction": direction(entry)})
+    json!({"text": text, "type": entry.kind, "at_ms": entry.at_ms, "direction": direction(entry)})
 }
 
 /// Every known person and every chat with messages, the newest first.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 /// The application that owns the numbers; its id is the same in every sandbox.
-pub(crate) const APP_ID: &str = "100000000000003";
+pub const APP_ID: &str = "100000000000003";
 
 /// Settings of one sandbox.
 pub struct SandboxConfig {

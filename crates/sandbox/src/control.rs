@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State as Shared};
+use axum::extract::{Query, Request, State as Shared};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -20,8 +20,7 @@ use crate::errors::{Failure, json_response};
 use crate::faults::RuleSpec;
 use crate::log::{Direction, Entry, Status};
 use crate::state::State;
-use crate::validate::{is_user_id, phone_digits};
-use crate::{Sandbox, inbound};
+use crate::{Sandbox, inbound, tapping, world};
 
 /// The largest body of a control call; it may hold a file in base64.
 pub const CONTROL_BODY_MAX_BYTES: usize = 32 * 1_048_576;
@@ -95,6 +94,7 @@ pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
 pub(crate) fn routes() -> Router<Sandbox> {
     Router::new()
         .route("/_sandbox/inbound", post(post_inbound))
+        .route("/_sandbox/tap", post(post_tap))
         .route("/_sandbox/messages", get(get_messages))
         .route("/_sandbox/status", post(post_status))
         .route("/_sandbox/faults", post(post_faults).get(get_faults).delete(delete_faults))
@@ -104,8 +104,7 @@ pub(crate) fn routes() -> Router<Sandbox> {
         .route("/_sandbox/state", axum::routing::delete(delete_state))
         .route("/_sandbox/webhook", post(post_webhook))
         .route("/_sandbox/webhooks", get(get_webhooks))
-        .route("/_sandbox/people", post(post_people))
-        .route("/_sandbox/templates/{id}", post(post_template))
+        .merge(world::routes())
         .layer(middleware::from_fn(same_origin))
 }
 
@@ -113,6 +112,14 @@ async fn post_inbound(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response 
     let outcome = async {
         let body = read_object(body).await?;
         let received = inbound::receive(&sandbox, body).await?;
+        Ok(json!({"wamid": received.wamid, "message": received.message}))
+    };
+    answer(outcome.await)
+}
+
+async fn post_tap(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let received = tapping::tap(&sandbox, &read_object(body).await?).await?;
         Ok(json!({"wamid": received.wamid, "message": received.message}))
     };
     answer(outcome.await)
@@ -349,105 +356,4 @@ async fn get_webhooks(Shared(sandbox): Shared<Sandbox>) -> Response {
     view["url"] = state.app.url.clone().into();
     drop(state);
     answer(Ok(view))
-}
-
-async fn post_people(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
-    let outcome = async {
-        let body = read_object(body).await?;
-        change_person(&sandbox, &body).await
-    };
-    answer(outcome.await)
-}
-
-/// Adds a person or changes one: name, WhatsApp, blocking, user id, identity, number.
-async fn change_person(sandbox: &Sandbox, body: &Map<String, Value>) -> Outcome {
-    let text = |name: &str| body.get(name).and_then(Value::as_str);
-    let flag = |name: &str| body.get(name).and_then(Value::as_bool);
-    let phone = text("phone").and_then(phone_digits);
-    let phone = phone.ok_or_else(|| Refusal::bad("phone must have 7 to 15 digits"))?;
-    if text("user_id").is_some_and(|user_id| !is_user_id(user_id)) {
-        return Err(Refusal::bad("user_id must look like US.13491208655302741918"));
-    }
-    let identity_hash = {
-        let mut state = sandbox.state();
-        let person = state.people.ensure(&phone);
-        let person = person.ok_or_else(|| Refusal::bad("the sandbox knows no more people"))?;
-        if let Some(user_id) = text("user_id") {
-            state.people.alias(person, user_id);
-            state.people.get_mut(person).user_id = Some(user_id.into());
-        }
-        let this = state.people.get_mut(person);
-        this.known = true;
-        if let Some(name) = text("name") {
-            this.name = Some(name.into());
-        }
-        if let Some(username) = text("username") {
-            this.username = Some(username.into());
-        }
-        this.on_whatsapp = flag("on_whatsapp").unwrap_or(this.on_whatsapp);
-        this.blocks_business = flag("blocks_business").unwrap_or(this.blocks_business);
-        this.identity += u32::from(flag("change_identity") == Some(true));
-        this.identity_hash()
-    };
-    if flag("change_identity") == Some(true) {
-        let identity = json!({"acknowledged": true, "created_timestamp":
-            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": identity_hash});
-        let system = json!({"type": "customer_identity_changed", "identity": identity,
-                            "body": "The identity of the user has changed"});
-        tell_system(sandbox, &phone, body, system).await?;
-    }
-    if let Some(new) = text("change_number_to").and_then(phone_digits) {
-        let system = json!({"type": "user_changed_number", "wa_id": new,
-                            "body": format!("User changed from {phone} to {new}")});
-        tell_system(sandbox, &phone, body, system).await?;
-        sandbox.state().people.ensure(&new);
-    }
-    Ok(json!({"phone": phone}))
-}
-
-async fn tell_system(
-    sandbox: &Sandbox,
-    phone: &str,
-    body: &Map<String, Value>,
-    system: Value,
-) -> Result<(), Refusal> {
-    let mut message = json!({"from": phone, "type": "system", "system": system});
-    if let Some(to) = body.get("to") {
-        message["to"] = to.clone();
-    }
-    let message = message.as_object().cloned().unwrap_or_default();
-    inbound::receive(sandbox, message).await?;
-    Ok(())
-}
-
-async fn post_template(
-    Shared(sandbox): Shared<Sandbox>,
-    Path(id): Path<String>,
-    body: Body,
-) -> Response {
-    let outcome = async {
-        let body = read_object(body).await?;
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        const STATUSES: [&str; 8] = [
-            "APPROVED",
-            "PENDING",
-            "REJECTED",
-            "PAUSED",
-            "DISABLED",
-            "FLAGGED",
-            "REINSTATED",
-            "PENDING_DELETION",
-        ];
-        let status = text("status").unwrap_or("");
-        if !STATUSES.contains(&status) {
-            return Err(Refusal::bad(format!("status is one of {}", STATUSES.join(", "))));
-        }
-        let mut state = sandbox.state();
-        if state.templates.get(&id).is_none() {
-            return Err(Refusal::unknown("there is no such template"));
-        }
-        state.set_template_status(&id, status, text("reason"));
-        Ok(json!({"id": id, "status": status}))
-    };
-    answer(outcome.await)
 }

@@ -1,4 +1,4 @@
-//! The handset page and its JSON: chats, bubbles, what the person does, change events, media. How
+//! The handset page and its JSON: chats, bubbles, what the person does, change events. How
 //! things look is decided by `chat_view` and by the page itself.
 
 use std::collections::HashMap;
@@ -7,46 +7,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Query, State as Shared};
 use axum::middleware;
+use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use futures_util::Stream;
-use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::control::{Outcome, Refusal, answer, read_object, same_origin};
-use crate::media_kind::essence;
+use crate::inbound::Received;
 use crate::state::{Change, State};
-use crate::validate::phone_digits;
-use crate::{Sandbox, chat_view, inbound, media};
+use crate::validate::{is_user_id, phone_digits};
+use crate::{Sandbox, chat_view, handset_media, inbound, page, tapping};
 
-const PAGE_CSP: &str =
-    "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob:";
-const MEDIA_CSP: &str = "sandbox; default-src 'none'";
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Types a browser shows by itself.
-const INLINE_TYPES: [&str; 11] = [
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/gif",
-    "video/mp4",
-    "video/3gpp",
-    "audio/aac",
-    "audio/amr",
-    "audio/mpeg",
-    "audio/mp4",
-    "audio/ogg",
-];
 
 /// The routes of the page.
 pub(crate) fn routes() -> Router<Sandbox> {
@@ -55,37 +32,13 @@ pub(crate) fn routes() -> Router<Sandbox> {
         .route("/_sandbox/handset/people", post(post_person))
         .route("/_sandbox/handset/messages", get(get_messages))
         .route("/_sandbox/handset/send", post(post_send))
+        .route("/_sandbox/handset/tap", post(post_tap))
         .route("/_sandbox/handset/read", post(post_read))
+        .route("/_sandbox/handset/played", post(post_played))
         .route("/_sandbox/handset/events", get(get_events))
-        .route("/_sandbox/handset/media/{id}", get(get_media))
+        .route("/_sandbox/handset/media/{id}", get(handset_media::get))
         .layer(middleware::from_fn(same_origin));
-    Router::new()
-        .route("/", get(async || page(include_str!("../static/index.html"), "text/html")))
-        .route(
-            "/handset.css",
-            get(async || page(include_str!("../static/handset.css"), "text/css")),
-        )
-        .route(
-            "/handset.js",
-            get(async || page(include_str!("../static/handset.js"), "text/javascript")),
-        )
-        .route(
-            "/favicon.svg",
-            get(async || page(include_str!("../static/favicon.svg"), "image/svg+xml")),
-        )
-        .merge(api)
-}
-
-fn page(text: &'static str, kind: &str) -> Response {
-    let mut response = Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    if let Ok(kind) = HeaderValue::from_str(&format!("{kind}; charset=utf-8")) {
-        headers.insert(CONTENT_TYPE, kind);
-    }
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    Router::new().merge(page::routes()).merge(api)
 }
 
 async fn get_chats(Shared(sandbox): Shared<Sandbox>) -> Response {
@@ -153,7 +106,8 @@ async fn get_messages(
             .filter(|seq| after.is_none_or(|after| **seq > after))
             .filter_map(|seq| chat_view::bubble(&state, *seq))
             .collect();
-        json!({"data": data, "now_ms": state.now_ms()})
+        let chat = chat_view::chat(&state, key.0, key.1);
+        json!({"data": data, "chat": chat, "now_ms": state.now_ms()})
     });
     drop(state);
     answer(outcome)
@@ -162,19 +116,57 @@ async fn get_messages(
 async fn post_send(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
     let outcome = async {
         let body = read_object(body).await?;
-        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("");
-        if text("text").trim().is_empty() {
-            return Err(Refusal::bad("There is nothing to send."));
+        let received = inbound::receive(&sandbox, own_message(body)?).await?;
+        bubble_of(&sandbox, &received)
+    };
+    answer(outcome.await)
+}
+
+fn bubble_of(sandbox: &Sandbox, received: &Received) -> Outcome {
+    let bubble = chat_view::bubble(&sandbox.state(), received.seq);
+    bubble.ok_or_else(|| Refusal::bad("The message is gone already."))
+}
+
+/// What the person sends: `text`, or `message` as `POST /_sandbox/inbound` takes it, from and to
+/// whom the page says.
+fn own_message(mut body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+    let mut message = match body.remove("message") {
+        Some(Value::Object(message)) => message,
+        Some(_) => return Err(Refusal::bad("message must be an object.")),
+        None => {
+            let text = body.get("text").and_then(Value::as_str).unwrap_or("");
+            if text.trim().is_empty() {
+                return Err(Refusal::bad("There is nothing to send."));
+            }
+            let mut message = Map::new();
+            message.insert("type".into(), "text".into());
+            message.insert("text".into(), json!({"body": text}));
+            message
         }
-        let mut message =
-            json!({"from": text("phone"), "type": "text", "text": {"body": text("text")}});
-        if !text("phone_number_id").is_empty() {
-            message["to"] = text("phone_number_id").into();
-        }
-        let message = message.as_object().cloned().unwrap_or_default();
-        let received = inbound::receive(&sandbox, message).await?;
-        let bubble = chat_view::bubble(&sandbox.state(), received.seq);
-        bubble.ok_or_else(|| Refusal::bad("The message is gone already."))
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("");
+    let member = if is_user_id(text("phone")) { "from_user_id" } else { "from" };
+    message.insert(member.into(), text("phone").into());
+    if !text("phone_number_id").is_empty() {
+        message.insert("to".into(), text("phone_number_id").into());
+    }
+    Ok(message)
+}
+
+async fn post_tap(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let received = tapping::tap(&sandbox, &read_object(body).await?).await?;
+        bubble_of(&sandbox, &received)
+    };
+    answer(outcome.await)
+}
+
+/// The person listens to a voice message: the first time is reported.
+async fn post_played(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let wamid = body.get("wamid").and_then(Value::as_str).unwrap_or("");
+        Ok(json!({"played": sandbox.state().play(wamid)}))
     };
     answer(outcome.await)
 }
@@ -209,42 +201,4 @@ async fn next_change(changes: &mut Receiver<Change>) -> Option<Event> {
         Err(RecvError::Closed) => return None,
     };
     Some(Event::default().event("change").data(data.to_string()))
-}
-
-async fn get_media(Shared(sandbox): Shared<Sandbox>, Path(id): Path<String>) -> Response {
-    let found = {
-        let state = sandbox.state();
-        state.media.get(&id, state.now_ms()).cloned()
-    };
-    let Some(found) = found else { return StatusCode::NOT_FOUND.into_response() };
-    let Ok(body) = media::body_of(&found).await else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let mut response = Response::new(body);
-    let kind = essence(&found.mime).unwrap_or_default();
-    let is_inline = INLINE_TYPES.contains(&kind.as_str());
-    let headers = response.headers_mut();
-    inert(headers, &kind, is_inline, found.filename.as_deref());
-    headers.insert(CONTENT_LENGTH, found.size.into());
-    response
-}
-
-/// Headers that keep a file from acting in the page's name.
-fn inert(headers: &mut HeaderMap, kind: &str, is_inline: bool, filename: Option<&str>) {
-    let shown_as = if is_inline { kind } else { "application/octet-stream" };
-    if let Ok(value) = HeaderValue::from_str(shown_as) {
-        headers.insert(CONTENT_TYPE, value);
-    }
-    let safe: String = filename
-        .unwrap_or("file")
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
-        .take(100)
-        .collect();
-    let placement = if is_inline { "inline" } else { "attachment" };
-    if let Ok(value) = HeaderValue::from_str(&format!("{placement}; filename=\"{safe}\"")) {
-        headers.insert(CONTENT_DISPOSITION, value);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(MEDIA_CSP));
 }

@@ -133,8 +133,13 @@ async fn attach_media(
         complete.entry(name).or_insert(value);
     }
     match kind {
-        MediaKind::Audio => drop(complete.entry("voice").or_insert(Value::Bool(true))),
-        MediaKind::Sticker => drop(complete.entry("animated").or_insert(Value::Bool(false))),
+        MediaKind::Audio => {
+            let is_voice = essence(&media.mime).as_deref() == Some("audio/ogg");
+            complete.entry("voice").or_insert(Value::Bool(is_voice));
+        }
+        MediaKind::Sticker => {
+            complete.entry("animated").or_insert(Value::Bool(false));
+        }
         _ => {}
     }
     *content = complete;

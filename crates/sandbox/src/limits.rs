@@ -39,6 +39,8 @@ pub struct Limits {
     pub management_per_hour: Option<u32>,
     /// The 24-hour rule.
     pub window: WindowRule,
+    /// Whether reviews of templates end by themselves; else a control call ends them.
+    pub auto_review: bool,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             portfolio: None,
             management_per_hour: Some(5_000),
             window: WindowRule::Async,
+            auto_review: true,
         }
     }
 }
@@ -70,6 +73,9 @@ impl Limits {
                 "pair" => {
                     self.pair = value.as_bool().ok_or("pair is true or false")?;
                 }
+                "auto_review" => {
+                    self.auto_review = value.as_bool().ok_or("auto_review is true or false")?;
+                }
                 "window" => self.window = window_rule(value)?,
                 _ => return Err(format!("unknown limit `{name}`")),
             }
@@ -89,6 +95,7 @@ impl Limits {
             "portfolio": self.portfolio,
             "management_per_hour": self.management_per_hour,
             "window": window,
+            "auto_review": self.auto_review,
         })
     }
 }

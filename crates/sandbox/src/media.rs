@@ -1,24 +1,24 @@
-//! The four media calls and the resumable upload of template samples (reference §2). The bytes are
-//! kept by the media store.
+//! The four media calls (reference §2). The bytes are kept by the media store.
+
+use std::ops::RangeInclusive;
 
 use axum::body::Body;
 use axum::response::Response;
-use futures_util::StreamExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use multer::{Field, Multipart};
 use serde_json::json;
 use sha2::Sha256;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use crate::Sandbox;
 use crate::call::Call;
 use crate::entropy;
 use crate::errors::{Answer, GraphError, json_response};
-use crate::media_kind::{MEDIA_FILE_MAX_BYTES, MediaKind, essence};
+use crate::media_kind::{MediaKind, essence};
 use crate::media_store::{Described, Held, Media, MediaWriter, UPLOAD_LIFETIME_MS};
-use crate::state::State;
 
 /// First component of the address under which media are downloaded.
 pub(crate) const DOWNLOAD_PATH: &str = "whatsapp_business";
@@ -26,8 +26,6 @@ pub(crate) const DOWNLOAD_PATH: &str = "whatsapp_business";
 const URL_LIFETIME_MS: i64 = 5 * 60_000;
 /// A form field that is not the file.
 const FIELD_MAX_BYTES: usize = 4_096;
-/// Upload sessions that are remembered; the oldest is forgotten.
-pub(crate) const UPLOAD_SESSIONS_MAX: usize = 1_000;
 
 /// What a multipart upload brought.
 #[derive(Default)]
@@ -221,77 +219,23 @@ fn find_download(sandbox: &Sandbox, call: &Call) -> Answer<Media> {
 }
 
 /// The bytes of a media file, streamed when they are in a file.
-pub(crate) async fn body_of(media: &Media) -> std::io::Result<Body> {
+async fn body_of(media: &Media) -> std::io::Result<Body> {
+    part_of(media, &(0..=media.size.saturating_sub(1))).await
+}
+
+/// Some of them.
+pub(crate) async fn part_of(media: &Media, part: &RangeInclusive<u64>) -> std::io::Result<Body> {
     match &media.held {
-        Held::Memory(bytes) => Ok(Body::from(bytes.clone())),
+        Held::Memory(bytes) => {
+            let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+            Ok(Body::from(bytes.slice(at(*part.start())..at(part.end() + 1))))
+        }
         Held::File(path) => {
-            let file = tokio::fs::File::open(path).await?;
-            Ok(Body::from_stream(ReaderStream::with_capacity(file, 65_536)))
+            let mut file = tokio::fs::File::open(path).await?;
+            file.seek(std::io::SeekFrom::Start(*part.start())).await?;
+            let some = file.take(part.end() - part.start() + 1);
+            Ok(Body::from_stream(ReaderStream::with_capacity(some, 65_536)))
         }
         Held::Nowhere => Err(std::io::ErrorKind::NotFound.into()),
-    }
-}
-
-/// `POST /{app}/uploads`: begins the upload of a template sample.
-pub(crate) async fn resumable_begin(sandbox: &Sandbox, mut call: Call) -> Answer<Response> {
-    if call.method != Method::POST {
-        return Err(GraphError::wrong_method("POST"));
-    }
-    let parameters = call.parameters().await?;
-    let length = parameters
-        .get("file_length")
-        .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
-    if !length.is_some_and(|length| (1..=MEDIA_FILE_MAX_BYTES).contains(&length)) {
-        return Err(GraphError::parameter("file_length must be 1 to 104857600."));
-    }
-    let kind = parameters.get("file_type").and_then(|value| essence(value.as_str()?));
-    if kind.is_none() {
-        return Err(GraphError::parameter("file_type must be a MIME type."));
-    }
-    let mut random = [0_u8; 16];
-    entropy::fill(&mut random);
-    let session = entropy::lower_hex(&random);
-    let mut state = sandbox.state();
-    if state.upload_sessions.len() >= UPLOAD_SESSIONS_MAX {
-        state.upload_sessions.pop_front();
-    }
-    state.upload_sessions.push_back((session.clone(), 0));
-    Ok(json_response(200, &json!({"id": format!("upload:{session}")})))
-}
-
-/// `POST /upload:{session}`: the bytes. A sample is never shown, so they are counted and let go.
-pub(crate) async fn resumable_part(
-    sandbox: &Sandbox,
-    mut call: Call,
-    session: &str,
-) -> Answer<Response> {
-    let unknown = || GraphError::unknown_object(&format!("upload:{session}"));
-    let received = sandbox.state().add_to_session(session, 0).ok_or_else(unknown)?;
-    if call.is_get() {
-        let answer = json!({"id": format!("upload:{session}"), "file_offset": received});
-        return Ok(json_response(200, &answer));
-    }
-    if call.method != Method::POST {
-        return Err(GraphError::wrong_method("GET, POST"));
-    }
-    let mut size = 0_u64;
-    let mut stream = std::mem::take(&mut call.body).into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| GraphError::parameter("The body ended early."))?;
-        size += chunk.len() as u64;
-        if size > MEDIA_FILE_MAX_BYTES {
-            return Err(GraphError::too_large());
-        }
-    }
-    sandbox.state().add_to_session(session, size).ok_or_else(unknown)?;
-    Ok(json_response(200, &json!({"h": format!("4::{session}")})))
-}
-
-impl State {
-    /// Adds received bytes to an upload session; how many there are now.
-    fn add_to_session(&mut self, session: &str, bytes: u64) -> Option<u64> {
-        let (_, received) = self.upload_sessions.iter_mut().find(|(id, _)| id == session)?;
-        *received += bytes;
-        Some(*received)
     }
 }

@@ -108,7 +108,9 @@ impl State {
             return Err(GraphError::new(133_010, "Register the phone number first."));
         }
         let chosen = self.choose(number, message)?;
-        let mut failure = self.check_media_ids(&chosen.media)?;
+        self.check_flow(number, message)?;
+        let mut failure =
+            self.check_media_ids(&chosen.media)?.or_else(|| self.check_voice(message));
         let person = self.find_recipient(number, message)?;
         self.check_limits(number, person, message.kind == "template")?;
         if let Some(found) = forced.or_else(|| self.foresee(number, person, message)) {
@@ -164,8 +166,43 @@ impl State {
             }
         }
         let category = Category::parse(&template.category).unwrap_or(Category::Utility);
+        let is_user_id = matches!(message.recipient, Recipient::UserId(_));
+        if category == Category::Authentication && is_user_id {
+            let details = "Authentication templates need a phone number in `to`.";
+            return Err(GraphError::new(131_062, details));
+        }
         let media = validate::check_template(content, &template.shape)?;
         Ok(Chosen { category, media })
+    }
+
+    /// A flow must exist, in the state that the mode of the message wants.
+    fn check_flow(&self, number: u32, message: &Outgoing<'_>) -> Answer<()> {
+        if message.kind != "interactive" || message.content["type"] != "flow" {
+            return Ok(());
+        }
+        let parameters = &message.content["action"]["parameters"];
+        let waba = self.number(number).waba;
+        let text = |name: &str| parameters[name].as_str();
+        let flow = match (text("flow_id"), text("flow_name")) {
+            (Some(id), _) => self.flows.get(id).filter(|flow| flow.waba == waba),
+            (None, Some(name)) => self.flows.named(waba, name),
+            (None, None) => None,
+        };
+        let unknown = || GraphError::new(131_009, "flow_id or flow_name names no flow.");
+        let screen = parameters["flow_action_payload"]["screen"].as_str();
+        flow.ok_or_else(unknown)?
+            .check_send(text("mode").unwrap_or("published"), screen)
+            .map_err(|(code, why)| GraphError::new(code, why))
+    }
+
+    /// A voice message is an OGG file.
+    fn check_voice(&self, message: &Outgoing<'_>) -> Option<Failure> {
+        if message.kind != "audio" || message.content["voice"] != true {
+            return None;
+        }
+        let file = self.media.get(message.content["id"].as_str()?, self.now_ms())?;
+        let why = "A voice message must be of type audio/ogg with the codec opus.";
+        (&*file.mime != "audio/ogg").then(|| Failure::new(131_053, why))
     }
 
     /// Unknown media are refused; unfit ones fail later.

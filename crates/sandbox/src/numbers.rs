@@ -19,7 +19,7 @@ const VERIFICATION_CODE: &str = "123456";
 const REGISTRATIONS_MAX: usize = 10;
 const REGISTRATION_SPAN_MS: i64 = 72 * 3_600_000;
 /// Numbers of one account.
-const NUMBERS_MAX: usize = 1_000;
+pub(crate) const NUMBERS_MAX: usize = 1_000;
 const BLOCK_CALL_MAX: usize = 1_000;
 const BLOCKED_MAX: usize = 64_000;
 

@@ -29,6 +29,8 @@ pub(crate) struct Person {
     pub(crate) blocks_business: bool,
     /// Counts changes of the phone or the installation.
     pub(crate) identity: u32,
+    /// The hash that a control call gave them, instead of the one made from the count.
+    pub(crate) given_hash: Option<Box<str>>,
 }
 
 impl Person {
@@ -43,6 +45,9 @@ impl Person {
 
     /// The hash that Meta calls identity key hash.
     pub(crate) fn identity_hash(&self) -> String {
+        if let Some(given) = &self.given_hash {
+            return given.to_string();
+        }
         let digest = Sha256::digest(format!("{}:{}", self.address(), self.identity).as_bytes());
         STANDARD.encode(&digest[..8])
     }
@@ -80,6 +85,7 @@ impl People {
             on_whatsapp: address != NOT_ON_WHATSAPP,
             blocks_business: false,
             identity: 0,
+            given_hash: None,
         });
         self.by_address.insert(boxed, index);
         Some(index)

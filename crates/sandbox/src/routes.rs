@@ -1,4 +1,4 @@
-//! Finds what a call of the Cloud API is about (number, WABA, template, media, application), checks
+//! Finds what a call of the Cloud API is about (number, WABA, template, flow, media, application), checks
 //! its token and hands it to the operation. The control plane and the page have routes of their own.
 
 use std::sync::Arc;
@@ -16,7 +16,10 @@ use crate::entropy;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::faults::Occasion;
 use crate::state::State;
-use crate::{Sandbox, control, handset_api, media, messages, numbers, subscriptions, template_api};
+use crate::{
+    Sandbox, control, flow_api, handset_api, media, messages, numbers, resumable, subscriptions,
+    template_api,
+};
 
 const DEFAULT_VERSION: &str = "v23.0";
 
@@ -34,6 +37,7 @@ enum Object {
     Number(u32),
     Waba(u32),
     Template(Arc<str>),
+    Flow(Arc<str>),
     Media(Arc<str>),
     App,
     UploadSession(String),
@@ -105,6 +109,9 @@ fn find(state: &State, id: &str) -> Answer<Object> {
     if let Some(template) = state.templates.get(id) {
         return Ok(Object::Template(Arc::clone(&template.id)));
     }
+    if let Some(flow) = state.flows.get(id) {
+        return Ok(Object::Flow(Arc::clone(&flow.id)));
+    }
     if let Some(media) = state.media.get(id, state.now_ms()) {
         return Ok(Object::Media(Arc::clone(&media.id)));
     }
@@ -126,6 +133,7 @@ impl Object {
             Self::Number(number) => Some(state.number(*number).waba),
             Self::Waba(waba) => Some(*waba),
             Self::Template(id) => state.templates.get(id).map(|template| template.waba),
+            Self::Flow(id) => state.flows.get(id).map(|flow| flow.waba),
             Self::Media(_) | Self::App | Self::UploadSession(_) => None,
         }
     }
@@ -180,13 +188,12 @@ async fn operate(sandbox: &Sandbox, call: Call, object: Object, edge: &str) -> A
         Object::Number(number) => number_edge(sandbox, call, number, edge).await,
         Object::Waba(waba) => waba_edge(sandbox, call, waba, edge).await,
         Object::Template(id) if edge.is_empty() => template_api::one(sandbox, call, &id).await,
+        Object::Flow(id) => flow_api::one(sandbox, call, &id, edge).await,
         Object::Media(id) if edge.is_empty() => media::one(sandbox, &call, &id),
-        Object::UploadSession(id) if edge.is_empty() => {
-            media::resumable_part(sandbox, call, &id).await
-        }
+        Object::UploadSession(id) if edge.is_empty() => resumable::part(sandbox, call, &id).await,
         Object::App => match edge {
             "subscriptions" => subscriptions::app(sandbox, call).await,
-            "uploads" => media::resumable_begin(sandbox, call).await,
+            "uploads" => resumable::begin(sandbox, call).await,
             "" => Ok(json_response(200, &json!({"id": APP_ID, "name": "Waypost sandbox"}))),
             _ => Err(unknown_edge(edge)),
         },
@@ -218,6 +225,7 @@ async fn waba_edge(sandbox: &Sandbox, call: Call, waba: u32, edge: &str) -> Answ
         "" => numbers::account(sandbox, &call, waba),
         "phone_numbers" => numbers::of_account(sandbox, call, waba).await,
         "message_templates" => template_api::of_account(sandbox, call, waba).await,
+        "flows" => flow_api::of_account(sandbox, call, waba).await,
         "subscribed_apps" => subscriptions::of_account(sandbox, call, waba).await,
         _ => Err(unknown_edge(edge)),
     }

@@ -1,7 +1,7 @@
 //! Everything the sandbox remembers, behind one lock, and the steps that change more than one
 //! part of it: statuses, failures, windows, webhooks. It waits for nothing and speaks no HTTP.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -12,12 +12,14 @@ use crate::agenda::{Agenda, Task};
 use crate::config::{Seed, SeedNumber, SeedPerson};
 use crate::errors::Failure;
 use crate::faults::{Faults, Occasion, WebhookFault};
+use crate::flows::Flows;
 use crate::limits::{Limits, ManagementCalls, Pace, Portfolio};
 use crate::links::Links;
 use crate::log::{Direction, Log, Status};
 use crate::media_store::MediaStore;
 use crate::outbox::{AppWebhook, Outbox, REORDER_WAIT_MS, Route, Update};
 use crate::people::{Chat, People};
+use crate::resumable::Uploads;
 use crate::templates::{Shape, Template, Templates};
 
 /// The 24 hours in which free-form messages are delivered.
@@ -117,12 +119,12 @@ pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) media: MediaStore,
     pub(crate) templates: Templates,
+    pub(crate) flows: Flows,
     pub(crate) faults: Faults,
     pub(crate) limits: Limits,
     pub(crate) links: Links,
     pub(crate) outbox: Outbox,
-    /// Resumable uploads and how many bytes each has got.
-    pub(crate) upload_sessions: VecDeque<(String, u64)>,
+    pub(crate) uploads: Uploads,
     agenda: Agenda,
 }
 
@@ -146,18 +148,19 @@ impl State {
             log: Log::default(),
             media,
             templates: Templates::new(),
+            flows: Flows::new(),
             faults: Faults::default(),
             limits: Limits::default(),
             links: Links::default(),
             outbox: Outbox::default(),
-            upload_sessions: VecDeque::new(),
+            uploads: Uploads::default(),
             agenda: Agenda::default(),
         };
         state.plant_seed();
         state
     }
 
-    /// Starts over: messages, people, media, templates, windows, faults and waiting webhooks go;
+    /// Starts over: messages, people, media, templates, flows, windows, faults and waiting webhooks go;
     /// the clock, the limits and the webhook address stay.
     pub(crate) fn reset(&mut self) {
         self.numbers.clear();
@@ -169,10 +172,11 @@ impl State {
         self.log.clear();
         self.media.clear();
         self.templates = Templates::new();
+        self.flows = Flows::new();
         self.faults.remove(None);
         self.links = Links::default();
         self.outbox.clear();
-        self.upload_sessions.clear();
+        self.uploads = Uploads::default();
         self.agenda = Agenda::default();
         self.plant_seed();
         for (phone, number) in self.renewed.clone() {
@@ -201,13 +205,18 @@ impl State {
             self.seed_person(person);
         }
         for waba in 0..self.wabas.len() {
-            for template in &seed.templates {
-                self.seed_template(u32::try_from(waba).unwrap_or(0), template);
-            }
+            self.seed_templates(u32::try_from(waba).unwrap_or(0));
         }
     }
 
-    fn ensure_waba(&mut self, id: &str) -> u32 {
+    /// Gives a WABA the templates of the beginning.
+    pub(crate) fn seed_templates(&mut self, waba: u32) {
+        for template in self.seed.templates.clone() {
+            self.seed_template(waba, &template);
+        }
+    }
+
+    pub(crate) fn ensure_waba(&mut self, id: &str) -> u32 {
         if let Some(found) = self.find_waba(id) {
             return found;
         }
@@ -262,6 +271,7 @@ impl State {
             ttl_s: None,
             rejected_reason: None,
             edits_ms: Vec::new(),
+            pending_since_ms: 0,
         };
         self.templates.insert(template);
     }
@@ -368,30 +378,6 @@ impl State {
         if is_open {
             self.report(seq, Status::Failed, Some(failure));
         }
-    }
-
-    fn finish_review(&mut self, id: &str) {
-        let is_pending = self.templates.get(id).is_some_and(|t| t.status == "PENDING");
-        if is_pending {
-            self.set_template_status(id, "APPROVED", None);
-        }
-    }
-
-    /// Changes the status of a template and tells the business.
-    pub(crate) fn set_template_status(&mut self, id: &str, status: &str, reason: Option<&str>) {
-        let Some(template) = self.templates.get_mut(id) else { return };
-        template.status = status.to_owned();
-        template.rejected_reason = reason.map(str::to_owned);
-        let waba = template.waba;
-        let value = json!({
-            "event": status,
-            "message_template_id": template.id.parse::<u64>().unwrap_or(0),
-            "message_template_name": template.name,
-            "message_template_language": template.language,
-            "reason": reason.unwrap_or("NONE"),
-            "message_template_category": template.category,
-        });
-        self.tell_waba(waba, "message_template_status_update", &value);
     }
 
     /// Queues a webhook of the field `messages`.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::entropy;
 use crate::errors::Failure;
-use crate::log::{Category, Entry, Mark, Status};
+use crate::log::{Category, Direction, Entry, Mark, Status};
 use crate::state::{State, WINDOW_MS};
 
 /// 1 October 2026, 00:00 UTC: service messages and utility templates in the window are billed.
@@ -24,6 +24,23 @@ impl State {
             self.tell_number(number, person, status.name(), &value);
         }
         self.note_change(number, person);
+    }
+}
+
+impl State {
+    /// A voice message is played; true if it is reported, which is so the first time.
+    pub(crate) fn play(&mut self, wamid: &str) -> bool {
+        let Some(seq) = self.log.find(wamid) else { return false };
+        let is_first = self.log.get(seq).is_some_and(|entry| {
+            let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
+            let is_voice = entry.kind == "audio" && raw["audio"]["voice"] == true;
+            let arrived = matches!(entry.furthest(), Some(Status::Delivered | Status::Read));
+            entry.direction == Direction::Out && is_voice && arrived
+        });
+        if is_first {
+            self.report(seq, Status::Played, None);
+        }
+        is_first
     }
 }
 

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -13,12 +11,13 @@ use crate::Sandbox;
 use crate::agenda::Task;
 use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
+use crate::paging::page;
 use crate::state::State;
 use crate::templates::{REVIEW_MS, Shape, TEMPLATES_MAX, Template};
-use crate::validate::{NewTemplate, check_components, check_new_template};
+use crate::validate::{
+    NewTemplate, check_category, check_components, check_new_template, check_ttl,
+};
 
-const PAGE_DEFAULT: usize = 25;
-const PAGE_MAX: usize = 1_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// `/{waba}/message_templates`.
@@ -57,38 +56,18 @@ pub(crate) async fn one(sandbox: &Sandbox, mut call: Call, id: &str) -> Answer<R
 /// Keeps the members that `fields` names, and the id.
 pub(crate) fn select(value: Value, fields: Option<&str>) -> Value {
     let (Some(fields), Value::Object(object)) = (fields, &value) else { return value };
-    let names: Vec<&str> = fields.split(',').map(str::trim).collect();
-    let kept = object.iter().filter(|(name, _)| *name == "id" || names.contains(&name.as_str()));
+    // `preview.invalidate(false)` asks for `preview`.
+    let bare = |name: &'_ str| name.trim().split('.').next().unwrap_or("").to_owned();
+    let names: Vec<String> = fields.split(',').map(bare).collect();
+    let kept = object.iter().filter(|(name, _)| *name == "id" || names.contains(name));
     Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 fn list(state: &State, call: &Call, waba: u32) -> Answer<Response> {
-    let limit = match call.query("limit").map(str::parse::<usize>) {
-        None => PAGE_DEFAULT,
-        Some(Ok(limit)) if limit > 0 => limit.min(PAGE_MAX),
-        Some(_) => return Err(GraphError::parameter("limit must be a positive number.")),
-    };
-    let after = call.query("after").map(decode_cursor).transpose()?;
-    let mut found: Vec<&Template> =
+    let found: Vec<&Template> =
         state.templates.of_waba(waba).filter(|template| is_wanted(template, call)).collect();
-    if let Some(after) = &after {
-        let position = found.iter().position(|template| *template.id == **after);
-        let position = position.ok_or_else(|| GraphError::code(131_059))?;
-        found.drain(..=position);
-    }
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let data: Vec<Value> =
-        found.iter().map(|template| select(template.to_json(), call.query("fields"))).collect();
-    let mut answer = json!({ "data": data });
-    if let (Some(first), Some(last)) = (found.first(), found.last()) {
-        let cursor = encode_cursor(&last.id);
-        let mut paging = json!({"cursors": {"before": encode_cursor(&first.id), "after": cursor}});
-        if has_more {
-            paging["next"] = next_page(call, &cursor).into();
-        }
-        answer["paging"] = paging;
-    }
+    let describe = |template: &&Template| select(template.to_json(), call.query("fields"));
+    let answer = page(call, found, |template| &template.id, describe)?;
     Ok(json_response(200, &answer))
 }
 
@@ -103,27 +82,6 @@ fn is_wanted(template: &Template, call: &Call) -> bool {
         && is("language", &template.language)
 }
 
-fn encode_cursor(id: &str) -> String {
-    URL_SAFE_NO_PAD.encode(id)
-}
-
-fn decode_cursor(cursor: &str) -> Answer<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| GraphError::parameter("The cursor is malformed."))
-}
-
-fn next_page(call: &Call, cursor: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in call.query.iter().filter(|(name, _)| *name != "after") {
-        query.append_pair(name, value);
-    }
-    query.append_pair("after", cursor);
-    let version = call.version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();
-    format!("{}{version}/{}?{}", call.base_url(), call.path.join("/"), query.finish())
-}
-
 impl State {
     fn create_template(&mut self, waba: u32, new: NewTemplate) -> Answer<Response> {
         if self.templates.find(waba, &new.name, &new.language).is_some() {
@@ -133,6 +91,7 @@ impl State {
         if self.templates.of_waba(waba).count() >= TEMPLATES_MAX {
             return Err(GraphError::new(2_388_019, "The account has 250 templates already."));
         }
+        self.check_samples(&new.components, &Value::Null)?;
         let id = self.templates.next_id();
         let answer = json!({"id": id, "status": "PENDING", "category": new.category});
         self.templates.insert(Template {
@@ -149,6 +108,7 @@ impl State {
             ttl_s: new.ttl_s,
             rejected_reason: None,
             edits_ms: Vec::new(),
+            pending_since_ms: self.now_ms(),
         });
         let at_ms = self.now_ms() + REVIEW_MS;
         self.plan(at_ms, Task::Review(id));
@@ -158,25 +118,26 @@ impl State {
     fn edit_template(&mut self, id: &str, parameters: &Map<String, Value>) -> Answer<Response> {
         let now_ms = self.now_ms();
         let unknown = || GraphError::unknown_object(id);
+        check_may_edit(self.templates.get_mut(id).ok_or_else(unknown)?, now_ms)?;
+        let before = self.templates.get(id).ok_or_else(unknown)?;
+        let category = edited_category(before, parameters)?;
+        let ttl_s = check_ttl(parameters, &category)?;
+        let components = parameters.get("components");
+        if let Some(components) = components {
+            check_components(components, &category, &before.parameter_format)?;
+            self.check_samples(components, &before.components)?;
+        }
         let template = self.templates.get_mut(id).ok_or_else(unknown)?;
-        check_may_edit(template, now_ms)?;
-        let category = match parameters.get("category").and_then(Value::as_str) {
-            Some(category) if template.status != "APPROVED" => category.to_ascii_uppercase(),
-            Some(category) if !category.eq_ignore_ascii_case(&template.category) => {
-                let details = "The category of an approved template cannot be changed.";
-                return Err(GraphError::parameter(details));
-            }
-            _ => template.category.clone(),
-        };
-        if let Some(components) = parameters.get("components") {
-            check_components(components, &category, &template.parameter_format)?;
+        if let Some(components) = components {
             template.components = components.clone();
             template.shape = Arc::new(Shape::of(components));
         }
+        template.ttl_s = ttl_s.or(template.ttl_s);
         if category != template.category {
             template.previous_category = Some(std::mem::replace(&mut template.category, category));
         }
         template.status = "PENDING".into();
+        template.pending_since_ms = now_ms;
         template.edits_ms.push(now_ms);
         let id = Arc::clone(&template.id);
         self.plan(now_ms + REVIEW_MS, Task::Review(id));
@@ -204,6 +165,17 @@ impl State {
         }
         Ok(json_response(200, &json!({"success": true})))
     }
+}
+
+/// The category after an edit; that of an approved template stays.
+fn edited_category(template: &Template, parameters: &Map<String, Value>) -> Answer<String> {
+    let Some(wanted) = parameters.get("category") else { return Ok(template.category.clone()) };
+    let wanted = check_category(wanted.as_str().unwrap_or(""))?;
+    if template.status == "APPROVED" && wanted != template.category {
+        let details = "The category of an approved template cannot be changed.";
+        return Err(GraphError::parameter(details));
+    }
+    Ok(wanted)
 }
 
 /// Approved, rejected and paused ones; ten edits in 30 days, one a day once approved.

@@ -30,6 +30,8 @@ pub(crate) struct Template {
     pub(crate) shape: Arc<Shape>,
     /// When it was edited in the last 30 days.
     pub(crate) edits_ms: Vec<i64>,
+    /// When its running review began; a review that began earlier no longer counts.
+    pub(crate) pending_since_ms: i64,
 }
 
 impl Template {

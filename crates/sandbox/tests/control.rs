@@ -279,6 +279,36 @@ async fn the_page_shows_chats_bubbles_and_ticks() {
 }
 
 #[tokio::test]
+async fn every_file_of_the_page_is_served_under_the_same_policy() {
+    let rig = Rig::start().await;
+    let mut waiting = vec!["/".to_owned()];
+    let mut seen = Vec::new();
+    while let Some(path) = waiting.pop() {
+        let response = rig.http.get(format!("{}{path}", rig.base)).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"), "{path}");
+        let text = response.text().await.unwrap();
+        seen.push(path);
+        let modules =
+            text.split("from \"./").skip(1).map(|rest| format!("/handset/{}", name(rest)));
+        let parts =
+            text.split("=\"/handset/").skip(1).map(|rest| format!("/handset/{}", name(rest)));
+        for found in modules.chain(parts) {
+            if !seen.contains(&found) && !waiting.contains(&found) {
+                waiting.push(found);
+            }
+        }
+    }
+    assert!(seen.len() > 15, "{seen:?}");
+}
+
+/// What stands before the next quotation mark.
+fn name(rest: &str) -> &str {
+    rest.split('"').next().unwrap_or("")
+}
+
+#[tokio::test]
 async fn the_page_adds_people_and_hears_of_changes() {
     let rig = Rig::start().await;
     let mut events =

@@ -166,3 +166,30 @@ async fn takes_template_samples_in_parts() {
     assert_eq!(status, 200);
     assert!(handle["h"].is_string());
 }
+
+#[tokio::test]
+async fn the_page_gets_files_in_ranges() {
+    let folder = tempfile::tempdir().unwrap();
+    for rig in [Rig::start().await, Rig::start_in(Some(folder.path().to_owned())).await] {
+        let (_, media) = rig.upload(b"OggS0123456789", "audio/ogg", None).await;
+        let url = format!("{}/_sandbox/handset/media/{}", rig.base, media["id"].as_str().unwrap());
+        let cases = [
+            (None, 200, "OggS0123456789", None),
+            (Some("bytes=0-"), 206, "OggS0123456789", Some("bytes 0-13/14")),
+            (Some("bytes=4-6"), 206, "012", Some("bytes 4-6/14")),
+            (Some("bytes=-2"), 206, "89", Some("bytes 12-13/14")),
+            (Some("bytes=99-"), 200, "OggS0123456789", None),
+        ];
+        for (range, status, text, said) in cases {
+            let mut request = rig.http.get(&url);
+            if let Some(range) = range {
+                request = request.header("range", range);
+            }
+            let response = request.send().await.unwrap();
+            let told =
+                response.headers().get("content-range").map(|v| v.to_str().unwrap().to_owned());
+            assert_eq!((response.status().as_u16(), told.as_deref()), (status, said), "{range:?}");
+            assert_eq!(response.text().await.unwrap(), text, "{range:?}");
+        }
+    }
+}

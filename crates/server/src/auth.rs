@@ -12,9 +12,11 @@ use waypost_domain::command::Caller;
 use waypost_domain::directory::ApiKey;
 use waypost_domain::pacing::Pace;
 use waypost_domain::{ApiKeyId, ErrorKind, Failure, OrgId, Timestamp};
+use waypost_engine::keys;
 
 use crate::App;
 use crate::client::{Client, Peer};
+use crate::jwt::Token;
 use crate::log_fields::LogFields;
 
 /// Keys whose rate is remembered at once; beyond, those that rest are forgotten.
@@ -31,12 +33,24 @@ pub(crate) fn recognise(
     extensions: &http::Extensions,
 ) -> Result<Arc<ApiKey>, Failure> {
     let presented = presented(credential, headers).ok_or_else(|| missing(credential))?;
-    let key = app.engine.keys().recognise(presented)?;
+    let signed = match credential {
+        Credential::BearerElseHeader(_) => Token::read(presented),
+        _ => None,
+    };
+    let key = match signed {
+        Some(token) => signer(app, &token)?,
+        None => app.engine.keys().recognise(presented)?,
+    };
+    if key.disabled {
+        return Err(Failure::new(ErrorKind::KeyDisabled, "The API key is switched off."));
+    }
     let client = Client::of(extensions.get::<Peer>().copied(), headers, &app.trusted_proxies);
     if !client.is_within(&key.allowed_ips) {
         tracing::info!(key_id = %key.id, "the key was used from a network it is not allowed in");
-        // The same answer as for an unknown key: whoever stole it learns nothing.
-        return Err(app.engine.keys().recognise("").err().unwrap_or_else(|| missing(credential)));
+        // In the words for an unknown key: whoever stole it learns nothing, but in the one dialect
+        // whose vendor tells.
+        let message = keys::UNKNOWN_KEY;
+        return Err(Failure::new(ErrorKind::AddressNotAllowed, message));
     }
     if let Some(log) = extensions.get::<LogFields>() {
         log.set_key(&key);
@@ -44,17 +58,41 @@ pub(crate) fn recognise(
     Ok(key)
 }
 
+/// The key that a token is signed with, where it holds.
+fn signer(app: &App, token: &Token<'_>) -> Result<Arc<ApiKey>, Failure> {
+    let now = app.engine.now();
+    let key = app.engine.directory().key_by_service(token.issuer());
+    let holds = |key: &Arc<ApiKey>| {
+        let Some(jwt) = &key.jwt else { return false };
+        let place = format!("api_keys/{}/jwt", key.id);
+        let secret = app.engine.vault().open(&place, &jwt.secret);
+        key.works_at(now) && secret.is_ok_and(|secret| token.holds(&secret, now))
+    };
+    key.filter(holds).ok_or_else(|| Failure::new(ErrorKind::InvalidCredential, keys::UNKNOWN_KEY))
+}
+
 fn presented(credential: Credential, headers: &HeaderMap) -> Option<&str> {
     let value = match credential {
-        Credential::Header(name) => headers.get(name)?.to_str().ok()?,
-        Credential::Bearer => {
-            let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token)?
+        Credential::Header(name) => header(headers, name)?,
+        Credential::Bearer => bearer(headers)?,
+        Credential::BearerOrBare => {
+            bearer(headers).or_else(|| headers.get(AUTHORIZATION)?.to_str().ok())?
         }
+        Credential::BearerElseHeader(name) => bearer(headers).or_else(|| header(headers, name))?,
     };
     let value = value.trim();
     (!value.is_empty()).then_some(value)
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The token behind the scheme `Bearer`, if there is anything.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim_start().split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then_some(token)
 }
 
 fn missing(credential: Credential) -> Failure {
@@ -62,7 +100,12 @@ fn missing(credential: Credential) -> Failure {
         Credential::Header(name) => {
             format!("Put your API key into the header {}.", name.to_ascii_uppercase())
         }
-        Credential::Bearer => "Put your API key into the header Authorization: Bearer.".to_owned(),
+        Credential::Bearer | Credential::BearerOrBare => {
+            "Put your API key into the header Authorization: Bearer.".to_owned()
+        }
+        Credential::BearerElseHeader(name) => {
+            format!("Put your API key into the header {name} or Authorization: Bearer.")
+        }
     };
     Failure::new(ErrorKind::MissingCredential, message)
 }
@@ -123,6 +166,8 @@ mod tests {
             sends_as: MessageType::Human,
             rate_limit_per_s: rate,
             allowed_ips: Vec::new(),
+            disabled: false,
+            jwt: None,
             expires_at: None,
             revoked_at: None,
             created_at: Timestamp(0),
@@ -139,6 +184,20 @@ mod tests {
         for value in ["", "  ", "Bearer", "Bearer  ", "Basic abc"] {
             headers.insert(AUTHORIZATION, value.parse().unwrap());
             assert_eq!(presented(Credential::Bearer, &headers), None, "{value}");
+        }
+        let either = Credential::BearerElseHeader("key");
+        headers.insert("key", "wp_test_3".parse().unwrap());
+        for (value, found, bare) in [
+            ("Bearer wp_test_4", "wp_test_4", Some("wp_test_4")),
+            ("bearer  wp_test_4 ", "wp_test_4", Some("wp_test_4")),
+            ("Bearer  ", "wp_test_3", Some("Bearer")),
+            ("Basic abc", "wp_test_3", Some("Basic abc")),
+            ("wp_test_5", "wp_test_3", Some("wp_test_5")),
+            (" ", "wp_test_3", None),
+        ] {
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(presented(either, &headers), Some(found), "{value}");
+            assert_eq!(presented(Credential::BearerOrBare, &headers), bare, "{value}");
         }
         headers.insert("x-api-key", "   ".parse().unwrap());
         assert_eq!(presented(Credential::Header("x-api-key"), &headers), None);

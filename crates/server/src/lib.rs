@@ -7,6 +7,7 @@ mod client;
 mod dialects;
 mod headers;
 mod health;
+mod jwt;
 mod listener;
 mod log_fields;
 mod management;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -146,8 +147,8 @@ async fn refuse_method() -> Problem {
 }
 
 /// Unknown path: in a dialect's words below its prefix.
-async fn refuse_path(request: Request) -> Response {
-    dialects::refuse_path(&request).unwrap_or_else(|| {
+async fn refuse_path(State(app): State<App>, request: Request) -> Response {
+    dialects::refuse_path(&app, &request).unwrap_or_else(|| {
         let detail = "There is no such address; /docs lists those of the management API.";
         Problem::new(StatusCode::NOT_FOUND, "route_not_found", detail).into_response()
     })

@@ -167,13 +167,18 @@ pub(crate) const fn status_of(kind: ErrorKind) -> StatusCode {
         | ErrorKind::ValueTooLong
         | ErrorKind::UnsupportedMessageType
         | ErrorKind::UnknownProvider => StatusCode::BAD_REQUEST,
-        ErrorKind::MissingCredential | ErrorKind::InvalidCredential => StatusCode::UNAUTHORIZED,
+        ErrorKind::MissingCredential
+        | ErrorKind::InvalidCredential
+        | ErrorKind::KeyDisabled
+        | ErrorKind::AddressNotAllowed => StatusCode::UNAUTHORIZED,
         ErrorKind::ScopeMissing | ErrorKind::UserForbidden => StatusCode::FORBIDDEN,
         ErrorKind::OrgForbidden
         | ErrorKind::RouteNotFound
         | ErrorKind::CustomerNotFound
         | ErrorKind::NumberNotFound
         | ErrorKind::TemplateNotFound
+        | ErrorKind::TemplateLanguageNotFound
+        | ErrorKind::FlowNotFound
         | ErrorKind::MediaNotFound => StatusCode::NOT_FOUND,
         ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::WindowClosed
@@ -189,6 +194,8 @@ pub(crate) const fn status_of(kind: ErrorKind) -> StatusCode {
         | ErrorKind::MediaRejected
         | ErrorKind::RecipientUnreachable
         | ErrorKind::RecipientBlocked
+        | ErrorKind::IdentityMismatch
+        | ErrorKind::Expired
         | ErrorKind::IdempotencyConflict
         | ErrorKind::RejectedByUpstream => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,

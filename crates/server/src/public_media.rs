@@ -11,7 +11,7 @@ use http::header::{
     HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use waypost_domain::media::{MimeType, clean_filename};
-use waypost_engine::ports::MediaRecord;
+use waypost_engine::ports::{BlobStream, MediaRecord};
 
 use crate::App;
 use crate::problem::Problem;
@@ -32,16 +32,22 @@ pub(crate) async fn show_media(
     let (record, bytes) = found
         .filter(|(record, _)| record.mime_type.extension() == extension)
         .ok_or_else(Problem::not_found)?;
+    Ok(inert_file(&record, bytes))
+}
+
+/// A file's bytes under headers that keep every browser from doing anything with them but save
+/// them.
+pub(crate) fn inert_file(record: &MediaRecord, bytes: BlobStream) -> Response {
     let mut response = Body::from_stream(bytes).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type(&record.mime_type));
     headers.insert(CONTENT_LENGTH, record.size.into());
-    headers.insert(CONTENT_DISPOSITION, disposition(&record));
+    headers.insert(CONTENT_DISPOSITION, disposition(record));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let policy = "sandbox; default-src 'none'";
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=300"));
-    Ok(response)
+    response
 }
 
 /// The stored type where the list of allowed ones still knows it.

@@ -35,6 +35,7 @@ pub(crate) async fn log_request(
     let id = request_id(request.headers());
     let fields = LogFields::default();
     request.extensions_mut().insert(fields.clone());
+    request.headers_mut().insert(X_REQUEST_ID, id.clone());
     let mut line = Line::begin(&app, &request, &id, fields);
     let path = request.uri().path().to_owned();
     let request = lingering(request);

@@ -190,7 +190,7 @@ CREATE TABLE messages (
     claim_key          TEXT
 ) STRICT;
 -- A sent attempt's reports are matched by wamid: the index holds the others, which are few.
-CREATE INDEX messages_not_sent ON messages (attempt_outcome, attempt) WHERE attempt_outcome <> 1;
+CREATE INDEX messages_not_sent ON messages (attempt, attempt_outcome) WHERE attempt_outcome <> 1;
 -- Also the due queue of broadcasts: those of status 0, in order of seq.
 CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
     WHERE broadcast IS NOT NULL;
@@ -249,7 +249,16 @@ CREATE TABLE events (
     detail      TEXT,                   -- JSON; NULL: nothing beside the message
     recorded_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX events_by_org ON events (org);
+-- Events by organisation, filled in behind like the messages: those after the mark are not in it.
+CREATE TABLE org_events (
+    org   INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (org, event)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE org_events_mark (
+    seq INTEGER NOT NULL
+) STRICT;
+INSERT INTO org_events_mark (seq) VALUES (0);
 CREATE INDEX events_of_templates ON events (org, at) WHERE kind = 6;
 
 -- Up to seq, all callbacks of the events are recorded.
@@ -315,7 +324,7 @@ CREATE TABLE former_attempts (
     fault      TEXT,
     PRIMARY KEY (message, number)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX former_attempts_not_sent ON former_attempts (outcome, id) WHERE outcome <> 1;
+CREATE INDEX former_attempts_not_sent ON former_attempts (id, outcome) WHERE outcome <> 1;
 
 -- The history, but for our own record of a success: that is in sent_at.
 CREATE TABLE message_events (

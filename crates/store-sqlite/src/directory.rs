@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::de::DeserializeOwned;
 use waypost_domain::OrgId;
+use waypost_domain::callback::Webhook;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};
 use waypost_domain::template::Template;
 use waypost_engine::ports::{
@@ -13,6 +14,7 @@ use waypost_engine::ports::{
 };
 
 use crate::SqliteStore;
+use crate::callbacks;
 use crate::fault::Done;
 use crate::messages::removal;
 use crate::rows::{from_json, to_json};
@@ -126,6 +128,7 @@ fn load(conn: &Connection) -> Done<DirectorySnapshot> {
         numbers,
         api_keys: bodies(&snapshot, "SELECT body FROM api_keys ORDER BY seq")?,
         providers: bodies(&snapshot, "SELECT body FROM providers ORDER BY seq")?,
+        webhooks: bodies(&snapshot, "SELECT body FROM webhooks ORDER BY seq")?,
         templates: bodies(&snapshot, "SELECT body FROM templates ORDER BY seq")?,
     })
 }
@@ -148,6 +151,7 @@ fn put(conn: &Connection, entry: &Entry, mode: PutMode) -> Done<()> {
         (Entry::Number(number), PutMode::Replace) => replace_number(conn, number)?,
         (Entry::ApiKey(key), _) => put_api_key(conn, key, mode)?,
         (Entry::Provider(provider), _) => put_provider(conn, provider, mode)?,
+        (Entry::Webhook(webhook), _) => put_webhook(conn, webhook, mode)?,
     };
     if changed == 0 {
         return Err(StoreError::NotFound.into());
@@ -233,6 +237,21 @@ fn put_provider(conn: &Connection, provider: &MediaProvider, mode: PutMode) -> D
     execute(conn, sql, params![provider.org_id.as_str(), provider.id.as_str(), body])
 }
 
+fn put_webhook(conn: &Connection, webhook: &Webhook, mode: PutMode) -> Done<usize> {
+    let sql = match mode {
+        PutMode::Create => {
+            "INSERT INTO webhooks (org, id, body)
+             VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3)"
+        }
+        PutMode::Replace => {
+            "UPDATE webhooks SET body = ?3
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2"
+        }
+    };
+    let body = to_json(webhook)?;
+    execute(conn, sql, params![webhook.org_id.as_str(), webhook.id.as_str(), body])
+}
+
 fn known_org(conn: &Connection, id: &OrgId) -> Done<i64> {
     find_org(conn, id)?.ok_or_else(|| StoreError::NotFound.into())
 }
@@ -270,6 +289,14 @@ fn remove(conn: &Connection, key: &EntryKey) -> Done<bool> {
             "DELETE FROM providers WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
             params![org.as_str(), id.as_str()],
         )?,
+        EntryKey::Webhook(org, id) => {
+            callbacks::forget_webhook(conn, org, id)?;
+            execute(
+                conn,
+                "DELETE FROM webhooks WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
+                params![org.as_str(), id.as_str()],
+            )?
+        }
     };
     Ok(removed > 0)
 }
@@ -282,6 +309,7 @@ fn unlink_org(conn: &Connection, id: &OrgId) -> Done<Option<i64>> {
     execute(conn, "DELETE FROM users WHERE org = ?1", [org])?;
     execute(conn, "DELETE FROM api_keys WHERE org = ?1", [org])?;
     execute(conn, "DELETE FROM providers WHERE org = ?1", [org])?;
+    execute(conn, "DELETE FROM webhooks WHERE org = ?1", [org])?;
     execute(
         conn,
         "DELETE FROM upstream_copies WHERE number IN (SELECT ref FROM numbers WHERE org = ?1)",

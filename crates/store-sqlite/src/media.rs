@@ -190,7 +190,11 @@ fn record(row: &Row<'_>) -> Done<(i64, MediaRecord)> {
     Ok((row.get(0)?, record))
 }
 
-fn find(conn: &Connection, org: &OrgId, id: &MediaId) -> Done<Option<(i64, MediaRecord)>> {
+pub(crate) fn find(
+    conn: &Connection,
+    org: &OrgId,
+    id: &MediaId,
+) -> Done<Option<(i64, MediaRecord)>> {
     let mut select = conn.prepare_cached(select_media!("WHERE f.id = ?1 AND o.id = ?2"))?;
     let mut rows = select.query([id.as_str(), org.as_str()])?;
     rows.next()?.map(record).transpose()

@@ -20,12 +20,15 @@ const POINT_READERS: usize = 2;
 const LIST_READERS: usize = 2;
 /// Connections for what the delivery reads.
 const DELIVERY_READERS: usize = 1;
+/// Connections for what the callbacks read.
+const CALLBACK_READERS: usize = 1;
 
 pub(crate) struct Readers {
     points: Vec<Mutex<Connection>>,
     turn: AtomicUsize,
     lists: Lane,
     delivery: Lane,
+    callbacks: Lane,
 }
 
 impl Readers {
@@ -35,6 +38,7 @@ impl Readers {
             turn: AtomicUsize::new(0),
             lists: Lane::open(path, LIST_READERS)?,
             delivery: Lane::open(path, DELIVERY_READERS)?,
+            callbacks: Lane::open(path, CALLBACK_READERS)?,
         })
     }
 
@@ -59,6 +63,15 @@ impl Readers {
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
         self.delivery.run(read).await
+    }
+
+    /// Reads events and the callbacks that tell of them.
+    pub(crate) async fn for_callbacks<T, F>(&self, read: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Done<T> + Send + 'static,
+    {
+        self.callbacks.run(read).await
     }
 
     fn point(&self) -> MutexGuard<'_, Connection> {

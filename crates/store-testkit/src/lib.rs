@@ -12,8 +12,10 @@
 pub mod acceptance;
 pub mod attempts;
 pub mod broadcasts;
+pub mod callbacks;
 pub mod customers;
 pub mod directory;
+pub mod events;
 pub mod flows;
 pub mod inbox;
 pub mod lists;
@@ -121,6 +123,7 @@ macro_rules! conformance {
                 an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal,
                 a_receipt_after_a_bound_report_adds_only_what_is_missing,
                 reports_are_not_matched_to_inbound_messages,
+                an_unknown_outcome_is_told_once_as_a_failure,
             ]
         );
         $crate::conformance_of!(
@@ -207,6 +210,38 @@ macro_rules! conformance {
         );
         $crate::conformance_of!(
             $harness,
+            events,
+            [
+                every_status_that_is_told_is_one_event,
+                what_a_report_says_besides_is_kept_also_where_it_was_parked,
+                a_message_accepted_as_failed_is_an_event,
+                what_people_write_is_an_event_with_what_it_answers,
+                a_file_is_waited_for_until_it_is_attached,
+                heads_say_for_whom_an_event_is,
+                an_event_is_found_by_its_id_within_its_organisation,
+                event_lists_filter_and_page,
+                a_changed_template_is_told_once_to_each_organisation,
+                places_are_never_used_again,
+                events_of_a_removed_organisation_are_passed_over,
+                events_at_their_places_come_back_in_order,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            callbacks,
+            [
+                callbacks_and_their_mark_are_recorded_together,
+                what_is_delivered_is_forgotten_and_what_is_dead_is_kept,
+                a_later_callback_waits_for_the_first_repetition_only,
+                a_callback_exists_once_and_a_dead_one_is_made_anew,
+                dead_callbacks_are_revived_oldest_first,
+                what_is_older_than_its_schedule_is_given_up,
+                callback_lists_filter_and_keep_events_whole,
+                a_callback_waits_for_its_file_and_no_longer,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
             recovery,
             [
                 an_open_intent_becomes_unknown,
@@ -246,8 +281,10 @@ mod tests {
             include_str!("acceptance.rs"),
             include_str!("attempts.rs"),
             include_str!("broadcasts.rs"),
+            include_str!("callbacks.rs"),
             include_str!("customers.rs"),
             include_str!("directory.rs"),
+            include_str!("events.rs"),
             include_str!("flows.rs"),
             include_str!("inbox.rs"),
             include_str!("lists.rs"),

@@ -1,9 +1,10 @@
 //! Status reports, early, late, repeated and out of order.
 
-use waypost_domain::Status;
-use waypost_domain::message::AttemptOutcome;
+use waypost_domain::event::{EventDetail, EventKind};
+use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::status::Report;
-use waypost_engine::ports::ReportEffect;
+use waypost_domain::{ErrorKind, Status};
+use waypost_engine::ports::{EventFilter, Page, ReportEffect, StatusReport};
 
 use crate::Harness;
 use crate::samples::{
@@ -235,4 +236,40 @@ pub async fn reports_are_not_matched_to_inbound_messages(harness: &dyn Harness) 
     let effect = stage.apply(report("wamid.in", Report::Read, at(1_000))).await;
     assert_eq!(effect, ReportEffect::Parked);
     assert_eq!(stage.status(id).await, Status::Received);
+}
+
+pub async fn an_unknown_outcome_is_told_once_as_a_failure(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let waited_for = Message { synchronous: true, ..message(2) };
+    let late = Message { created_at: at(5_000), ..message(4) };
+    let (overdue, arrived) = (message(1), message(3));
+    for message in [&overdue, &waited_for, &arrived, &late] {
+        let attempt = stage.begin(message).await;
+        stage.settle(message.id, attempt, unknown()).await;
+        if message.id == arrived.id {
+            let report = report("wamid.3", Report::Sent, at(200));
+            stage.apply(StatusReport { attempt_id: Some(attempt), ..report }).await;
+        }
+    }
+    let told = async || {
+        let filter =
+            EventFilter { kinds: vec![EventKind::MessageFailed], ..EventFilter::default() };
+        let page = Page { after: None, limit: 10 };
+        let events = stage.store.events(&org_id(), &filter, page).await.unwrap().data;
+        let told = events.into_iter().map(|logged| match logged.event.detail {
+            EventDetail::Status(detail) => {
+                assert_eq!(detail.failure.unwrap().kind, ErrorKind::OutcomeUnknown);
+                (detail.message.id, logged.event.at)
+            }
+            _ => panic!("a status"),
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(stage.store.tell_overdue(at(-1), at(8_000)).await, Ok(0));
+    assert_eq!(stage.store.tell_overdue(at(0), at(9_000)).await, Ok(1));
+    assert_eq!(stage.store.tell_overdue(at(0), at(9_001)).await, Ok(0));
+    assert_eq!(told().await, [(overdue.id, at(9_000))]);
+    assert_eq!(stage.store.tell_overdue(at(5_000), at(9_002)).await, Ok(1));
+    assert_eq!(told().await, [(overdue.id, at(9_000)), (late.id, at(9_002))]);
+    assert_eq!(stage.status(overdue.id).await, Status::Unknown);
 }

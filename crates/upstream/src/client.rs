@@ -14,8 +14,8 @@ use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
 use waypost_domain::{ErrorKind, Failure, Timestamp};
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, SendOutcome,
-    Upstream,
+    Account, BlobStream, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, Sample,
+    SendOutcome, Upstream,
 };
 
 use crate::body::OutgoingBody;
@@ -165,12 +165,10 @@ impl Upstream for CloudApi {
     async fn upload_sample(
         &self,
         account: &Account,
-        mime_type: &MimeType,
-        filename: &str,
-        size: u64,
-        body: BlobStream,
+        app_id: &str,
+        sample: Sample,
     ) -> Result<String, CallError> {
-        self.upload_template_sample(account, mime_type, filename, size, body).await
+        self.upload_template_sample(account, app_id, sample).await
     }
 
     async fn download(

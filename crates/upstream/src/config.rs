@@ -12,8 +12,6 @@ pub struct UpstreamConfig {
     pub base_url: Url,
     /// Such as `v25.0`; empty to leave it out.
     pub version: String,
-    /// Meta's app, in whose name examples for templates are uploaded.
-    pub app_id: Option<String>,
     /// For DNS, connecting and TLS together.
     pub connect_timeout: Duration,
     /// For a whole call; transfers of files get more by their size.
@@ -60,7 +58,6 @@ impl UpstreamConfig {
         Self {
             base_url,
             version: version.into(),
-            app_id: None,
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(25),

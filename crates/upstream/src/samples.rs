@@ -4,10 +4,10 @@
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use url::form_urlencoded::Serializer;
-use waypost_domain::media::{MimeType, clean_filename};
+use waypost_domain::media::clean_filename;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{ErrorKind, Failure};
-use waypost_engine::ports::{Account, BlobStream, CallError};
+use waypost_engine::ports::{Account, CallError, Sample};
 
 use crate::body::OutgoingBody;
 use crate::client::{CloudApi, MAX_REPLY_BYTES, finish, segment};
@@ -20,12 +20,10 @@ impl CloudApi {
     pub(crate) async fn upload_template_sample(
         &self,
         account: &Account,
-        mime_type: &MimeType,
-        filename: &str,
-        size: u64,
-        file: BlobStream,
+        app_id: &str,
+        sample: Sample,
     ) -> Result<String, CallError> {
-        let session = self.begin_upload(account, mime_type, filename, size).await?;
+        let session = self.begin_upload(account, &begin_path(app_id, &sample)).await?;
         let request = Self::request(account, &Method::POST, &self.url(&session))?;
         let mut request = request
             .header("file_offset", HeaderValue::from_static("0"))
@@ -34,8 +32,8 @@ impl CloudApi {
         if let Some(headers) = request.headers_mut() {
             headers.insert(AUTHORIZATION, oauth(account)?);
         }
-        let body = OutgoingBody::streamed(file, size);
-        let deadline = self.transfer_deadline(size);
+        let deadline = self.transfer_deadline(sample.size);
+        let body = OutgoingBody::streamed(sample.body, sample.size);
         let exchange =
             self.transport.exchange(finish(request, body)?, deadline, MAX_REPLY_BYTES).await;
         let reply = exchange.map_err(Broken::into_call_error)?.into_json(&account.access_token)?;
@@ -43,26 +41,18 @@ impl CloudApi {
     }
 
     /// The path of a new session.
-    async fn begin_upload(
-        &self,
-        account: &Account,
-        mime_type: &MimeType,
-        filename: &str,
-        size: u64,
-    ) -> Result<String, CallError> {
-        let app_id = self.config.app_id.as_deref().ok_or_else(no_app)?;
-        let path = begin_path(app_id, mime_type, filename, size);
-        let begun = self.call(account, Method::POST, &path, None, MAX_REPLY_BYTES).await?;
+    async fn begin_upload(&self, account: &Account, path: &str) -> Result<String, CallError> {
+        let begun = self.call(account, Method::POST, path, None, MAX_REPLY_BYTES).await?;
         let session = begun["id"].as_str().and_then(|id| id.strip_prefix(SESSION_PREFIX));
         session.and_then(session_path).ok_or_else(|| unreadable("session"))
     }
 }
 
-fn begin_path(app_id: &str, mime_type: &MimeType, filename: &str, size: u64) -> String {
+fn begin_path(app_id: &str, sample: &Sample) -> String {
     let mut query = Serializer::new(String::new());
-    query.append_pair("file_length", &size.to_string());
-    query.append_pair("file_type", mime_type.as_str());
-    if let Some(name) = clean_filename(filename) {
+    query.append_pair("file_length", &sample.size.to_string());
+    query.append_pair("file_type", sample.mime_type.as_str());
+    if let Some(name) = clean_filename(&sample.filename) {
         query.append_pair("file_name", &name);
     }
     format!("/{}/uploads?{}", segment(app_id), query.finish())
@@ -91,15 +81,6 @@ fn oauth(account: &Account) -> Result<HeaderValue, CallError> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn no_app() -> CallError {
-    let message = "Samples of templates are uploaded in the name of Meta's app; an operator must \
-        set upstream.app_id.";
-    CallError {
-        failure: Failure::new(ErrorKind::UpstreamAuth, message),
-        class: RetryClass::Operator,
-    }
 }
 
 fn unreadable(what: &str) -> CallError {

@@ -2,6 +2,7 @@
 //! Nothing is decided here but what is connected to what.
 
 mod announce;
+mod callbacks;
 mod demo;
 mod links;
 mod secrets;
@@ -32,6 +33,7 @@ use crate::data_dir::DataDir;
 use crate::tls::Certificate;
 
 use self::announce::Started;
+use self::callbacks::Posts;
 use self::demo::Urls;
 use self::links::Links;
 use self::secrets::Secrets;
@@ -109,8 +111,10 @@ impl Gateway {
             blobs: Arc::new(blobs),
             upstream: Arc::new(CloudApi::new(upstream)?),
             callback_addresses: Arc::new(links.clone()),
+            callbacks: Arc::new(Posts::new(links.egress())),
             links: Arc::new(links),
             webhooks: Arc::new(webhook::Codec),
+            shapes: waypost_dialects::SHAPES,
         };
         let settings = settings(config, &secrets, listener.local_addr()?);
         let (engine, recovered) = Engine::start(ports, settings, vault, clock).await?;
@@ -202,6 +206,7 @@ fn tls_source(files: &TlsFiles) -> anyhow::Result<TlsSource> {
 fn settings(config: &Config, secrets: &Secrets, bound: SocketAddr) -> Settings {
     let live = matches!(config.upstream.target, UpstreamTarget::Real(_));
     let token = config.upstream.access_token.as_ref().map(|token| token.expose().to_owned());
+    let app_id = config.upstream.app_id.clone();
     Settings {
         live,
         upstream_name: config.upstream.target.name(),
@@ -209,7 +214,7 @@ fn settings(config: &Config, secrets: &Secrets, bound: SocketAddr) -> Settings {
         app_secret: secrets.app_secret.clone(),
         verify_token: secrets.verify_token.clone(),
         public_url: config.public_url(bound),
-        app_id: config.upstream.app_id.clone(),
+        app_id: app_id.or_else(|| (!live).then(|| waypost_sandbox::APP_ID.to_owned())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A JSON string as it was written, decoded only as far as somebody looks.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::convert::Infallible;
 
 use super::scan::hex4;
@@ -38,7 +39,12 @@ impl<'a> Text<'a> {
     /// Whether it says this.
     #[must_use]
     pub fn is(self, other: &str) -> bool {
-        if self.raw.contains('\\') { self.chars().eq(other.chars()) } else { self.raw == other }
+        // An escape is longer than what it stands for, so that most names differ by length alone.
+        match self.raw.len().cmp(&other.len()) {
+            Ordering::Less => false,
+            Ordering::Equal => self.raw == other && !other.contains('\\'),
+            Ordering::Greater => self.raw.contains('\\') && self.chars().eq(other.chars()),
+        }
     }
 
     /// Whether it has more code points than `max`.

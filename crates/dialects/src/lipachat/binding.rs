@@ -100,9 +100,8 @@ impl ButtonKind {
 /// Makes Meta's components of the values.
 ///
 /// # Errors
-/// [`ErrorKind::TemplateParameterMismatch`] where a value has no place in the template, or a
-/// button that needs a value gets none. Whether there are as many texts as variables is checked
-/// by the engine afterwards.
+/// [`ErrorKind::TemplateParameterMismatch`] where a value has no place in the template. Whether
+/// every variable and button gets its value is checked by the engine afterwards.
 pub(super) fn bind(
     template: &Template,
     values: &Value,
@@ -124,7 +123,6 @@ pub(super) fn bind(
         }
         _ => values.buttons,
     };
-    check_filled(template, &buttons)?;
     for button in buttons {
         components.push(button_component(template, button)?);
     }
@@ -201,21 +199,6 @@ fn template_buttons(template: &Template) -> &[Value] {
 fn kind_of(button: &Value) -> Option<ButtonKind> {
     let word = button["type"].as_str()?;
     if word.eq_ignore_ascii_case("OTP") { Some(ButtonKind::Url) } else { ButtonKind::parse(word) }
-}
-
-fn check_filled(template: &Template, given: &[ButtonValue]) -> Result<(), Failure> {
-    for (at, button) in template_buttons(template).iter().enumerate() {
-        let needs = match kind_of(button) {
-            Some(ButtonKind::Url) => button["url"].as_str().is_some_and(|url| url.contains("{{")),
-            Some(ButtonKind::CopyCode) => true,
-            _ => false,
-        };
-        let is_given = given.iter().any(|value| usize::try_from(value.index) == Ok(at));
-        if needs && !is_given {
-            return Err(mismatch(template, &format!("needs a value for button {at}")));
-        }
-    }
-    Ok(())
 }
 
 fn button_component(

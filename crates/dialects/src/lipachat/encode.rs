@@ -51,7 +51,7 @@ fn of_task(asked: &Asked<'_>, managed: &Managed) -> Reply {
             let preview = PreviewPlace { preview_url, expires_at };
             ok(call, FlowPreview { preview, id: upstream_id })
         }
-        Managed::Media | Managed::Consent(_) => no_answer(asked),
+        Managed::Media | Managed::ConsentRecorded { .. } | Managed::Consent(_) => no_answer(asked),
     }
 }
 

@@ -18,6 +18,7 @@ mod errors;
 mod events;
 mod inbound;
 mod routes;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -28,6 +29,7 @@ use crate::contract::{
     Asked, Command, Credential, Dialect, ErrorSite, IdempotencyScope, Info, Outcome, Reply,
     Request, Route, WireZone,
 };
+use crate::samples::Sample;
 pub use events::LipaChatEvents;
 
 /// The dialect.
@@ -62,6 +64,10 @@ impl Dialect for LipaChat {
 
     fn routes(&self) -> &'static [Route] {
         &routes::ROUTES
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        &samples::SAMPLES
     }
 
     fn decode(&self, request: &Request<'_>) -> Result<Command, Failure> {

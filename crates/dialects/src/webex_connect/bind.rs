@@ -202,23 +202,31 @@ impl<'a> Binder<'a> {
     }
 
     /// Payloads by the button's index. An entry goes to the button of its text, else to the
-    /// button of its place.
+    /// button of its place, else to the first that is left.
     fn quick_replies(&self, buttons: &[Value]) -> Result<BTreeMap<u32, &'a str>, Failure> {
         let answering: Vec<(u32, &Value)> =
             (0_u32..).zip(buttons).filter(|(_, button)| has_word(button, "QUICK_REPLY")).collect();
         let mut payloads = BTreeMap::new();
+        let mut loose = Vec::new();
         for (place, reply) in self.values.quick_replies.iter().enumerate() {
             let says = |button: &Value| {
                 let label = button["text"].as_str().unwrap_or_default().trim();
                 reply.button_text.as_deref().is_some_and(|text| text.eq_ignore_ascii_case(label))
             };
             let named = answering.iter().find(|(_, button)| says(button));
-            let target = named.or_else(|| answering.get(place)).map(|(index, _)| *index);
-            let is_free = target.is_some_and(|index| !payloads.contains_key(&index));
-            let Some(index) = target.filter(|_| is_free) else {
+            match named.filter(|(index, _)| !payloads.contains_key(index)) {
+                Some((index, _)) => {
+                    payloads.insert(*index, reply.payload.as_str());
+                }
+                None => loose.push((place, reply)),
+            }
+        }
+        for (place, reply) in loose {
+            let mut free = answering.get(place).into_iter().chain(&answering);
+            let Some((index, _)) = free.find(|(index, _)| !payloads.contains_key(index)) else {
                 return Err(mismatch("More quick replies are given than the template has."));
             };
-            payloads.insert(index, reply.payload.as_str());
+            payloads.insert(*index, reply.payload.as_str());
         }
         Ok(payloads)
     }

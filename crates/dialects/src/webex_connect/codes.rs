@@ -116,7 +116,7 @@ pub(super) fn receipt(failure: &Failure, is_template: bool) -> Code {
     let upstream = failure.upstream.as_ref();
     match upstream.and_then(|fault| fault.code) {
         Some(131_053) if is_template => TEMPLATE_MEDIA_FORMAT,
-        Some(132_018) if names_url(&upstream.map_or("", |fault| &fault.details)) => {
+        Some(132_018) if names_url(upstream.map_or("", |fault| &fault.details)) => {
             INVALID_HYDRATED_URL
         }
         Some(code) => of_upstream(code),

@@ -18,7 +18,7 @@ use super::wire::{
 
 /// Webex Connect's receipts and inbound messages.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape;
+pub struct WebexConnectEvents;
 
 static INFO: ShapeInfo = ShapeInfo {
     id: DIALECT,
@@ -44,7 +44,7 @@ const fn verdict(status: u16) -> Verdict {
     }
 }
 
-impl CallbackShape for Shape {
+impl CallbackShape for WebexConnectEvents {
     fn info(&self) -> &'static ShapeInfo {
         &INFO
     }

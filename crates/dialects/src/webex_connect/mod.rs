@@ -33,7 +33,7 @@ use crate::contract::{
 
 use crate::samples::Sample;
 
-pub use events::Shape;
+pub use events::WebexConnectEvents;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]

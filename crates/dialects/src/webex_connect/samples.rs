@@ -27,7 +27,7 @@ const fn sample(feature: Feature, json: &'static str) -> Sample {
 }
 
 /// The samples.
-pub(super) static SAMPLES: [Sample; 13] = [
+pub(super) static SAMPLES: [Sample; 12] = [
     sample(
         Feature::Text,
         wa!(r#"{"type":"text","preview_url":false,"text":{"body":"Your order is on its way."}}"#),
@@ -95,11 +95,5 @@ pub(super) static SAMPLES: [Sample; 13] = [
     sample(
         Feature::SeveralAtOnce,
         r#"{"deliverychannel":"whatsapp","appid":"a_100000000000000001","destination":[{"waid":["15550001111","15550002222"]},{"waid":["15550003333"],"correlationid":"row-2"}],"channels":{"OTT-Messaging":{"wa":{"type":"text","text":{"body":"Hello"}}}}}"#,
-    ),
-    sample(
-        Feature::UploadedFile,
-        request!(
-            r#""message":{"template":"1000000000000001","parameters":{"image":{"id":"1000000000000042"},"first_name":"Ann"}}"#
-        ),
     ),
 ];

@@ -268,6 +268,10 @@ pub trait MessageStore: Send + Sync {
     /// Records a report.
     async fn apply_report(&self, report: StatusReport, now: Timestamp)
     -> StoreResult<ReportEffect>;
+    /// Appends an event of failure for each message whose outcome is unknown since an attempt that
+    /// began at `before` or earlier, and for whose outcome nobody waited; once for each attempt.
+    /// The messages stay as they are. Returns how many there were.
+    async fn tell_overdue(&self, before: Timestamp, now: Timestamp) -> StoreResult<u64>;
     /// Messages of a number that are due: those of high priority first, then normal, low and
     /// broadcasts; among equals in the order of acceptance.
     async fn due(

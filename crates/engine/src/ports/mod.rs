@@ -34,8 +34,8 @@ pub use messages::{
     ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
 };
 pub use upstream::{
-    Account, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, PlacedMedia, SendOutcome,
-    Upstream,
+    Account, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, PlacedMedia, Sample,
+    SendOutcome, Upstream,
 };
 pub use webhook::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
 

@@ -100,6 +100,18 @@ pub struct DownloadedMedia {
     pub body: BlobStream,
 }
 
+/// An example of what a template's header shows.
+pub struct Sample {
+    /// Its type.
+    pub mime_type: MimeType,
+    /// Its name.
+    pub filename: String,
+    /// Bytes.
+    pub size: u64,
+    /// The bytes.
+    pub body: BlobStream,
+}
+
 /// What the upstream says of a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NumberInfo {
@@ -127,15 +139,13 @@ pub trait Upstream: FlowUpstream {
         size: u64,
         body: BlobStream,
     ) -> Result<String, CallError>;
-    /// Uploads an example of what a template's header shows; returns the handle by which a new
-    /// template names it.
+    /// Uploads an example of what a template's header shows, in the name of our app; returns the
+    /// handle by which a new template names it.
     async fn upload_sample(
         &self,
         account: &Account,
-        mime_type: &MimeType,
-        filename: &str,
-        size: u64,
-        body: BlobStream,
+        app_id: &str,
+        sample: Sample,
     ) -> Result<String, CallError>;
     /// Opens a file that came with a customer's message, at most `limit_bytes` long.
     async fn download(

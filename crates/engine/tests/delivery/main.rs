@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod broadcasts;
+mod callbacks;
 mod consents;
 mod crash;
+mod flows;
 mod inbound;
 mod joins;
 mod media;
 mod options;
 mod queue;
+mod receivers;
 mod rig;
 mod sends;
 mod stop;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use waypost_domain::event::EventKind;
 use waypost_domain::message::{Notify, Priority};
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{ErrorKind, Status};
-use waypost_engine::ports::PutMode;
+use waypost_domain::{ErrorKind, OrgId, Status};
+use waypost_engine::ports::{EventFilter, Page, PutMode};
 
-use crate::rig::{Rig, number, refused, send_to, submit_of, template, text, to_phone};
+use crate::rig::{Rig, lost, number, refused, send_to, submit_of, template, text, to_phone};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -139,4 +140,28 @@ async fn a_refused_callback_address_is_noted_and_the_message_sent() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn after_a_day_without_a_status_an_unknown_outcome_is_told_as_a_failure() {
+    let rig = Rig::new().await;
+    let failures = async || {
+        let filter =
+            EventFilter { kinds: vec![EventKind::MessageFailed], ..EventFilter::default() };
+        let page = Page { after: None, limit: 10 };
+        rig.engine.store().events(&OrgId::new("org-1"), &filter, page).await.unwrap().data.len()
+    };
+    rig.upstream.next(lost());
+    let message = to_phone("15550001111", text("hi"));
+    let id = rig.engine.submit(submit_of(vec![message]), &[]).await.unwrap().outcome[0];
+    while rig.engine.metrics().messages_unknown == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(failures().await, 0);
+    rig.clock.advance(DAY + Duration::from_secs(1));
+    while failures().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.stored(id).await.status, Status::Unknown);
+    assert_eq!(rig.upstream.sent_to().len(), 1);
 }

@@ -26,14 +26,17 @@ use waypost_domain::{
     Phone, Timestamp,
 };
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, CallbackAddresses, DownloadedMedia, Entry, FetchedLink,
-    FlowPreview, FlowUpstream, LinkCredential, LinkError, LinkFetcher, NumberInfo, OutgoingMessage,
-    PlacedMedia, PutMode, SendOutcome, Upstream, UpstreamEvent, UpstreamFlow, WebhookCodec,
+    Account, BlobStream, CallError, CallbackAddresses, CallbackPoster, DownloadedMedia, Entry,
+    FetchedLink, LinkCredential, LinkError, LinkFetcher, NumberInfo, OutgoingMessage, PlacedMedia,
+    PutMode, Sample, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
 use waypost_store_files::FileBlobs;
 use waypost_store_sqlite::{Options, SqliteStore};
+
+use crate::flows::ScriptedForms;
+use crate::receivers::{Receivers, SHAPES};
 
 pub(crate) const NOON: i64 = 1_800_000_000_000;
 
@@ -55,6 +58,7 @@ pub(crate) struct ScriptedUpstream {
     pub(crate) upload_refusals: Mutex<VecDeque<CallError>>,
     pub(crate) templates: Mutex<Vec<Template>>,
     pub(crate) template_calls: AtomicU64,
+    pub(crate) forms: ScriptedForms,
     /// While held, sends and downloads wait.
     pub(crate) gate: tokio::sync::RwLock<()>,
 }
@@ -129,11 +133,13 @@ impl Upstream for ScriptedUpstream {
     async fn upload_sample(
         &self,
         _: &Account,
-        _: &MimeType,
-        _: &str,
-        _: u64,
-        _: BlobStream,
+        app_id: &str,
+        sample: Sample,
     ) -> Result<String, CallError> {
+        let chunks: Vec<Bytes> = sample.body.map(Result::unwrap).collect().await;
+        assert_eq!(chunks.concat().len() as u64, sample.size);
+        let told = format!("{app_id} {} {}", sample.mime_type.as_str(), sample.filename);
+        self.forms.samples.lock().push(told);
         Ok("4:sample".to_owned())
     }
 
@@ -197,52 +203,6 @@ impl Upstream for ScriptedUpstream {
 
     async fn number_info(&self, _: &Account) -> Result<NumberInfo, CallError> {
         Ok(NumberInfo::default())
-    }
-}
-
-fn no_flows() -> CallError {
-    let failure = Failure::new(ErrorKind::FlowNotFound, "the script knows no forms");
-    CallError { failure, class: RetryClass::Never }
-}
-
-#[async_trait]
-impl FlowUpstream for ScriptedUpstream {
-    async fn create_flow(&self, _: &Account, _: &str, _: &[String]) -> Result<String, CallError> {
-        Err(no_flows())
-    }
-
-    async fn change_flow(
-        &self,
-        _: &Account,
-        _: &str,
-        _: Option<&str>,
-        _: Option<&[String]>,
-    ) -> Result<(), CallError> {
-        Err(no_flows())
-    }
-
-    async fn define_flow(&self, _: &Account, _: &str, _: Bytes) -> Result<(), CallError> {
-        Err(no_flows())
-    }
-
-    async fn publish_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
-        Err(no_flows())
-    }
-
-    async fn delete_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
-        Err(no_flows())
-    }
-
-    async fn read_flow(&self, _: &Account, _: &str) -> Result<UpstreamFlow, CallError> {
-        Err(no_flows())
-    }
-
-    async fn flow_preview(&self, _: &Account, _: &str) -> Result<FlowPreview, CallError> {
-        Err(no_flows())
-    }
-
-    async fn flows(&self, _: &Account) -> Result<Vec<UpstreamFlow>, CallError> {
-        Ok(Vec::new())
     }
 }
 
@@ -310,6 +270,7 @@ pub(crate) struct Rig {
     pub(crate) upstream: Arc<ScriptedUpstream>,
     pub(crate) links: Arc<OneFile>,
     pub(crate) events: Arc<ListedEvents>,
+    pub(crate) receivers: Arc<Receivers>,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
     folder: Arc<TempDir>,
@@ -335,6 +296,7 @@ impl Rig {
         let upstream = Arc::new(ScriptedUpstream::default());
         let links = Arc::new(OneFile::default());
         let events = Arc::new(ListedEvents::default());
+        let receivers = Arc::new(Receivers::default());
         let store = SqliteStore::open(&folder.path().join("waypost.db"), options).unwrap();
         let ports = Ports {
             store: Arc::new(store),
@@ -343,6 +305,8 @@ impl Rig {
             links: Arc::clone(&links) as Arc<dyn LinkFetcher>,
             callback_addresses: Arc::new(PublicHttps),
             webhooks: Arc::clone(&events) as Arc<dyn WebhookCodec>,
+            callbacks: Arc::clone(&receivers) as Arc<dyn CallbackPoster>,
+            shapes: SHAPES,
         };
         let settings = Settings {
             live: false,
@@ -351,7 +315,7 @@ impl Rig {
             app_secret: "secret".to_owned(),
             verify_token: "verify".to_owned(),
             public_url: "https://waypost.example.com".to_owned(),
-            app_id: None,
+            app_id: Some("app-1".to_owned()),
         };
         let vault = Vault::new([7; 32]);
         let (engine, _) = Engine::start(ports, settings, vault, clock.clone()).await.unwrap();
@@ -359,7 +323,7 @@ impl Rig {
         let running = engine.clone();
         let cancel = stop.clone();
         tokio::spawn(async move { running.run(cancel).await });
-        Self { engine, upstream, links, events, clock, stop, folder }
+        Self { engine, upstream, links, events, receivers, clock, stop, folder }
     }
 
     /// Ends this engine as a crash would and starts another on the same folder.

@@ -10,7 +10,9 @@ mod template_send;
 use serde_json::{Map, Value};
 
 pub(crate) use fields::Fields;
-pub(crate) use template_create::{NewTemplate, check_components, check_new_template};
+pub(crate) use template_create::{
+    NewTemplate, check_category, check_components, check_new_template, check_ttl,
+};
 pub(crate) use template_send::check_template;
 
 use crate::errors::{Answer, GraphError};
@@ -20,6 +22,8 @@ const TEXT_MAX_CHARS: usize = 4_096;
 const CAPTION_MAX_CHARS: usize = 1_024;
 const OPAQUE_MAX_CHARS: usize = 512;
 const CONTACTS_MAX: usize = 257;
+/// Phones, e-mails, addresses or links of one contact.
+const CONTACT_LIST_MAX: usize = 100;
 const LINK_MAX_CHARS: usize = 8_192;
 
 /// What a body asks for.
@@ -294,7 +298,9 @@ fn check_contacts(content: &Value) -> Answer<()> {
     }
     for (index, contact) in contacts.iter().enumerate() {
         let at = format!("contacts[{index}]");
-        let name = Fields::of(contact, &at)?.object("name")?;
+        let contact = Fields::of(contact, &at)?;
+        check_contact_lists(&contact)?;
+        let name = contact.object("name")?;
         name.text("formatted_name", 1_024)?;
         const PARTS: [&str; 5] = ["first_name", "last_name", "middle_name", "suffix", "prefix"];
         if !PARTS.into_iter().any(|part| name.has_text(part)) {
@@ -302,6 +308,26 @@ fn check_contacts(content: &Value) -> Answer<()> {
         }
     }
     Ok(())
+}
+
+/// The lists of a contact hold objects; a birthday is a date.
+fn check_contact_lists(contact: &Fields<'_>) -> Answer<()> {
+    for name in ["phones", "emails", "addresses", "urls"] {
+        if contact.get(name).is_none() {
+            continue;
+        }
+        for (index, element) in contact.array(name, 0..=CONTACT_LIST_MAX)?.iter().enumerate() {
+            Fields::of(element, &contact.path(&format!("{name}[{index}]")))?;
+        }
+    }
+    contact.optional_object("org")?;
+    let Some(birthday) = contact.optional_text("birthday", 10)? else { return Ok(()) };
+    let is_date = birthday.len() == 10
+        && birthday.bytes().enumerate().all(|(index, byte)| match index {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if is_date { Ok(()) } else { Err(invalid(&contact.path("birthday"), "must be YYYY-MM-DD")) }
 }
 
 /// What can be said about a template send without knowing the template.
@@ -407,6 +433,10 @@ mod tests {
             ("contacts", json!([{"name": name}]), 0),
             ("contacts", json!([{"name": {"formatted_name": "Ann"}}]), 131_008),
             ("contacts", json!([]), 131_009),
+            ("contacts", json!([{"name": name, "phones": [{"phone": "+15550001111"}]}]), 0),
+            ("contacts", json!([{"name": name, "phones": ["+15550001111"]}]), 131_009),
+            ("contacts", json!([{"name": name, "birthday": "1990-02-03"}]), 0),
+            ("contacts", json!([{"name": name, "birthday": "3.2.1990"}]), 131_009),
             ("reaction", json!({"message_id": "wamid.x", "emoji": ""}), 0),
             ("reaction", json!({"message_id": "wamid.x"}), 131_008),
             ("template", json!({"name": "a"}), 131_008),

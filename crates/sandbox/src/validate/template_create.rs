@@ -60,7 +60,8 @@ pub(crate) fn check_new_template(body: &Map<String, Value>) -> Answer<NewTemplat
     })
 }
 
-fn check_category(category: &str) -> Answer<String> {
+/// The category in capitals.
+pub(crate) fn check_category(category: &str) -> Answer<String> {
     let category = category.to_ascii_uppercase();
     if ["AUTHENTICATION", "MARKETING", "UTILITY"].contains(&category.as_str()) {
         return Ok(category);
@@ -68,7 +69,8 @@ fn check_category(category: &str) -> Answer<String> {
     Err(GraphError::parameter("category must be AUTHENTICATION, MARKETING or UTILITY."))
 }
 
-fn check_ttl(body: &Map<String, Value>, category: &str) -> Answer<Option<i64>> {
+/// `message_send_ttl_seconds`, if given.
+pub(crate) fn check_ttl(body: &Map<String, Value>, category: &str) -> Answer<Option<i64>> {
     let Some(value) = body.get("message_send_ttl_seconds").filter(|v| !v.is_null()) else {
         return Ok(None);
     };

@@ -46,6 +46,8 @@ needs! {
     Sending => MessagesSend,
     /// Templates.
     Templates => Templates,
+    /// Webhooks, and the events that they are told.
+    Webhooks => Webhooks,
 }
 
 /// A caller with a valid key, whatever it may do.

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use waypost_domain::customer::{Consent, Customer};
+use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::CustomerFilter;
 
@@ -127,7 +127,12 @@ impl CustomerInput {
             faults.add("opt_in", "is required where its time or proof is given");
         }
         let opted_in = self.opt_in?;
-        Some(Consent { opted_in, at, proof: self.opt_in_proof.clone() })
+        Some(Consent {
+            opted_in,
+            at,
+            proof: self.opt_in_proof.clone(),
+            origin: ConsentOrigin::default(),
+        })
     }
 }
 
@@ -279,7 +284,15 @@ mod tests {
             ..input("15550001111")
         };
         let consent = build(yes).unwrap().consent.unwrap();
-        assert_eq!(consent, Consent { opted_in: true, at: Timestamp(7), proof: proof.clone() });
+        assert_eq!(
+            consent,
+            Consent {
+                opted_in: true,
+                at: Timestamp(7),
+                proof: proof.clone(),
+                origin: ConsentOrigin::default(),
+            }
+        );
         let unsaid = CustomerInput { opt_in_proof: proof, ..input("15550001111") };
         assert_eq!(build(unsaid).unwrap_err().errors()[0].field, "opt_in");
     }

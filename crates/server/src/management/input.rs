@@ -91,7 +91,7 @@ pub(crate) enum SecretChange {
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-    if (BodyKind::Json { max_bytes: MAX_BODY_BYTES }).accepts(content_type) {
+    if (BodyKind::Json { max_bytes: MAX_BODY_BYTES, any_type: false }).accepts(content_type) {
         return Ok(());
     }
     let detail = "The header Content-Type must say application/json.";

@@ -9,15 +9,15 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::command::MessageType;
-use waypost_domain::directory::{ApiKey, Scope};
+use waypost_domain::directory::{ApiKey, JwtCredential, Scope};
 use waypost_domain::{ApiKeyId, OrgId, Timestamp};
 use waypost_engine::keys::{generate, hash_secret};
 use waypost_engine::ports::{Entry, PutMode, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
-use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, keep_id, words};
+use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, keep_id, words};
 use super::idempotency::Creation;
-use super::input::{Arguments, JsonObject};
+use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::KeyView;
 use crate::App;
@@ -58,10 +58,48 @@ pub(crate) struct KeyInput {
     /// Requests a second; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rate_limit: Option<u32>,
+    /// Switched off for the time being: its callers are refused until it is switched on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled: Option<bool>,
+    /// Lets callers sign JSON Web Tokens (HS256) instead of showing the key, in dialects that take
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jwt: Option<JwtInput>,
     /// An existing secret of 16 to 512 printable characters, for clients that cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
     secret: Option<String>,
+}
+
+/// What JSON Web Tokens are checked against.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JwtInput {
+    /// The tokens' `iss`; unique in the installation.
+    service_id: String,
+    /// The secret that signs them, 16 to 512 printable characters. Cannot be read back.
+    #[schema(write_only)]
+    secret: String,
+}
+
+impl JwtInput {
+    fn check(&self, faults: &mut Faults) {
+        check_text(faults, "jwt.service_id", &self.service_id, MAX_NAME_CHARS);
+        let printable = self.secret.bytes().all(|byte| byte.is_ascii_graphic());
+        if !printable || !IMPORTED_CHARS.contains(&self.secret.len()) {
+            faults.add("jwt.secret", "must have 16 to 512 visible ASCII characters");
+        }
+    }
+
+    /// For the key of this id.
+    fn seal(&self, app: &App, key_id: &str) -> Result<JwtCredential, Problem> {
+        let holder = app.engine.directory().key_by_service(&self.service_id);
+        if holder.is_some_and(|holder| holder.id.as_str() != key_id) {
+            return Err(Problem::conflict("jwt.service_id"));
+        }
+        let secret = app.engine.vault().seal(&format!("api_keys/{key_id}/jwt"), &self.secret);
+        Ok(JwtCredential { service_id: self.service_id.clone(), secret })
+    }
 }
 
 fn scope_list() -> utoipa::openapi::schema::Array {
@@ -83,6 +121,8 @@ impl From<&ApiKey> for KeyInput {
             sends_as: Some(key.sends_as),
             allowed_ips: Some(key.allowed_ips.clone()),
             rate_limit: key.rate_limit_per_s,
+            disabled: Some(key.disabled),
+            jwt: None,
             secret: None,
         }
     }
@@ -117,6 +157,9 @@ impl KeyInput {
             }
         }
         self.check_secret(&mut faults);
+        if let Some(jwt) = &self.jwt {
+            jwt.check(&mut faults);
+        }
         faults.check().map(|()| expires_at)
     }
 
@@ -147,6 +190,8 @@ impl KeyInput {
             sends_as: self.sends_as.unwrap_or_default(),
             rate_limit_per_s: self.rate_limit,
             allowed_ips: self.allowed_ips.unwrap_or_default(),
+            disabled: self.disabled.unwrap_or_default(),
+            jwt: None,
             expires_at,
             revoked_at: None,
             created_at,
@@ -181,7 +226,9 @@ pub(crate) async fn create_key(
     }
     let imported = input.secret.clone();
     let hash = hash_secret(imported.as_ref().unwrap_or(&fresh.text));
+    let jwt = input.jwt.as_ref().map(|jwt| jwt.seal(&app, creation.id())).transpose()?;
     let key = input.build(org_id, creation.id(), hash, expires_at, app.engine.now());
+    let key = ApiKey { jwt, ..key };
     let put = app.engine.directory().put(Entry::ApiKey(key.clone()), PutMode::Create).await;
     let secret = imported.is_none().then_some(fresh.text);
     let view = put.map(|()| KeyView::from(&key).with_secret(secret));
@@ -240,12 +287,19 @@ pub(crate) async fn update_key(
     if body.members.contains_key("secret") {
         return Err(Problem::invalid("secret", "cannot be changed; make another key"));
     }
+    let jwt_change = body.secret("jwt");
     let input = body.merged_into(&KeyInput::from(&*known))?;
     keep_id(&id, input.id.as_deref())?;
     let expires_at = input.check()?;
+    let jwt = match jwt_change {
+        SecretChange::Keep => known.jwt.clone(),
+        SecretChange::Clear | SecretChange::Set => {
+            input.jwt.as_ref().map(|jwt| jwt.seal(&app, &id)).transpose()?
+        }
+    };
     let hash = known.secret_sha256.clone();
     let built = input.build(within.org_id(), &id, hash, expires_at, known.created_at);
-    let key = ApiKey { revoked_at: known.revoked_at, ..built };
+    let key = ApiKey { revoked_at: known.revoked_at, jwt, ..built };
     app.engine.directory().put(Entry::ApiKey(key.clone()), PutMode::Replace).await?;
     Ok(Json(KeyView::from(&key)))
 }

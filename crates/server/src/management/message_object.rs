@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use waypost_domain::command::{MediaDraft, Recipient, SendMessage};
-use waypost_domain::content::{Location, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS};
+use waypost_domain::content::{
+    Action, Contact, Interactive, Location, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS,
+};
 use waypost_domain::media::MediaKind;
 use waypost_domain::{Content, CustomerId, OrgId, Phone, UserId};
 
@@ -125,13 +127,11 @@ impl MessageInput {
             return Err(Problem::invalid("type", "says nothing that can be sent"));
         };
         Ok(SendMessage {
-            org_id: org_id.clone(),
             user_id: user_id.map(UserId::new),
-            recipient,
             number,
             session_id,
             reference,
-            content,
+            ..SendMessage::new(org_id.clone(), recipient, content)
         })
     }
 
@@ -273,7 +273,12 @@ fn read_contacts(faults: &mut Faults, contacts: Vec<Value>) -> Option<Content<Me
             faults.add(format!("contacts[{place}].name.formatted_name"), "is required");
         }
     }
-    Some(Content::Contacts(contacts))
+    let read = |contact| serde_json::from_value::<Contact>(contact).ok();
+    let contacts: Option<Vec<Contact>> = contacts.into_iter().map(read).collect();
+    if contacts.is_none() {
+        faults.add("contacts", "must be contact cards as in Meta's documentation");
+    }
+    contacts.map(Content::Contacts)
 }
 
 fn read_interactive(faults: &mut Faults, interactive: Value) -> Option<Content<MediaDraft>> {
@@ -283,7 +288,11 @@ fn read_interactive(faults: &mut Faults, interactive: Value) -> Option<Content<M
     if !interactive["action"].is_object() {
         faults.add("interactive.action", "is required");
     }
-    Some(Content::Interactive(interactive))
+    let text = |part: &str| interactive[part]["text"].as_str().map(str::to_owned);
+    let kind = interactive["type"].as_str().unwrap_or_default().to_owned();
+    let action = Action::Other { kind, action: interactive["action"].clone() };
+    let (body, footer) = (text("body"), text("footer"));
+    Some(Content::Interactive(Box::new(Interactive { header: None, body, footer, action })))
 }
 
 /// The value, or a note that it is missing.

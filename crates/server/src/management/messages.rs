@@ -100,7 +100,7 @@ impl MessageArguments {
     }
 }
 
-fn word<T>(
+pub(super) fn word<T>(
     faults: &mut Faults,
     field: &str,
     text: &Option<String>,
@@ -122,7 +122,7 @@ fn direction(text: &str) -> Option<Direction> {
     }
 }
 
-fn newest_first(text: &str) -> Option<bool> {
+pub(super) fn newest_first(text: &str) -> Option<bool> {
     match text {
         "newest" => Some(true),
         "oldest" => Some(false),

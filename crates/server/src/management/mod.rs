@@ -6,6 +6,7 @@ mod access;
 mod ask;
 mod broadcasts;
 mod customers;
+mod events;
 mod fields;
 mod idempotency;
 mod import;
@@ -26,5 +27,6 @@ mod templates;
 mod traffic_views;
 mod users;
 mod views;
+mod webhooks;
 
 pub(crate) use openapi::routes;

@@ -1,5 +1,6 @@
 //! Sender numbers: their settings, their write-only secrets, and their registration upstream.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -23,6 +24,8 @@ use crate::problem::{Faults, Problem};
 
 /// The longest name or upstream id, in characters.
 const MAX_WORD_CHARS: usize = 128;
+/// The most credentials for callbacks of a number.
+const MAX_CREDENTIALS: usize = 64;
 /// The most other names of a number.
 const MAX_ALIASES: usize = 32;
 /// The longest secret, in characters.
@@ -68,10 +71,11 @@ pub(crate) struct NumberInput {
     /// Where receipts go when a request names no address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default_notify_url: Option<String>,
-    /// The value of `Authorization` for calls to `default_notify_url`. Cannot be read back.
+    /// Values of `Authorization` for callbacks, by the name that requests use for them; those for
+    /// `default_notify_url` under the name `default`. Cannot be read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
-    notify_auth: Option<String>,
+    notify_auth: Option<BTreeMap<String, String>>,
     /// Whether a dialect that offers it answers errors with status 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     errors_as_200: Option<bool>,
@@ -106,7 +110,7 @@ impl From<&Number> for NumberInput {
 struct Secrets {
     access_token: Option<Sealed>,
     app_secret: Option<Sealed>,
-    notify_auth: Option<Sealed>,
+    notify_auth: BTreeMap<String, Sealed>,
 }
 
 impl NumberInput {
@@ -147,12 +151,18 @@ impl NumberInput {
     }
 
     fn check_secrets(&self, faults: &mut Faults) {
-        for (field, secret) in [
-            ("access_token", &self.access_token),
-            ("app_secret", &self.app_secret),
-            ("notify_auth", &self.notify_auth),
-        ] {
+        for (field, secret) in
+            [("access_token", &self.access_token), ("app_secret", &self.app_secret)]
+        {
             check_optional_text(faults, field, secret.as_deref(), MAX_SECRET_CHARS);
+        }
+        let credentials = self.notify_auth.iter().flatten();
+        if credentials.clone().count() > MAX_CREDENTIALS {
+            faults.add("notify_auth", format!("may have at most {MAX_CREDENTIALS} entries"));
+        }
+        for (name, value) in credentials {
+            check_text(faults, "notify_auth", name, MAX_WORD_CHARS);
+            check_text(faults, &format!("notify_auth.{name}"), value, MAX_SECRET_CHARS);
         }
     }
 
@@ -164,7 +174,15 @@ impl NumberInput {
         Secrets {
             access_token: seal("access_token", &self.access_token),
             app_secret: seal("app_secret", &self.app_secret),
-            notify_auth: seal("notify_auth", &self.notify_auth),
+            notify_auth: self
+                .notify_auth
+                .iter()
+                .flatten()
+                .map(|(name, value)| {
+                    let place = format!("numbers/{id}/notify_auth/{name}");
+                    (name.clone(), app.engine.vault().seal(&place, value))
+                })
+                .collect(),
         }
     }
 
@@ -282,7 +300,10 @@ pub(crate) async fn update_number(
     let secrets = Secrets {
         access_token: changed(changes[0], new.access_token, old.access_token),
         app_secret: changed(changes[1], new.app_secret, old.app_secret),
-        notify_auth: changed(changes[2], new.notify_auth, old.notify_auth),
+        notify_auth: match changes[2] {
+            SecretChange::Keep => old.notify_auth,
+            SecretChange::Clear | SecretChange::Set => new.notify_auth,
+        },
     };
     let number = Number {
         registered: known.registered,

@@ -24,8 +24,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
 use super::{
-    broadcasts, customers, import, keys, media, messages, numbers, orgs, providers, sessions,
-    templates, users,
+    broadcasts, customers, events, import, keys, media, messages, numbers, orgs, providers,
+    sessions, templates, users, webhooks,
 };
 use crate::App;
 use crate::problem::{Problem, ProblemBody};
@@ -52,6 +52,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
         (name = "messages", description = "Sending, and the log"),
         (name = "sessions", description = "Conversations and their 24-hour windows"),
         (name = "broadcasts", description = "One template for all customers"),
+        (name = "webhooks", description = "Addresses to which events are posted"),
+        (name = "events", description = "What happened, as lists and as a stream"),
     )
 )]
 struct Described;
@@ -76,6 +78,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(described_senders())
         .merge(described_contents())
         .merge(described_traffic())
+        .merge(described_events())
 }
 
 fn described_people() -> OpenApiRouter<App> {
@@ -135,6 +138,18 @@ fn described_traffic() -> OpenApiRouter<App> {
         .routes(routes!(broadcasts::cancel_broadcast))
 }
 
+fn described_events() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::get_webhook, webhooks::update_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::replay_webhook))
+        .routes(routes!(events::list_callbacks))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::get_event))
+}
+
 /// The description as JSON.
 fn document() -> &'static Bytes {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
@@ -175,6 +190,7 @@ fn complete(mut document: OpenApi) -> OpenApi {
         ("NumberInput", "NumberPatch"),
         ("KeyInput", "KeyPatch"),
         ("ProviderInput", "ProviderPatch"),
+        ("WebhookInput", "WebhookPatch"),
     ] {
         if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get(input) {
             let patch_schema = as_patch(object.clone());

@@ -43,7 +43,7 @@ impl PageArguments {
     pub(crate) fn of_store(&self) -> Result<Page, Problem> {
         let after = match &self.after {
             None => None,
-            Some(cursor) => Some(decode(cursor).and_then(|it| it.parse().ok()).ok_or_else(bad)?),
+            Some(cursor) => Some(place(cursor)?),
         };
         Ok(Page { after, limit: self.limit()? })
     }
@@ -85,6 +85,19 @@ impl PageArguments {
     }
 }
 
+/// A place in a list of the store, as callers see it.
+pub(crate) fn cursor(place: i64) -> String {
+    encode(&place.to_string())
+}
+
+/// The place that a cursor names.
+///
+/// # Errors
+/// A 400 that names the argument.
+pub(crate) fn place(cursor: &str) -> Result<i64, Problem> {
+    decode(cursor).and_then(|text| text.parse().ok()).ok_or_else(bad)
+}
+
 fn bad() -> Problem {
     Problem::invalid("after", "must be the `next` of an earlier answer")
 }
@@ -110,7 +123,7 @@ pub(crate) struct List<T> {
 impl<T> List<T> {
     /// What the store gave, as callers see it.
     pub(crate) fn of<S>(paged: Paged<S>, view: impl Fn(S) -> T) -> Self {
-        let next = paged.next.map(|place| encode(&place.to_string()));
+        let next = paged.next.map(cursor);
         Self { data: paged.data.into_iter().map(view).collect(), next }
     }
 }

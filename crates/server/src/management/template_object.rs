@@ -104,7 +104,7 @@ fn read_component(
         let path = format!("{path}.parameters[{place}]");
         parameters.push(read_parameter(faults, parameter, &path)?);
     }
-    Some(Component { kind, sub_type, index, parameters, extra: object })
+    Some(Component { kind, sub_type, index, parameters, cards: Vec::new(), extra: object })
 }
 
 /// Which button, as a number or as Meta writes it, a number in a string.

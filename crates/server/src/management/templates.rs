@@ -152,7 +152,7 @@ pub(crate) async fn create_template(
             return Ok(creation.replay(&told));
         }
     }
-    let made = app.engine.create_template(org_id, &Value::Object(body.members)).await;
+    let made = app.engine.create_template(org_id, None, &Value::Object(body.members)).await;
     creation.end(made.map_err(Problem::from)).await
 }
 
@@ -167,7 +167,7 @@ pub(crate) async fn edit_template(
 ) -> Result<Json<TemplateView>, Problem> {
     let template = known_template(&app, within.org_id(), &id)?;
     let change = Value::Object(body.members);
-    app.engine.edit_template(within.org_id(), &template, &change).await?;
+    app.engine.edit_template(within.org_id(), None, &template, &change).await?;
     Ok(Json(TemplateView::from(&known_template(&app, within.org_id(), &id)?)))
 }
 

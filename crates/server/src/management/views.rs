@@ -147,8 +147,8 @@ pub(crate) struct NumberView {
     source_id: Option<String>,
     aliases: Vec<String>,
     default_notify_url: Option<String>,
-    /// Whether calls to `default_notify_url` carry a credential.
-    has_notify_auth: bool,
+    /// The names of the credentials for callbacks.
+    notify_auth: Vec<String>,
     errors_as_200: bool,
     shared: bool,
     registered: bool,
@@ -170,7 +170,7 @@ impl From<&Number> for NumberView {
             source_id: number.source_id.clone(),
             aliases: number.aliases.clone(),
             default_notify_url: number.default_notify_url.clone(),
-            has_notify_auth: number.notify_auth.is_some(),
+            notify_auth: number.notify_auth.keys().cloned().collect(),
             errors_as_200: number.errors_as_200,
             shared: number.shared,
             registered: number.registered,
@@ -193,6 +193,10 @@ pub(crate) struct KeyView {
     rate_limit: Option<u32>,
     /// Networks from which it may be used; empty: any.
     allowed_ips: Vec<String>,
+    /// Switched off for the time being.
+    disabled: bool,
+    /// The `iss` of JSON Web Tokens that stand for it.
+    jwt_service_id: Option<String>,
     expires_at: Option<String>,
     revoked_at: Option<String>,
     created_at: String,
@@ -220,6 +224,8 @@ impl From<&ApiKey> for KeyView {
             sends_as: key.sends_as.as_str(),
             rate_limit: key.rate_limit_per_s,
             allowed_ips: key.allowed_ips.clone(),
+            disabled: key.disabled,
+            jwt_service_id: key.jwt.as_ref().map(|jwt| jwt.service_id.clone()),
             expires_at: key.expires_at.map(time),
             revoked_at: key.revoked_at.map(time),
             created_at: time(key.created_at),

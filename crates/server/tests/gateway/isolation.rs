@@ -71,6 +71,17 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST", "/orgs/{org_id}/broadcasts/{broadcast_id}/pause", "messages:send"),
     ("POST", "/orgs/{org_id}/broadcasts/{broadcast_id}/resume", "messages:send"),
     ("POST", "/orgs/{org_id}/broadcasts/{broadcast_id}/cancel", "messages:send"),
+    ("GET", "/orgs/{org_id}/webhooks", "webhooks"),
+    ("POST", "/orgs/{org_id}/webhooks", "webhooks"),
+    ("GET", "/orgs/{org_id}/webhooks/{webhook_id}", "webhooks"),
+    ("PATCH", "/orgs/{org_id}/webhooks/{webhook_id}", "webhooks"),
+    ("DELETE", "/orgs/{org_id}/webhooks/{webhook_id}", "webhooks"),
+    ("POST", "/orgs/{org_id}/webhooks/{webhook_id}/rotate-secret", "webhooks"),
+    ("POST", "/orgs/{org_id}/webhooks/{webhook_id}/test", "webhooks"),
+    ("POST", "/orgs/{org_id}/webhooks/{webhook_id}/replay", "webhooks"),
+    ("GET", "/orgs/{org_id}/callbacks", "webhooks"),
+    ("GET", "/orgs/{org_id}/events", "webhooks"),
+    ("GET", "/orgs/{org_id}/events/{event_id}", "webhooks"),
 ];
 
 #[tokio::test]
@@ -91,6 +102,17 @@ async fn every_operation_of_the_document_has_an_entry_here() {
 /// The ids of one thing of every kind, by the names of path parameters.
 type Ids = BTreeMap<&'static str, String>;
 
+/// The id of something that happened to one of the messages.
+async fn first_event(rig: &Rig, base: &str) -> String {
+    loop {
+        let events = rig.get(&format!("/waypost/v1{base}/events")).await.expect(200).json();
+        if let Some(id) = events["data"][0]["id"].as_str() {
+            return id.to_owned();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// One thing of every kind in an organisation.
 async fn populate(rig: &Rig, org: &str, number: &str) -> Ids {
     rig.furnish(org, number).await;
@@ -105,6 +127,9 @@ async fn populate(rig: &Rig, org: &str, number: &str) -> Ids {
     let message = rig.make(&format!("{base}/messages"), message).await;
     let broadcast = json!({"template": {"name": "hello_world"}});
     let broadcast = rig.make(&format!("{base}/broadcasts"), broadcast).await;
+    let webhook = json!({"url": "https://events.example.com/"});
+    let webhook = rig.make(&format!("{base}/webhooks"), webhook).await;
+    let event = first_event(rig, &base).await;
     let media = crate::surface::upload(rig, org, ADMIN, b"%PDF-1.7 x").await.expect(201).json();
     Ids::from([
         ("org_id", org.to_owned()),
@@ -118,6 +143,8 @@ async fn populate(rig: &Rig, org: &str, number: &str) -> Ids {
         ("message_id", id(&message)),
         ("session_id", format!("{number}.15550001111")),
         ("broadcast_id", id(&broadcast)),
+        ("webhook_id", id(&webhook)),
+        ("event_id", event),
     ])
 }
 

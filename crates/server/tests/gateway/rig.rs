@@ -12,14 +12,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use waypost_clock::Clock;
+use waypost_domain::Timestamp;
 use waypost_domain::command::Receipt;
 use waypost_domain::media::MimeType;
 use waypost_domain::template::Template;
-use waypost_domain::Timestamp;
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, DownloadedMedia, FetchedLink, LinkCredential, LinkError,
-    LinkFetcher, NumberInfo, OutgoingMessage, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+    Account, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster, CallbackReply,
+    DownloadedMedia, FetchedLink, FlowPreview, FlowUpstream, LinkCredential, LinkError,
+    LinkFetcher, NumberInfo, OutgoingMessage, PostError, Sample, SendOutcome, Upstream,
+    UpstreamEvent, UpstreamFlow, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
@@ -52,6 +54,10 @@ impl Upstream for Agreeable {
         _: BlobStream,
     ) -> Result<String, CallError> {
         Ok("upstream-media-1".to_owned())
+    }
+
+    async fn upload_sample(&self, _: &Account, _: &str, _: Sample) -> Result<String, CallError> {
+        Ok("4:sample".to_owned())
     }
 
     async fn download(&self, _: &Account, _: &str, _: u64) -> Result<DownloadedMedia, CallError> {
@@ -108,6 +114,53 @@ impl Upstream for Agreeable {
     }
 }
 
+#[async_trait]
+impl FlowUpstream for Agreeable {
+    async fn create_flow(&self, _: &Account, _: &str, _: &[String]) -> Result<String, CallError> {
+        Ok("700".to_owned())
+    }
+
+    async fn change_flow(
+        &self,
+        _: &Account,
+        _: &str,
+        _: Option<&str>,
+        _: Option<&[String]>,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn define_flow(&self, _: &Account, _: &str, _: Bytes) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn publish_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn delete_flow(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    async fn read_flow(&self, _: &Account, id: &str) -> Result<UpstreamFlow, CallError> {
+        Ok(UpstreamFlow {
+            id: id.to_owned(),
+            name: "survey".to_owned(),
+            status: "DRAFT".to_owned(),
+            categories: vec!["OTHER".to_owned()],
+        })
+    }
+
+    async fn flow_preview(&self, _: &Account, _: &str) -> Result<FlowPreview, CallError> {
+        let url = "https://preview.example.com/700".to_owned();
+        Ok(FlowPreview { url, expires_at: "2027-02-14T06:59:53+0000".to_owned() })
+    }
+
+    async fn flows(&self, _: &Account) -> Result<Vec<UpstreamFlow>, CallError> {
+        Ok(Vec::new())
+    }
+}
+
 struct NoLinks;
 
 #[async_trait]
@@ -127,6 +180,14 @@ impl LinkFetcher for NoLinks {
 }
 
 /// Takes the signature `right`; events mean nothing.
+struct AnyAddress;
+
+impl CallbackAddresses for AnyAddress {
+    fn check(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 struct NoEvents;
 
 impl WebhookCodec for NoEvents {
@@ -137,6 +198,16 @@ impl WebhookCodec for NoEvents {
 
     fn parse(&self, _: &[u8]) -> Vec<UpstreamEvent> {
         Vec::new()
+    }
+}
+
+/// Reaches nobody.
+struct NoPosts;
+
+#[async_trait]
+impl CallbackPoster for NoPosts {
+    async fn post(&self, _: CallbackPost) -> Result<CallbackReply, PostError> {
+        Err(PostError::Failed("nobody is reached".to_owned()))
     }
 }
 
@@ -185,7 +256,10 @@ impl Rig {
             blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
             upstream: Arc::new(Agreeable),
             links: Arc::new(NoLinks),
+            callback_addresses: Arc::new(AnyAddress),
             webhooks: Arc::new(NoEvents),
+            callbacks: Arc::new(NoPosts),
+            shapes: waypost_dialects::SHAPES,
         };
         let settings = Settings {
             live: false,

@@ -77,7 +77,7 @@ async fn the_description_is_whole() {
     }
     assert!(schemas["OrgPatch"].get("required").is_none());
     assert!(schemas["OrgInput"]["required"].as_array().unwrap().contains(&json!("name")));
-    for secret in ["access_token", "app_secret", "notify_auth"] {
+    for secret in ["access_token", "app_secret"] {
         assert!(schemas["Number"]["properties"].get(secret).is_none());
     }
 }
@@ -323,9 +323,9 @@ async fn secrets_can_be_written_and_never_read() {
     let rig = Rig::new().await;
     rig.make("/orgs", json!({"id": "org-1", "name": "One"})).await;
     let number = json!({"display_phone": "15550009999", "phone_number_id": "n-1", "waba_id": "w",
-        "app_secret": "canary-app-secret", "notify_auth": "canary-notify-auth"});
+        "app_secret": "canary-app-secret", "notify_auth": {"crm": "canary-notify-auth"}});
     let made = rig.make("/orgs/org-1/numbers", number).await;
-    assert_eq!((&made["has_app_secret"], &made["has_notify_auth"]), (&json!(true), &json!(true)));
+    assert_eq!((&made["has_app_secret"], &made["notify_auth"]), (&json!(true), &json!(["crm"])));
     let path = "/waypost/v1/orgs/org-1/numbers/n-1";
     let patch = async |body: Value| {
         rig.ask(Method::PATCH, path, Some(ADMIN), Some(body)).await.expect(200).json()
@@ -333,8 +333,8 @@ async fn secrets_can_be_written_and_never_read() {
     let kept = patch(json!({"throughput_per_s": 5})).await;
     assert_eq!((&kept["has_app_secret"], &kept["throughput_per_s"]), (&json!(true), &json!(5)));
     let cleared = patch(json!({"app_secret": null})).await;
-    let left = (&cleared["has_app_secret"], &cleared["has_notify_auth"]);
-    assert_eq!(left, (&json!(false), &json!(true)));
+    let left = (&cleared["has_app_secret"], &cleared["notify_auth"]);
+    assert_eq!(left, (&json!(false), &json!(["crm"])));
     assert!(!rig.get(path).await.text().contains("canary"));
     let real = json!({"access_token": "canary"});
     let refused = rig.ask(Method::PATCH, path, Some(ADMIN), Some(real)).await.expect(400).json();

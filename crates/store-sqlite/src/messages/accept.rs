@@ -69,7 +69,6 @@ fn record(conn: &Connection, new: &NewMessage) -> Done<()> {
         Start::Attempt(_) => {}
         Start::Closed => close_at_once(conn, seq, message)?,
     }
-    }
     Ok(())
 }
 

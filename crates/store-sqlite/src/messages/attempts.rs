@@ -123,9 +123,9 @@ pub(super) fn find_not_sent(conn: &Connection, id: AttemptId) -> Done<Option<Att
     let found = conn
         .prepare_cached(
             "SELECT seq, attempts, attempt_outcome, 1 FROM messages
-                 WHERE attempt_outcome IN (0, 2, 3, 4) AND attempt_outcome <> 1 AND attempt = ?1
+                 WHERE attempt = ?1 AND attempt_outcome <> 1
              UNION ALL SELECT message, number, outcome, 0 FROM former_attempts
-                 WHERE outcome IN (0, 2, 3, 4) AND outcome <> 1 AND id = ?1",
+                 WHERE id = ?1 AND outcome <> 1",
         )?
         .query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
@@ -137,8 +137,9 @@ pub(super) fn find_not_sent(conn: &Connection, id: AttemptId) -> Done<Option<Att
 /// Attempts without an outcome.
 pub(super) fn open(conn: &Connection) -> Done<Vec<AttemptRow>> {
     let mut select = conn.prepare_cached(
-        "SELECT seq, attempts, 1 FROM messages WHERE attempt_outcome = 0 AND attempt_outcome <> 1
-         UNION ALL SELECT message, number, 0 FROM former_attempts
+        "SELECT seq, attempts, 1 FROM messages INDEXED BY messages_not_sent
+             WHERE attempt_outcome = 0 AND attempt_outcome <> 1
+         UNION ALL SELECT message, number, 0 FROM former_attempts INDEXED BY former_attempts_not_sent
              WHERE outcome = 0 AND outcome <> 1",
     )?;
     let rows = select.query_map([], |row| {

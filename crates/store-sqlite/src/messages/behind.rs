@@ -1,16 +1,16 @@
-//! Messages by organisation and by person: tables that follow behind the log. Filling them in with
-//! many messages at once and in their own order costs a fraction of indexes that every message
-//! would touch.
+//! Messages by organisation and by person, and events by organisation: tables that follow behind
+//! the logs. Filling them in with many rows at once and in their own order costs a fraction of
+//! indexes that every row would touch.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use crate::fault::Done;
 
-/// How far the tables may lag behind the log; a reader looks through so many messages besides.
-const MESSAGES_BEHIND: i64 = 4_096;
-/// Messages entered at once.
-const MESSAGES_PER_RUN: i64 = 8_192;
+/// How far the tables may lag behind the logs; a reader looks through so many rows besides.
+const ROWS_BEHIND: i64 = 4_096;
+/// Rows entered at once.
+const ROWS_PER_RUN: i64 = 8_192;
 /// Rows written after which it is worth asking how far they lag.
 const CHANGES_PER_LOOK: u64 = 512;
 
@@ -28,19 +28,17 @@ impl Behind {
             return Ok(());
         }
         self.looked_at = changes;
-        let (mark, last): (i64, i64) = conn
-            .prepare_cached(
-                "SELECT seq, coalesce((SELECT max(seq) FROM messages), 0) FROM messages_mark",
-            )?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if last - mark < MESSAGES_BEHIND {
-            return Ok(());
-        }
-        enter(conn, mark, last.min(mark + MESSAGES_PER_RUN))
+        enter_messages(conn)?;
+        enter_events(conn)
     }
 }
 
-fn enter(conn: &Connection, mark: i64, until: i64) -> Done<()> {
+fn enter_messages(conn: &Connection) -> Done<()> {
+    let Some((mark, until)) =
+        lag(conn, "SELECT seq, coalesce((SELECT max(seq) FROM messages), 0) FROM messages_mark")?
+    else {
+        return Ok(());
+    };
     let transaction = conn.unchecked_transaction()?;
     for sql in [
         "INSERT INTO org_messages (org, message)
@@ -52,6 +50,30 @@ fn enter(conn: &Connection, mark: i64, until: i64) -> Done<()> {
     }
     transaction.prepare_cached("UPDATE messages_mark SET seq = ?1")?.execute([until])?;
     Ok(transaction.commit()?)
+}
+
+fn enter_events(conn: &Connection) -> Done<()> {
+    let Some((mark, until)) =
+        lag(conn, "SELECT seq, coalesce((SELECT max(seq) FROM events), 0) FROM org_events_mark")?
+    else {
+        return Ok(());
+    };
+    let transaction = conn.unchecked_transaction()?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO org_events (org, event)
+             SELECT org, seq FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY org, seq",
+        )?
+        .execute([mark, until])?;
+    transaction.prepare_cached("UPDATE org_events_mark SET seq = ?1")?.execute([until])?;
+    Ok(transaction.commit()?)
+}
+
+/// What to enter now, if it is worth it: what comes after the first place, up to the second.
+fn lag(conn: &Connection, mark_and_last: &str) -> Done<Option<(i64, i64)>> {
+    let (mark, last): (i64, i64) =
+        conn.prepare_cached(mark_and_last)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((last - mark >= ROWS_BEHIND).then_some((mark, last.min(mark + ROWS_PER_RUN))))
 }
 
 /// Takes a message out, before it is deleted.

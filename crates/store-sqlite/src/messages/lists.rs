@@ -53,12 +53,7 @@ pub(super) fn recipients_by_phone(
     phones.iter().map(recipient).collect()
 }
 
-fn known_by_phone(
-    conn: &Connection,
-    org: &OrgId,
-    phone: &Phone,
-    number: &NumberId,
-) -> Done<Known> {
+fn known_by_phone(conn: &Connection, org: &OrgId, phone: &Phone, number: &NumberId) -> Done<Known> {
     let customer = customers::row_by_phone(conn, org, phone)?;
     known(conn, org, number, phone.clone(), customer)
 }

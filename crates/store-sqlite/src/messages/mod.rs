@@ -4,6 +4,7 @@ mod accept;
 mod attempts;
 pub(crate) mod behind;
 mod lists;
+mod overdue;
 mod queue;
 mod recovery;
 pub(crate) mod removal;
@@ -172,6 +173,10 @@ impl MessageStore for SqliteStore {
     ) -> StoreResult<ReportEffect> {
         let wamids = Arc::clone(&self.wamids);
         self.writer.run(Work::Known, move |conn| reports::apply(conn, &wamids, &report, now)).await
+    }
+
+    async fn tell_overdue(&self, before: Timestamp, now: Timestamp) -> StoreResult<u64> {
+        self.tell_all_overdue(before, now).await
     }
 
     async fn due(

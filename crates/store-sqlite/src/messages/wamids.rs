@@ -119,7 +119,7 @@ pub(super) fn condition(wamid: &str) -> (&'static str, Vec<i64>) {
 }
 
 /// FNV-1a: it is in the database, so it must never change.
-fn hash(direction: Direction, wamid: &str) -> i64 {
+pub(crate) fn hash(direction: Direction, wamid: &str) -> i64 {
     let seed = 0xCBF2_9CE4_8422_2325_u64 ^ u64::from(codes::direction(direction));
     let hash = wamid
         .bytes()

@@ -96,13 +96,6 @@ impl Rig {
         client(self.url())
     }
 
-    /// A client that knows Meta's app.
-    pub(crate) fn app_client(&self) -> CloudApi {
-        let mut config = config(self.url());
-        config.app_id = Some("100000000000003".to_owned());
-        CloudApi::new(config).unwrap()
-    }
-
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.seen.lock().clone()
     }

@@ -93,10 +93,22 @@ pub(super) fn number(fields: NumberFields) -> anyhow::Result<Value> {
         .with("source_id", fields.source_id)
         .with_list("aliases", fields.aliases)
         .with("default_notify_url", fields.default_notify_url)
-        .with("notify_auth", secret(fields.notify_auth_file)?)
+        .with("notify_auth", credentials(&fields.notify_auth_files)?)
         .with("errors_as_200", fields.errors_as_200)
         .with("shared", fields.shared);
     Ok(body.done())
+}
+
+/// Credentials by name, read from their files.
+fn credentials(files: &[String]) -> anyhow::Result<Option<Value>> {
+    let mut credentials = serde_json::Map::new();
+    for named in files {
+        let (name, file) = named
+            .split_once('=')
+            .ok_or_else(|| anyhow::anyhow!("--notify-auth-file takes NAME=FILE, not {named}"))?;
+        credentials.insert(name.to_owned(), read_secret(std::path::Path::new(file))?.into());
+    }
+    Ok((!credentials.is_empty()).then_some(Value::Object(credentials)))
 }
 
 /// An API key; with a secret, one that exists elsewhere already.

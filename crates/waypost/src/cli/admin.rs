@@ -380,9 +380,10 @@ pub(crate) struct NumberFields {
     /// Where receipts go when a request names no address
     #[arg(long, value_name = "URL")]
     pub(crate) default_notify_url: Option<String>,
-    /// File with the credential for that address; - for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) notify_auth_file: Option<PathBuf>,
+    /// A credential for callbacks: its name (default for that address) and a file with the value
+    /// of the header Authorization; repeat it for each
+    #[arg(long = "notify-auth-file", value_name = "NAME=FILE")]
+    pub(crate) notify_auth_files: Vec<String>,
     /// Answer errors with status 200 in dialects that offer it
     #[arg(long, value_name = "BOOL")]
     pub(crate) errors_as_200: Option<bool>,

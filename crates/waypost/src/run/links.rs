@@ -12,7 +12,9 @@ use waypost_egress::{
     Authorization, Credential, Egress, EgressError, EgressPolicy, FetchRequest, Purpose,
     SystemResolver, Timeouts,
 };
-use waypost_engine::ports::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
+use waypost_engine::ports::{
+    CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher,
+};
 use waypost_sandbox::{FetchedLink as SandboxLink, LinkFetcher as SandboxFetcher};
 
 use crate::config::EgressSettings;
@@ -29,6 +31,11 @@ impl Links {
             allow_http_links: settings.allow_http_links,
         };
         Self(Arc::new(Egress::new(policy, Arc::new(SystemResolver::new()))))
+    }
+
+    /// The client itself, for who posts.
+    pub(super) fn egress(&self) -> Arc<Egress> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -139,6 +139,7 @@ fn optional(field: &Field<'_>, max_chars: usize) -> Result<Option<String>, Failu
 
 /// An array with something in it.
 fn filled<'a>(field: &Field<'a>, max: usize) -> Result<Vec<Field<'a>>, Failure> {
+    require(field)?;
     let elements = field.array(max)?;
     if elements.is_empty() {
         return Err(field.invalid("must have at least one element"));

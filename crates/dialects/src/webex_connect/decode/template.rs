@@ -20,6 +20,9 @@ const MAX_QUICK_REPLIES: usize = 3;
 /// The longest one-time code, in code points.
 const MAX_OTP_CHARS: usize = 15;
 
+/// The kinds of file that a header may show; their words are reserved keys.
+const HEADER_KINDS: [MediaKind; 3] = [MediaKind::Image, MediaKind::Video, MediaKind::Document];
+
 /// `message`, with what stands of `wa` beside it.
 pub(super) fn read(message: Node<'_>, channels: &Member<'_>) -> Result<Said, Failure> {
     let [template, parameters] = members(message, [name::TEMPLATE, name::PARAMETERS]);
@@ -61,12 +64,9 @@ fn values(parameters: Node<'_>, doom: &mut Doom) -> Result<Values, Failure> {
         if member.node().is_none() {
             continue;
         }
-        match MediaKind::parse(&key) {
-            Some(kind @ (MediaKind::Image | MediaKind::Video | MediaKind::Document)) => {
-                values.set_file(header_file(&member, kind)?);
-                continue;
-            }
-            _ => {}
+        if let Some(kind) = HEADER_KINDS.into_iter().find(|kind| kind.as_str() == key) {
+            values.set_file(header_file(&member, kind)?);
+            continue;
         }
         match &*key {
             name::QUICK_REPLY => values.quick_replies = quick_replies(&member, doom)?,
@@ -152,19 +152,19 @@ fn typed(member: &Member<'_>, object: Node<'_>) -> Result<Given, Failure> {
             let amount_1000: i64 = amount.label()?.trim().parse().map_err(|_| amount.invalid())?;
             Ok(meta(
                 &word,
-                json!({
+                &json!({
                     name::FALLBACK_VALUE: fallback.label()?,
                     name::CODE: currency.text()?.trim(),
                     name::AMOUNT_1000: amount_1000,
                 }),
             ))
         }
-        "date_time" => Ok(meta(&word, json!({ name::FALLBACK_VALUE: fallback.label()? }))),
+        "date_time" => Ok(meta(&word, &json!({ name::FALLBACK_VALUE: fallback.label()? }))),
         _ => Err(member.invalid()),
     }
 }
 
 /// A parameter in the Cloud API's form.
-fn meta(word: &str, value: Value) -> Given {
+fn meta(word: &str, value: &Value) -> Given {
     Given::Meta(json!({ name::TYPE: word, word: value }))
 }

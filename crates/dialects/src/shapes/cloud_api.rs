@@ -1,0 +1,179 @@
+//! Meta's shape: the Cloud API's webhook envelope, which many clients understand already.
+//! ReplyHero's users get their events so, since its replies speak Cloud API too.
+//! Source: Meta's "Webhooks" pages; the values that Waypost has no source for are left out.
+
+use serde_json::{Map, Value, json};
+use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
+use waypost_domain::event::{Event, EventDetail, ReceivedDetail, StatusDetail, TemplateDetail};
+use waypost_domain::media::MediaKind;
+use waypost_domain::status::Status;
+use waypost_domain::{Content, ErrorKind, Failure};
+
+/// Meta's callbacks.
+#[derive(Clone, Copy, Debug)]
+pub struct CloudApiEvents;
+
+/// Meta says: any answer but 200 is tried again, with decreasing frequency, for seven days.
+static INFO: ShapeInfo = ShapeInfo {
+    id: "cloud_api",
+    title: "Meta Cloud API",
+    schedule_s: &[
+        5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, 86_400, 86_400, 86_400, 86_400, 86_400,
+    ],
+    is_jittered: true,
+    timeout_s: 10,
+    signature: Signature::HubSha256,
+    batch: None,
+    verdict: only_200,
+    zone_offset_minutes: 0,
+};
+
+const fn only_200(status: u16) -> Verdict {
+    if status == 200 { Verdict::Delivered } else { Verdict::Retry }
+}
+
+impl CallbackShape for CloudApiEvents {
+    fn info(&self) -> &'static ShapeInfo {
+        &INFO
+    }
+
+    fn tells(&self, event: &Event) -> bool {
+        match &event.detail {
+            EventDetail::Status(detail) => word(detail.status).is_some(),
+            EventDetail::Received(detail) => matches!(detail.message.content, Content::Inbound(_)),
+            EventDetail::Template(_) => true,
+        }
+    }
+
+    fn encode(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<u8> {
+        let told = events.first().map_or(Value::Null, |event| envelope(event, site));
+        serde_json::to_vec(&told).unwrap_or_default()
+    }
+}
+
+const fn word(status: Status) -> Option<&'static str> {
+    match status {
+        Status::Sent => Some("sent"),
+        Status::Delivered => Some("delivered"),
+        Status::Read => Some("read"),
+        Status::Failed => Some("failed"),
+        Status::Queued
+        | Status::Sending
+        | Status::Unknown
+        | Status::Cancelled
+        | Status::Received => None,
+    }
+}
+
+fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
+    let waba_id = site.number.map_or("", |number| number.waba_id.as_str());
+    if let EventDetail::Template(detail) = &event.detail {
+        let change = json!({"field": "message_template_status_update", "value": template(detail)});
+        let entry = json!({
+            "id": detail.waba_id, "time": event.at.seconds(), "changes": [change],
+        });
+        return json!({"object": "whatsapp_business_account", "entry": [entry]});
+    }
+    let mut value = Map::new();
+    value.insert("messaging_product".to_owned(), json!("whatsapp"));
+    let number = site.number;
+    let metadata = json!({
+        "display_phone_number": number.map(|number| number.display_phone.digits()),
+        "phone_number_id": number.map(|number| number.phone_number_id.as_str()),
+    });
+    value.insert("metadata".to_owned(), metadata);
+    match &event.detail {
+        EventDetail::Status(detail) => {
+            value.insert("statuses".to_owned(), json!([status(event, detail)]));
+        }
+        EventDetail::Received(detail) => {
+            let contact = json!({
+                "profile": {"name": detail.profile_name.as_deref().unwrap_or_default()},
+                "wa_id": detail.message.phone.digits(),
+            });
+            value.insert("contacts".to_owned(), json!([contact]));
+            value.insert("messages".to_owned(), json!([message(detail)]));
+        }
+        EventDetail::Template(_) => {}
+    }
+    json!({
+        "object": "whatsapp_business_account",
+        "entry": [{"id": waba_id, "changes": [{"field": "messages", "value": value}]}],
+    })
+}
+
+/// A message that failed before the upstream gave it an id has ours.
+fn status(event: &Event, detail: &StatusDetail) -> Value {
+    let message = &detail.message;
+    let id = message.wamid.clone().unwrap_or_else(|| message.id.to_string());
+    let recipient = message.wa_id.as_deref().unwrap_or_else(|| message.phone.digits());
+    let mut object = Map::new();
+    object.insert("id".to_owned(), json!(id));
+    object.insert("status".to_owned(), json!(word(detail.status)));
+    object.insert("timestamp".to_owned(), json!(event.at.seconds().to_string()));
+    object.insert("recipient_id".to_owned(), json!(recipient));
+    if let Some(reference) = &message.reference {
+        object.insert("biz_opaque_callback_data".to_owned(), json!(reference));
+    }
+    if let Some(Value::Object(upstream)) = &detail.upstream {
+        object.extend(upstream.clone());
+    }
+    if let Some(failure) = &detail.failure {
+        object.insert("errors".to_owned(), json!([error(failure)]));
+    }
+    Value::Object(object)
+}
+
+/// Meta's code where the upstream gave one; else the one that Meta has for the same thing.
+fn error(failure: &Failure) -> Value {
+    let fault = failure.upstream.as_ref();
+    let code = fault.and_then(|fault| fault.code).unwrap_or_else(|| code_of(failure.kind));
+    let details = fault.map(|fault| fault.details.as_str()).filter(|it| !it.is_empty());
+    json!({
+        "code": code, "title": failure.message, "message": failure.message,
+        "error_data": {"details": details.unwrap_or(&failure.message)},
+        "href": "/docs/whatsapp/cloud-api/support/error-codes/",
+    })
+}
+
+const fn code_of(kind: ErrorKind) -> i64 {
+    match kind {
+        ErrorKind::WindowClosed => 131_047,
+        ErrorKind::RecipientUnreachable => 131_026,
+        ErrorKind::RecipientBlocked => 131_050,
+        ErrorKind::TemplateNotFound | ErrorKind::TemplateLanguageNotFound => 132_001,
+        ErrorKind::TemplateNotApproved => 132_015,
+        ErrorKind::TemplateParameterMismatch => 132_000,
+        ErrorKind::MediaRejected
+        | ErrorKind::MediaTooLarge
+        | ErrorKind::MediaNotFound
+        | ErrorKind::UnsupportedMediaType => 131_053,
+        ErrorKind::IdentityMismatch => 137_000,
+        ErrorKind::RateLimited => 130_429,
+        ErrorKind::UpstreamAuth => 190,
+        _ => 131_000,
+    }
+}
+
+/// What the person wrote, as it came; a file under our own id and address, since the upstream's id
+/// opens nothing for the reader.
+fn message(detail: &ReceivedDetail) -> Value {
+    let Content::Inbound(inbound) = &detail.message.content else { return Value::Null };
+    let mut message = inbound.message.clone();
+    if let (Some(file), Some(_)) = (&detail.file, MediaKind::parse(&inbound.kind)) {
+        let object = &mut message[&inbound.kind];
+        object["id"] = json!(file.id.as_str());
+        object["url"] = json!(file.url);
+    }
+    message
+}
+
+fn template(detail: &TemplateDetail) -> Value {
+    // A number in webhooks, a text in Meta's other answers.
+    let id = detail.id.parse::<u64>().map_or_else(|_| json!(detail.id), |id| json!(id));
+    json!({
+        "event": detail.status, "message_template_id": id,
+        "message_template_name": detail.name, "message_template_language": detail.language,
+        "reason": detail.reason.as_deref().unwrap_or("NONE"),
+    })
+}

@@ -1,0 +1,208 @@
+//! Each kind of event in each of the two shapes.
+
+use serde_json::{Value, json};
+use waypost_domain::callback::{CallbackShape, CallbackSite, Verdict};
+use waypost_domain::command::MessageType;
+use waypost_domain::content::InboundContent;
+use waypost_domain::directory::{Number, default_throughput};
+use waypost_domain::event::{
+    Event, EventDetail, EventFile, EventKind, QuotedMessage, ReceivedDetail, StatusDetail,
+    TemplateDetail,
+};
+use waypost_domain::message::{Direction, Message, MessageOptions};
+use waypost_domain::{
+    Content, ErrorKind, EventId, Failure, MediaId, MessageId, NumberId, OrgId, Phone, Status,
+    Timestamp, UpstreamFault, Zone,
+};
+
+use super::{CloudApiEvents, StandardEvents};
+
+const ID: &str = "0b8f1d52-7c0e-7a57-9a3c-2f1d5e6a7b80";
+const WAMID: &str = "wamid.HBgLMTU1NTAwMDExMTEVAgARGBJBMUIyQzNENEU1RjYwNzE4MjkA";
+const AT: Timestamp = Timestamp(1_768_392_000_500);
+
+fn number() -> Number {
+    Number {
+        id: NumberId::new("n-1"),
+        org_id: OrgId::new("org-1"),
+        display_phone: Phone::parse("15550009999").unwrap(),
+        phone_number_id: "100000000000001".to_owned(),
+        waba_id: "100000000000002".to_owned(),
+        access_token: None,
+        app_secret: None,
+        throughput_per_s: default_throughput(),
+        app_id: None,
+        source_id: None,
+        aliases: Vec::new(),
+        default_notify_url: None,
+        notify_auth: std::collections::BTreeMap::new(),
+        errors_as_200: false,
+        shared: false,
+        registered: true,
+        created_at: Timestamp(0),
+    }
+}
+
+fn message(content: Content) -> Message {
+    let inbound = matches!(content, Content::Inbound(_));
+    Message {
+        id: MessageId::parse(ID).unwrap(),
+        org_id: OrgId::new("org-1"),
+        number_id: NumberId::new("n-1"),
+        customer_id: None,
+        phone: Phone::parse("15550001111").unwrap(),
+        direction: if inbound { Direction::Inbound } else { Direction::Outbound },
+        message_type: if inbound { MessageType::User } else { MessageType::Human },
+        dialect: "lipachat".to_owned(),
+        synchronous: true,
+        user_id: None,
+        session_id: None,
+        reference: (!inbound).then(|| "order-77".to_owned()),
+        broadcast_id: None,
+        content,
+        status: Status::Read,
+        wamid: Some(WAMID.to_owned()),
+        wa_id: None,
+        failure: None,
+        possible_duplicate: false,
+        options: MessageOptions::default(),
+        created_at: AT,
+        settled_at: None,
+    }
+}
+
+fn event(kind: EventKind, detail: EventDetail) -> Event {
+    Event {
+        id: EventId::parse(ID).unwrap(),
+        org_id: OrgId::new("org-1"),
+        number_id: Some(NumberId::new("n-1")),
+        kind,
+        at: AT,
+        detail,
+    }
+}
+
+fn of_status(status: Status, failure: Option<Failure>) -> Event {
+    let content = Content::Text { body: "hi".to_owned(), preview_url: false };
+    let detail = StatusDetail { message: message(content), status, failure, upstream: None };
+    event(EventKind::of_status(status).unwrap(), EventDetail::Status(Box::new(detail)))
+}
+
+fn picture() -> Event {
+    let image = json!({"from": "15550001111", "id": WAMID, "timestamp": "1768392000",
+        "type": "image", "image": {"mime_type": "image/jpeg", "sha256": "x", "id": "900"}});
+    let content = InboundContent { kind: "image".to_owned(), message: image, media: None };
+    let detail = ReceivedDetail {
+        message: message(Content::Inbound(content)),
+        profile_name: Some("Test User".to_owned()),
+        quoted: Some(QuotedMessage {
+            id: MessageId::parse(ID).unwrap(),
+            wamid: "wamid.q".to_owned(),
+            reference: Some("order-76".to_owned()),
+            echo: None,
+        }),
+        file: Some(EventFile {
+            id: MediaId::new("1000000000000042"),
+            url: "https://gateway.example.com/media/u.jpg".to_owned(),
+            mime_type: "image/jpeg".to_owned(),
+            sha256: "00".to_owned(),
+            filename: None,
+        }),
+    };
+    event(EventKind::MessageReceived, EventDetail::Received(Box::new(detail)))
+}
+
+fn approved() -> Event {
+    let detail = TemplateDetail {
+        id: "1000000000000500".to_owned(),
+        name: "spring_offer".to_owned(),
+        language: "en".to_owned(),
+        status: "APPROVED".to_owned(),
+        reason: None,
+        waba_id: "100000000000002".to_owned(),
+    };
+    event(EventKind::TemplateStatus, EventDetail::Template(detail))
+}
+
+fn encode(shape: &dyn CallbackShape, event: &Event) -> Value {
+    assert!(shape.tells(event));
+    let (number, zone) = (number(), Zone::default());
+    let site = CallbackSite { number: Some(&number), zone: &zone };
+    serde_json::from_slice(&shape.encode(&[event], &site)).unwrap()
+}
+
+fn window_closed() -> Failure {
+    Failure::new(ErrorKind::WindowClosed, "The window is closed.")
+}
+
+#[test]
+fn the_own_shape_tells_everything() {
+    assert_eq!(
+        encode(&StandardEvents, &of_status(Status::Delivered, None)),
+        json!({"type": "message.delivered", "timestamp": "2026-01-14T12:00:00.500Z", "id": ID,
+            "data": {"org_id": "org-1", "number_id": "n-1", "message_id": ID, "wamid": WAMID,
+                "to": "15550001111", "message_type": "human", "status": "delivered",
+                "content_type": "text", "dialect": "lipachat", "reference": "order-77"}})
+    );
+    let fault = UpstreamFault { code: Some(131_047), details: "old".to_owned(), ..Default::default() };
+    let failed = of_status(Status::Failed, Some(window_closed().with_upstream(fault)));
+    assert_eq!(
+        encode(&StandardEvents, &failed)["data"]["error"],
+        json!({"code": "window_closed", "message": "The window is closed.",
+            "upstream_code": 131_047, "details": "old"})
+    );
+    let received = encode(&StandardEvents, &picture());
+    assert_eq!(received["type"], "message.received");
+    assert_eq!(received["data"]["from"], "15550001111");
+    assert_eq!(received["data"]["message"]["image"]["id"], "900");
+    assert_eq!(received["data"]["file"]["url"], "https://gateway.example.com/media/u.jpg");
+    assert_eq!(received["data"]["in_reply_to"]["reference"], "order-76");
+    assert_eq!(encode(&StandardEvents, &approved())["data"]["status"], "APPROVED");
+    assert_eq!(
+        encode(&StandardEvents, &of_status(Status::Cancelled, None))["type"],
+        "message.cancelled"
+    );
+}
+
+#[test]
+fn metas_shape_is_metas_envelope() {
+    let delivered = encode(&CloudApiEvents, &of_status(Status::Delivered, None));
+    assert_eq!(
+        delivered,
+        json!({"object": "whatsapp_business_account", "entry": [{"id": "100000000000002",
+            "changes": [{"field": "messages", "value": {"messaging_product": "whatsapp",
+                "metadata": {"display_phone_number": "15550009999",
+                    "phone_number_id": "100000000000001"},
+                "statuses": [{"id": WAMID, "status": "delivered", "timestamp": "1768392000",
+                    "recipient_id": "15550001111", "biz_opaque_callback_data": "order-77"}]}}]}]})
+    );
+    let failed = encode(&CloudApiEvents, &of_status(Status::Failed, Some(window_closed())));
+    let error = &failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0];
+    assert_eq!((&error["code"], &error["title"]), (&json!(131_047), &json!("The window is closed.")));
+    let received = encode(&CloudApiEvents, &picture());
+    let value = &received["entry"][0]["changes"][0]["value"];
+    assert_eq!(value["contacts"][0]["profile"]["name"], "Test User");
+    assert_eq!(value["messages"][0]["image"]["id"], "1000000000000042");
+    assert_eq!(value["messages"][0]["id"], WAMID);
+    let template = encode(&CloudApiEvents, &approved());
+    let change = &template["entry"][0]["changes"][0];
+    assert_eq!(change["field"], "message_template_status_update");
+    assert_eq!(change["value"]["message_template_id"], json!(1_000_000_000_000_500_u64));
+}
+
+#[test]
+fn meta_has_no_word_for_a_cancelled_message() {
+    assert!(!CloudApiEvents.tells(&of_status(Status::Cancelled, None)));
+}
+
+#[test]
+fn success_is_200_for_meta_and_any_2xx_for_us() {
+    let verdicts = |status| {
+        ((StandardEvents.info().verdict)(status), (CloudApiEvents.info().verdict)(status))
+    };
+    assert_eq!(verdicts(200), (Verdict::Delivered, Verdict::Delivered));
+    assert_eq!(verdicts(204), (Verdict::Delivered, Verdict::Retry));
+    for status in [301, 400, 404, 429, 500] {
+        assert_eq!(verdicts(status), (Verdict::Retry, Verdict::Retry));
+    }
+}

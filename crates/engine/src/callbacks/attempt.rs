@@ -1,0 +1,235 @@
+//! One try of one call, and what the store is asked before and told after it.
+
+use std::collections::{HashMap, HashSet};
+
+use waypost_domain::callback::CallbackShape;
+use waypost_domain::event::{Event, EventDetail};
+use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
+
+use super::compose::{Destination, Endpoint};
+use super::verdict::{Judgement, judge, span_ms};
+use crate::Engine;
+use crate::ports::{
+    CallbackEnd, CallbackOutcome, CallbackTarget, DueCallback, Entry, LoggedEvent, PutMode,
+    StoreResult, TargetAddress,
+};
+use crate::send::dice;
+
+/// Callbacks of an unreachable target given up at a time.
+const GIVEN_UP: u32 = 1_000;
+/// How much older than its whole schedule a callback of an unreachable target is when it is given
+/// up without another try, in milliseconds.
+const OVERDUE_MS: i64 = 600_000;
+
+/// A callback in memory.
+pub(super) struct Row {
+    pub(super) due: DueCallback,
+    pub(super) logged: LoggedEvent,
+}
+
+/// What the store said.
+pub(super) enum Worked {
+    /// What is due.
+    Read {
+        rows: StoreResult<Vec<(DueCallback, Option<LoggedEvent>)>>,
+        /// When more falls due.
+        next: Option<Timestamp>,
+        /// Whether there may be more now.
+        full: bool,
+    },
+    /// Outcomes were recorded, or not.
+    Recorded { outcomes: Vec<CallbackOutcome>, result: StoreResult<()> },
+}
+
+/// The outcome of a callback that is for nothing any more.
+pub(super) fn nobody_wants(due: &DueCallback) -> CallbackOutcome {
+    outcome(due, due.attempts, CallbackEnd::Done, None, None)
+}
+
+fn outcome(
+    due: &DueCallback,
+    attempts: u32,
+    end: CallbackEnd,
+    status: Option<u16>,
+    error: Option<String>,
+) -> CallbackOutcome {
+    let (event, person) = (due.event, due.person.clone());
+    CallbackOutcome { event, person, attempts, end, status, error }
+}
+
+impl Engine {
+    /// What is due for a target, with its events; `known` are already being worked on.
+    pub(super) async fn read_due(
+        self,
+        target: i64,
+        limit: u32,
+        known: HashSet<i64>,
+        is_first: bool,
+    ) -> Worked {
+        let found = self.store().due_callbacks(target, self.now(), limit).await;
+        let mut found = match found {
+            Ok(found) => found,
+            Err(error) => return Worked::Read { rows: Err(error), next: None, full: true },
+        };
+        let full = found.due.len() >= limit as usize;
+        if found.due.is_empty() && is_first {
+            // Whatever was due has gone: the store must know, or it names the target for ever.
+            let recorded = self.store().record_callbacks(target, Vec::new(), self.now()).await;
+            if let Err(error) = recorded {
+                return Worked::Read { rows: Err(error), next: None, full: true };
+            }
+        }
+        found.due.retain(|due| !known.contains(&due.event));
+        let rows = self.with_events(found.due).await;
+        Worked::Read { rows, next: found.next_due_at, full }
+    }
+
+    async fn with_events(
+        &self,
+        due: Vec<DueCallback>,
+    ) -> StoreResult<Vec<(DueCallback, Option<LoggedEvent>)>> {
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let logged = self.store().events_at(due.iter().map(|due| due.event).collect()).await?;
+        let mut logged: HashMap<i64, LoggedEvent> =
+            logged.into_iter().map(|logged| (logged.place, self.with_file(logged))).collect();
+        let with = |due: DueCallback| {
+            let logged = logged.remove(&due.event);
+            (due, logged)
+        };
+        Ok(due.into_iter().map(with).collect())
+    }
+
+    /// Records outcomes; where the target is only probed, what is overdue is given up besides.
+    pub(super) async fn record_outcomes(
+        self,
+        target: CallbackTarget,
+        outcomes: Vec<CallbackOutcome>,
+    ) -> Worked {
+        let now = self.now();
+        let mut result = self.store().record_callbacks(target.place, outcomes.clone(), now).await;
+        if result.is_ok()
+            && self.callbacks().breakers.is_open(target.place)
+            && let Some(shape) = self.shape_of(&target)
+        {
+            let created_before = now.plus_ms(-span_ms(shape.info()) - OVERDUE_MS);
+            let why = "the address failed for longer than the whole schedule";
+            let store = self.store();
+            let given_up =
+                store.give_up_callbacks(target.place, created_before, why, GIVEN_UP, now).await;
+            result = given_up.map(drop);
+        }
+        Worked::Recorded { outcomes, result }
+    }
+
+    /// The shape in which a target is told.
+    pub(super) fn shape_of(&self, target: &CallbackTarget) -> Option<&'static dyn CallbackShape> {
+        match &target.name.address {
+            TargetAddress::Webhook(id) => {
+                self.shape(&self.directory().webhook(&target.name.org_id, id)?.shape)
+            }
+            TargetAddress::Notify { shape, .. } => self.shape(shape),
+        }
+    }
+
+    /// Posts callbacks in one call, wherever they go now.
+    pub(super) async fn try_once(
+        &self,
+        target: &CallbackTarget,
+        rows: &[Row],
+    ) -> Vec<CallbackOutcome> {
+        let Some(first) = rows.first() else { return Vec::new() };
+        match self.destination(&target.name, &first.logged) {
+            Destination::Endpoint(endpoint) => self.post_rows(target, &endpoint, rows).await,
+            Destination::Nobody => rows.iter().map(|row| nobody_wants(&row.due)).collect(),
+            Destination::Off(why) => {
+                let dead = |row: &Row| {
+                    let (attempts, why) = (row.due.attempts, Some(why.clone()));
+                    outcome(&row.due, attempts, CallbackEnd::Dead, None, why)
+                };
+                rows.iter().map(dead).collect()
+            }
+        }
+    }
+
+    async fn post_rows(
+        &self,
+        target: &CallbackTarget,
+        endpoint: &Endpoint,
+        rows: &[Row],
+    ) -> Vec<CallbackOutcome> {
+        let events: Vec<&Event> = rows.iter().map(|row| &row.logged.event).collect();
+        let post = self.call_to(endpoint, &events, self.now());
+        self.count().callbacks_posted.add();
+        let answer = self.callbacks().poster.post(post).await;
+        let (now, dice) = (self.now(), dice());
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for (place, row) in rows.iter().enumerate() {
+            let attempts = row.due.attempts + 1;
+            let mut judgement = judge(endpoint.shape.info(), answer.clone(), attempts, now, dice);
+            if place == 0 {
+                self.learn(target, row, &judgement, now).await;
+            }
+            if judgement.gone && matches!(target.name.address, TargetAddress::Webhook(_)) {
+                judgement.end = CallbackEnd::Dead;
+            }
+            let Judgement { end, status, error, .. } = judgement;
+            outcomes.push(outcome(&row.due, attempts, end, status, error));
+        }
+        outcomes
+    }
+
+    /// What a try says about its target.
+    async fn learn(
+        &self,
+        target: &CallbackTarget,
+        row: &Row,
+        judgement: &Judgement,
+        now: Timestamp,
+    ) {
+        let breakers = &self.callbacks().breakers;
+        if judgement.end == CallbackEnd::Done {
+            self.count().callbacks_delivered.add();
+            return breakers.succeeded(target.place);
+        }
+        self.count().callbacks_failed.add();
+        let why = judgement.error.as_deref().unwrap_or_default();
+        tracing::debug!(org = %target.name.org_id, target = target.place, why, "callback");
+        if !judgement.refused {
+            breakers.failed(target.place, now);
+        }
+        match (&target.name.address, told_message(&row.logged.event)) {
+            (TargetAddress::Webhook(id), _) if judgement.gone => {
+                self.switch_off(&target.name.org_id, id).await;
+            }
+            (TargetAddress::Notify { .. }, Some(message)) if judgement.refused => {
+                if let Err(error) = self.store().refuse_notify(message, why).await {
+                    tracing::warn!(%message, %error, "refused address");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Posts nothing more to an address that says it is gone.
+    async fn switch_off(&self, org_id: &OrgId, id: &WebhookId) {
+        let Some(webhook) = self.directory().webhook(org_id, id) else { return };
+        if webhook.disabled.is_some() {
+            return;
+        }
+        let mut off = (*webhook).clone();
+        off.disabled = Some(format!("the address answered 410 Gone at {}", self.now().rfc3339()));
+        tracing::warn!(org = %org_id, webhook = %id, "switched off: the address answered 410");
+        if let Err(error) = self.directory().put(Entry::Webhook(off), PutMode::Replace).await {
+            tracing::warn!(webhook = %id, %error, "webhook could not be switched off");
+        }
+    }
+}
+
+fn told_message(event: &Event) -> Option<MessageId> {
+    match &event.detail {
+        EventDetail::Status(status) => Some(status.message.id),
+        EventDetail::Received(_) | EventDetail::Template(_) => None,
+    }
+}

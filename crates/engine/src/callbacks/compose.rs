@@ -1,0 +1,193 @@
+//! From an event to a call: where it goes now, with which headers, and what it says.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use waypost_domain::callback::{CallbackShape, CallbackSite, Webhook};
+use waypost_domain::directory::{Number, Sealed};
+use waypost_domain::event::{Event, EventDetail};
+use waypost_domain::message::Notify;
+use waypost_domain::{Timestamp, Zone};
+
+use super::sign;
+use crate::Engine;
+use crate::ports::{CallbackPost, LoggedEvent, TargetAddress, TargetName};
+
+/// The dialect whose messages fall back on their number's own address for receipts.
+const DIALECT_WITH_DEFAULT: &str = "webex_connect";
+/// The name of the credential for that address.
+const DEFAULT_AUTH: &str = "default";
+
+/// Where a callback goes now.
+pub(super) enum Destination {
+    /// There.
+    Endpoint(Endpoint),
+    /// Nowhere: what it was for has gone.
+    Nobody,
+    /// Nowhere for the time being, and why.
+    Off(String),
+}
+
+/// An address with all that a call to it needs.
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    pub(super) shape: &'static dyn CallbackShape,
+    /// The newest first.
+    secrets: Vec<String>,
+    headers: Vec<(String, String)>,
+}
+
+/// Where the statuses of a message go besides the webhooks, and with which credential.
+pub(super) fn notify_address(
+    notify: Option<&Notify>,
+    dialect: &str,
+    number: Option<&Number>,
+) -> Option<(String, Option<String>)> {
+    match notify {
+        Some(notify) if notify.refused.is_some() => None,
+        Some(notify) => Some((notify.url.clone(), notify.auth_id.clone())),
+        None if dialect == DIALECT_WITH_DEFAULT => {
+            let url = number?.default_notify_url.clone()?;
+            Some((url, Some(DEFAULT_AUTH.to_owned())))
+        }
+        None => None,
+    }
+}
+
+/// Scheme, host and port: what stands before the path.
+pub(super) fn origin(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |place| place + 3);
+    let end = url[after_scheme..].find(['/', '?', '#']).map_or(url.len(), |end| after_scheme + end);
+    url[..end].to_ascii_lowercase()
+}
+
+impl Engine {
+    pub(super) fn destination(&self, target: &TargetName, logged: &LoggedEvent) -> Destination {
+        match &target.address {
+            TargetAddress::Webhook(id) => match self.directory().webhook(&target.org_id, id) {
+                Some(webhook) => self.configured(&webhook),
+                None => Destination::Nobody,
+            },
+            TargetAddress::Notify { shape, .. } => self.asked_for(shape, logged),
+        }
+    }
+
+    /// A configured address.
+    pub(super) fn configured(&self, webhook: &Webhook) -> Destination {
+        if let Some(why) = &webhook.disabled {
+            return Destination::Off(format!("switched off: {why}"));
+        }
+        let Some(shape) = self.shape(&webhook.shape) else {
+            return Destination::Off(format!("there is no shape {}", webhook.shape));
+        };
+        let now = self.now();
+        let valid = webhook.secrets.iter().filter(|one| one.expires_at.is_none_or(|end| now < end));
+        let secrets = valid.map(|one| {
+            let place = format!("webhooks/{}/secret/{}", webhook.id, one.created_at.0);
+            self.vault().open(&place, &one.secret)
+        });
+        let secrets: Result<Vec<String>, _> = secrets.collect();
+        let header = webhook.header.as_ref().map(|sealed| {
+            let text = self.vault().open(&format!("webhooks/{}/header", webhook.id), sealed)?;
+            Ok(header_of(&text))
+        });
+        match (secrets, header.transpose()) {
+            (Ok(secrets), Ok(header)) => {
+                let headers = header.into_iter().flatten().collect();
+                Destination::Endpoint(Endpoint {
+                    url: webhook.url.clone(),
+                    shape,
+                    secrets,
+                    headers,
+                })
+            }
+            (Err(error), _) | (_, Err(error)) => unreadable(error),
+        }
+    }
+
+    /// The address that a message's request named, or its number's own.
+    fn asked_for(&self, shape: &str, logged: &LoggedEvent) -> Destination {
+        let (Some(shape), EventDetail::Status(status)) = (self.shape(shape), &logged.event.detail)
+        else {
+            return Destination::Nobody;
+        };
+        let message = &status.message;
+        let number = self.directory().number(&message.number_id);
+        let notify = message.options.notify.as_ref();
+        let Some((url, auth)) = notify_address(notify, &message.dialect, number.as_deref()) else {
+            return Destination::Nobody;
+        };
+        let sealed = |name: &String| -> Option<(Sealed, String)> {
+            let number = number.as_deref()?;
+            let place = format!("numbers/{}/notify_auth/{name}", number.id);
+            Some((number.notify_auth.get(name)?.clone(), place))
+        };
+        let opened = auth.as_ref().and_then(sealed).map(|(sealed, place)| {
+            let value = self.vault().open(&place, &sealed)?;
+            Ok(("authorization".to_owned(), value))
+        });
+        match opened.transpose() {
+            Ok(header) => {
+                let headers = header.into_iter().collect();
+                Destination::Endpoint(Endpoint { url, shape, secrets: Vec::new(), headers })
+            }
+            Err(error) => unreadable(error),
+        }
+    }
+
+    /// The call that tells of events: of one, or of several where the shape takes them.
+    pub(super) fn call_to(
+        &self,
+        endpoint: &Endpoint,
+        events: &[&Event],
+        now: Timestamp,
+    ) -> CallbackPost {
+        let info = endpoint.shape.info();
+        let first = events.first();
+        let number = first.and_then(|event| self.directory().number(event.number_id.as_ref()?));
+        let zone = first.and_then(|event| {
+            self.directory().org(&event.org_id)?.wire_offsets.get(info.id).cloned()
+        });
+        let zone = zone.unwrap_or_else(|| Zone::of_offset_minutes(info.zone_offset_minutes));
+        let site = CallbackSite { number: number.as_deref(), zone: &zone };
+        let body = endpoint.shape.encode(events, &site);
+        // Several events in one call have the name of the first.
+        let id = first.map(|event| format!("evt_{}", event.id.0.simple())).unwrap_or_default();
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(sign::headers(info.signature, &endpoint.secrets, &id, now, &body));
+        headers.extend(endpoint.headers.iter().cloned());
+        CallbackPost {
+            url: endpoint.url.clone(),
+            headers,
+            body: Bytes::from(body),
+            timeout: Duration::from_secs(info.timeout_s.into()),
+        }
+    }
+}
+
+/// `Name: value`.
+fn header_of(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once(':')?;
+    Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+fn unreadable(error: crate::vault::VaultError) -> Destination {
+    Destination::Off(format!("its secret cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_stands_before_the_path() {
+        for (url, expected) in [
+            ("https://a.example.com/x?y=1", "https://a.example.com"),
+            ("https://A.Example.com:8443", "https://a.example.com:8443"),
+            ("http://a.example.com?to=//b", "http://a.example.com"),
+            ("nonsense/1", "nonsense"),
+        ] {
+            assert_eq!(origin(url), expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Making callbacks again that were made before, or given up.
+
+use waypost_domain::{ErrorKind, EventId, Failure, OrgId, Timestamp, WebhookId};
+
+use super::dispatch::new_callback;
+use crate::Engine;
+use crate::ports::{EventFilter, NewCallback, Page, TargetAddress};
+
+/// Events replayed together.
+const PAGE: u32 = 500;
+/// Events replayed at one request.
+const MAX_REPLAYED: u64 = 100_000;
+
+/// What to make again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// One event, for one webhook, or for all that it is for.
+    Event(EventId, Option<WebhookId>),
+    /// Everything recorded in a span that a webhook is told of.
+    Span {
+        /// The webhook.
+        webhook_id: WebhookId,
+        /// From then on.
+        since: Timestamp,
+        /// Up to then, exclusive; `None`: now.
+        until: Option<Timestamp>,
+    },
+    /// All dead callbacks of a webhook.
+    Dead(WebhookId),
+}
+
+impl Engine {
+    /// Makes callbacks again; those that are still to be made stay as they are. Returns how many,
+    /// 100,000 at most.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] where event or webhook do not exist, or the webhook is switched
+    /// off; else what the store says.
+    pub async fn replay(&self, org_id: &OrgId, what: Replay) -> Result<u64, Failure> {
+        let count = match what {
+            Replay::Event(id, webhook) => self.replay_event(org_id, id, webhook).await?,
+            Replay::Dead(webhook) => self.replay_dead(org_id, &webhook).await?,
+            Replay::Span { webhook_id, since, until } => {
+                self.replay_span(org_id, &webhook_id, since, until).await?
+            }
+        };
+        self.callbacks_due();
+        Ok(count)
+    }
+
+    async fn replay_event(
+        &self,
+        org_id: &OrgId,
+        id: EventId,
+        webhook: Option<WebhookId>,
+    ) -> Result<u64, Failure> {
+        if let Some(webhook) = &webhook {
+            self.active_webhook(org_id, webhook)?;
+        }
+        let found = self.store().event(org_id, id).await?;
+        let logged = found.ok_or_else(|| unknown("event_id", "There is no such event."))?;
+        let now = self.now();
+        let targets = self.targets(&logged.event, now).into_iter().filter(|target| {
+            let wanted =
+                |webhook: &WebhookId| target.address == TargetAddress::Webhook(webhook.clone());
+            webhook.as_ref().is_none_or(wanted)
+        });
+        let again = targets.map(|target| new_callback(target, &logged, now));
+        self.add_again(again.collect()).await
+    }
+
+    async fn replay_dead(&self, org_id: &OrgId, webhook: &WebhookId) -> Result<u64, Failure> {
+        self.active_webhook(org_id, webhook)?;
+        let mut count = 0;
+        while count < MAX_REPLAYED {
+            let revived = self.store().revive_callbacks(org_id, webhook, PAGE, self.now()).await?;
+            count += revived;
+            if revived < u64::from(PAGE) {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn replay_span(
+        &self,
+        org_id: &OrgId,
+        webhook_id: &WebhookId,
+        since: Timestamp,
+        until: Option<Timestamp>,
+    ) -> Result<u64, Failure> {
+        let webhook = self.active_webhook(org_id, webhook_id)?;
+        let now = self.now();
+        let filter = EventFilter {
+            kinds: webhook.events.iter().copied().collect(),
+            since: Some(since),
+            until,
+            ..EventFilter::default()
+        };
+        let address = TargetAddress::Webhook(webhook_id.clone());
+        let target = crate::ports::TargetName { org_id: org_id.clone(), address };
+        let mut page = Page { after: None, limit: PAGE };
+        let mut count = 0;
+        while count < MAX_REPLAYED {
+            let events = self.store().events(org_id, &filter, page).await?;
+            let told = events.data.iter().filter(|logged| self.is_told(&webhook, &logged.event));
+            let again = told.map(|logged| new_callback(target.clone(), logged, now));
+            count += self.add_again(again.collect()).await?;
+            match events.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        Ok(count)
+    }
+
+    async fn add_again(&self, callbacks: Vec<NewCallback>) -> Result<u64, Failure> {
+        let count = callbacks.len() as u64;
+        self.store().add_callbacks(callbacks, None, self.now()).await?;
+        Ok(count)
+    }
+}
+
+pub(super) fn unknown(field: &str, message: &str) -> Failure {
+    Failure::new(ErrorKind::InvalidValue, message).at(field)
+}

@@ -1,0 +1,258 @@
+//! Configured addresses: making and changing them, their secrets, and a trial call.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use waypost_domain::callback::{Webhook, WebhookSecret};
+use waypost_domain::command::MessageType;
+use waypost_domain::directory::Sealed;
+use waypost_domain::event::{Event, EventDetail, EventKind, StatusDetail};
+use waypost_domain::message::{Direction, Message, MessageOptions};
+use waypost_domain::{
+    Content, ErrorKind, EventId, Failure, MessageId, NumberId, OrgId, Phone, Status, WebhookId,
+};
+
+use super::compose::{Destination, Endpoint};
+use super::replay::unknown;
+use super::sign::new_secret;
+use crate::Engine;
+use crate::ports::{Entry, PutMode};
+
+/// Secrets that may be valid at the same time.
+const MAX_SECRETS: usize = 4;
+
+/// A webhook to be made.
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    /// The organisation.
+    pub org_id: OrgId,
+    /// Its id; made up where there is none.
+    pub id: Option<WebhookId>,
+    /// The address.
+    pub url: String,
+    /// The id of its shape.
+    pub shape: String,
+    /// Only events of this number.
+    pub number_id: Option<NumberId>,
+    /// Only events of these kinds; empty: all that the shape has words for.
+    pub events: BTreeSet<EventKind>,
+    /// What signs; made up where there is none.
+    pub secret: Option<String>,
+    /// A header that goes with every call, as `Name: value`.
+    pub header: Option<String>,
+}
+
+/// What a trial call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookTest {
+    /// The status with which the address answered.
+    pub status: Option<u16>,
+    /// Why there was no answer, and the setting that would allow the call.
+    pub error: Option<String>,
+}
+
+impl Engine {
+    /// Makes a webhook. Returns it with its secret, which is told only now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] naming the field, or what the store says.
+    pub async fn create_webhook(&self, new: NewWebhook) -> Result<(Arc<Webhook>, String), Failure> {
+        let id =
+            new.id.unwrap_or_else(|| WebhookId::new(format!("wh_{}", Uuid::now_v7().simple())));
+        let secret = new.secret.unwrap_or_else(new_secret);
+        let webhook = Webhook {
+            secrets: vec![self.sealed_secret(&id, &secret)],
+            header: new.header.map(|header| self.seal_webhook_header(&id, &header)).transpose()?,
+            id,
+            org_id: new.org_id,
+            url: new.url,
+            shape: new.shape,
+            number_id: new.number_id,
+            events: new.events,
+            disabled: None,
+            created_at: self.now(),
+        };
+        self.check_webhook(&webhook)?;
+        let made = Arc::new(webhook.clone());
+        self.directory().put(Entry::Webhook(webhook), PutMode::Create).await?;
+        Ok((made, secret))
+    }
+
+    /// Changes a webhook. What waits goes to the new address; when it is switched on again, what
+    /// died meanwhile stays dead until it is replayed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] naming the field, or what the store says.
+    pub async fn change_webhook(&self, webhook: Webhook) -> Result<(), Failure> {
+        self.known_webhook(&webhook.org_id, &webhook.id)?;
+        self.check_webhook(&webhook)?;
+        self.directory().put(Entry::Webhook(webhook), PutMode::Replace).await?;
+        self.callbacks_due();
+        Ok(())
+    }
+
+    /// Gives a webhook a new secret; the older ones sign beside it for a while. Returns the new
+    /// one, which is told only now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] where there is no such webhook, or what the store says.
+    pub async fn rotate_webhook_secret(
+        &self,
+        org_id: &OrgId,
+        id: &WebhookId,
+        secret: Option<String>,
+        overlap_s: u32,
+    ) -> Result<String, Failure> {
+        let mut webhook = (*self.known_webhook(org_id, id)?).clone();
+        let now = self.now();
+        let end = now.plus_ms(i64::from(overlap_s) * 1_000);
+        for old in &mut webhook.secrets {
+            old.expires_at = Some(old.expires_at.map_or(end, |known| known.min(end)));
+        }
+        let secret = secret.unwrap_or_else(new_secret);
+        webhook.secrets.retain(|old| old.expires_at.is_some_and(|end| now < end));
+        webhook.secrets.insert(0, self.sealed_secret(id, &secret));
+        webhook.secrets.truncate(MAX_SECRETS);
+        self.directory().put(Entry::Webhook(webhook), PutMode::Replace).await?;
+        Ok(secret)
+    }
+
+    /// Seals the header that goes with a webhook's calls.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] where it is not of the form `Name: value`.
+    pub fn seal_webhook_header(&self, id: &WebhookId, header: &str) -> Result<Sealed, Failure> {
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        let is_value = |value: &str| value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        match header.split_once(':') {
+            Some((name, value)) if is_name(name.trim()) && is_value(value.trim()) => {
+                Ok(self.vault().seal(&format!("webhooks/{id}/header"), header))
+            }
+            _ => Err(unknown("header", "A header has the form `Name: value`.")),
+        }
+    }
+
+    /// Posts a made-up event to a webhook, once and at once. Nothing of it is recorded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] where there is no such webhook, or it cannot be called.
+    pub async fn test_webhook(
+        &self,
+        org_id: &OrgId,
+        id: &WebhookId,
+    ) -> Result<WebhookTest, Failure> {
+        let webhook = self.known_webhook(org_id, id)?;
+        let endpoint = match self.configured(&webhook) {
+            Destination::Endpoint(endpoint) => endpoint,
+            Destination::Off(why) => return Err(Failure::new(ErrorKind::InvalidValue, why)),
+            Destination::Nobody => return Err(unknown("id", "There is no such webhook.")),
+        };
+        Ok(self.call_for_trial(&endpoint, &webhook).await)
+    }
+
+    async fn call_for_trial(&self, endpoint: &Endpoint, webhook: &Webhook) -> WebhookTest {
+        let event = self.made_up_event(webhook);
+        let post = self.call_to(endpoint, &[&event], self.now());
+        match self.callbacks().poster.post(post).await {
+            Ok(reply) => WebhookTest { status: Some(reply.status), error: None },
+            Err(error) => WebhookTest { status: None, error: Some(error.to_string()) },
+        }
+    }
+
+    /// As if a message had just been delivered.
+    fn made_up_event(&self, webhook: &Webhook) -> Event {
+        let numbers = self.directory().numbers(&webhook.org_id);
+        let first = || numbers.first().map(|number| number.id.clone());
+        let number_id = webhook.number_id.clone().or_else(first);
+        let number_id = number_id.unwrap_or_else(|| NumberId::new("test"));
+        let now = self.now();
+        let message = Message {
+            id: MessageId(Uuid::now_v7()),
+            org_id: webhook.org_id.clone(),
+            number_id: number_id.clone(),
+            customer_id: None,
+            phone: Phone::nobody(),
+            direction: Direction::Outbound,
+            message_type: MessageType::Human,
+            dialect: "test".to_owned(),
+            synchronous: false,
+            user_id: None,
+            session_id: None,
+            reference: Some("test".to_owned()),
+            broadcast_id: None,
+            content: Content::Text {
+                body: "A test of this address.".to_owned(),
+                preview_url: false,
+            },
+            status: Status::Delivered,
+            wamid: Some("wamid.test".to_owned()),
+            wa_id: None,
+            failure: None,
+            possible_duplicate: false,
+            options: MessageOptions::default(),
+            created_at: now,
+            settled_at: Some(now),
+        };
+        let status = Status::Delivered;
+        let detail = StatusDetail { message, status, failure: None, upstream: None };
+        Event {
+            id: EventId(Uuid::now_v7()),
+            org_id: webhook.org_id.clone(),
+            number_id: Some(number_id),
+            kind: EventKind::MessageDelivered,
+            at: now,
+            detail: EventDetail::Status(Box::new(detail)),
+        }
+    }
+
+    fn sealed_secret(&self, id: &WebhookId, secret: &str) -> WebhookSecret {
+        let created_at = self.now();
+        let place = format!("webhooks/{id}/secret/{}", created_at.0);
+        WebhookSecret { secret: self.vault().seal(&place, secret), created_at, expires_at: None }
+    }
+
+    fn check_webhook(&self, webhook: &Webhook) -> Result<(), Failure> {
+        if self.shape(&webhook.shape).is_none() {
+            let known: Vec<&str> = self.shapes().iter().map(|shape| shape.info().id).collect();
+            let message = format!("There is no such shape; there are {}.", known.join(", "));
+            return Err(unknown("shape", &message));
+        }
+        if let Some(wanted) = &webhook.number_id {
+            let numbers = self.directory().numbers(&webhook.org_id);
+            if !numbers.iter().any(|number| number.id == *wanted) {
+                return Err(unknown("number_id", "The organisation has no such number."));
+            }
+        }
+        let checked = self.callback_addresses().check(&webhook.url);
+        checked.map_err(|why| unknown("url", &why))
+    }
+
+    pub(super) fn known_webhook(
+        &self,
+        org_id: &OrgId,
+        id: &WebhookId,
+    ) -> Result<Arc<Webhook>, Failure> {
+        let found = self.directory().webhook(org_id, id);
+        found.ok_or_else(|| unknown("webhook_id", "There is no such webhook."))
+    }
+
+    /// A webhook that is not switched off.
+    pub(super) fn active_webhook(
+        &self,
+        org_id: &OrgId,
+        id: &WebhookId,
+    ) -> Result<Arc<Webhook>, Failure> {
+        let webhook = self.known_webhook(org_id, id)?;
+        match &webhook.disabled {
+            Some(why) => {
+                let message = format!("The webhook is switched off ({why}); switch it on first.");
+                Err(unknown("webhook_id", &message))
+            }
+            None => Ok(webhook),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Control calls about the simulated world: people, business numbers, reviews of templates and
+//! states of flows.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, State as Shared};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use serde_json::{Map, Value, json};
+
+use crate::control::{Outcome, Refusal, answer, read_object};
+use crate::flows::FlowStatus;
+use crate::numbers::NUMBERS_MAX;
+use crate::people::Person;
+use crate::reviews::STATUSES;
+use crate::state::{Number, State};
+use crate::validate::{is_user_id, phone_digits};
+use crate::{Sandbox, chat_view, inbound};
+
+/// People in one answer.
+const PEOPLE_LISTED_MAX: usize = 1_000;
+const IDENTITY_HASH_MAX_CHARS: usize = 128;
+
+/// The routes of these calls.
+pub(crate) fn routes() -> Router<Sandbox> {
+    Router::new()
+        .route("/_sandbox/people", post(post_people).get(get_people))
+        .route("/_sandbox/numbers", post(post_numbers).get(get_numbers))
+        .route("/_sandbox/templates/{id}", post(post_template))
+        .route("/_sandbox/flows/{id}", get(get_flow).post(post_flow))
+}
+
+fn describe(person: &Person) -> Value {
+    json!({
+        "phone": person.phone,
+        "user_id": person.user_id,
+        "username": person.username,
+        "name": person.name,
+        "on_whatsapp": person.on_whatsapp,
+        "blocks_business": person.blocks_business,
+        "identity_key_hash": person.identity_hash(),
+    })
+}
+
+async fn get_people(
+    Shared(sandbox): Shared<Sandbox>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let state = sandbox.state();
+    let wanted = query.get("phone").or_else(|| query.get("user_id"));
+    let data: Vec<Value> = match wanted {
+        Some(address) => {
+            let digits = phone_digits(address);
+            let found = state.people.find(digits.as_deref().unwrap_or(address));
+            found.map(|person| describe(state.people.get(person))).into_iter().collect()
+        }
+        None => {
+            let known = state.people.indices().map(|person| state.people.get(person));
+            known.filter(|person| person.known).take(PEOPLE_LISTED_MAX).map(describe).collect()
+        }
+    };
+    drop(state);
+    answer(Ok(json!({ "data": data })))
+}
+
+async fn post_people(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        change_person(&sandbox, &body).await
+    };
+    answer(outcome.await)
+}
+
+/// Adds a person or changes one: name, WhatsApp, blocking, user id, identity, number.
+async fn change_person(sandbox: &Sandbox, body: &Map<String, Value>) -> Outcome {
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let phone = text("phone").and_then(phone_digits);
+    let phone = phone.ok_or_else(|| Refusal::bad("phone must have 7 to 15 digits"))?;
+    if text("user_id").is_some_and(|user_id| !is_user_id(user_id)) {
+        return Err(Refusal::bad("user_id must look like US.13491208655302741918"));
+    }
+    let fits = |hash: &str| (1..=IDENTITY_HASH_MAX_CHARS).contains(&hash.chars().count());
+    if text("identity_key_hash").is_some_and(|hash| !fits(hash)) {
+        return Err(Refusal::bad("identity_key_hash has 1 to 128 characters"));
+    }
+    let (before, after) = sandbox.state().apply_to_person(&phone, body)?;
+    if before != after {
+        let identity = json!({"acknowledged": true, "created_timestamp":
+            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": after});
+        let system = json!({"type": "customer_identity_changed", "identity": identity,
+                            "body": "The identity of the user has changed"});
+        tell_system(sandbox, &phone, body, system).await?;
+    }
+    if let Some(new) = text("change_number_to").and_then(phone_digits) {
+        let system = json!({"type": "user_changed_number", "wa_id": new,
+                            "body": format!("User changed from {phone} to {new}")});
+        tell_system(sandbox, &phone, body, system).await?;
+        sandbox.state().people.ensure(&new);
+    }
+    let state = sandbox.state();
+    let person = state.people.find(&phone).ok_or_else(|| Refusal::unknown("nobody"))?;
+    Ok(describe(state.people.get(person)))
+}
+
+async fn tell_system(
+    sandbox: &Sandbox,
+    phone: &str,
+    body: &Map<String, Value>,
+    system: Value,
+) -> Result<(), Refusal> {
+    let mut message = json!({"from": phone, "type": "system", "system": system});
+    if let Some(to) = body.get("to") {
+        message["to"] = to.clone();
+    }
+    let message = message.as_object().cloned().unwrap_or_default();
+    inbound::receive(sandbox, message).await?;
+    Ok(())
+}
+
+impl State {
+    /// Takes over the members of a control call; the identity hash before and after.
+    fn apply_to_person(
+        &mut self,
+        phone: &str,
+        body: &Map<String, Value>,
+    ) -> Result<(String, String), Refusal> {
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let flag = |name: &str| body.get(name).and_then(Value::as_bool);
+        let is_new = self.people.find(phone).is_none();
+        let person = self.people.ensure(phone);
+        let person = person.ok_or_else(|| Refusal::bad("the sandbox knows no more people"))?;
+        if let Some(user_id) = text("user_id") {
+            self.people.alias(person, user_id);
+        }
+        let this = self.people.get_mut(person);
+        let before = this.identity_hash();
+        this.known = true;
+        let given = |name: &str, kept: &mut Option<Box<str>>| {
+            if let Some(value) = text(name) {
+                *kept = Some(value.into());
+            }
+        };
+        given("user_id", &mut this.user_id);
+        given("name", &mut this.name);
+        given("username", &mut this.username);
+        this.on_whatsapp = flag("on_whatsapp").unwrap_or(this.on_whatsapp);
+        this.blocks_business = flag("blocks_business").unwrap_or(this.blocks_business);
+        if flag("change_identity") == Some(true) {
+            this.identity += 1;
+            this.given_hash = None;
+        }
+        given("identity_key_hash", &mut this.given_hash);
+        let after = this.identity_hash();
+        // Somebody who was not there before has changed nothing.
+        Ok(if is_new { (after.clone(), after) } else { (before, after) })
+    }
+
+    /// Adds a registered number, in an account of its own if that is new.
+    fn add_business_number(&mut self, body: &Map<String, Value>) -> Outcome {
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let display = text("display_phone_number").and_then(phone_digits);
+        let display =
+            display.ok_or_else(|| Refusal::bad("display_phone_number must have 7 to 15 digits"))?;
+        if self.numbers.len() >= NUMBERS_MAX {
+            return Err(Refusal::bad("there are too many numbers"));
+        }
+        let id = match text("phone_number_id") {
+            Some(id) => id.to_owned(),
+            None => (310_000_000_000_000 + self.numbers.len()).to_string(),
+        };
+        let waba = match (text("waba_id"), self.wabas.first()) {
+            (Some(id), _) => id.to_owned(),
+            (None, Some(first)) => first.id.to_string(),
+            (None, None) => return Err(Refusal::bad("waba_id is missing")),
+        };
+        let is_id =
+            |id: &str| (5..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_id(&id) || !is_id(&waba) {
+            return Err(Refusal::bad("phone_number_id and waba_id are 5 to 32 digits"));
+        }
+        let is_taken =
+            self.find_number_by_any(&id).is_some() || self.find_number_by_any(&display).is_some();
+        if is_taken {
+            return Err(Refusal::bad("this number or id exists already"));
+        }
+        let is_new = self.find_waba(&waba).is_none();
+        let waba = self.ensure_waba(&waba);
+        if is_new {
+            self.seed_templates(waba);
+        }
+        let name = text("verified_name").unwrap_or("Sandbox number");
+        let number = self.add_number(Number::new(&id, waba, &display, name));
+        Ok(describe_number(self, number))
+    }
+}
+
+fn describe_number(state: &State, number: u32) -> Value {
+    let mut view = chat_view::number(state, number);
+    view["waba_id"] = state.waba(state.number(number).waba).id.as_ref().into();
+    view
+}
+
+async fn get_numbers(Shared(sandbox): Shared<Sandbox>) -> Response {
+    let state = sandbox.state();
+    let indices = 0..u32::try_from(state.numbers.len()).unwrap_or(u32::MAX);
+    let data: Vec<Value> = indices.map(|number| describe_number(&state, number)).collect();
+    drop(state);
+    answer(Ok(json!({ "data": data })))
+}
+
+async fn post_numbers(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        sandbox.state().add_business_number(&body)
+    };
+    answer(outcome.await)
+}
+
+async fn post_template(
+    Shared(sandbox): Shared<Sandbox>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let status = text("status").unwrap_or("");
+        if !STATUSES.contains(&status) {
+            return Err(Refusal::bad(format!("status is one of {}", STATUSES.join(", "))));
+        }
+        let mut state = sandbox.state();
+        if state.templates.get(&id).is_none() {
+            return Err(Refusal::unknown("there is no such template"));
+        }
+        state.set_template_status(&id, status, text("reason"));
+        Ok(json!({"id": id, "status": status}))
+    };
+    answer(outcome.await)
+}
+
+/// The JSON of a flow, as uploaded, by its id or its name.
+async fn get_flow(Shared(sandbox): Shared<Sandbox>, Path(id): Path<String>) -> Response {
+    let state = sandbox.state();
+    let wabas = 0..u32::try_from(state.wabas.len()).unwrap_or(u32::MAX);
+    let by_name = || wabas.into_iter().find_map(|waba| state.flows.named(waba, &id));
+    let flow = state.flows.get(&id).or_else(by_name);
+    let definition = flow.and_then(|flow| flow.definition.as_ref());
+    let Some(text) = definition.map(|definition| definition.text.to_string()) else {
+        drop(state);
+        return answer(Err(Refusal::unknown("there is no such flow, or it has no JSON")));
+    };
+    drop(state);
+    let headers = [(CONTENT_TYPE, "application/json"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (StatusCode::OK, headers, text).into_response()
+}
+
+async fn post_flow(
+    Shared(sandbox): Shared<Sandbox>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Response {
+    let outcome = async {
+        let body = read_object(body).await?;
+        let status = body.get("status").and_then(Value::as_str).and_then(FlowStatus::parse);
+        let status = status.ok_or_else(|| {
+            Refusal::bad("status is DRAFT, PUBLISHED, DEPRECATED, BLOCKED or THROTTLED")
+        })?;
+        let mut state = sandbox.state();
+        if state.flows.get(&id).is_none() {
+            return Err(Refusal::unknown("there is no such flow"));
+        }
+        state.set_flow_status(&id, status);
+        Ok(json!({"id": id, "status": status.name()}))
+    };
+    answer(outcome.await)
+}

@@ -1,0 +1,55 @@
+/**
+ * What the person does with a chat: sends a message, taps, reacts, listens. Each ends in a call and in the bubble
+ * shown at once; what goes wrong is told above the composer.
+ */
+
+import { postMessage, postPlayed, postTap } from "./api.js";
+import { refreshChats, refreshMessages } from "./app.js";
+import { drawConversation, showTrouble } from "./conversation.js";
+import { scrollToEnd } from "./log.js";
+import { keyOf, state } from "./state.js";
+
+/** Sends an inbound message, quoting what was chosen; the error if it failed, else `null`. */
+export async function send(message) {
+  const chat = state.active;
+  if (!chat) return new Error("no chat is open");
+  const quoted = message.type === "reaction" ? null : state.quoted;
+  const whole = quoted ? { ...message, context: { id: quoted.id } } : message;
+  return carryOut(chat, () => postMessage(chat, whole), () => {
+    if (quoted && state.quoted === quoted) state.quoted = null;
+  });
+}
+
+/** Taps a button of a bubble, or gives what it asks for. */
+export async function tap(bubble, what) {
+  if (state.active) await carryOut(state.active, () => postTap(bubble.id, what));
+}
+
+/** An empty emoji takes the reaction back. */
+export const react = (bubble, emoji) => send({ type: "reaction", reaction: { message_id: bubble.id, emoji } });
+
+/** Nobody waits for this: at worst the message is not reported as played. */
+export const playedVoice = (wamid) => postPlayed(wamid).then(refreshMessages, () => {});
+
+async function carryOut(chat, perform, done = () => {}) {
+  showTrouble("");
+  try {
+    const bubble = await perform();
+    done();
+    showOwn(chat, bubble);
+    return null;
+  } catch (error) {
+    showTrouble(`Not sent: ${error.message}`);
+    return error;
+  } finally {
+    refreshMessages();
+    refreshChats();
+  }
+}
+
+function showOwn(chat, bubble) {
+  if (!state.active || keyOf(chat) !== keyOf(state.active) || !state.bubbles) return;
+  if (!state.bubbles.some((known) => known.id === bubble.id)) state.bubbles.push(bubble);
+  drawConversation();
+  scrollToEnd();
+}

@@ -1,0 +1,224 @@
+//! A dialect's request on its way in: its body within bounds, decoded, and the fingerprint by
+//! which a repetition is recognised.
+
+use axum::body::Body as HttpBody;
+use axum::extract::RawPathParams;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
+use sha2::{Digest as _, Sha256};
+use waypost_dialects::{
+    Body, BodyKind, Command, Dialect, IdempotencyScope, Operation, Request, Route, json,
+};
+use waypost_domain::{ErrorKind, Failure, OrgId, Timestamp};
+use waypost_engine::{IdempotencyKey, Upload};
+
+use super::Refusal;
+use crate::bodies::{BodyReader, MemoryShare};
+use crate::headers::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::{App, uploads};
+
+/// A request's body once it has come, and what keeps its memory accounted for.
+pub(super) enum Received {
+    Nothing,
+    Json(Vec<u8>, MemoryShare),
+    Form(Box<uploads::ReceivedForm>),
+}
+
+/// A decoded request.
+pub(super) struct Decoded {
+    pub(super) command: Command,
+    pub(super) upload: Option<Upload>,
+    pub(super) share: Option<MemoryShare>,
+    pub(super) idempotency: Option<IdempotencyKey>,
+}
+
+/// Who asks, and when.
+pub(super) struct Asker {
+    /// The organisation that the key is bound to.
+    pub(super) org: Option<OrgId>,
+    pub(super) now: Timestamp,
+}
+
+/// What a codec is told of a request beside its body.
+struct Envelope {
+    dialect: &'static dyn Dialect,
+    operation: Operation,
+    method: &'static Method,
+    route_path: &'static str,
+    path_params: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    org: Option<OrgId>,
+    now: Timestamp,
+    /// Whether the caller names the request by `Idempotency-Key`.
+    is_named: bool,
+}
+
+impl Envelope {
+    fn decode(&self, body: Body<'_>) -> Result<Command, Failure> {
+        self.dialect.decode(&Request {
+            operation: self.operation,
+            method: self.method,
+            route_path: self.route_path,
+            path_params: &self.path_params,
+            query: &self.query,
+            org: self.org.as_ref(),
+            now: self.now,
+            body,
+        })
+    }
+
+    /// The vendor's own name for the request, where it has one and the header gives none.
+    fn own_name(&self, command: &Command) -> Option<String> {
+        if self.is_named { None } else { self.dialect.idempotency_key(command) }
+    }
+
+    /// The fingerprint's beginning: the path, where keys hold for all of a dialect's paths.
+    fn digest(&self) -> Sha256 {
+        let mut digest = Sha256::new();
+        if self.dialect.info().idempotency_scope == IdempotencyScope::Dialect {
+            digest.update(self.method.as_str());
+            digest.update(self.route_path);
+        }
+        digest
+    }
+}
+
+/// Reads a body of the kind that the route declares.
+pub(super) async fn receive(
+    app: &App,
+    route: &'static Route,
+    headers: &HeaderMap,
+    body: HttpBody,
+) -> Result<Received, Refusal> {
+    if route.body == BodyKind::None {
+        return Ok(Received::Nothing);
+    }
+    let pace = app.limits.body_pace;
+    let refuse = Refusal::of_body(route);
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let reader = BodyReader::new(headers, body, route.body.max_bytes(), pace).map_err(&refuse)?;
+    match route.body.form_file_part(content_type) {
+        None => {
+            let (bytes, share) = reader.read_whole(&app.memory).await.map_err(refuse)?;
+            Ok(Received::Json(bytes, share))
+        }
+        Some(file_part) => {
+            let form = uploads::receive(&app.engine, content_type, reader, file_part).await;
+            Ok(Received::Form(Box::new(form.map_err(Refusal::at(route))?)))
+        }
+    }
+}
+
+/// Decodes a request whose body has come.
+pub(super) async fn decode(
+    dialect: &'static dyn Dialect,
+    route: &'static Route,
+    params: &RawPathParams,
+    parts: &Parts,
+    asker: Asker,
+    received: Received,
+) -> Result<Decoded, Refusal> {
+    let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let envelope = Envelope {
+        dialect,
+        operation: route.operation,
+        method: &route.method,
+        route_path: route.path,
+        path_params: params.collect(),
+        query: query_pairs(&parts.uri),
+        org: asker.org,
+        now: asker.now,
+        is_named: parts.headers.contains_key(IDEMPOTENCY_KEY),
+    };
+    let refuse = Refusal::at(route);
+    let (decoded, name) = match received {
+        Received::Nothing => {
+            let command = envelope.decode(Body::None).map_err(&refuse)?;
+            return Ok(Decoded { command, upload: None, share: None, idempotency: None });
+        }
+        Received::Form(received) => {
+            let command = envelope.decode(Body::Form(&received.form)).map_err(&refuse)?;
+            let name = envelope.own_name(&command);
+            let upload = received.upload;
+            let fingerprint = Some(received.fingerprint);
+            (Read { command, fingerprint, upload, share: None }, name)
+        }
+        Received::Json(bytes, share) => decode_json(envelope, bytes, share).await?,
+    };
+    let key = idempotency_key(&parts.headers).map_err(&refuse)?.or(name);
+    let idempotency =
+        key.zip(decoded.fingerprint).map(|(key, fingerprint)| IdempotencyKey { key, fingerprint });
+    let Read { command, upload, share, .. } = decoded;
+    Ok(Decoded { command, upload, share, idempotency })
+}
+
+struct Read {
+    command: Command,
+    fingerprint: Option<[u8; 32]>,
+    upload: Option<Upload>,
+    share: Option<MemoryShare>,
+}
+
+async fn decode_json(
+    envelope: Envelope,
+    bytes: Vec<u8>,
+    mut share: MemoryShare,
+) -> Result<(Read, Option<String>), Refusal> {
+    let work = move || {
+        let large = bytes.len() as u64;
+        let command = envelope.decode(Body::Json(&bytes));
+        let name = command.as_ref().ok().and_then(|command| envelope.own_name(command));
+        let wants_fingerprint = envelope.is_named || name.is_some();
+        let fingerprint =
+            wants_fingerprint.then(|| fingerprint(envelope.digest(), &bytes)).flatten();
+        (command, name, fingerprint, large)
+    };
+    let (command, name, fingerprint, large) = off_thread(share.is_large(), work).await?;
+    let command = command?;
+    // The body is gone by now; of what was decoded from it nothing is larger.
+    share.shrink_to(large);
+    Ok((Read { command, fingerprint, upload: None, share: Some(share) }, name))
+}
+
+fn query_pairs(uri: &Uri) -> Vec<(String, String)> {
+    let query = uri.query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+/// Runs what takes long on a thread that may take long.
+async fn off_thread<T: Send + 'static>(
+    long: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if !long {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "decoding a request ended unexpectedly");
+        Failure::new(ErrorKind::Unavailable, "The request could not be read.")
+    })
+}
+
+/// SHA-256 of the canonical form; `None` where the body is no JSON, which decoding will tell.
+fn fingerprint(mut digest: Sha256, bytes: &[u8]) -> Option<[u8; 32]> {
+    json::canonical(bytes, &mut |part| digest.update(part)).ok()?;
+    Some(digest.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_requests_have_equal_fingerprints_whatever_their_spelling() {
+        let of = |bytes: &[u8]| fingerprint(Sha256::new(), bytes);
+        let one = of(br#"{"a":1,"b":"x"}"#);
+        assert!(one.is_some());
+        assert_eq!(one, of(b"{ \"b\" : \"x\",\n\"a\":1 }"));
+        assert_ne!(one, of(br#"{"a":1,"b":"y"}"#));
+        assert_eq!(of(b"{"), None);
+    }
+}

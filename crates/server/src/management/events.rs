@@ -1,0 +1,268 @@
+//! The log of events as lists and as a stream, and the callbacks that were not delivered yet.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::sse::{Event as StreamEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::Stream;
+use http::HeaderMap;
+use http::header::ACCEPT;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use waypost_dialects::shapes::standard::view;
+use waypost_domain::event::EventKind;
+use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp, WebhookId};
+use waypost_engine::Engine;
+use waypost_engine::ports::{
+    CallbackFilter, CallbackRecord, EventFilter, LoggedEvent, TargetAddress,
+};
+
+use super::access::{Ids, InOrg, Webhooks};
+use super::input::Arguments;
+use super::messages::{newest_first, word};
+use super::paging::{List, PageArguments, cursor, place};
+use super::views::time;
+use crate::App;
+use crate::problem::{Faults, Problem};
+
+/// How often a stream without news says that it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long one look for news may wait.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+/// The header by which a client tells the last event that it has.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Which events.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventArguments {
+    /// How many entries, 1 to 1000; by default 50.
+    limit: Option<u32>,
+    /// `next` of the part before, or the stream's last id.
+    after: Option<String>,
+    /// Only of these kinds, separated by commas, such as `message.delivered`.
+    kind: Option<String>,
+    /// Only of this number.
+    number_id: Option<String>,
+    /// Only of this message.
+    message_id: Option<String>,
+    /// Only those recorded at or after this instant, in RFC 3339.
+    since: Option<String>,
+    /// Only those recorded before this instant, in RFC 3339.
+    until: Option<String>,
+    /// `oldest` (the default) or `newest` first.
+    order: Option<String>,
+}
+
+impl EventArguments {
+    fn filter(&self) -> Result<EventFilter, Problem> {
+        let mut faults = Faults::default();
+        let named = self.kind.as_deref().unwrap_or_default();
+        let mut kinds = Vec::new();
+        for name in named.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match EventKind::parse(name) {
+                Some(kind) => kinds.push(kind),
+                None => faults.add("kind", "names no kind of event"),
+            }
+        }
+        let filter = EventFilter {
+            kinds,
+            number_id: self.number_id.as_ref().map(NumberId::new),
+            message_id: word(&mut faults, "message_id", &self.message_id, MessageId::parse),
+            since: word(&mut faults, "since", &self.since, Timestamp::parse_rfc3339),
+            until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
+            newest_first: word(&mut faults, "order", &self.order, newest_first).unwrap_or(false),
+        };
+        faults.check().map(|()| filter)
+    }
+}
+
+/// Lists events, as webhooks of shape `standard` get them. With `Accept: text/event-stream` the
+/// same as a stream of server-sent events: what comes from now on, or after `Last-Event-ID`.
+#[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/events", tag = "events",
+    params(EventArguments), responses((status = 200, body = List<Value>)))]
+pub(crate) async fn list_events(
+    State(app): State<App>,
+    within: InOrg<Webhooks>,
+    headers: HeaderMap,
+    Arguments(arguments): Arguments<EventArguments>,
+) -> Result<Response, Problem> {
+    let filter = arguments.filter()?;
+    if wants_stream(&headers) {
+        return stream(&app, within.org_id().clone(), &headers, &arguments, filter).await;
+    }
+    let page = PageArguments { limit: arguments.limit, after: arguments.after };
+    let events = app.engine.events(within.org_id(), &filter, page.of_store()?).await?;
+    Ok(Json(List::of(events, |logged| view(&logged.event))).into_response())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|kind| kind.trim().starts_with("text/event-stream"))
+}
+
+async fn stream(
+    app: &App,
+    org_id: OrgId,
+    headers: &HeaderMap,
+    arguments: &EventArguments,
+    filter: EventFilter,
+) -> Result<Response, Problem> {
+    let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+    let after = match last.or(arguments.after.as_deref()) {
+        Some(text) => place(text)?,
+        None => app.engine.last_event().await?,
+    };
+    let events = follow(app.engine.clone(), org_id, after, filter);
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+}
+
+/// Events one by one as they come. Ends where the log cannot be read: the client comes again with
+/// the last id.
+fn follow(
+    engine: Engine,
+    org_id: OrgId,
+    after: i64,
+    filter: EventFilter,
+) -> impl Stream<Item = Result<StreamEvent, Infallible>> {
+    let begin = (engine, org_id, after, Vec::new().into_iter());
+    futures_util::stream::unfold(begin, move |(engine, org_id, mut after, mut waiting)| {
+        let filter = filter.clone();
+        async move {
+            loop {
+                if let Some(logged) = waiting.next() {
+                    let logged: LoggedEvent = logged;
+                    after = logged.place;
+                    if is_wanted(&filter, &logged) {
+                        return Some((Ok(told(&logged)), (engine, org_id, after, waiting)));
+                    }
+                    continue;
+                }
+                let found = engine.follow_events(&org_id, after, LONGEST_LOOK).await.ok()?;
+                waiting = found.into_iter();
+            }
+        }
+    })
+}
+
+fn is_wanted(filter: &EventFilter, logged: &LoggedEvent) -> bool {
+    let event = &logged.event;
+    let of_kind = filter.kinds.is_empty() || filter.kinds.contains(&event.kind);
+    let of_number =
+        filter.number_id.as_ref().is_none_or(|wanted| event.number_id.as_ref() == Some(wanted));
+    of_kind && of_number
+}
+
+fn told(logged: &LoggedEvent) -> StreamEvent {
+    StreamEvent::default()
+        .id(cursor(logged.place))
+        .event(logged.event.kind.as_str())
+        .data(view(&logged.event).to_string())
+}
+
+/// Shows an event.
+#[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/events/{event_id}", tag = "events",
+    responses((status = 200, body = Value)))]
+pub(crate) async fn get_event(
+    State(app): State<App>,
+    within: InOrg<Webhooks>,
+    Ids((_, id)): Ids<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let id = EventId::parse(&id).ok_or_else(Problem::not_found)?;
+    let found = app.engine.event(within.org_id(), id).await?;
+    found.map(|logged| Json(view(&logged.event))).ok_or_else(Problem::not_found)
+}
+
+/// Which callbacks.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CallbackArguments {
+    /// How many entries, 1 to 1000; by default 50.
+    limit: Option<u32>,
+    /// `next` of the part before.
+    after: Option<String>,
+    /// Only those of this webhook.
+    webhook_id: Option<String>,
+    /// Only those that tell of this message.
+    message_id: Option<String>,
+    /// `pending` or `dead`.
+    state: Option<String>,
+}
+
+/// A callback that was not delivered, or not yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Callback)]
+pub(crate) struct CallbackView {
+    event_id: String,
+    /// The event's kind.
+    kind: &'static str,
+    message_id: Option<String>,
+    /// The webhook, where it is one.
+    webhook_id: Option<String>,
+    /// The server of the address that the message's own request named.
+    notify_server: Option<String>,
+    /// `pending` or `dead`.
+    state: &'static str,
+    /// How often it was tried.
+    attempts: u32,
+    /// When it is tried next.
+    due_at: Option<String>,
+    created_at: String,
+    /// The status of the last answer.
+    last_status: Option<u16>,
+    /// Why the last try failed.
+    last_error: Option<String>,
+}
+
+impl From<CallbackRecord> for CallbackView {
+    fn from(record: CallbackRecord) -> Self {
+        let (webhook_id, notify_server) = match record.target.address {
+            TargetAddress::Webhook(id) => (Some(id.to_string()), None),
+            TargetAddress::Notify { origin, .. } => (None, Some(origin)),
+        };
+        Self {
+            event_id: record.event_id.to_string(),
+            kind: record.kind.as_str(),
+            message_id: record.message_id.map(|id| id.to_string()),
+            webhook_id,
+            notify_server,
+            state: if record.is_dead { "dead" } else { "pending" },
+            attempts: record.attempts,
+            due_at: (!record.is_dead).then(|| time(record.due_at)),
+            created_at: time(record.created_at),
+            last_status: record.last_status,
+            last_error: record.last_error,
+        }
+    }
+}
+
+/// Lists callbacks that were not delivered yet, and those that were given up.
+#[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/callbacks", tag = "webhooks",
+    params(CallbackArguments), responses((status = 200, body = List<CallbackView>)))]
+pub(crate) async fn list_callbacks(
+    State(app): State<App>,
+    within: InOrg<Webhooks>,
+    Arguments(arguments): Arguments<CallbackArguments>,
+) -> Result<Json<List<CallbackView>>, Problem> {
+    let mut faults = Faults::default();
+    let filter = CallbackFilter {
+        webhook_id: arguments.webhook_id.as_ref().map(WebhookId::new),
+        message_id: word(&mut faults, "message_id", &arguments.message_id, MessageId::parse),
+        is_dead: word(&mut faults, "state", &arguments.state, |text| match text {
+            "pending" => Some(false),
+            "dead" => Some(true),
+            _ => None,
+        }),
+    };
+    faults.check()?;
+    let page = PageArguments { limit: arguments.limit, after: arguments.after }.of_store()?;
+    let callbacks = app.engine.store().callbacks(within.org_id(), &filter, page).await?;
+    Ok(Json(List::of(callbacks, CallbackView::from)))
+}
