@@ -243,6 +243,18 @@ function tappingChecks(known) {
       check(values.tea === "green" && values.email === "ben@example.com" && values.flow_token === `token-${mark}`, JSON.stringify(reply));
       await row(page(), wamid).getByText("Response sent").waitFor();
     }],
+    ["a card of a carousel is drawn and chosen", async () => {
+      const picture = await upload(await readFile(PICTURE), "image/png");
+      const cards = [0, 1].map((index) => ({
+        card_index: index, type: "quick_reply", header: { type: "image", image: { id: picture } }, body: { text: `Offer ${index}` },
+        action: { buttons: [{ type: "quick_reply", quick_reply: { id: `card-${index}-${mark}`, title: "Take it" } }] } }));
+      const wamid = await interactive("carousel", "Two offers", { cards });
+      const image = await row(page(), wamid).locator(".carousel img").first().elementHandle();
+      await page().waitForFunction((node) => node.complete && node.naturalWidth === 480, image);
+      await row(page(), wamid).getByRole("button", { name: "Take it" }).nth(1).click();
+      const reply = await answerTo(wamid, "a button of a card");
+      check(reply.interactive.button_reply?.id === `card-1-${mark}`, JSON.stringify(reply));
+    }],
     ["a link button leads out", async () => {
       const wamid = await interactive("cta_url", "More about it", { name: "cta_url", parameters: { display_text: "Read on", url: "https://example.com/more" } });
       check((await row(page(), wamid).getByRole("link", { name: "Read on" }).getAttribute("href")) === "https://example.com/more", "the link differs");

@@ -31,6 +31,7 @@ pub(crate) fn bubble(state: &State, seq: u64) -> Option<Value> {
         "at_ms": entry.at_ms,
         "text": text,
         "media": media_of(state, entry.kind, content),
+        "card_media": card_media(state, content),
         "template": template,
         "raw": raw,
         "status": status(entry),
@@ -85,6 +86,18 @@ fn media_of(state: &State, kind: &str, content: &Value) -> Option<Value> {
     let header = (kind == "interactive").then(|| &content["header"])?;
     let kind = MediaKind::parse(header["type"].as_str()?)?;
     media(state, kind, &header[kind.name()])
+}
+
+/// The pictures and films of an interactive carousel's cards, in their order.
+fn card_media(state: &State, content: &Value) -> Vec<Option<Value>> {
+    let cards = content["action"]["cards"].as_array().into_iter().flatten();
+    cards
+        .map(|card| {
+            let header = &card["header"];
+            let kind = MediaKind::parse(header["type"].as_str()?)?;
+            media(state, kind, &header[kind.name()])
+        })
+        .collect()
 }
 
 /// A file that is here, or the link to one that is not.

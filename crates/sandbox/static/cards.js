@@ -57,6 +57,12 @@ function copyRow(label, code) {
   return buttonRow({ iconName: "copy", label, title: code, act: code ? copy : null, data: "copy" });
 }
 
+/** Nobody can be called from here: a tap shows the number. */
+function phoneRow(label, digits) {
+  const number = phoneText(digits);
+  return buttonRow({ iconName: "phone", label, title: number, act: (button) => setText(button.querySelector("span"), number), data: "phone" });
+}
+
 const flowRow = (bubble, answered, label, flow) => buttonRow({
   iconName: "form",
   label: answered.any ? "Response sent" : label,
@@ -101,7 +107,7 @@ function templateButton(bubble, answered, button) {
   switch (button.type) {
     case "QUICK_REPLY": return replyRow(bubble, answered, button.payload ?? label, label);
     case "URL": return linkRow(label, button.url);
-    case "PHONE_NUMBER": return buttonRow({ iconName: "phone", label, title: phoneText(String(button.phone_number ?? "").replace(/\D/gu, "")) });
+    case "PHONE_NUMBER": return phoneRow(label, String(button.phone_number ?? "").replace(/\D/gu, ""));
     case "COPY_CODE": return copyRow(button.text || "Copy offer code", button.code);
     case "OTP": return copyRow(label, button.code);
     case "FLOW": return flowRow(bubble, answered, label, { id: button.flow_id, screen: null, data: {} });
@@ -126,9 +132,9 @@ export function drawInteractive(box, bubble, answered) {
   drawInteractiveCard(box, content, bubble.media);
   const cards = content.action?.cards ?? [];
   if (cards.length === 0) return { className: "wide", after: buttonList(actionRows(content, bubble, answered)) };
-  const nodes = cards.map((card) => {
+  const nodes = cards.map((card, index) => {
     const node = el("div");
-    drawInteractiveCard(node, card, null);
+    drawInteractiveCard(node, card, bubble.card_media?.[index]);
     node.append(buttonList(actionRows(card, bubble, answered)) || "");
     return node;
   });
@@ -161,8 +167,7 @@ function drawFormReply(box, reply) {
 
 function drawInteractiveCard(box, content, media) {
   const header = content.header;
-  const link = header?.[header.type]?.link;
-  drawHeader(box, header?.type, header?.text, media ?? (link ? { url: link, filename: header[header.type].filename } : null), null);
+  drawHeader(box, header?.type, header?.text, media, null);
   if (content.body?.text) box.append(captionNode(textNode(content.body.text)));
   if (content.footer?.text) box.append(captionNode(el("span", { class: "card-foot", dir: "auto" }, content.footer.text)));
 }

@@ -71,6 +71,7 @@ function screenNode(screen, known, proceed) {
     ...parts.filter((part) => part !== footer).map((part) => partNode(part, known)).filter(Boolean),
     trouble,
     el("div", { class: "sheet-buttons" }, el("button", { class: "primary wide-button", type: "submit" }, footer?.label ?? "Send")));
+  form.addEventListener("input", () => { trouble.textContent = ""; });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const values = valuesOf(form, parts);

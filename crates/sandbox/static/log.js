@@ -152,7 +152,7 @@ function bubbleEntry(bubble, { first, quoted, answered, reactions }, chat) {
   const taps = [...answered.ids].join(" ");
   return {
     key: bubble.id,
-    signature: JSON.stringify([bubble.type, bubble.text, bubble.media, bubble.template, bubble.raw, bubble.at_ms, quoted?.id, taps]),
+    signature: JSON.stringify([bubble.type, bubble.text, bubble.media, bubble.card_media, bubble.template, bubble.raw, bubble.at_ms, quoted?.id, taps]),
     build: () => buildBubbleRow(bubble, quoted, answered, chat),
     update: (row) => updateBubbleRow(row, { bubble, first, reactions }),
   };

@@ -48,6 +48,7 @@ function openForm(title, label, fields, read, done) {
     const trouble = el("p", { class: "field-trouble", role: "alert" });
     const form = el("form", { novalidate: true }, ...fields, trouble,
       el("div", { class: "sheet-buttons" }, el("button", { class: "primary wide-button", type: "submit" }, label)));
+    form.addEventListener("input", () => { trouble.textContent = ""; });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       try {

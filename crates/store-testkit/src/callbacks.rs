@@ -1,0 +1,233 @@
+//! Callbacks: in order, held up by what comes before, given up and made anew.
+
+use waypost_domain::{OrgId, Timestamp, WebhookId};
+use waypost_engine::ports::{
+    CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, NewCallback, Page, TargetAddress,
+    TargetName,
+};
+
+use crate::Harness;
+use crate::samples::{START, Stage, at, message, org_id, phone};
+
+const ALL: Page = Page { after: None, limit: 1_000 };
+
+fn webhook_id() -> WebhookId {
+    WebhookId::new("wh-1")
+}
+
+fn target() -> TargetName {
+    TargetName { org_id: org_id(), address: TargetAddress::Webhook(webhook_id()) }
+}
+
+fn asked() -> TargetName {
+    let address = TargetAddress::Notify {
+        origin: "https://asked.example.com".to_owned(),
+        shape: "webex_connect".to_owned(),
+    };
+    TargetName { org_id: org_id(), address }
+}
+
+fn callback(event: i64, person: u32) -> NewCallback {
+    let person = phone(person).digits().to_owned();
+    NewCallback { target: target(), event, person, due_at: START, file_by: None }
+}
+
+fn outcome(event: i64, person: u32, attempts: u32, end: CallbackEnd) -> CallbackOutcome {
+    let failed = end != CallbackEnd::Done;
+    CallbackOutcome {
+        event,
+        person: phone(person).digits().to_owned(),
+        attempts,
+        end,
+        status: Some(if failed { 500 } else { 200 }),
+        error: failed.then(|| "it failed".to_owned()),
+    }
+}
+
+/// A stage with events at the places 1 to `count`.
+async fn stage_with(harness: &dyn Harness, count: u32) -> Stage {
+    let stage = Stage::new(harness).await;
+    for last in 1..=count {
+        stage.send(&message(last), &format!("wamid.{last}")).await;
+    }
+    stage
+}
+
+async fn add(stage: &Stage, callbacks: Vec<NewCallback>) {
+    stage.store.add_callbacks(callbacks, None, at(1)).await.unwrap();
+}
+
+async fn place(stage: &Stage) -> i64 {
+    stage.store.due_targets(at(1_000_000_000), 10).await.unwrap().0[0].place
+}
+
+async fn due(stage: &Stage, target: i64, now: Timestamp) -> Vec<i64> {
+    let found = stage.store.due_callbacks(target, now, 100).await.unwrap();
+    found.due.into_iter().map(|due| due.event).collect()
+}
+
+async fn record(stage: &Stage, target: i64, outcomes: Vec<CallbackOutcome>) {
+    stage.store.record_callbacks(target, outcomes, at(2)).await.unwrap();
+}
+
+async fn listed(stage: &Stage, filter: &CallbackFilter) -> Vec<CallbackRecord> {
+    stage.store.callbacks(&org_id(), filter, ALL).await.unwrap().data
+}
+
+pub async fn callbacks_and_their_mark_are_recorded_together(harness: &dyn Harness) {
+    let stage = stage_with(harness, 3).await;
+    assert_eq!(stage.store.callback_mark().await.unwrap(), 0);
+    let new = vec![callback(1, 1), NewCallback { target: asked(), ..callback(1, 1) }];
+    stage.store.add_callbacks(new.clone(), Some(2), at(1)).await.unwrap();
+    stage.store.add_callbacks(new, Some(1), at(1)).await.unwrap();
+    let stage = stage.reopen(harness).await;
+    assert_eq!(stage.store.callback_mark().await.unwrap(), 2, "never back");
+    let (targets, next) = stage.store.due_targets(at(1), 10).await.unwrap();
+    let names: Vec<TargetName> = targets.iter().map(|target| target.name.clone()).collect();
+    assert_eq!((names, next), (vec![target(), asked()], None));
+    assert_eq!(stage.store.callback_totals().await.unwrap().pending, 2);
+    let gone = TargetName { org_id: OrgId::new("gone"), ..target() };
+    add(&stage, vec![NewCallback { target: gone, ..callback(1, 1) }]).await;
+    assert_eq!(stage.store.callback_totals().await.unwrap().pending, 2);
+}
+
+pub async fn what_is_delivered_is_forgotten_and_what_is_dead_is_kept(harness: &dyn Harness) {
+    let stage = stage_with(harness, 3).await;
+    add(&stage, vec![callback(1, 1), callback(2, 2), callback(3, 3)]).await;
+    let target = place(&stage).await;
+    let outcomes = vec![
+        outcome(1, 1, 1, CallbackEnd::Done),
+        outcome(2, 2, 4, CallbackEnd::Dead),
+        outcome(3, 3, 1, CallbackEnd::Again(at(5_000))),
+    ];
+    record(&stage, target, outcomes).await;
+    let stage = stage.reopen(harness).await;
+    let left = listed(&stage, &CallbackFilter::default()).await;
+    let shown: Vec<_> = left.iter().map(|one| (one.is_dead, one.attempts)).collect();
+    assert_eq!(shown, [(true, 4), (false, 1)]);
+    assert_eq!(
+        (left[0].last_status, left[0].last_error.as_deref()),
+        (Some(500), Some("it failed"))
+    );
+    assert_eq!(left[1].due_at, at(5_000));
+    let event = stage.store.events_at(vec![2]).await.unwrap().remove(0).event;
+    assert_eq!((left[0].event_id, left[0].kind), (event.id, event.kind));
+    let (targets, next) = stage.store.due_targets(at(10), 10).await.unwrap();
+    assert_eq!((targets, next), (Vec::new(), Some(at(5_000))));
+    let stats = stage.store.target_stats(&org_id()).await.unwrap().remove(0);
+    assert_eq!((stats.pending, stats.dead), (1, 1));
+    assert_eq!((stats.last_status, stats.oldest_created_at), (Some(500), Some(at(1))));
+}
+
+pub async fn a_later_callback_waits_for_the_first_repetition_only(harness: &dyn Harness) {
+    let stage = stage_with(harness, 4).await;
+    add(&stage, vec![callback(1, 1), callback(2, 1), callback(3, 2)]).await;
+    let target = place(&stage).await;
+    assert_eq!(due(&stage, target, at(1)).await, [1, 2, 3]);
+    record(&stage, target, vec![outcome(1, 1, 1, CallbackEnd::Again(at(5_000)))]).await;
+    assert_eq!(due(&stage, target, at(4_999)).await, [3], "another person does not wait");
+    add(&stage, vec![callback(4, 1)]).await;
+    assert_eq!(due(&stage, target, at(4_999)).await, [3], "who comes later waits too");
+    assert_eq!(due(&stage, target, at(5_000)).await, [3, 1, 2, 4], "in order");
+    record(&stage, target, vec![outcome(1, 1, 2, CallbackEnd::Again(at(900_000)))]).await;
+    assert_eq!(due(&stage, target, at(5_000)).await, [3, 2, 4], "not for the second one");
+}
+
+pub async fn a_callback_exists_once_and_a_dead_one_is_made_anew(harness: &dyn Harness) {
+    let stage = stage_with(harness, 2).await;
+    add(&stage, vec![callback(1, 1), callback(2, 2)]).await;
+    let target = place(&stage).await;
+    record(&stage, target, vec![outcome(1, 1, 3, CallbackEnd::Again(at(7_000)))]).await;
+    record(&stage, target, vec![outcome(2, 2, 4, CallbackEnd::Dead)]).await;
+    add(&stage, vec![callback(1, 1), callback(2, 2)]).await;
+    assert_eq!(due(&stage, target, at(10)).await, [2], "the other one keeps its time");
+    let left = listed(&stage, &CallbackFilter::default()).await;
+    let shown: Vec<_> = left.iter().map(|one| (one.is_dead, one.attempts)).collect();
+    assert_eq!(shown, [(false, 3), (false, 0)]);
+}
+
+pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
+    let stage = stage_with(harness, 3).await;
+    add(&stage, vec![callback(1, 1), callback(2, 2), callback(3, 3)]).await;
+    let target = place(&stage).await;
+    let dead = (1..4).map(|one| outcome(one.into(), one, 4, CallbackEnd::Dead));
+    record(&stage, target, dead.collect()).await;
+    assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0, Vec::new());
+    let revive = async |limit| {
+        stage.store.revive_callbacks(&org_id(), &webhook_id(), limit, at(9)).await.unwrap()
+    };
+    assert_eq!(revive(2).await, 2);
+    assert_eq!(due(&stage, target, at(9)).await, [1, 2]);
+    assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0.len(), 1);
+    assert_eq!((revive(10).await, revive(10).await), (1, 0));
+    let other = OrgId::new("org-2");
+    let foreign = stage.store.revive_callbacks(&other, &webhook_id(), 10, at(9)).await.unwrap();
+    assert_eq!(foreign, 0);
+}
+
+pub async fn what_is_older_than_its_schedule_is_given_up(harness: &dyn Harness) {
+    let stage = stage_with(harness, 3).await;
+    add(&stage, vec![callback(1, 1), callback(2, 2)]).await;
+    stage.store.add_callbacks(vec![callback(3, 3)], None, at(900)).await.unwrap();
+    let target = place(&stage).await;
+    let give_up = async |limit| {
+        stage.store.give_up_callbacks(target, at(500), "too old", limit, at(1_000)).await.unwrap()
+    };
+    assert_eq!((give_up(1).await, give_up(10).await, give_up(10).await), (1, 1, 0));
+    assert_eq!(due(&stage, target, at(1_000)).await, [3]);
+    let dead = CallbackFilter { is_dead: Some(true), ..CallbackFilter::default() };
+    assert_eq!(listed(&stage, &dead).await[1].last_error.as_deref(), Some("too old"));
+}
+
+pub async fn callback_lists_filter_and_keep_events_whole(harness: &dyn Harness) {
+    let stage = stage_with(harness, 3).await;
+    let mut new = Vec::new();
+    for event in 1..4_u32 {
+        new.push(callback(event.into(), event));
+        new.push(NewCallback { target: asked(), ..callback(event.into(), event) });
+    }
+    add(&stage, new).await;
+    let of_webhook = CallbackFilter { webhook_id: Some(webhook_id()), ..CallbackFilter::default() };
+    assert_eq!(listed(&stage, &of_webhook).await.len(), 3);
+    let first = listed(&stage, &of_webhook).await[0].message_id;
+    let of_message = CallbackFilter { message_id: first, ..CallbackFilter::default() };
+    assert_eq!(listed(&stage, &of_message).await.len(), 2);
+    let alive = CallbackFilter { is_dead: Some(false), ..CallbackFilter::default() };
+    assert_eq!(listed(&stage, &alive).await.len(), 6);
+    for limit in [1, 2, 3, 5, 6] {
+        let mut page = Page { after: None, limit };
+        let mut seen = 0;
+        loop {
+            let part = stage.store.callbacks(&org_id(), &alive, page).await.unwrap();
+            seen += part.data.len();
+            match part.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        // A page of one can only show the first callback of each event.
+        assert_eq!(seen, if limit == 1 { 3 } else { 6 }, "{limit}");
+    }
+}
+
+pub async fn a_callback_waits_for_its_file_and_no_longer(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut picture = crate::samples::inbound(1, "wamid.1");
+    picture.content.kind = "image".to_owned();
+    picture.content.message = serde_json::json!({"type": "image", "image": {"id": "77"}});
+    stage.store.record_inbound(picture.clone(), at(0)).await.unwrap();
+    stage.send(&message(1), "wamid.2").await;
+    let waiting = NewCallback { file_by: Some(at(60_000)), ..callback(1, 1) };
+    add(&stage, vec![waiting.clone(), callback(2, 1)]).await;
+    let target = place(&stage).await;
+    assert!(due(&stage, target, at(59_999)).await.is_empty(), "later ones wait too");
+    assert_eq!(due(&stage, target, at(60_000)).await, [1, 2]);
+    stage.store.attach_inbound_media(picture.id, None).await.unwrap();
+    assert_eq!(due(&stage, target, at(10)).await, [1, 2]);
+    assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0.len(), 1);
+    // Who comes after the file does not wait at all.
+    let outcomes = [1, 2].map(|event| outcome(event, 1, 1, CallbackEnd::Done));
+    record(&stage, target, outcomes.to_vec()).await;
+    add(&stage, vec![waiting]).await;
+    assert_eq!(due(&stage, target, at(10)).await, [1]);
+}

@@ -1,0 +1,260 @@
+//! The log of events: what appends to it, and how it is read.
+
+use serde_json::json;
+use waypost_domain::event::{EventDetail, EventKind, TemplateDetail};
+use waypost_domain::message::{MessageOptions, Notify};
+use waypost_domain::status::Report;
+use waypost_domain::{MediaId, OrgId, Status};
+use waypost_engine::ports::{
+    Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, Start, TargetAddress, TargetName,
+};
+
+use crate::Harness;
+use crate::samples::{
+    START, Stage, at, inbound, message, number_id, org, org_id, phone, refused, report, retry,
+    sent, unknown,
+};
+
+const ALL: Page = Page { after: None, limit: 1_000 };
+
+async fn listed(stage: &Stage, filter: &EventFilter) -> Vec<LoggedEvent> {
+    stage.store.events(&org_id(), filter, ALL).await.unwrap().data
+}
+
+async fn kinds(stage: &Stage) -> Vec<EventKind> {
+    let events = listed(stage, &EventFilter::default()).await;
+    events.into_iter().map(|logged| logged.event.kind).collect()
+}
+
+pub async fn every_status_that_is_told_is_one_event(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.send(&message(1), "wamid.1").await;
+    for told in [Report::Delivered, Report::Delivered, Report::Sent, Report::Read] {
+        stage.apply(report("wamid.1", told, at(200))).await;
+    }
+    stage.apply(report("wamid.1", Report::Delivered, at(900))).await;
+    let refusal = message(2);
+    let attempt = stage.begin(&refusal).await;
+    stage.settle(refusal.id, attempt, refused()).await;
+    let cancelled = stage.queue(&message(3)).await;
+    assert!(stage.store.cancel(&org_id(), cancelled, at(400)).await.unwrap());
+    let lost = message(4);
+    let attempt = stage.begin(&lost).await;
+    stage.settle(lost.id, attempt, unknown()).await;
+    let again = message(5);
+    let attempt = stage.begin(&again).await;
+    stage.settle(again.id, attempt, retry(at(500), true)).await;
+    let stage = stage.reopen(harness).await;
+    use EventKind::{MessageCancelled, MessageDelivered, MessageFailed, MessageRead, MessageSent};
+    let expected = [MessageSent, MessageDelivered, MessageRead, MessageFailed, MessageCancelled];
+    assert_eq!(kinds(&stage).await, expected);
+    let events = listed(&stage, &EventFilter::default()).await;
+    assert!(events.is_sorted_by_key(|logged| logged.place));
+    let EventDetail::Status(failed) = &events[3].event.detail else { panic!("a status") };
+    assert_eq!((failed.status, failed.message.id), (Status::Failed, refusal.id));
+    assert!(failed.failure.is_some());
+    assert_eq!(events[1].event.at, at(200), "the reporter's time");
+    assert_eq!(events[1].recorded_at, at(5_000), "our time");
+}
+
+pub async fn what_a_report_says_besides_is_kept_also_where_it_was_parked(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let extra = Some(json!({"pricing": {"billable": true}}));
+    let mut early = report("wamid.1", Report::Delivered, at(50));
+    early.extra = extra.clone();
+    stage.apply(early).await;
+    stage.send(&message(1), "wamid.1").await;
+    let events = listed(&stage, &EventFilter::default()).await;
+    let EventDetail::Status(delivered) = &events[1].event.detail else { panic!("a status") };
+    assert_eq!((events.len(), &delivered.upstream), (2, &extra));
+}
+
+pub async fn a_message_accepted_as_failed_is_an_event(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut closed = message(1);
+    closed.status = Status::Failed;
+    closed.failure = Some(crate::samples::refusal());
+    stage.store.accept_all(vec![(closed, Start::Closed)], None).await.unwrap();
+    assert_eq!(kinds(&stage).await, [EventKind::MessageFailed]);
+}
+
+pub async fn what_people_write_is_an_event_with_what_it_answers(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut ours = message(1);
+    ours.reference = Some("order-7".to_owned());
+    ours.options.echo = Some(json!({"correlationid": "c-1"}));
+    stage.send(&ours, "wamid.ours").await;
+    let mut answer = inbound(1, "wamid.theirs");
+    answer.content.message["context"] = json!({"id": "wamid.ours"});
+    stage.store.record_inbound(answer.clone(), at(700)).await.unwrap();
+    stage.store.record_inbound(answer, at(800)).await.unwrap();
+    let events = listed(&stage, &EventFilter::default()).await;
+    assert_eq!(events.len(), 2, "the same message twice is one");
+    let EventDetail::Received(received) = &events[1].event.detail else { panic!("received") };
+    assert_eq!(received.profile_name.as_deref(), Some("Profile 1"));
+    let quoted = received.quoted.as_ref().unwrap();
+    assert_eq!((quoted.id, quoted.reference.as_deref()), (ours.id, Some("order-7")));
+    assert_eq!(quoted.echo, ours.options.echo);
+    assert!(!events[1].waits_for_file);
+}
+
+pub async fn a_file_is_waited_for_until_it_is_attached(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut picture = inbound(1, "wamid.1");
+    picture.content.kind = "image".to_owned();
+    picture.content.message = json!({"type": "image", "image": {"id": "77"}});
+    stage.store.record_inbound(picture.clone(), at(700)).await.unwrap();
+    let head = stage.store.event_heads(0, 10).await.unwrap().heads.remove(0);
+    assert!(head.waits_for_file && listed(&stage, &EventFilter::default()).await[0].waits_for_file);
+    let unknown_file = Some(MediaId::new("1000000000000001"));
+    stage.store.attach_inbound_media(picture.id, unknown_file).await.unwrap();
+    let event = listed(&stage, &EventFilter::default()).await.remove(0);
+    assert!(!event.waits_for_file && event.file.is_none(), "the file's record has gone");
+}
+
+pub async fn heads_say_for_whom_an_event_is(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let notify =
+        Notify { url: "https://asked.example.com/".to_owned(), auth_id: None, refused: None };
+    let mut asked = message(1);
+    asked.options = MessageOptions { notify: Some(notify.clone()), ..MessageOptions::default() };
+    stage.send(&asked, "wamid.1").await;
+    stage.send(&message(2), "wamid.2").await;
+    let found = stage.store.event_heads(0, 10).await.unwrap();
+    assert_eq!((found.heads.len(), found.last), (2, Some(found.heads[1].place)));
+    let head = &found.heads[0];
+    assert_eq!((&head.org_id, head.number_id.as_ref()), (&org_id(), Some(&number_id())));
+    assert_eq!((head.kind, head.person.as_str()), (EventKind::MessageSent, phone(1).digits()));
+    assert_eq!((head.dialect.as_deref(), &head.notify), (Some("replyhero"), &Some(notify)));
+    let rest = stage.store.event_heads(head.place, 10).await.unwrap();
+    assert_eq!(rest.heads, found.heads[1..]);
+    stage.store.refuse_notify(asked.id, "not allowed").await.unwrap();
+    let refused = stage.message(asked.id).await.options.notify.unwrap().refused;
+    assert_eq!(refused.as_deref(), Some("not allowed"));
+}
+
+pub async fn an_event_is_found_by_its_id_within_its_organisation(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Org(org("org-2"))).await;
+    for last in 1..4 {
+        stage.send(&message(last), &format!("wamid.{last}")).await;
+    }
+    let events = listed(&stage, &EventFilter::default()).await;
+    let stage = stage.reopen(harness).await;
+    for logged in events {
+        let id = logged.event.id;
+        assert_eq!(stage.store.event(&org_id(), id).await.unwrap(), Some(logged));
+        assert_eq!(stage.store.event(&OrgId::new("org-2"), id).await.unwrap(), None);
+    }
+    let unheard_of = waypost_domain::EventId(uuid::Uuid::now_v7());
+    assert_eq!(stage.store.event(&org_id(), unheard_of).await.unwrap(), None);
+}
+
+pub async fn event_lists_filter_and_page(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    stage.send(&first, "wamid.1").await;
+    stage.send(&message(2), "wamid.2").await;
+    stage.apply(report("wamid.1", Report::Read, at(200))).await;
+    let count = async |filter: EventFilter| listed(&stage, &filter).await.len();
+    let any = EventFilter::default;
+    assert_eq!(count(EventFilter { kinds: vec![EventKind::MessageSent], ..any() }).await, 2);
+    assert_eq!(count(EventFilter { message_id: Some(first.id), ..any() }).await, 2);
+    assert_eq!(count(EventFilter { number_id: Some(number_id()), ..any() }).await, 3);
+    assert_eq!(count(EventFilter { since: Some(at(5_000)), ..any() }).await, 1);
+    assert_eq!(count(EventFilter { until: Some(at(5_000)), ..any() }).await, 2);
+    for newest_first in [false, true] {
+        let filter = EventFilter { newest_first, ..any() };
+        let mut page = Page { after: None, limit: 2 };
+        let mut places = Vec::new();
+        loop {
+            let part = stage.store.events(&org_id(), &filter, page).await.unwrap();
+            places.extend(part.data.iter().map(|logged| logged.place));
+            match part.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(places.len(), 3);
+        assert_eq!(places.is_sorted(), !newest_first);
+    }
+}
+
+pub async fn a_changed_template_is_told_once_to_each_organisation(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Org(org("org-2"))).await;
+    let template = TemplateDetail {
+        id: "500".to_owned(),
+        name: "hello".to_owned(),
+        language: "en".to_owned(),
+        status: "APPROVED".to_owned(),
+        reason: None,
+        waba_id: "200000000000001".to_owned(),
+    };
+    let orgs = vec![org_id(), OrgId::new("org-2"), OrgId::new("gone")];
+    for now in [at(1), at(2)] {
+        let orgs = orgs.clone();
+        stage.store.record_template_change(orgs, template.clone(), START, now).await.unwrap();
+    }
+    let events = listed(&stage, &EventFilter::default()).await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].event.detail, EventDetail::Template(template));
+    assert_eq!(events[0].event.number_id, None);
+    assert_eq!(stage.store.event_heads(0, 10).await.unwrap().heads.len(), 2);
+}
+
+pub async fn places_are_never_used_again(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    for last in 1..4 {
+        stage.send(&message(last), &format!("wamid.{last}")).await;
+    }
+    let before = stage.store.last_event().await.unwrap();
+    assert_eq!(stage.store.prune_events(at(9_000), 100).await.unwrap(), 0, "none was told on");
+    stage.store.add_callbacks(Vec::new(), Some(before), at(100)).await.unwrap();
+    assert_eq!(stage.store.prune_events(at(100), 100).await.unwrap(), 0, "too young");
+    assert_eq!(stage.store.prune_events(at(9_000), 100).await.unwrap(), 2);
+    assert_eq!(stage.store.last_event().await.unwrap(), before);
+    assert!(stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
+    let stage = stage.reopen(harness).await;
+    stage.put(Entry::Org(org("org-1"))).await;
+    stage.put(Entry::Number(crate::samples::number(crate::samples::NUMBER, "org-1"))).await;
+    assert!(listed(&stage, &EventFilter::default()).await.is_empty());
+    stage.send(&message(9), "wamid.9").await;
+    assert!(stage.store.last_event().await.unwrap() > before);
+}
+
+pub async fn events_of_a_removed_organisation_are_passed_over(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.send(&message(1), "wamid.1").await;
+    let last = stage.store.last_event().await.unwrap();
+    let target = TargetName {
+        org_id: org_id(),
+        address: TargetAddress::Notify { origin: "https://a".to_owned(), shape: "x".to_owned() },
+    };
+    let callback =
+        NewCallback { target, event: last, person: String::new(), due_at: START, file_by: None };
+    stage.store.add_callbacks(vec![callback], Some(last), at(1)).await.unwrap();
+    assert!(stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
+    let found = stage.store.event_heads(0, 10).await.unwrap();
+    assert!(found.heads.is_empty());
+    assert_eq!(found.last, Some(last), "but they are not waited for");
+    assert_eq!(stage.store.due_targets(at(99), 10).await.unwrap(), (Vec::new(), None));
+    assert_eq!(stage.store.callback_totals().await.unwrap().pending, 0);
+}
+
+pub async fn events_at_their_places_come_back_in_order(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    for last in 1..4 {
+        let attempt = stage.begin(&message(last)).await;
+        let _ = attempt;
+    }
+    stage.send(&message(7), "wamid.7").await;
+    stage.send(&message(8), "wamid.8").await;
+    let events = listed(&stage, &EventFilter::default()).await;
+    let places: Vec<i64> = events.iter().map(|logged| logged.place).collect();
+    let asked = vec![places[0], places[1], 99_999];
+    assert_eq!(stage.store.events_at(asked).await.unwrap(), events);
+    let settled = stage.store.events_at(Vec::new()).await.unwrap();
+    assert!(settled.is_empty());
+    let _ = sent("wamid.unused");
+}
