@@ -285,8 +285,11 @@ fn give_up(
         .prepare_cached(
             "UPDATE callbacks SET state = 1, last_error = ?3
              WHERE (target, phone, event) IN (
-                 SELECT target, phone, event FROM callbacks INDEXED BY callbacks_due
-                 WHERE target = ?1 AND state = 0 AND created_at < ?2 ORDER BY due, event LIMIT ?4)",
+                 SELECT target, phone, event FROM (
+                     SELECT target, phone, event, created_at
+                     FROM callbacks INDEXED BY callbacks_due
+                     WHERE target = ?1 AND state = 0 ORDER BY due, event LIMIT ?4)
+                 WHERE created_at < ?2)",
         )?
         .execute(params![target, created_before.0, why, limit])?;
     targets::note_tried(conn, target, None, now)?;
