@@ -139,7 +139,8 @@ fn window_closed() -> Failure {
 fn the_own_shape_tells_everything() {
     assert_eq!(
         encode(&StandardEvents, &of_status(Status::Delivered, None)),
-        json!({"type": "message.delivered", "timestamp": "2026-01-14T12:00:00.500Z", "id": ID,
+        json!({"type": "message.delivered", "timestamp": "2026-01-14T12:00:00.500Z",
+            "id": "evt_0b8f1d527c0e7a579a3c2f1d5e6a7b80",
             "data": {"org_id": "org-1", "number_id": "n-1", "message_id": ID, "wamid": WAMID,
                 "to": "15550001111", "message_type": "human", "status": "delivered",
                 "content_type": "text", "dialect": "lipachat", "reference": "order-77"}})
