@@ -15,6 +15,7 @@ pub mod binary;
 pub mod client;
 pub mod files;
 pub mod fixture;
+pub mod lipachat;
 pub mod media_host;
 pub mod mock_upstream;
 pub mod receiver;
