@@ -8,7 +8,7 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { check, openPage, PHONE, readSettings, run, screenshot, until, WAIT_MS } from "./harness.mjs";
+import { check, DESKTOP, openPage, PHONE, readSettings, run, screenshot, until, WAIT_MS } from "./harness.mjs";
 import { silentVoice } from "./recordings.mjs";
 
 const NUMBER = "100000000000001";
@@ -262,6 +262,24 @@ function tappingChecks(known) {
   ];
 }
 
+function previewChecks(known, browser) {
+  return [
+    ["the preview of a flow opens its screens, also on a phone's width", async () => {
+      const { data } = await call(`/v23.0/${WABA}/flows?limit=100`);
+      const flow = data.find((found) => found.name === `tea-${mark}`);
+      const { preview } = await call(`/v23.0/${flow.id}?fields=preview.invalidate(false)`);
+      for (const viewport of [DESKTOP, PHONE]) {
+        const page = await openPage(browser, preview.preview_url, { viewport }, known.complaints);
+        await sheet(page).getByText("About you").waitFor();
+        await sheet(page).getByLabel("E-mail").fill("ben@example.com");
+        await sheet(page).getByRole("button", { name: "Next" }).click();
+        await sheet(page).getByText("Which tea?").waitFor();
+        await page.context().close();
+      }
+    }],
+  ];
+}
+
 function ownChecks(known) {
   const page = () => known.page;
   const attach = async (what) => {
@@ -366,6 +384,7 @@ function checksOf(browser) {
     }],
     ...sendingChecks(known),
     ...tappingChecks(known),
+    ...previewChecks(known, browser),
     ...ownChecks(known),
     ...lookChecks(known, browser),
   ];

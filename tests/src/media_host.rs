@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use crate::files::{PDF, PNG};
+use crate::files::{MP4, PDF, PNG, padded};
 use crate::wire::{Reader, Request, response};
 
 /// The token that `/bearer/…` demands.
@@ -17,6 +17,10 @@ pub const TOKEN: &str = "media-host-token-7f3a";
 pub const PASSWORD: &str = "reader:media-host-password-91c2";
 /// The length of `/…/huge.pdf`: one byte more than a document may have.
 const HUGE_BYTES: usize = 100 * 1_048_576 + 1;
+/// The length of `/…/large.png`: one byte more than a picture may have.
+const LARGE_BYTES: usize = 5 * 1_048_576 + 1;
+/// The length of `/…/large.mp4`: one byte more than a film may have.
+const LONG_BYTES: usize = 16 * 1_048_576 + 1;
 const CHUNK_BYTES: usize = 1_048_576;
 
 /// The host; it stops when dropped.
@@ -106,6 +110,16 @@ fn public(path: &str, query: &str) -> Vec<u8> {
     match path.rsplit('/').next().unwrap_or_default() {
         "offer.pdf" => response(200, &[("content-type", "application/pdf")], PDF),
         "teal.png" => response(200, &[("content-type", "image/png")], PNG),
+        "large.png" => response(200, &[("content-type", "image/png")], &padded(PNG, LARGE_BYTES)),
+        "note.wav" => response(200, &[("content-type", "audio/wav")], b"RIFF\0\0\0\0WAVEfmt "),
+        "clip.mp4" => response(200, &[("content-type", "video/mp4")], MP4),
+        "large.mp4" => response(200, &[("content-type", "video/mp4")], &padded(MP4, LONG_BYTES)),
+        "note.aac" => {
+            response(200, &[("content-type", "audio/aac")], b"\xFF\xF1\x50\x80\x00\x1F\xFC")
+        }
+        "wave.webp" => {
+            response(200, &[("content-type", "image/webp")], b"RIFF\x0E\0\0\0WEBPVP8 \0\0")
+        }
         "page.html" => response(200, &[("content-type", "text/html")], b"<html>no document</html>"),
         "empty.pdf" => response(200, &[("content-type", "application/pdf")], b""),
         "elsewhere.pdf" => {

@@ -4,7 +4,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Reply, http};
+use crate::files::PNG;
 use crate::wait::eventually;
+
+/// The sandbox's app.
+const SANDBOX_APP: &str = "100000000000003";
+/// What stands for an uploaded picture in a template's example.
+const SAMPLE: &str = r#"["sample"]"#;
 
 /// One sandbox.
 #[derive(Clone, Debug)]
@@ -104,16 +110,37 @@ impl Sandbox {
         self.call(Method::DELETE, "/_sandbox/state", None).await.ok();
     }
 
-    /// Makes a template and gives it a status; returns its id.
+    /// Makes a template and gives it a status; returns its id. The handle `sample` stands for a
+    /// picture, which is uploaded first.
     ///
     /// # Panics
     /// Where the sandbox refuses it.
     pub async fn template(&self, waba_id: &str, template: &Value, status: &str) -> String {
         let path = format!("/v23.0/{waba_id}/message_templates");
-        let made = self.call(Method::POST, &path, Some(template)).await.ok().json();
+        let mut text = template.to_string();
+        if text.contains(SAMPLE) {
+            let handle = json!([self.sample().await]).to_string();
+            text = text.replace(SAMPLE, &handle);
+        }
+        let template = serde_json::from_str(&text).expect("a handle is text");
+        let made = self.call(Method::POST, &path, Some(&template)).await.ok().json();
         let id = made["id"].as_str().expect("a template has an id").to_owned();
         self.control(&format!("templates/{id}"), &json!({ "status": status })).await;
         id
+    }
+
+    /// Uploads a picture as the example of a template's header; returns its handle.
+    async fn sample(&self) -> String {
+        let begin = format!(
+            "/v23.0/{SANDBOX_APP}/uploads?file_name=a.png&file_length={}&file_type=image/png",
+            PNG.len()
+        );
+        let session = self.call(Method::POST, &begin, None).await.ok().json();
+        let session = session["id"].as_str().expect("a session has an id").to_owned();
+        let upload = self.client.post(format!("{}/v23.0/{session}", self.url));
+        let upload = upload.header("authorization", "OAuth sandbox").header("file_offset", "0");
+        let uploaded = Reply::to(upload.body(PNG)).await.ok().json();
+        uploaded["h"].as_str().expect("an upload has a handle").to_owned()
     }
 
     /// The type and the bytes of a file that was uploaded.

@@ -184,6 +184,8 @@ pub struct Submission {
     /// What is wrong with it already, where the vendor accepts it all the same and reports the
     /// failure later.
     pub doomed: Option<Failure>,
+    /// Whether what the engine finds wrong with its content is reported later too, whatever it is.
+    pub tells_all_later: bool,
 }
 
 /// Send one template to every customer of an organisation.

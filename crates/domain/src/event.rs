@@ -94,6 +94,20 @@ impl EventKind {
     }
 }
 
+impl EventId {
+    /// The id as receivers see it, in headers, lists and streams: `evt_` and 32 hex digits.
+    #[must_use]
+    pub fn public(self) -> String {
+        format!("evt_{}", self.0.simple())
+    }
+
+    /// Reads the public form, or the bare UUID.
+    #[must_use]
+    pub fn parse_public(text: &str) -> Option<Self> {
+        Self::parse(text.strip_prefix("evt_").unwrap_or(text))
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

@@ -1,4 +1,5 @@
-//! The client as other crates hold it. One connection per request; nothing is kept in between.
+//! The client as other crates hold it. One connection per request, except for callbacks that ask
+//! for connections to be kept.
 
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use url::{Position, Url};
 
 use crate::{
     EgressError, EgressPolicy, Purpose, Resolve,
-    connection::{Answer, Dial, TcpDial, Tls, connect, exchange},
+    connection::{Answer, Dial, TcpDial, Tls, Wire, connect, exchange},
     guard::Guard,
+    kept::Kept,
     timeouts::Deadline,
 };
 
@@ -22,6 +24,7 @@ pub struct Egress {
     pub(crate) guard: Guard,
     pub(crate) dial: Arc<dyn Dial>,
     tls: Tls,
+    pub(crate) kept: Kept,
 }
 
 impl Egress {
@@ -32,6 +35,7 @@ impl Egress {
             guard: Guard::new(policy, resolver),
             dial: Arc::new(TcpDial),
             tls: Tls::with_platform_roots(),
+            kept: Kept::default(),
         }
     }
 
@@ -62,16 +66,26 @@ impl Egress {
         deadline: Deadline,
     ) -> Result<Answer, EgressError> {
         let request = build(method, url, headers, body)?;
-        let targets = self.guard.vetted(url, &deadline).await?;
-        let mut wire = connect(self.dial.as_ref(), &targets, &deadline).await?;
-        if url.scheme() == "https" {
-            wire = self.tls.handshake(wire, url, &deadline).await?;
-        }
+        let wire = self.wire_to(url, &deadline).await?;
         exchange(wire, request, deadline).await
+    }
+
+    /// A connection to a checked address of a URL that passed [`Self::check_url`].
+    pub(crate) async fn wire_to(
+        &self,
+        url: &Url,
+        deadline: &Deadline,
+    ) -> Result<Box<dyn Wire>, EgressError> {
+        let targets = self.guard.vetted(url, deadline).await?;
+        let wire = connect(self.dial.as_ref(), &targets, deadline).await?;
+        if url.scheme() == "https" {
+            return self.tls.handshake(wire, url, deadline).await;
+        }
+        Ok(wire)
     }
 }
 
-fn build(
+pub(crate) fn build(
     method: Method,
     url: &Url,
     headers: HeaderMap,

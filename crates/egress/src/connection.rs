@@ -138,28 +138,36 @@ pub(crate) async fn exchange(
     request: Request<Full<Bytes>>,
     deadline: Deadline,
 ) -> Result<Answer, EgressError> {
-    let mut connection = JoinSet::new();
-    let head = async {
-        let (mut sender, driver) = http1::Builder::new()
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_BUFFER_BYTES)
-            .max_header_size(MAX_HEAD_BYTES)
-            .handshake(TokioIo::new(wire))
-            .await?;
-        connection.spawn(async {
-            if let Err(fault) = driver.await {
-                tracing::debug!(%fault, "a connection to a tenant's address ended with an error");
-            }
-        });
-        sender.send_request(request).await
-    };
-    let answer = deadline.during(Phase::Head, head).await?.map_err(head_fault)?;
+    let (mut sender, connection) = open(wire, &deadline).await?;
+    let answer = deadline.during(Phase::Head, sender.send_request(request)).await?;
+    let answer = answer.map_err(head_fault)?;
     let (head, incoming) = answer.into_parts();
     let body = BodyReader { incoming, deadline, _connection: connection };
     Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
-fn head_fault(fault: hyper::Error) -> EgressError {
+/// Begins to speak HTTP/1.1. Dropping the second part closes the connection.
+pub(crate) async fn open(
+    wire: Box<dyn Wire>,
+    deadline: &Deadline,
+) -> Result<(http1::SendRequest<Full<Bytes>>, JoinSet<()>), EgressError> {
+    let mut connection = JoinSet::new();
+    let handshake = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .max_header_size(MAX_HEAD_BYTES)
+        .handshake(TokioIo::new(wire));
+    let spoken = deadline.during(Phase::Head, handshake).await?;
+    let (sender, driver) = spoken.map_err(head_fault)?;
+    connection.spawn(async {
+        if let Err(fault) = driver.await {
+            tracing::debug!(%fault, "a connection to a tenant's address ended with an error");
+        }
+    });
+    Ok((sender, connection))
+}
+
+pub(crate) fn head_fault(fault: hyper::Error) -> EgressError {
     if fault.is_parse() { EgressError::Protocol(fault) } else { EgressError::ConnectionLost(fault) }
 }
 
@@ -171,6 +179,11 @@ pub(crate) struct BodyReader {
 }
 
 impl BodyReader {
+    /// A body that comes over a connection kept elsewhere.
+    pub(crate) fn of(incoming: Incoming, deadline: Deadline) -> Self {
+        Self { incoming, deadline, _connection: JoinSet::new() }
+    }
+
     /// The length in bytes that the head announced.
     pub(crate) fn announced_bytes(&self) -> Option<u64> {
         self.incoming.size_hint().exact()

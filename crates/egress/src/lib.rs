@@ -6,7 +6,7 @@
 //! Redirects of downloads are followed for a few hops, each judged anew; callbacks follow none.
 //!
 //! Not here: retries, signing, content types and their sniffing, storage of what was fetched,
-//! connection pools, proxies from the environment, decompression.
+//! proxies from the environment, decompression.
 
 mod address;
 mod client;
@@ -15,6 +15,7 @@ mod credential;
 mod error;
 mod fetch;
 mod guard;
+mod kept;
 mod planted;
 mod post;
 mod resolve;

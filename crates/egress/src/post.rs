@@ -55,7 +55,7 @@ impl Egress {
     }
 }
 
-async fn beginning(mut reader: BodyReader) -> (Bytes, bool) {
+pub(crate) async fn beginning(mut reader: BodyReader) -> (Bytes, bool) {
     let mut kept = BytesMut::new();
     while let Some(piece) = reader.next().await {
         let Ok(mut piece) = piece else {

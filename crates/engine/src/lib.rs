@@ -450,7 +450,11 @@ impl From<StoreError> for Failure {
             }
             StoreError::NotFound => "What should be changed has gone.",
             StoreError::Unavailable(_) => "The message cannot be recorded now; try again later.",
-            StoreError::Broken(_) => "This installation has stopped accepting messages.",
+            // Nobody knows a time to come again: an operator has to act first.
+            StoreError::Broken(_) => {
+                let message = "This installation has stopped accepting messages.";
+                return Self::new(ErrorKind::Unavailable, message);
+            }
         };
         Self::new(ErrorKind::Unavailable, message).retry_after_s(5)
     }

@@ -31,6 +31,7 @@ struct Draft {
     binding: Option<TemplateBinding>,
     /// Its dialect knows that it fails: nothing of it is looked up.
     is_doomed: bool,
+    tells_all_later: bool,
 }
 
 /// What is a message's own.
@@ -52,6 +53,11 @@ struct Door {
 }
 
 impl Door {
+    /// The door of one draft.
+    const fn of(self, draft: &Draft) -> Self {
+        if draft.tells_all_later { Self { refused_at_once: &[] } } else { self }
+    }
+
     /// The failure of a message that is accepted all the same.
     fn let_in(self, failure: Failure) -> Result<Failure, Failure> {
         let is_ours = failure.kind.blame() == Blame::Us;
@@ -118,7 +124,7 @@ impl Engine {
     fn lines(&self, ask: &Ask<()>, messages: Vec<Submission>) -> Result<Vec<Line>, Failure> {
         let mut lines = Vec::with_capacity(messages.len());
         let mut last: Option<(Sender, Arc<Acting>)> = None;
-        for Submission { send, doomed } in messages {
+        for Submission { send, doomed, tells_all_later } in messages {
             let acting = match &last {
                 Some((sender, acting)) if sender.is_of(&send) => Arc::clone(acting),
                 _ => {
@@ -127,7 +133,7 @@ impl Engine {
                     acting
                 }
             };
-            lines.push(Line::new(acting, send, doomed));
+            lines.push(Line::new(acting, send, doomed, tells_all_later));
         }
         Ok(lines)
     }
@@ -182,7 +188,8 @@ impl Engine {
         draft: Draft,
         door: Door,
     ) -> Result<(Content, Option<Failure>), Failure> {
-        let Draft { mut content, binding, is_doomed } = draft;
+        let door = door.of(&draft);
+        let Draft { mut content, binding, is_doomed, .. } = draft;
         if is_doomed {
             return Ok((unkept(content), None));
         }
@@ -255,10 +262,16 @@ impl Engine {
 }
 
 impl Line {
-    fn new(acting: Arc<Acting>, send: SendMessage, doomed: Option<Failure>) -> Self {
+    fn new(
+        acting: Arc<Acting>,
+        send: SendMessage,
+        doomed: Option<Failure>,
+        tells_all_later: bool,
+    ) -> Self {
         let SendMessage { recipient, user_id, session_id, reference, options, .. } = send;
         let is_doomed = doomed.is_some();
-        let draft = Draft { content: send.content, binding: send.binding, is_doomed };
+        let (content, binding) = (send.content, send.binding);
+        let draft = Draft { content, binding, is_doomed, tells_all_later };
         let head = Head {
             addressee: recipient,
             recipient: None,

@@ -35,7 +35,9 @@ function placeSheet() {
   const sheet = byId("sheet");
   const phone = byId("conversation");
   const rim = Number.parseFloat(getComputedStyle(phone).borderLeftWidth) || 0;
-  const frame = phone.getBoundingClientRect();
+  const shown = phone.getBoundingClientRect();
+  // On a narrow page the phone may be out of sight behind the list.
+  const frame = shown.width > 0 ? shown : new DOMRect(0, 0, innerWidth, innerHeight);
   sheet.style.left = `${frame.left + rim}px`;
   sheet.style.width = `${frame.width - 2 * rim}px`;
   sheet.style.bottom = `${innerHeight - frame.bottom + rim}px`;

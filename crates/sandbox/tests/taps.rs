@@ -344,3 +344,30 @@ async fn people_are_reached_by_their_business_scoped_id() {
     let content = json!({"name": "code", "language": {"code": "en"}, "components": []});
     refused(&rig.send(&by_id("template", content)).await, 400, 131_062);
 }
+
+#[tokio::test]
+async fn somebody_known_by_a_user_id_alone_writes_without_a_phone_number() {
+    let mut rig = Rig::start().await;
+    let body = json!({"messaging_product": "whatsapp", "recipient": "US.777", "type": "text",
+        "text": {"body": "hi"}});
+    rig.sent(&body).await;
+    let chats = rig.get("/_sandbox/handset/chats").await.1;
+    let is_there = |chat: &Value| chat["phone"] == "US.777";
+    assert!(chats["data"].as_array().unwrap().iter().any(is_there), "{chats}");
+    let reply = json!({"phone": "US.777", "phone_number_id": NUMBER, "text": "Hello"});
+    rig.control("handset/send", &reply).await;
+    let update = rig.update(|update| update["value"].get("messages").is_some()).await;
+    let (contact, told) = (&update["value"]["contacts"][0], &update["value"]["messages"][0]);
+    assert_eq!((&told["from_user_id"], told.get("from")), (&json!("US.777"), None), "{update}");
+    assert_eq!((&contact["user_id"], contact.get("wa_id")), (&json!("US.777"), None));
+
+    let asked = json!({"messaging_product": "whatsapp", "recipient": "US.777", "type": "interactive",
+        "interactive": buttons()["interactive"]});
+    let wamid = rig.sent(&asked).await;
+    rig.control("tap", &json!({"wamid": wamid, "id": "no"})).await;
+    let told = inbound(&mut rig).await;
+    assert_eq!(
+        (&told["from_user_id"], &told["interactive"]["button_reply"]["id"]),
+        (&json!("US.777"), &json!("no"))
+    );
+}

@@ -255,6 +255,20 @@ impl Faults {
         self.0.push(FieldFault { field: field.into(), message: message.into() });
     }
 
+    /// What the domain read, or `None` with the field that it blames noted.
+    pub(crate) fn take_read<T>(&mut self, read: Result<T, Failure>) -> Option<T> {
+        let failure = match read {
+            Ok(value) => return Some(value),
+            Err(failure) => failure,
+        };
+        let field = failure.field.unwrap_or_default();
+        // It says "path rule."; the path stands beside it here.
+        let message = failure.message.strip_prefix(&format!("{field} ")).map(str::to_owned);
+        let message = message.unwrap_or(failure.message);
+        self.add(field, message.trim_end_matches('.'));
+        None
+    }
+
     /// The value, or `None` with the fault noted.
     pub(crate) fn take<T, E: std::fmt::Display>(
         &mut self,

@@ -34,7 +34,16 @@ impl DirectoryStore for SqliteStore {
         if let EntryKey::Org(id) = key {
             return self.remove_org(id).await;
         }
-        self.writer.run(Work::Known, move |conn| remove(conn, &key)).await
+        let webhook = match &key {
+            EntryKey::Webhook(org, id) => Some((org.clone(), id.clone())),
+            _ => None,
+        };
+        let removed = self.writer.run(Work::Known, move |conn| remove(conn, &key)).await?;
+        if let Some((org, id)) = webhook.filter(|_| removed) {
+            let forget = move |conn: &Connection| callbacks::forget_some(conn, &org, &id);
+            while self.writer.run(Work::Known, forget.clone()).await? {}
+        }
+        Ok(removed)
     }
 
     async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
@@ -289,14 +298,11 @@ fn remove(conn: &Connection, key: &EntryKey) -> Done<bool> {
             "DELETE FROM providers WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
             params![org.as_str(), id.as_str()],
         )?,
-        EntryKey::Webhook(org, id) => {
-            callbacks::forget_webhook(conn, org, id)?;
-            execute(
-                conn,
-                "DELETE FROM webhooks WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
-                params![org.as_str(), id.as_str()],
-            )?
-        }
+        EntryKey::Webhook(org, id) => execute(
+            conn,
+            "DELETE FROM webhooks WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
+            params![org.as_str(), id.as_str()],
+        )?,
     };
     Ok(removed > 0)
 }

@@ -1,9 +1,10 @@
 //! Callbacks: in order, held up by what comes before, given up and made anew.
 
+use waypost_domain::callback::Webhook;
 use waypost_domain::{OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{
-    CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, NewCallback, Page, TargetAddress,
-    TargetName,
+    CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, Entry, EntryKey, NewCallback,
+    Page, PutMode, TargetAddress, TargetName,
 };
 
 use crate::Harness;
@@ -230,4 +231,45 @@ pub async fn a_callback_waits_for_its_file_and_no_longer(harness: &dyn Harness) 
     record(&stage, target, outcomes.to_vec()).await;
     add(&stage, vec![waiting]).await;
     assert_eq!(due(&stage, target, at(10)).await, [1]);
+}
+
+pub async fn a_webhook_goes_with_its_callbacks(harness: &dyn Harness) {
+    let stage = stage_with(harness, 2).await;
+    let webhook = Webhook {
+        id: webhook_id(),
+        org_id: org_id(),
+        url: "https://receiver.example.com/".to_owned(),
+        shape: "standard".to_owned(),
+        number_id: None,
+        events: std::collections::BTreeSet::new(),
+        secrets: Vec::new(),
+        header: None,
+        disabled: None,
+        created_at: START,
+    };
+    stage.put(Entry::Webhook(webhook.clone())).await;
+    let off = Webhook { disabled: Some("for now".to_owned()), ..webhook };
+    stage.store.put_entry(Entry::Webhook(off.clone()), PutMode::Replace).await.unwrap();
+    add(&stage, vec![callback(1, 1), callback(2, 2)]).await;
+    let target = place(&stage).await;
+    record(&stage, target, vec![outcome(1, 1, 4, CallbackEnd::Dead)]).await;
+    let stage = stage.reopen(harness).await;
+    assert_eq!(stage.store.load_directory().await.unwrap().webhooks, [off]);
+    let key = EntryKey::Webhook(org_id(), webhook_id());
+    assert!(stage.store.remove_entry(key.clone()).await.unwrap());
+    assert!(!stage.store.remove_entry(key).await.unwrap());
+    assert!(stage.store.load_directory().await.unwrap().webhooks.is_empty());
+    assert!(listed(&stage, &CallbackFilter::default()).await.is_empty());
+    assert!(stage.store.target_stats(&org_id()).await.unwrap().is_empty());
+}
+
+pub async fn servers_that_requests_named_are_forgotten_with_their_events(harness: &dyn Harness) {
+    let stage = stage_with(harness, 2).await;
+    add(&stage, vec![NewCallback { target: asked(), ..callback(1, 1) }]).await;
+    let target = place(&stage).await;
+    assert_eq!(stage.store.prune_events(at(9_000), 10).await.unwrap(), 0);
+    assert_eq!(stage.store.target_stats(&org_id()).await.unwrap().len(), 1, "it has work");
+    record(&stage, target, vec![outcome(1, 1, 1, CallbackEnd::Done)]).await;
+    assert_eq!(stage.store.prune_events(at(9_000), 10).await.unwrap(), 0);
+    assert!(stage.store.target_stats(&org_id()).await.unwrap().is_empty());
 }

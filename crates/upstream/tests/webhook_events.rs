@@ -140,6 +140,15 @@ fn every_type_of_inbound_message_is_read() {
 }
 
 #[test]
+fn the_contacts_identity_is_kept_beside_the_message() {
+    let mut raw: Value = serde_json::from_slice(&body("text")).unwrap();
+    raw["entry"][0]["changes"][0]["value"]["contacts"][0]["identity_key_hash"] = json!("DF2lS5v2=");
+    let events = parse(raw.to_string().as_bytes()).unwrap();
+    let Some(Event::Inbound(event)) = events.first() else { panic!("{events:?}") };
+    assert_eq!(event.message["identity_key_hash"], "DF2lS5v2=");
+}
+
+#[test]
 fn a_person_without_a_number_is_known_by_id() {
     let event = inbound("text_from_user_name");
     assert_eq!(event.from, None);

@@ -87,12 +87,18 @@ fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
             value.insert("statuses".to_owned(), json!([status(event, detail)]));
         }
         EventDetail::Received(detail) => {
-            let contact = json!({
+            let mut contact = json!({
                 "profile": {"name": detail.profile_name.as_deref().unwrap_or_default()},
                 "wa_id": detail.message.phone.digits(),
             });
+            let mut message = message(detail);
+            // It is kept beside the message; at Meta it is the contact's.
+            let object = message.as_object_mut();
+            if let Some(hash) = object.and_then(|object| object.shift_remove("identity_key_hash")) {
+                contact["identity_key_hash"] = hash;
+            }
             value.insert("contacts".to_owned(), json!([contact]));
-            value.insert("messages".to_owned(), json!([message(detail)]));
+            value.insert("messages".to_owned(), json!([message]));
         }
         EventDetail::Template(_) => {}
     }

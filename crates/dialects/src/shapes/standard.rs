@@ -45,7 +45,7 @@ pub fn view(event: &Event) -> Value {
     json!({
         "type": event.kind.as_str(),
         "timestamp": event.at.rfc3339(),
-        "id": event.id.to_string(),
+        "id": event.id.public(),
         "data": data(event),
     })
 }

@@ -139,12 +139,14 @@ fn window_closed() -> Failure {
 fn the_own_shape_tells_everything() {
     assert_eq!(
         encode(&StandardEvents, &of_status(Status::Delivered, None)),
-        json!({"type": "message.delivered", "timestamp": "2026-01-14T12:00:00.500Z", "id": ID,
+        json!({"type": "message.delivered", "timestamp": "2026-01-14T12:00:00.500Z",
+            "id": "evt_0b8f1d527c0e7a579a3c2f1d5e6a7b80",
             "data": {"org_id": "org-1", "number_id": "n-1", "message_id": ID, "wamid": WAMID,
                 "to": "15550001111", "message_type": "human", "status": "delivered",
                 "content_type": "text", "dialect": "lipachat", "reference": "order-77"}})
     );
-    let fault = UpstreamFault { code: Some(131_047), details: "old".to_owned(), ..Default::default() };
+    let fault =
+        UpstreamFault { code: Some(131_047), details: "old".to_owned(), ..Default::default() };
     let failed = of_status(Status::Failed, Some(window_closed().with_upstream(fault)));
     assert_eq!(
         encode(&StandardEvents, &failed)["data"]["error"],
@@ -178,12 +180,25 @@ fn metas_shape_is_metas_envelope() {
     );
     let failed = encode(&CloudApiEvents, &of_status(Status::Failed, Some(window_closed())));
     let error = &failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0];
-    assert_eq!((&error["code"], &error["title"]), (&json!(131_047), &json!("The window is closed.")));
+    assert_eq!(
+        (&error["code"], &error["title"]),
+        (&json!(131_047), &json!("The window is closed."))
+    );
     let received = encode(&CloudApiEvents, &picture());
     let value = &received["entry"][0]["changes"][0]["value"];
     assert_eq!(value["contacts"][0]["profile"]["name"], "Test User");
     assert_eq!(value["messages"][0]["image"]["id"], "1000000000000042");
     assert_eq!(value["messages"][0]["id"], WAMID);
+    let mut recognised = picture();
+    if let EventDetail::Received(detail) = &mut recognised.detail
+        && let Content::Inbound(inbound) = &mut detail.message.content
+    {
+        inbound.message["identity_key_hash"] = json!("DF2lS5v2=");
+    }
+    let told = encode(&CloudApiEvents, &recognised);
+    let value = &told["entry"][0]["changes"][0]["value"];
+    assert_eq!(value["contacts"][0]["identity_key_hash"], "DF2lS5v2=");
+    assert_eq!(value["messages"][0].get("identity_key_hash"), None);
     let template = encode(&CloudApiEvents, &approved());
     let change = &template["entry"][0]["changes"][0];
     assert_eq!(change["field"], "message_template_status_update");
@@ -197,9 +212,8 @@ fn meta_has_no_word_for_a_cancelled_message() {
 
 #[test]
 fn success_is_200_for_meta_and_any_2xx_for_us() {
-    let verdicts = |status| {
-        ((StandardEvents.info().verdict)(status), (CloudApiEvents.info().verdict)(status))
-    };
+    let verdicts =
+        |status| ((StandardEvents.info().verdict)(status), (CloudApiEvents.info().verdict)(status));
     assert_eq!(verdicts(200), (Verdict::Delivered, Verdict::Delivered));
     assert_eq!(verdicts(204), (Verdict::Delivered, Verdict::Retry));
     for status in [301, 400, 404, 429, 500] {

@@ -5,6 +5,7 @@ mod addresses;
 mod bodies;
 mod callbacks;
 mod credentials;
+mod kept;
 mod rebinding;
 mod redirects;
 mod rig;

@@ -122,7 +122,12 @@ impl Engine {
             let place = format!("numbers/{}/notify_auth/{name}", number.id);
             Some((number.notify_auth.get(name)?.clone(), place))
         };
-        let opened = auth.as_ref().and_then(sealed).map(|(sealed, place)| {
+        let known = auth.as_ref().and_then(sealed);
+        // Who asked for a credential gets no call without it. The default address may have none.
+        if let (Some(name), None, Some(_)) = (&auth, &known, notify) {
+            return Destination::Off(format!("the number has no credential named {name}"));
+        }
+        let opened = known.map(|(sealed, place)| {
             let value = self.vault().open(&place, &sealed)?;
             Ok(("authorization".to_owned(), value))
         });
@@ -152,7 +157,7 @@ impl Engine {
         let site = CallbackSite { number: number.as_deref(), zone: &zone };
         let body = endpoint.shape.encode(events, &site);
         // Several events in one call have the name of the first.
-        let id = first.map(|event| format!("evt_{}", event.id.0.simple())).unwrap_or_default();
+        let id = first.map(|event| event.id.public()).unwrap_or_default();
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(sign::headers(info.signature, &endpoint.secrets, &id, now, &body));
         headers.extend(endpoint.headers.iter().cloned());

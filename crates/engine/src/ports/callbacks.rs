@@ -206,8 +206,8 @@ pub trait CallbackStore: Send + Sync {
         outcomes: Vec<CallbackOutcome>,
         now: Timestamp,
     ) -> StoreResult<()>;
-    /// Gives up callbacks of a target that were made before an instant, oldest due first, at most
-    /// so many. Returns how many.
+    /// Looks at so many callbacks of a target, those due first, and gives up the ones that were made
+    /// before an instant. Returns how many.
     async fn give_up_callbacks(
         &self,
         target: i64,

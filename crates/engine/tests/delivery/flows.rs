@@ -271,9 +271,15 @@ async fn sent(rig: &Rig, flow: FlowName) -> Result<(FlowName, bool), Failure> {
     let before = rig.upstream.seen.lock().len();
     rig.engine.send(send_to("cust-1", opening(flow))).await?.outcome.result.unwrap();
     let content = rig.upstream.seen.lock()[before].content.clone();
-    let Content::Interactive(interactive) = content else { panic!("{content:?}") };
-    let Action::Flow(call) = interactive.action else { panic!("a flow") };
-    Ok((call.flow, call.draft))
+    let action = match content {
+        Content::Interactive(interactive) => Some(interactive.action),
+        _ => None,
+    };
+    let call = match action {
+        Some(Action::Flow(call)) => Some(call),
+        _ => None,
+    };
+    Ok(call.map(|call| (call.flow, call.draft)).unwrap())
 }
 
 #[tokio::test]

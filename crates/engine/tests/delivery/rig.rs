@@ -568,7 +568,7 @@ pub(crate) fn broadcast_of(template: &str) -> Ask<Broadcast> {
 pub(crate) fn to_phone(digits: &str, content: Content<MediaDraft>) -> Submission {
     let recipient = Recipient::Phone(phone(digits));
     let send = SendMessage::new(OrgId::new("org-1"), recipient, content);
-    Submission { send, doomed: None }
+    Submission { send, doomed: None, tells_all_later: false }
 }
 
 pub(crate) fn submit_of(messages: Vec<Submission>) -> Ask<Submit> {

@@ -244,3 +244,15 @@ async fn an_unknown_template_id_is_asked_for_once() {
     }
     assert_eq!(rig.upstream.template_calls.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn what_tells_all_later_is_accepted_whatever_is_wrong_with_its_content() {
+    let rig = Rig::new().await;
+    let unknown = to_phone("15550002222", template("no_such"));
+    let refused = rig.engine.submit(submit_of(vec![unknown.clone()]), AT_ONCE).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::TemplateNotFound);
+    let later = Submission { tells_all_later: true, ..unknown };
+    let ids = rig.engine.submit(submit_of(vec![later]), AT_ONCE).await.unwrap().outcome;
+    let failure = rig.stored(ids[0]).await.failure.unwrap();
+    assert_eq!(failure.kind, ErrorKind::TemplateNotFound);
+}

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use waypost_dialects::shapes::standard::view;
-use waypost_domain::event::EventKind;
+use waypost_domain::event::{Event, EventDetail, EventKind};
 use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp, WebhookId};
 use waypost_engine::Engine;
 use waypost_engine::ports::{
@@ -60,6 +60,22 @@ pub(crate) struct EventArguments {
 }
 
 impl EventArguments {
+    /// A stream goes on for ever, in the order of the log.
+    fn check_of_stream(&self) -> Result<(), Problem> {
+        let mut faults = Faults::default();
+        for (name, is_given) in [
+            ("limit", self.limit.is_some()),
+            ("since", self.since.is_some()),
+            ("until", self.until.is_some()),
+            ("order", self.order.is_some()),
+        ] {
+            if is_given {
+                faults.add(name, "cannot be given with a stream, which begins after Last-Event-ID");
+            }
+        }
+        faults.check()
+    }
+
     fn filter(&self) -> Result<EventFilter, Problem> {
         let mut faults = Faults::default();
         let named = self.kind.as_deref().unwrap_or_default();
@@ -94,6 +110,7 @@ pub(crate) async fn list_events(
 ) -> Result<Response, Problem> {
     let filter = arguments.filter()?;
     if wants_stream(&headers) {
+        arguments.check_of_stream()?;
         return stream(&app, within.org_id().clone(), &headers, &arguments, filter).await;
     }
     let page = PageArguments { limit: arguments.limit, after: arguments.after };
@@ -156,7 +173,16 @@ fn is_wanted(filter: &EventFilter, logged: &LoggedEvent) -> bool {
     let of_kind = filter.kinds.is_empty() || filter.kinds.contains(&event.kind);
     let of_number =
         filter.number_id.as_ref().is_none_or(|wanted| event.number_id.as_ref() == Some(wanted));
-    of_kind && of_number
+    let of_message = filter.message_id.is_none_or(|wanted| message_of(event) == Some(wanted));
+    of_kind && of_number && of_message
+}
+
+fn message_of(event: &Event) -> Option<MessageId> {
+    match &event.detail {
+        EventDetail::Status(detail) => Some(detail.message.id),
+        EventDetail::Received(detail) => Some(detail.message.id),
+        EventDetail::Template(_) => None,
+    }
 }
 
 fn told(logged: &LoggedEvent) -> StreamEvent {
@@ -174,7 +200,7 @@ pub(crate) async fn get_event(
     within: InOrg<Webhooks>,
     Ids((_, id)): Ids<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let id = EventId::parse(&id).ok_or_else(Problem::not_found)?;
+    let id = EventId::parse_public(&id).ok_or_else(Problem::not_found)?;
     let found = app.engine.event(within.org_id(), id).await?;
     found.map(|logged| Json(view(&logged.event))).ok_or_else(Problem::not_found)
 }
@@ -228,7 +254,7 @@ impl From<CallbackRecord> for CallbackView {
             TargetAddress::Notify { origin, .. } => (None, Some(origin)),
         };
         Self {
-            event_id: record.event_id.to_string(),
+            event_id: record.event_id.public(),
             kind: record.kind.as_str(),
             message_id: record.message_id.map(|id| id.to_string()),
             webhook_id,

@@ -25,7 +25,7 @@ pub(crate) struct MediaInput {
     /// For image, video and document: at most 1024 characters.
     caption: Option<String>,
     /// For documents.
-    pub(crate) filename: Option<String>,
+    filename: Option<String>,
     /// For audio: whether it is a voice message.
     voice: Option<bool>,
 }
@@ -60,7 +60,7 @@ impl MediaInput {
     }
 
     /// Where the file is.
-    pub(crate) fn source(&self, faults: &mut Faults, path: &str) -> Option<MediaSource> {
+    fn source(&self, faults: &mut Faults, path: &str) -> Option<MediaSource> {
         match (&self.id, &self.link) {
             (Some(id), None) => {
                 if self.provider.is_some() {

@@ -7,20 +7,22 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use waypost_domain::command::{MediaDraft, Recipient, SendMessage};
 use waypost_domain::content::{
-    Action, Contact, Interactive, Location, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS,
+    self, Location, MAX_REFERENCE_CHARS, MAX_TEXT_CHARS, check_contacts,
 };
 use waypost_domain::media::MediaKind;
-use waypost_domain::{Content, CustomerId, OrgId, Phone, UserId};
+use waypost_domain::message::MessageOptions;
+use waypost_domain::{Content, CustomerId, OrgId, Phone, Timestamp, UserId};
 
 use super::fields::{MAX_SESSION_CHARS, check_length, words};
 use super::media_object::MediaInput;
+use super::message_options::{
+    ContextInput, check_identity, priorities, read_end, read_notify, read_priority,
+};
 use super::template_object::{TemplateInput, read_template};
 use crate::problem::{Faults, Problem};
 
 /// The longest name or address of a place, in characters.
 const MAX_PLACE_CHARS: usize = 1_000;
-/// The most contact cards of a message.
-const MAX_CONTACTS: usize = 100;
 
 /// A Cloud API message object with the sender and the receiver.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,7 +30,7 @@ const MAX_CONTACTS: usize = 100;
 pub(crate) struct MessageInput {
     /// The sender number by any of its names; by default the organisation's first.
     number: Option<String>,
-    /// The receiver's number; or `customer_id`.
+    /// The receiver's number, or business-scoped user id such as `US.1349`; or `customer_id`.
     #[schema(example = "+15550001111")]
     to: Option<String>,
     /// The receiver in the directory; or `to`.
@@ -39,6 +41,22 @@ pub(crate) struct MessageInput {
     session_id: Option<String>,
     /// Your own value, given back in events.
     biz_opaque_callback_data: Option<String>,
+    /// The message that it answers.
+    context: Option<ContextInput>,
+    /// It is delivered only to a person with this identity.
+    recipient_identity_key_hash: Option<String>,
+    /// Not sent any more from then on, in RFC 3339; by default a day from now.
+    #[schema(example = "2026-01-31T12:00:00Z")]
+    expires_at: Option<String>,
+    /// The same in seconds from now.
+    ttl_s: Option<u32>,
+    /// Which messages of the number's queue go first; `normal` by default.
+    #[schema(schema_with = priorities)]
+    priority: Option<String>,
+    /// Where the statuses of this very message are posted.
+    notify_url: Option<String>,
+    /// The name of a credential registered with the number that these posts carry.
+    notify_auth_id: Option<String>,
     /// `whatsapp`, if anything.
     messaging_product: Option<String>,
     /// `individual`, if anything.
@@ -56,8 +74,8 @@ pub(crate) struct MessageInput {
     location: Option<LocationInput>,
     /// In Meta's form.
     #[schema(value_type = Option<Vec<Object>>)]
-    contacts: Option<Vec<Value>>,
-    /// In Meta's form.
+    contacts: Option<Value>,
+    /// In Meta's form, of any kind; files by `id` of an upload or by `link`.
     #[schema(value_type = Option<Object>)]
     interactive: Option<Value>,
     reaction: Option<ReactionInput>,
@@ -114,10 +132,15 @@ impl MessageInput {
     ///
     /// # Errors
     /// A 400 with every fault.
-    pub(crate) fn into_command(self, org_id: &OrgId) -> Result<SendMessage, Problem> {
+    pub(crate) fn into_command(
+        mut self,
+        org_id: &OrgId,
+        now: Timestamp,
+    ) -> Result<SendMessage, Problem> {
         let mut faults = Faults::default();
         self.check_envelope(&mut faults);
         let recipient = self.recipient(&mut faults);
+        let options = self.options(&mut faults, now);
         let (number, user_id) = (self.number.clone(), self.user_id.clone());
         let (session_id, reference) =
             (self.session_id.clone(), self.biz_opaque_callback_data.clone());
@@ -131,6 +154,7 @@ impl MessageInput {
             number,
             session_id,
             reference,
+            options,
             ..SendMessage::new(org_id.clone(), recipient, content)
         })
     }
@@ -149,7 +173,13 @@ impl MessageInput {
 
     fn recipient(&self, faults: &mut Faults) -> Option<Recipient> {
         match (&self.to, &self.customer_id) {
-            (Some(to), None) => faults.take("to", Phone::parse(to)).map(Recipient::Phone),
+            (Some(to), None) => {
+                let phone = match Phone::business_scoped(to) {
+                    Some(scoped) => Some(scoped),
+                    None => faults.take("to", Phone::parse(to)),
+                };
+                phone.map(Recipient::Phone)
+            }
             (None, Some(id)) => Some(Recipient::Customer(CustomerId::new(id))),
             (None, None) => {
                 faults.add("to", "is required, or customer_id");
@@ -159,6 +189,19 @@ impl MessageInput {
                 faults.add("customer_id", "cannot stand beside to; give one of them");
                 None
             }
+        }
+    }
+
+    fn options(&mut self, faults: &mut Faults, now: Timestamp) -> MessageOptions {
+        check_identity(faults, self.recipient_identity_key_hash.as_deref());
+        let (notify_url, auth_id) = (self.notify_url.take(), self.notify_auth_id.take());
+        MessageOptions {
+            priority: read_priority(faults, self.priority.as_deref()),
+            expires_at: read_end(faults, self.expires_at.as_deref(), self.ttl_s, now),
+            reply_to: self.context.take().map(|context| context.read(faults)),
+            identity_key_hash: self.recipient_identity_key_hash.take(),
+            notify: read_notify(faults, notify_url, auth_id),
+            echo: None,
         }
     }
 
@@ -174,11 +217,11 @@ impl MessageInput {
             "location" => required(faults, "location", self.location)?.read(faults),
             "contacts" => {
                 let contacts = required(faults, "contacts", self.contacts)?;
-                read_contacts(faults, contacts)
+                read_contacts(faults, &contacts)
             }
             "interactive" => {
                 let interactive = required(faults, "interactive", self.interactive)?;
-                read_interactive(faults, interactive)
+                read_interactive(faults, &interactive)
             }
             "reaction" => required(faults, "reaction", self.reaction)?.read(faults),
             "template" => {
@@ -264,35 +307,16 @@ impl ReactionInput {
     }
 }
 
-fn read_contacts(faults: &mut Faults, contacts: Vec<Value>) -> Option<Content<MediaDraft>> {
-    if contacts.is_empty() || contacts.len() > MAX_CONTACTS {
-        faults.add("contacts", format!("must have 1 to {MAX_CONTACTS} entries"));
-    }
-    for (place, contact) in contacts.iter().enumerate() {
-        if contact["name"]["formatted_name"].as_str().is_none_or(|it| it.trim().is_empty()) {
-            faults.add(format!("contacts[{place}].name.formatted_name"), "is required");
-        }
-    }
-    let read = |contact| serde_json::from_value::<Contact>(contact).ok();
-    let contacts: Option<Vec<Contact>> = contacts.into_iter().map(read).collect();
-    if contacts.is_none() {
-        faults.add("contacts", "must be contact cards as in Meta's documentation");
-    }
-    contacts.map(Content::Contacts)
+fn read_contacts(faults: &mut Faults, contacts: &Value) -> Option<Content<MediaDraft>> {
+    let read = content::read_contacts(contacts, "contacts");
+    let read = read.and_then(|cards| check_contacts(&cards, "contacts").map(|()| cards));
+    faults.take_read(read).map(Content::Contacts)
 }
 
-fn read_interactive(faults: &mut Faults, interactive: Value) -> Option<Content<MediaDraft>> {
-    if interactive["type"].as_str().is_none_or(str::is_empty) {
-        faults.add("interactive.type", "is required");
-    }
-    if !interactive["action"].is_object() {
-        faults.add("interactive.action", "is required");
-    }
-    let text = |part: &str| interactive[part]["text"].as_str().map(str::to_owned);
-    let kind = interactive["type"].as_str().unwrap_or_default().to_owned();
-    let action = Action::Other { kind, action: interactive["action"].clone() };
-    let (body, footer) = (text("body"), text("footer"));
-    Some(Content::Interactive(Box::new(Interactive { header: None, body, footer, action })))
+fn read_interactive(faults: &mut Faults, interactive: &Value) -> Option<Content<MediaDraft>> {
+    let read = content::read_interactive(interactive, "interactive");
+    let read = read.and_then(|it| it.check("interactive").map(|()| it));
+    faults.take_read(read).map(|interactive| Content::Interactive(Box::new(interactive)))
 }
 
 /// The value, or a note that it is missing.

@@ -33,7 +33,8 @@ pub(crate) async fn send_message(
     mut body: JsonObject,
 ) -> Result<Response, Problem> {
     let idempotency = body.idempotency.take();
-    let command = body.read::<MessageInput>()?.into_command(within.org_id())?;
+    let now = app.engine.now();
+    let command = body.read::<MessageInput>()?.into_command(within.org_id(), now)?;
     let ask = ask(&within, SEND, idempotency, command);
     let answer = app.engine.enqueue(ask).await?;
     let view = Json(MessageView::from(&answer.outcome));

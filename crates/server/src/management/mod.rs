@@ -15,6 +15,7 @@ mod keys;
 mod media;
 mod media_object;
 mod message_object;
+mod message_options;
 mod messages;
 mod numbers;
 mod openapi;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use waypost_domain::content::{Content, MediaRef};
 use waypost_domain::message::{
-    Attempt, BroadcastRecord, Message, MessageHistory, Session, StatusEvent,
+    Attempt, BroadcastRecord, Message, MessageHistory, Notify, Session, StatusEvent,
 };
 use waypost_domain::window::Window;
 use waypost_domain::{Failure, Timestamp, UpstreamFault};
@@ -89,9 +89,39 @@ pub(crate) struct MessageView {
     error: Option<MessageError>,
     /// Whether it was repeated after an unknown outcome.
     possible_duplicate: bool,
+    /// `high`, `normal` or `low`.
+    priority: String,
+    /// Not sent any more from then on.
+    expires_at: Option<String>,
+    /// The upstream id of the message that it answers.
+    reply_to: Option<String>,
+    /// It is delivered only to a person with this identity.
+    recipient_identity_key_hash: Option<String>,
+    notify: Option<NotifyView>,
     created_at: String,
     /// When the upstream accepted it, or when it failed.
     settled_at: Option<String>,
+}
+
+/// Where the statuses of one message are posted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageNotify)]
+pub(crate) struct NotifyView {
+    url: String,
+    /// The name of the credential that the posts carry.
+    auth_id: Option<String>,
+    /// Why nothing is posted there, and the setting that would allow it.
+    refused: Option<String>,
+}
+
+impl From<&Notify> for NotifyView {
+    fn from(notify: &Notify) -> Self {
+        Self {
+            url: notify.url.clone(),
+            auth_id: notify.auth_id.clone(),
+            refused: notify.refused.clone(),
+        }
+    }
 }
 
 /// A message in the Cloud API's form. What a person wrote is shown as it came, with its context and
@@ -133,6 +163,11 @@ impl From<&Message> for MessageView {
             broadcast_id: message.broadcast_id.map(|id| id.to_string()),
             error: message.failure.as_ref().map(MessageError::from),
             possible_duplicate: message.possible_duplicate,
+            priority: word(&message.options.priority),
+            expires_at: message.options.expires_at.map(time),
+            reply_to: message.options.reply_to.clone(),
+            recipient_identity_key_hash: message.options.identity_key_hash.clone(),
+            notify: message.options.notify.as_ref().map(NotifyView::from),
             created_at: time(message.created_at),
             settled_at: message.settled_at.map(time),
         }

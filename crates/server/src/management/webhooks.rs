@@ -434,7 +434,7 @@ impl ReplayInput {
                 until: self.until.as_deref().map(|it| instant("until", it)).transpose()?,
             }),
             (None | Some(false), None, Some(id)) => {
-                let id = EventId::parse(id)
+                let id = EventId::parse_public(id)
                     .ok_or_else(|| Problem::invalid("event_id", "must be an event's id"))?;
                 Ok(Replay::Event(id, Some(webhook_id.clone())))
             }

@@ -102,15 +102,15 @@ async fn every_operation_of_the_document_has_an_entry_here() {
 /// The ids of one thing of every kind, by the names of path parameters.
 type Ids = BTreeMap<&'static str, String>;
 
-/// The id of something that happened to one of the messages.
-async fn first_event(rig: &Rig, base: &str) -> String {
-    loop {
-        let events = rig.get(&format!("/waypost/v1{base}/events")).await.expect(200).json();
-        if let Some(id) = events["data"][0]["id"].as_str() {
-            return id.to_owned();
-        }
-        tokio::task::yield_now().await;
-    }
+/// The id of something that happened: a message is withdrawn.
+async fn withdraw_one(rig: &Rig, base: &str) -> String {
+    let message = json!({"customer_id": "c-1", "type": "text", "text": {"body": "never mind"}});
+    let message = rig.make(&format!("{base}/messages"), message).await;
+    let id = message["id"].as_str().unwrap();
+    let path = format!("/waypost/v1{base}/messages/{id}/cancel");
+    rig.ask(Method::POST, &path, Some(ADMIN), Some(json!({}))).await.expect(200);
+    let events = rig.get(&format!("/waypost/v1{base}/events")).await.expect(200).json();
+    events["data"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// One thing of every kind in an organisation.
@@ -129,7 +129,7 @@ async fn populate(rig: &Rig, org: &str, number: &str) -> Ids {
     let broadcast = rig.make(&format!("{base}/broadcasts"), broadcast).await;
     let webhook = json!({"url": "https://events.example.com/"});
     let webhook = rig.make(&format!("{base}/webhooks"), webhook).await;
-    let event = first_event(rig, &base).await;
+    let event = withdraw_one(rig, &base).await;
     let media = crate::surface::upload(rig, org, ADMIN, b"%PDF-1.7 x").await.expect(201).json();
     Ids::from([
         ("org_id", org.to_owned()),
@@ -163,6 +163,8 @@ fn absent(org: &str) -> Ids {
         ("message_id", uuid.to_owned()),
         ("session_id", "n-absent.15550001111".to_owned()),
         ("broadcast_id", uuid.to_owned()),
+        ("webhook_id", "wh-absent".to_owned()),
+        ("event_id", uuid.to_owned()),
     ])
 }
 

@@ -285,8 +285,11 @@ fn give_up(
         .prepare_cached(
             "UPDATE callbacks SET state = 1, last_error = ?3
              WHERE (target, phone, event) IN (
-                 SELECT target, phone, event FROM callbacks INDEXED BY callbacks_due
-                 WHERE target = ?1 AND state = 0 AND created_at < ?2 ORDER BY due, event LIMIT ?4)",
+                 SELECT target, phone, event FROM (
+                     SELECT target, phone, event, created_at
+                     FROM callbacks INDEXED BY callbacks_due
+                     WHERE target = ?1 AND state = 0 ORDER BY due, event LIMIT ?4)
+                 WHERE created_at < ?2)",
         )?
         .execute(params![target, created_before.0, why, limit])?;
     targets::note_tried(conn, target, None, now)?;
@@ -377,11 +380,31 @@ pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
     Ok(false)
 }
 
-/// Forgets the callbacks of a removed webhook. Called in the job that removes it.
-pub(crate) fn forget_webhook(conn: &Connection, org: &OrgId, webhook: &WebhookId) -> Done<()> {
-    if let Some(target) = targets::of_webhook(conn, org, webhook)? {
-        conn.prepare_cached("DELETE FROM callbacks WHERE target = ?1")?.execute([target])?;
+/// Forgets some of the callbacks of a removed webhook, at last its target; `false` when nothing is
+/// left.
+pub(crate) fn forget_some(conn: &Connection, org: &OrgId, webhook: &WebhookId) -> Done<bool> {
+    let Some(target) = targets::of_webhook(conn, org, webhook)? else { return Ok(false) };
+    let gone = conn
+        .prepare_cached(
+            "DELETE FROM callbacks WHERE (target, phone, event) IN (
+                 SELECT target, phone, event FROM callbacks WHERE target = ?1 LIMIT ?2)",
+        )?
+        .execute(params![target, CALLBACKS_PER_JOB])?;
+    if gone == 0 {
         conn.prepare_cached("DELETE FROM callback_targets WHERE ref = ?1")?.execute([target])?;
     }
+    Ok(gone > 0)
+}
+
+/// Forgets servers that requests named and that nothing was posted to since an instant.
+pub(crate) fn forget_servers(conn: &Connection, before: Timestamp) -> Done<()> {
+    conn.prepare_cached(
+        "DELETE FROM callback_targets WHERE ref IN (
+             SELECT t.ref FROM callback_targets t
+             WHERE t.webhook = '' AND t.next_due IS NULL AND t.last_at < ?1
+                 AND NOT EXISTS (SELECT 1 FROM callbacks c WHERE c.target = t.ref)
+             LIMIT ?2)",
+    )?
+    .execute(params![before.0, CALLBACKS_PER_JOB])?;
     Ok(())
 }

@@ -16,6 +16,7 @@ use waypost_engine::ports::{
 };
 
 use crate::SqliteStore;
+use crate::callbacks;
 use crate::fault::Done;
 use crate::rows::to_json;
 use crate::writer::Work;
@@ -162,6 +163,7 @@ impl EventStore for SqliteStore {
                 break;
             }
         }
+        self.writer.run(Work::Known, move |conn| callbacks::forget_servers(conn, before)).await?;
         Ok(pruned)
     }
 }

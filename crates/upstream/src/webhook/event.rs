@@ -39,7 +39,7 @@ pub struct InboundEvent {
     pub written_at: Option<Timestamp>,
     /// Meta's message type, such as `text`; `unknown` where there was none.
     pub kind: String,
-    /// Meta's message object as it came.
+    /// Meta's message object as it came, with the `identity_key_hash` of its contact where it has one.
     pub message: Value,
     /// The id under which the file can be fetched for 7 days.
     pub media_id: Option<String>,

@@ -188,9 +188,17 @@ fn inbound(context: &Context, message: &Value) -> Option<Event> {
         wamid,
         written_at: timestamp(&message["timestamp"]),
         kind,
-        message: message.clone(),
+        message: with_identity(message.clone(), &contact["identity_key_hash"]),
         media_id,
     })))
+}
+
+/// Keeps what the contact says of the person's identity beside what the person wrote.
+fn with_identity(mut message: Value, identity: &Value) -> Value {
+    if let (Some(object), true) = (message.as_object_mut(), identity.is_string()) {
+        object.insert("identity_key_hash".to_owned(), identity.clone());
+    }
+    message
 }
 
 fn status_event(context: &Context, status: &Value) -> Option<Event> {

@@ -87,7 +87,7 @@ fn submission(
         binding,
         ..SendMessage::new(org_id.clone(), recipient, content)
     };
-    Ok(Submission { send, doomed })
+    Ok(Submission { send, doomed, tells_all_later: false })
 }
 
 /// Digits that are no international number name nobody, which the vendor finds out later.

@@ -33,7 +33,9 @@ pub(super) fn read(channels: &Member<'_>) -> Result<Said, Failure> {
     let word = kind.text()?.trim().to_ascii_lowercase();
     let content = of_type(&word, wa, (&kind, &preview_url), &mut doom)?;
     let identity_key_hash = identity.optional_text()?.map(|hash| hash.trim().to_owned());
-    Ok(Said { content, binding: None, identity_key_hash, doom })
+    // The vendor looks a template up at once only where `message` names it.
+    let tells_all_later = word == name::HSM;
+    Ok(Said { content, binding: None, identity_key_hash, doom, tells_all_later })
 }
 
 /// The identity that a template's recipient must have. The rest of `wa` does not count there.

@@ -38,6 +38,7 @@ struct Said {
     binding: Option<TemplateBinding>,
     identity_key_hash: Option<String>,
     doom: Doom,
+    tells_all_later: bool,
 }
 
 /// One request object whose recipients and content are read.
@@ -178,7 +179,7 @@ fn spread(
     messages: &mut Vec<Submission>,
 ) {
     let Draft { app_id, mut addressees, said, .. } = draft;
-    let doom = said.doom.into_failure();
+    let fate = Fate { doom: said.doom.into_failure(), tells_all_later: said.tells_all_later };
     let callback_data = options.callback_data;
     let send = SendMessage {
         number: Some(app_id),
@@ -194,16 +195,23 @@ fn spread(
     };
     let Some(last) = addressees.pop() else { return };
     for addressee in addressees {
-        messages.push(submission(send.clone(), addressee, callback_data.as_deref(), doom.clone()));
+        messages.push(submission(send.clone(), addressee, callback_data.as_deref(), fate.clone()));
     }
-    messages.push(submission(send, last, callback_data.as_deref(), doom));
+    messages.push(submission(send, last, callback_data.as_deref(), fate));
+}
+
+/// How the faults of a request's messages are told.
+#[derive(Clone)]
+struct Fate {
+    doom: Option<Failure>,
+    tells_all_later: bool,
 }
 
 fn submission(
     mut send: SendMessage,
     addressee: Addressee<'_>,
     callback_data: Option<&str>,
-    doom: Option<Failure>,
+    fate: Fate,
 ) -> Submission {
     send.options.echo = kept(&addressee, callback_data);
     send.reference = addressee
@@ -211,11 +219,11 @@ fn submission(
         .filter(|text| cut(text, MAX_REFERENCE_CHARS).is_none())
         .map(Cow::into_owned);
     let (recipient, doomed) = match addressee.phone {
-        Some(phone) => (Recipient::Phone(phone), doom),
+        Some(phone) => (Recipient::Phone(phone), fate.doom),
         None => (Recipient::Nobody, Some(destination::unreadable())),
     };
     send.recipient = recipient;
-    Submission { send, doomed }
+    Submission { send, doomed, tells_all_later: fate.tells_all_later }
 }
 
 /// What replies and receipts give back; nothing where nothing differs from the rule.

@@ -43,6 +43,7 @@ pub(super) fn read(message: Node<'_>, channels: &Member<'_>) -> Result<Said, Fai
         binding: Some(TemplateBinding { values: values.into_json(), bind: bind::bind }),
         identity_key_hash: identity_beside_template(channels)?,
         doom,
+        tells_all_later: false,
     })
 }
 

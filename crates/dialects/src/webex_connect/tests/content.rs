@@ -250,6 +250,7 @@ fn the_old_template_message_is_a_template() {
         ],
     });
     let body = saying(json!({"type": "hsm", "hsm": hsm}));
+    assert!(one(&body).tells_all_later, "an unknown name is reported by receipt");
     let send = sound(&body);
     assert_eq!(send.binding, None);
     let Content::Template(template) = send.content else { panic!() };

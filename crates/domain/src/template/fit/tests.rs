@@ -99,7 +99,7 @@ fn buttons_with_a_variable_need_their_value() {
         (&products, button("mpm", 0, vec![other("action")])),
     ] {
         let template = with_buttons(&json!([wanted]));
-        assert_eq!(check(&template, &[given.clone()]), Ok(()), "{wanted}");
+        assert_eq!(check(&template, std::slice::from_ref(&given)), Ok(()), "{wanted}");
         let message = check(&template, &[]).unwrap_err();
         assert!(message.contains("button 0"), "{message}");
         let mut elsewhere = given.clone();
@@ -154,7 +154,7 @@ fn buttons_without_a_variable_need_nothing() {
         button("flow", 3, vec![other("action"), other("action")]),
         button("flow", 4, vec![]),
     ] {
-        assert!(check(&template, &[wrong.clone()]).is_err(), "{wrong:?}");
+        assert!(check(&template, std::slice::from_ref(&wrong)).is_err(), "{wrong:?}");
     }
     let none = json!([{"type":"BODY","text":"Hello"}]);
     assert!(check(&none, &[button("url", 0, vec![text("a")])]).is_err());

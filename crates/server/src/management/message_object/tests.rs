@@ -4,12 +4,15 @@ use super::super::input::read_value;
 use super::*;
 use serde_json::json;
 use waypost_domain::content::MediaSource;
+use waypost_domain::message::{Notify, Priority};
+
+const NOON: Timestamp = Timestamp(1_800_000_000_000);
 
 fn read(mut value: Value) -> Result<SendMessage, Problem> {
     if value.get("to").is_none() && value.get("customer_id").is_none() {
         value["to"] = json!("+1 555 000 1111");
     }
-    read_value::<MessageInput>(value)?.into_command(&OrgId::new("org-1"))
+    read_value::<MessageInput>(value)?.into_command(&OrgId::new("org-1"), NOON)
 }
 
 fn fault(value: Value) -> String {
@@ -30,8 +33,15 @@ fn every_type_of_message_can_be_sent() {
         (json!({"type":"document","document":{"id":"1","filename":"../a.pdf"}}), "document"),
         (json!({"type":"sticker","sticker":{"id":"1"}}), "sticker"),
         (json!({"type":"location","location":{"latitude":3.1,"longitude":-101}}), "location"),
-        (json!({"type":"contacts","contacts":[{"name":{"formatted_name":"Jane"}}]}), "contacts"),
-        (json!({"type":"interactive","interactive":{"type":"list","action":{}}}), "interactive"),
+        (
+            json!({"type":"contacts","contacts":[{"name":{"formatted_name":"J","first_name":"J"}}]}),
+            "contacts",
+        ),
+        (
+            json!({"type":"interactive","interactive":{"type":"location_request_message",
+                "body":{"text":"Where?"},"action":{"name":"send_location"}}}),
+            "interactive",
+        ),
         (json!({"type":"reaction","reaction":{"message_id":"wamid.1","emoji":""}}), "reaction"),
         (
             json!({"type":"template","template":{"name":"hello","language":{"code":"en"}}}),
@@ -104,9 +114,18 @@ fn refuses_with_the_path_of_the_field() {
         (json!({"type":"video","video":{"id":"1","voice":true}}), "video.voice"),
         (json!({"type":"location","location":{"latitude":91,"longitude":0}}), "location.latitude"),
         (json!({"type":"contacts","contacts":[]}), "contacts"),
-        (json!({"type":"contacts","contacts":[{}]}), "contacts[0].name.formatted_name"),
+        (json!({"type":"contacts","contacts":[{}]}), "contacts[0].name"),
+        (
+            json!({"type":"contacts","contacts":[{"name":{"formatted_name":"Jane"}}]}),
+            "contacts[0].name.first_name",
+        ),
         (json!({"type":"interactive","interactive":{"action":{}}}), "interactive.type"),
         (json!({"type":"interactive","interactive":{"type":"list"}}), "interactive.action"),
+        (
+            json!({"type":"interactive","interactive":{"type":"button","body":{"text":"x"},
+                "action":{"buttons":[{"type":"reply","reply":{"id":"1","title":long(21)}}]}}}),
+            "interactive.action.buttons[0].reply.title",
+        ),
         (
             json!({"type":"reaction","reaction":{"message_id":" ","emoji":"x"}}),
             "reaction.message_id",
@@ -126,6 +145,69 @@ fn lengths_are_counted_in_characters() {
 fn a_message_without_a_receiver_is_refused() {
     let value = json!({"type":"text","text":{"body":"x"}});
     let input: MessageInput = read_value(value).unwrap();
-    let problem = input.into_command(&OrgId::new("org-1")).unwrap_err();
+    let problem = input.into_command(&OrgId::new("org-1"), NOON).unwrap_err();
     assert_eq!(problem.errors()[0].field, "to");
+}
+
+fn with(name: &str, given: Value) -> Value {
+    let mut value = json!({"type":"text","text":{"body":"x"}});
+    value[name] = given;
+    value
+}
+
+#[test]
+fn what_is_asked_for_beside_the_content_is_read() {
+    let mut value = with("context", json!({"message_id":"wamid.1"}));
+    value["recipient_identity_key_hash"] = json!("AAAAAAAAAAA=");
+    value["ttl_s"] = json!(60);
+    value["priority"] = json!("high");
+    value["notify_url"] = json!(" https://example.com/statuses ");
+    value["notify_auth_id"] = json!("main");
+    let options = read(value).unwrap().options;
+    let notify = Notify {
+        url: "https://example.com/statuses".to_owned(),
+        auth_id: Some("main".to_owned()),
+        refused: None,
+    };
+    assert_eq!(
+        options,
+        MessageOptions {
+            priority: Priority::High,
+            expires_at: Some(NOON.plus_ms(60_000)),
+            reply_to: Some("wamid.1".to_owned()),
+            identity_key_hash: Some("AAAAAAAAAAA=".to_owned()),
+            notify: Some(notify),
+            echo: None,
+        }
+    );
+    let at = NOON.plus_ms(3_600_000);
+    let options = read(with("expires_at", json!(at.rfc3339()))).unwrap().options;
+    assert_eq!(options.expires_at, Some(at));
+    assert!(read(with("priority", json!("normal"))).unwrap().options.is_empty());
+    let command = read(with("to", json!("US.13491208655302741918"))).unwrap();
+    let scoped = Phone::business_scoped("US.13491208655302741918").unwrap();
+    assert_eq!(command.recipient, Recipient::Phone(scoped));
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_refused_with_the_path_of_the_field() {
+    let late = NOON.plus_ms(31 * 24 * 3_600_000).rfc3339();
+    let mut both = with("ttl_s", json!(60));
+    both["expires_at"] = json!(NOON.plus_ms(1_000).rfc3339());
+    for (value, field) in [
+        (with("context", json!({"message_id":" "})), "context.message_id"),
+        (with("recipient_identity_key_hash", json!("")), "recipient_identity_key_hash"),
+        (with("expires_at", json!("soon")), "expires_at"),
+        (with("expires_at", json!(NOON.rfc3339())), "expires_at"),
+        (with("expires_at", json!(late)), "expires_at"),
+        (with("ttl_s", json!(0)), "ttl_s"),
+        (with("ttl_s", json!(2_592_001)), "ttl_s"),
+        (both, "ttl_s"),
+        (with("priority", json!("urgent")), "priority"),
+        (with("notify_url", json!("example.com")), "notify_url"),
+        (with("notify_url", json!("ftp://example.com")), "notify_url"),
+        (with("notify_auth_id", json!("main")), "notify_auth_id"),
+    ] {
+        assert_eq!(fault(value.clone()), field, "{value}");
+    }
 }

@@ -1,0 +1,118 @@
+//! Reads what a message asks for beside its content: until when it may be sent, what it answers,
+//! for whom exactly it is, how urgent it is, and where its statuses are wanted.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+use waypost_domain::Timestamp;
+use waypost_domain::message::{Notify, Priority};
+
+use super::fields::{check_length, words};
+use crate::problem::Faults;
+
+/// The longest id of a message at the upstream, in characters.
+const MAX_WAMID_CHARS: usize = 512;
+/// The longest hash of an identity, in characters.
+const MAX_IDENTITY_CHARS: usize = 256;
+/// The longest address for statuses, in characters.
+const MAX_NOTIFY_CHARS: usize = 2_048;
+/// The longest name of a credential registered with a number, in characters.
+const MAX_AUTH_NAME_CHARS: usize = 128;
+/// How long a message may wait at most, in seconds: thirty days.
+const MAX_TTL_S: u32 = 30 * 24 * 3_600;
+
+/// The message that it answers.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContextInput {
+    /// Its upstream id; shown as a quote.
+    message_id: String,
+}
+
+impl ContextInput {
+    pub(super) fn read(self, faults: &mut Faults) -> String {
+        check_given(faults, "context.message_id", &self.message_id, MAX_WAMID_CHARS);
+        self.message_id
+    }
+}
+
+pub(super) fn priorities() -> utoipa::openapi::schema::Object {
+    words(&["high", "normal", "low"])
+}
+
+pub(super) fn read_priority(faults: &mut Faults, word: Option<&str>) -> Priority {
+    match word {
+        None | Some("normal") => Priority::Normal,
+        Some("high") => Priority::High,
+        Some("low") => Priority::Low,
+        Some(_) => {
+            faults.add("priority", "must be high, normal or low");
+            Priority::Normal
+        }
+    }
+}
+
+pub(super) fn check_identity(faults: &mut Faults, hash: Option<&str>) {
+    if let Some(hash) = hash {
+        check_given(faults, "recipient_identity_key_hash", hash, MAX_IDENTITY_CHARS);
+    }
+}
+
+/// When it must have been sent: an instant, or so many seconds from now.
+pub(super) fn read_end(
+    faults: &mut Faults,
+    expires_at: Option<&str>,
+    ttl_s: Option<u32>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if expires_at.is_some() && ttl_s.is_some() {
+        faults.add("ttl_s", "cannot stand beside expires_at; give one of them");
+        return None;
+    }
+    let latest = now.plus_ms(i64::from(MAX_TTL_S) * 1_000);
+    if let Some(ttl_s) = ttl_s {
+        if !(1..=MAX_TTL_S).contains(&ttl_s) {
+            faults.add("ttl_s", format!("must be 1 to {MAX_TTL_S}"));
+        }
+        return Some(now.plus_ms(i64::from(ttl_s) * 1_000));
+    }
+    let end = Timestamp::parse_rfc3339(expires_at?);
+    if end.is_none_or(|end| end <= now || end > latest) {
+        let message = "must be an instant in RFC 3339 within the next thirty days";
+        faults.add("expires_at", message);
+    }
+    end
+}
+
+/// Where the statuses of this very message are wanted. Whether it may be posted to is judged when
+/// the message is accepted, and shown with it.
+pub(super) fn read_notify(
+    faults: &mut Faults,
+    url: Option<String>,
+    auth_id: Option<String>,
+) -> Option<Notify> {
+    let Some(url) = url else {
+        if auth_id.is_some() {
+            faults.add("notify_auth_id", "belongs beside notify_url");
+        }
+        return None;
+    };
+    let url = url.trim().to_owned();
+    let valid = url::Url::parse(&url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !valid {
+        faults.add("notify_url", "must be an http or https URL");
+    }
+    check_length(faults, "notify_url", Some(&url), MAX_NOTIFY_CHARS);
+    if let Some(name) = &auth_id {
+        check_given(faults, "notify_auth_id", name, MAX_AUTH_NAME_CHARS);
+    }
+    Some(Notify { url, auth_id, refused: None })
+}
+
+/// Refuses a blank or too long text.
+fn check_given(faults: &mut Faults, field: &str, text: &str, max_chars: usize) {
+    if text.trim().is_empty() {
+        faults.add(field, "must not be blank");
+    }
+    check_length(faults, field, Some(text), max_chars);
+}
