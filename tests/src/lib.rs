@@ -18,6 +18,7 @@ pub mod fixture;
 pub mod lipachat;
 pub mod media_host;
 pub mod mock_upstream;
+pub mod programs;
 pub mod receiver;
 pub mod sandbox;
 pub mod shell;
