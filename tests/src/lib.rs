@@ -25,6 +25,7 @@ pub mod shell;
 pub mod signing;
 pub mod wait;
 pub mod waypost;
+pub mod webex;
 pub mod wire;
 
 pub use client::{Api, Reply};
