@@ -127,6 +127,17 @@ impl Webex {
             "notifyurl": self.receiver.url("/dlr")})
     }
 
+    /// Stores a file as an operator does; returns its public address.
+    pub async fn upload(&self, bytes: &[u8], mime_type: &str) -> String {
+        let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name("file");
+        let form =
+            reqwest::multipart::Form::new().text("type", mime_type.to_owned()).part("file", part);
+        let admin = self.fixture.admin();
+        let request = admin.request(Method::POST, "/orgs/org-1/media").multipart(form);
+        let stored = Reply::to(request).await.expect(201).json();
+        stored["url"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The message of a `transid`, as the log has it.
     pub async fn logged(&self, transid: &str) -> Value {
         let path = format!("/orgs/org-1/messages/{transid}");

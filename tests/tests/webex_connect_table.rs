@@ -1,6 +1,6 @@
-//! Every row of the Webex Connect reference's table of test cases (§10) that needs no moving of time, end to end: the
-//! real binary, the sandbox as its upstream, receipts at a receiver on this machine. The others and what
-//! surrounds callbacks: `webex_connect_callbacks.rs`.
+//! The rows of the Webex Connect reference's table of test cases (§10) in which time stands still, end
+//! to end: the real binary, the sandbox as its upstream, receipts at a receiver on this machine. The
+//! others: `webex_connect_callbacks.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
 
