@@ -10,6 +10,7 @@
 )]
 
 mod kill;
+mod notify;
 mod order;
 mod refused;
 mod replay;
