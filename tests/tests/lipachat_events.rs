@@ -89,6 +89,8 @@ async fn row_56_tells_what_becomes_of_a_message() {
     let new = json!({"name": "told_note", "language": "en", "category": "MARKETING",
         "component": {"body": {"text": "We are open."}}});
     let made = table.ok("56", lipachat.post("/api/v1/template/15550009999", &new)).await;
+    // Reviews take half a minute.
+    lipachat.sandbox().advance(31).await;
     let is_told = |post: &Value| {
         let template = &post["templateStatus"];
         template["templateName"] == "told_note" && template["status"] == "APPROVED"

@@ -495,6 +495,28 @@ async fn several_events_go_in_one_call_where_the_shape_takes_them() {
 }
 
 #[tokio::test]
+async fn what_people_write_and_statuses_go_in_calls_of_their_own() {
+    let rig = Rig::new().await;
+    hooked(&rig, URL, "batched").await;
+    rig.receive(vec![written(ANN, "one", &rig)]).await;
+    rig.engine.send(send_to("cust-1", text("hi"))).await.unwrap();
+    rig.receive(vec![written(ANN, "two", &rig)]).await;
+    quiet().await;
+    assert_eq!((listed(&rig).await.len(), rig.receivers.count()), (3, 0), "all wait for others");
+    rig.clock.advance(Duration::from_secs(3));
+    until("both calls", || rig.receivers.count() == 2).await;
+    let calls: Vec<Vec<String>> = rig
+        .receivers
+        .got()
+        .iter()
+        .map(|got| got.body.as_array().unwrap().clone())
+        .map(|told| told.iter().map(|it| it["text"].as_str().unwrap_or("-").to_owned()).collect())
+        .collect();
+    assert_eq!(calls[0], ["one", "two"]);
+    assert_eq!(calls[1].len(), 1);
+}
+
+#[tokio::test]
 async fn webhooks_are_told_what_they_asked_for() {
     let rig = Rig::new().await;
     let only = NewWebhook {

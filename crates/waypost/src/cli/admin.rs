@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::callbacks::{CallbackCommand, EventCommand, WebhookCommand};
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   waypost admin orgs create Acme --time-zone Asia/Kuala_Lumpur
@@ -58,6 +60,9 @@ pub(crate) enum Resource {
     #[command(subcommand)]
     #[command(after_help = "Example:\n  waypost admin keys create --scope messages:send")]
     Keys(KeyCommand),
+    /// Media: files to be sent, at public addresses
+    #[command(subcommand, after_help = "Example:\n  waypost admin media upload offer.pdf")]
+    Media(MediaCommand),
     /// Media providers: credentials for links to protected files
     #[command(subcommand, after_help = "Example:\n  waypost admin providers list")]
     Providers(ProviderCommand),
@@ -73,6 +78,18 @@ pub(crate) enum Resource {
     /// Sessions: which windows are open
     #[command(subcommand, after_help = "Example:\n  waypost admin sessions list")]
     Sessions(SessionCommand),
+    /// Webhooks: the addresses to which events are posted
+    #[command(subcommand)]
+    #[command(
+        after_help = "Example:\n  waypost admin webhooks create https://crm.example.com/events"
+    )]
+    Webhooks(WebhookCommand),
+    /// Callbacks that were not delivered, or not yet
+    #[command(subcommand, after_help = "Example:\n  waypost admin callbacks list --state dead")]
+    Callbacks(CallbackCommand),
+    /// Events: what happened, as webhooks tell it
+    #[command(subcommand, after_help = "Example:\n  waypost admin events list --follow")]
+    Events(EventCommand),
 }
 
 /// How many are shown.
@@ -442,6 +459,29 @@ pub(crate) struct KeyFields {
 
 fn scopes() -> Vec<&'static str> {
     waypost_domain::directory::Scope::ALL.into_iter().map(|scope| scope.as_str()).collect()
+}
+
+/// Stored files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MediaCommand {
+    /// Store a file; the answer has its id and its public address
+    #[command(after_help = "Example:\n  waypost admin media upload offer.pdf")]
+    Upload {
+        /// The file
+        file: PathBuf,
+        /// Its type, such as image/png [default: by its ending]
+        #[arg(long = "type", value_name = "TYPE")]
+        mime_type: Option<String>,
+    },
+    /// List stored files
+    #[command(after_help = "Example:\n  waypost admin media list")]
+    List(Page),
+    /// Show one stored file
+    #[command(after_help = "Example:\n  waypost admin media get 1000000000000001")]
+    Get(Id),
+    /// Remove a stored file; its address stops working
+    #[command(after_help = "Example:\n  waypost admin media delete 1000000000000001")]
+    Delete(Id),
 }
 
 /// Media providers.
