@@ -77,7 +77,8 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            let (written, upkeep) = (Box::new(written), Box::new(upkeep));
+            let upkeep: Upkeep = Box::new(upkeep);
+            let written = Box::new(written);
             move || {
                 Loop {
                     conn,
@@ -198,12 +199,14 @@ enum Group {
     Spoilt,
 }
 
+type Upkeep = Box<dyn FnMut(&Connection) -> Done<()> + Send>;
+
 /// The thread's own state.
 struct Loop {
     conn: Connection,
     shared: Arc<Shared>,
     written: Box<dyn FnMut() + Send>,
-    upkeep: Box<dyn FnMut(&Connection) -> Done<()> + Send>,
+    upkeep: Upkeep,
     next_checkpoint: u32,
     last_pages: u32,
 }
