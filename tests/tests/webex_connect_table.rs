@@ -53,7 +53,8 @@ async fn rows_1_to_7_recognise_callers() {
         "additionalInfo": "", "deliveryStatus": "Submitted", "destination": OPEN,
         "identityKeyHash": ""}, "correlationid": "job-9", "callbackData": "any text",
         "transid": id});
-    table.check("1", submitted.to_string() == wanted.to_string(), &submitted.to_string());
+    let (told, expected) = (submitted.to_string(), wanted.to_string());
+    table.check("1", told == expected, &told);
     let words = (&delivered["deliveryInfo"]["Description"], &delivered["correlationid"]);
     table.check("1", words == (&json!("Delivered"), &json!("job-9")), &delivered.to_string());
     let sent = webex.sent(&id).await;

@@ -61,6 +61,15 @@ impl Org {
         self.webhook(id, url, json!({"events": ["message.received"]})).await
     }
 
+    /// What this person wrote, in the order of the log: webhooks of the upstream may overtake each
+    /// other on their way here.
+    pub(crate) async fn written(&self, person: &str) -> Vec<String> {
+        let listed = self.api.all(&self.at("events?kind=message.received")).await;
+        let of_person = listed.iter().filter(|event| event["data"]["from"] == person);
+        let said = of_person.map(|event| event["data"]["message"]["text"]["body"].as_str());
+        said.map(|text| text.unwrap_or_default().to_owned()).collect()
+    }
+
     /// What is pending or dead.
     pub(crate) async fn callbacks(&self) -> Vec<Value> {
         self.api.all(&self.at("callbacks")).await

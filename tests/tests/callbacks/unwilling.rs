@@ -196,9 +196,8 @@ async fn a_killed_receiver_gets_everything_once_it_is_back() {
     first.posts(1).await;
     org.nothing_left().await;
     drop(first);
-    let wanted: Vec<String> = (0..12).map(|serial| format!("meanwhile {serial:02}")).collect();
-    for said in &wanted {
-        sandbox.writes(ANN, said).await;
+    for serial in 0..12 {
+        sandbox.writes(ANN, &format!("meanwhile {serial:02}")).await;
     }
     eventually("twelve callbacks that wait", async || {
         let all = org.callbacks().await;
@@ -212,6 +211,7 @@ async fn a_killed_receiver_gets_everything_once_it_is_back() {
     })
     .await;
     let posts = back.seen();
+    let wanted = org.written(ANN).await.split_off(1);
     assert_eq!(texts(&posts), wanted, "each of them once, in order");
     let verdicts = second_opinion(&posts, &secret, org.now_s().await).await;
     let forged = verdicts.iter().flatten().filter(|why| !why.contains("too old")).count();

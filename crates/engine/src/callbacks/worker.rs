@@ -258,6 +258,8 @@ impl Worker {
         if !self.more || self.is_stopping {
             return None;
         }
+        // What falls due while this is read may be missing in it: a wake from now on asks again.
+        self.more = false;
         let limit = u32::try_from(self.busy.len() + room).unwrap_or(u32::MAX);
         let known = self.busy.clone();
         let is_first = !self.has_recorded && self.busy.is_empty();
@@ -317,11 +319,14 @@ impl Worker {
                 self.outcomes.extend(newer);
             }
             Worked::Read { rows: Ok(rows), next, full } => {
-                self.more = full;
+                self.more |= full;
                 self.next_due_at = next;
                 rows.into_iter().for_each(|(due, logged)| self.enter(due, logged));
             }
-            Worked::Read { rows: Err(error), .. } => self.complain(&error).await,
+            Worked::Read { rows: Err(error), .. } => {
+                self.more = true;
+                self.complain(&error).await;
+            }
         }
     }
 
