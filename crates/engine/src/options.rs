@@ -42,7 +42,8 @@ impl Engine {
     /// message is sent all the same.
     pub(crate) fn judge_notify(&self, options: &mut MessageOptions) {
         if let Some(notify) = &mut options.notify {
-            notify.refused = self.callback_addresses().check(&notify.url).err();
+            let refused = notify.refused.take();
+            notify.refused = refused.or_else(|| self.callback_addresses().check(&notify.url).err());
         }
     }
 }

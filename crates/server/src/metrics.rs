@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use waypost_dialects::Credential;
+use waypost_engine::ports::CallbackTotals;
 
 use crate::App;
 use crate::auth::recognise;
@@ -98,12 +99,14 @@ pub(crate) async fn show_metrics(
             return Err(Problem::new(http::StatusCode::FORBIDDEN, "scope_missing", detail));
         }
     }
-    let text = render(&app).map_err(|_| Problem::unavailable("The metrics cannot be written."))?;
+    let callbacks = app.engine.callback_totals().await?;
+    let text = render(&app, callbacks)
+        .map_err(|_| Problem::unavailable("The metrics cannot be written."))?;
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, form)], text).into_response())
 }
 
-fn render(app: &App) -> Result<String, std::fmt::Error> {
+fn render(app: &App, callbacks: CallbackTotals) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     encode_registry(&mut text, &app.metrics.registry)?;
     let mut engine = Registry::with_prefix("waypost");
@@ -114,6 +117,13 @@ fn render(app: &App) -> Result<String, std::fmt::Error> {
         } else {
             engine.register(name, "Of the delivery engine", ConstCounter::new(value));
         }
+    }
+    for (name, help, count) in [
+        ("callbacks_pending", "Callbacks still to be made", callbacks.pending),
+        ("callbacks_dead", "Callbacks given up, to be replayed", callbacks.dead),
+    ] {
+        let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+        engine.register(name, help, gauge);
     }
     encode_registry(&mut text, &engine)?;
     encode_eof(&mut text)?;

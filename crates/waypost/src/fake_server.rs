@@ -38,7 +38,7 @@ pub(crate) struct FakeServer {
 
 impl FakeServer {
     /// Starts one that answers each `METHOD /path` as told: several answers to the same one after
-    /// the other, the last for ever, and 404 to everything else.
+    /// the other, the last for ever, and 404 to everything else. A string is sent as it is.
     pub(crate) async fn start(script: &[(&str, u16, Value)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -96,7 +96,12 @@ async fn answer(
 fn next(script: &mut Script, wanted: &str) -> (u16, String) {
     let mut fitting = script.iter().enumerate().filter(|(_, (line, ..))| line == wanted);
     let Some((place, (_, status, body))) = fitting.next() else { return (404, String::new()) };
-    let told = (*status, if body.is_null() { String::new() } else { body.to_string() });
+    let text = match body {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let told = (*status, text);
     if fitting.next().is_some() {
         script.remove(place);
     }

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
+use anyhow::{Context as _, anyhow, bail};
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,6 +21,9 @@ use crate::config::Secret;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long a stream may bring nothing: longer than the pause between two signs of life.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Calls addresses of the operator's choice.
 pub(crate) struct HttpClient {
@@ -53,6 +57,46 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// The body, whole.
     pub(crate) body: Bytes,
+}
+
+/// An answer that is read while it comes, or whole where it is none of success.
+pub(crate) enum Opened {
+    /// Success: what comes.
+    Stream(Lines),
+    /// Anything else.
+    Answer(Answer),
+}
+
+/// The lines of an answer that goes on.
+pub(crate) struct Lines {
+    body: Incoming,
+    /// What has come of lines that were not handed on yet.
+    rest: BytesMut,
+}
+
+impl Lines {
+    /// The next line without its end; `None` at the end of the answer.
+    ///
+    /// # Errors
+    /// A broken connection, silence, or a line without end.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<String>> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line = self.rest.split_to(end + 1);
+                let text = String::from_utf8_lossy(&line);
+                return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+            }
+            if self.rest.len() > MAX_ANSWER_BYTES {
+                bail!("a line is longer than {MAX_ANSWER_BYTES} bytes");
+            }
+            let frame = tokio::time::timeout(SILENCE_LIMIT, self.body.frame()).await;
+            let frame = frame.map_err(|_| anyhow!("the gateway has fallen silent"))?;
+            match frame.transpose().context("the connection broke")? {
+                Some(frame) => self.rest.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 impl Answer {
@@ -91,17 +135,46 @@ impl HttpClient {
         }
     }
 
+    /// Makes one call whose answer goes on for as long as it likes. The time limit is for its head.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) async fn open(
+        &self,
+        call: Call<'_>,
+        accept: &'static str,
+    ) -> anyhow::Result<Opened> {
+        let origin = call.url.origin().ascii_serialization();
+        let mut request = build(call)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+        let began = async {
+            let (head, body) = self.inner.request(request).await?.into_parts();
+            if head.status.is_success() {
+                return Ok(Opened::Stream(Lines { body, rest: BytesMut::new() }));
+            }
+            Ok(Opened::Answer(Answer { status: head.status, body: read_whole(body).await? }))
+        };
+        let within = tokio::time::timeout(self.time_limit, began).await;
+        within
+            .unwrap_or_else(|_| Err(anyhow!("it took too long")))
+            .with_context(|| format!("no answer from {origin}"))
+    }
+
     async fn exchange(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
         let (head, body) = self.inner.request(request).await?.into_parts();
-        let read = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                anyhow!("the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            } else {
-                anyhow!(error)
-            }
-        })?;
-        Ok(Answer { status: head.status, body: read.to_bytes() })
+        Ok(Answer { status: head.status, body: read_whole(body).await? })
     }
+}
+
+async fn read_whole(body: Incoming) -> anyhow::Result<Bytes> {
+    let read = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            anyhow!("the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        } else {
+            anyhow!(error)
+        }
+    })?;
+    Ok(read.to_bytes())
 }
 
 fn build(call: Call<'_>) -> anyhow::Result<Request<Full<Bytes>>> {

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use url::Url;
 use crate::cli::admin::Gateway;
 use crate::config::{Secret, without_slash};
 use crate::data_dir::{self, ADMIN_ENV};
-use crate::http_client::{Answer, Call, HttpClient};
+use crate::http_client::{Answer, Call, HttpClient, Lines, Opened};
 
 /// How long one call may take. An import's part is the longest.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -21,6 +21,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const PAGE_ENTRIES: u32 = 100;
 /// How much of an answer that is no problem document is quoted, in characters.
 const QUOTED_CHARS: usize = 200;
+
+/// What to do where nobody answers.
+const UNREACHED: &str =
+    "cannot reach the gateway; is it running (waypost serve)? Use --url if elsewhere";
 
 /// The management API of one gateway.
 pub(crate) struct Api {
@@ -148,6 +152,24 @@ impl Api {
         Ok(listed)
     }
 
+    /// Opens a stream of server-sent events. The inner error is a refusal, in the gateway's words.
+    ///
+    /// # Errors
+    /// No answer.
+    pub(super) async fn open(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<anyhow::Result<Lines>> {
+        let url = self.url(path, query)?;
+        let call = Call { method: Method::GET, url, bearer: Some(&self.key), body: None };
+        match self.http.open(call, "text/event-stream").await.context(UNREACHED)? {
+            Opened::Stream(lines) => Ok(Ok(lines)),
+            Opened::Answer(answer) if answer.status.is_server_error() => bail!(refusal(&answer)),
+            Opened::Answer(answer) => Ok(Err(anyhow!(refusal(&answer)))),
+        }
+    }
+
     async fn write(
         &self,
         method: Method,
@@ -166,9 +188,7 @@ impl Api {
     ) -> anyhow::Result<Answer> {
         let call = Call { method, url, bearer: Some(&self.key), body };
         let answer = self.http.call(call).await;
-        answer.context(
-            "cannot reach the gateway; is it running (waypost serve)? Use --url if elsewhere",
-        )
+        answer.context(UNREACHED)
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Url> {

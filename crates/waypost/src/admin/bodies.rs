@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli::admin::{CustomerFields, KeyFields, NumberFields, OrgFields};
+use crate::cli::callbacks::WebhookFields;
 
 /// The longest secret that is read, in bytes.
 const MAX_SECRET_BYTES: u64 = 8 * 1024;
@@ -101,12 +102,12 @@ pub(super) fn number(fields: NumberFields) -> anyhow::Result<Value> {
 
 /// Credentials by name, read from their files.
 fn credentials(files: &[String]) -> anyhow::Result<Option<Value>> {
-    let mut credentials = serde_json::Map::new();
+    let mut credentials = Map::new();
     for named in files {
         let (name, file) = named
             .split_once('=')
             .ok_or_else(|| anyhow::anyhow!("--notify-auth-file takes NAME=FILE, not {named}"))?;
-        credentials.insert(name.to_owned(), read_secret(std::path::Path::new(file))?.into());
+        credentials.insert(name.to_owned(), read_secret(Path::new(file))?.into());
     }
     Ok((!credentials.is_empty()).then_some(Value::Object(credentials)))
 }
@@ -128,6 +129,21 @@ pub(super) fn key(fields: KeyFields, secret: Option<String>) -> Value {
 /// A media provider.
 pub(super) fn provider(name: &str, scheme: &str, hosts: &[String], secret: &str) -> Value {
     json!({"name": name, "scheme": scheme, "allowed_hosts": hosts, "secret": secret})
+}
+
+/// What can be set of a webhook, its header read from its file.
+pub(super) fn webhook(
+    url: Option<String>,
+    fields: WebhookFields,
+) -> anyhow::Result<Map<String, Value>> {
+    let header = fields.header_file.map(|file| read_secret(&file)).transpose()?;
+    let body = Body::default()
+        .with("url", url)
+        .with("shape", fields.shape)
+        .with("number", fields.number)
+        .with_list("events", fields.events)
+        .with("header", header);
+    Ok(body.0)
 }
 
 /// A change, which must change something.

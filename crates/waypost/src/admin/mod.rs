@@ -3,6 +3,8 @@
 
 mod api;
 mod bodies;
+mod callbacks;
+mod follow;
 mod import;
 mod output;
 #[cfg(test)]
@@ -43,6 +45,9 @@ pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool
         Resource::Messages(command) => messages(&desk().await?, command).await?,
         Resource::Broadcasts(command) => broadcasts(&desk().await?, command).await?,
         Resource::Sessions(command) => sessions(&desk().await?, command).await?,
+        Resource::Webhooks(command) => return callbacks::webhooks(&desk().await?, command).await,
+        Resource::Callbacks(command) => callbacks::callbacks(&desk().await?, command).await?,
+        Resource::Events(command) => callbacks::events(&desk().await?, command).await?,
     }
     Ok(true)
 }

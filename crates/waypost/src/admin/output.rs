@@ -32,6 +32,19 @@ pub(crate) fn print_list(listed: &Listed, columns: &[&str], as_json: bool) {
     }
 }
 
+/// Prints entries of a list that has no end: the columns named, without their names.
+pub(crate) fn print_rows(entries: &[Value], columns: &[&str]) {
+    for entry in entries {
+        let cells: Vec<String> = columns.iter().map(|name| cell(&entry[name])).collect();
+        println!("{}", cells.join("  "));
+    }
+}
+
+/// Prints one object in one line.
+pub(crate) fn print_line(value: &Value) {
+    println!("{value}");
+}
+
 /// Prints one resource.
 pub(crate) fn print_one(value: &Value, as_json: bool) {
     match value {

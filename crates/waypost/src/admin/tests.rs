@@ -23,10 +23,32 @@ fn lines(calls: &[Received]) -> Vec<&str> {
     calls.iter().map(|call| call.line.as_str()).collect()
 }
 
+/// Types each line and compares the first call and its body.
+async fn check_calls(typed_wanted_body: &[(&str, String, Value)]) {
+    for (typed, wanted, body) in typed_wanted_body {
+        let (_, path) = wanted.split_once(' ').unwrap();
+        let script: Vec<_> = ["GET", "POST", "PATCH", "DELETE"]
+            .map(|method| (format!("{method} {path}"), 200, json!({"id": "x"})))
+            .to_vec();
+        let script: Vec<_> = script
+            .iter()
+            .map(|(line, status, body)| (line.as_str(), *status, body.clone()))
+            .collect();
+        let gateway = FakeServer::start(&script).await;
+        assert!(type_line(&gateway, typed).await.unwrap(), "{typed}");
+        let first = &gateway.calls()[0];
+        assert_eq!(first.line, *wanted, "{typed}");
+        assert_eq!(first.bearer, "the-key");
+        let sent = serde_json::from_str(&first.body).unwrap_or(Value::Null);
+        assert_eq!(sent, *body, "{typed}");
+        assert_eq!(first.content_type.is_empty(), body.is_null(), "{typed}");
+    }
+}
+
 #[tokio::test]
 async fn each_command_makes_the_call_that_the_api_documents() {
     let org = "/waypost/v1/orgs/o";
-    for (typed, wanted, body) in [
+    check_calls(&[
         (
             "orgs create Acme --id o --time-zone +08:00 --strict-opt-in true --wire-offset pepipost=UTC",
             "POST /waypost/v1/orgs".to_owned(),
@@ -71,24 +93,49 @@ async fn each_command_makes_the_call_that_the_api_documents() {
         ("templates sync --org o", format!("POST {org}/templates/sync"), Value::Null),
         ("messages get m --org o", format!("GET {org}/messages/m"), Value::Null),
         ("broadcasts get b --org o", format!("GET {org}/broadcasts/b"), Value::Null),
-    ] {
-        let (_, path) = wanted.split_once(' ').unwrap();
-        let script: Vec<_> = ["GET", "POST", "PATCH", "DELETE"]
-            .map(|method| (format!("{method} {path}"), 200, json!({"id": "x"})))
-            .to_vec();
-        let script: Vec<_> = script
-            .iter()
-            .map(|(line, status, body)| (line.as_str(), *status, body.clone()))
-            .collect();
-        let gateway = FakeServer::start(&script).await;
-        assert!(type_line(&gateway, typed).await.unwrap(), "{typed}");
-        let first = &gateway.calls()[0];
-        assert_eq!(first.line, wanted, "{typed}");
-        assert_eq!(first.bearer, "the-key");
-        let sent = serde_json::from_str(&first.body).unwrap_or(Value::Null);
-        assert_eq!(sent, body, "{typed}");
-        assert_eq!(first.content_type.is_empty(), body.is_null(), "{typed}");
-    }
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn each_command_about_callbacks_makes_the_call_that_the_api_documents() {
+    let org = "/waypost/v1/orgs/o";
+    check_calls(&[
+        (
+            "webhooks create https://a.example.com/e --id w --shape lipachat --number n --event message.read --org o",
+            format!("POST {org}/webhooks"),
+            json!({"id": "w", "url": "https://a.example.com/e", "shape": "lipachat", "number": "n", "events": ["message.read"]}),
+        ),
+        ("webhooks get w --org o", format!("GET {org}/webhooks/w"), Value::Null),
+        (
+            "webhooks update w --disabled false --every-event --every-number --no-header --org o",
+            format!("PATCH {org}/webhooks/w"),
+            json!({"disabled": false, "events": [], "number": null, "header": null}),
+        ),
+        ("webhooks delete w --org o", format!("DELETE {org}/webhooks/w"), Value::Null),
+        (
+            "webhooks rotate-secret w --overlap-s 60 --org o",
+            format!("POST {org}/webhooks/w/rotate-secret"),
+            json!({"overlap_s": 60}),
+        ),
+        (
+            "webhooks replay w --dead --org o",
+            format!("POST {org}/webhooks/w/replay"),
+            json!({"dead": true}),
+        ),
+        (
+            "webhooks replay w --since 2030-01-31T00:00:00Z --until 2030-02-01T00:00:00Z --org o",
+            format!("POST {org}/webhooks/w/replay"),
+            json!({"since": "2030-01-31T00:00:00Z", "until": "2030-02-01T00:00:00Z"}),
+        ),
+        (
+            "webhooks replay w --event e --org o",
+            format!("POST {org}/webhooks/w/replay"),
+            json!({"event_id": "e"}),
+        ),
+        ("events get e --org o", format!("GET {org}/events/e"), Value::Null),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -200,14 +247,66 @@ async fn filters_are_passed_on() {
             "messages list --status failed --customer c --broadcast b --org o",
             "messages?status=failed&customer_id=c&broadcast_id=b&limit=100",
         ),
+        ("webhooks list --org o", "webhooks?limit=100"),
+        (
+            "callbacks list --webhook w --message m --state dead --org o",
+            "callbacks?webhook_id=w&message_id=m&state=dead&limit=100",
+        ),
+        (
+            "events list --event message.read --event message.sent --number n --order newest --org o",
+            "events?kind=message.read%2Cmessage.sent&number_id=n&order=newest&limit=100",
+        ),
     ] {
         let gateway = FakeServer::start(&[
             ("GET /waypost/v1/orgs/o/customers", 200, none.clone()),
             ("GET /waypost/v1/orgs/o/messages", 200, none.clone()),
+            ("GET /waypost/v1/orgs/o/webhooks", 200, none.clone()),
+            ("GET /waypost/v1/orgs/o/callbacks", 200, none.clone()),
+            ("GET /waypost/v1/orgs/o/events", 200, none.clone()),
         ])
         .await;
         type_line(&gateway, typed).await.unwrap();
         assert_eq!(lines(&gateway.calls()), [format!("GET /waypost/v1/orgs/o/{wanted}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_the_last_event_until_the_gateway_refuses() {
+    let at = "GET /waypost/v1/orgs/o/events";
+    let part = ": alive\n\nid: 7\nevent: message.sent\ndata: {\"id\":\"e\"}\n\nid: 8\ndata: {}\n\n";
+    let gateway = FakeServer::start(&[
+        (at, 200, json!(part)),
+        (at, 403, json!({"title": "Forbidden", "detail": "The key was revoked."})),
+    ])
+    .await;
+    let typed = "events list --follow --event message.sent --org o";
+    let error = type_line(&gateway, typed).await.unwrap_err().to_string();
+    assert_eq!(error, "Forbidden: The key was revoked.");
+    assert_eq!(
+        lines(&gateway.calls()),
+        [format!("{at}?kind=message.sent"), format!("{at}?kind=message.sent&after=8")]
+    );
+}
+
+#[tokio::test]
+async fn a_trial_call_that_fails_fails_the_command() {
+    for (answer, wanted) in [
+        (json!({"status": 204, "error": null}), true),
+        (json!({"status": 500, "error": null}), false),
+        (json!({"status": null, "error": "no answer"}), false),
+    ] {
+        let at = "POST /waypost/v1/orgs/o/webhooks/w/test";
+        let gateway = FakeServer::start(&[(at, 200, answer)]).await;
+        assert_eq!(type_line(&gateway, "webhooks test w --org o").await.unwrap(), wanted);
+    }
+}
+
+#[test]
+fn exactly_one_thing_is_replayed() {
+    for wrong in ["", "--dead --event e", "--until 2030-01-31T00:00:00Z", "--dead --since t"] {
+        let typed = format!("waypost admin webhooks replay w {wrong}");
+        let words = typed.split_whitespace();
+        assert!(cli::command().try_get_matches_from(words).is_err(), "{wrong}");
     }
 }
 
@@ -237,7 +336,12 @@ async fn an_import_goes_in_parts_and_fails_where_a_line_was_refused() {
 #[tokio::test]
 async fn nothing_is_changed_by_an_update_without_fields() {
     let gateway = FakeServer::start(&[]).await;
-    for typed in ["orgs update o", "customers update c --org o", "numbers update n --org o"] {
+    for typed in [
+        "orgs update o",
+        "customers update c --org o",
+        "numbers update n --org o",
+        "webhooks update w --org o",
+    ] {
         let error = type_line(&gateway, typed).await.unwrap_err().to_string();
         assert!(error.contains("nothing to change"), "{typed}: {error}");
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::callbacks::{CallbackCommand, EventCommand, WebhookCommand};
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   waypost admin orgs create Acme --time-zone Asia/Kuala_Lumpur
@@ -73,6 +75,18 @@ pub(crate) enum Resource {
     /// Sessions: which windows are open
     #[command(subcommand, after_help = "Example:\n  waypost admin sessions list")]
     Sessions(SessionCommand),
+    /// Webhooks: the addresses to which events are posted
+    #[command(subcommand)]
+    #[command(
+        after_help = "Example:\n  waypost admin webhooks create https://crm.example.com/events"
+    )]
+    Webhooks(WebhookCommand),
+    /// Callbacks that were not delivered, or not yet
+    #[command(subcommand, after_help = "Example:\n  waypost admin callbacks list --state dead")]
+    Callbacks(CallbackCommand),
+    /// Events: what happened, as webhooks tell it
+    #[command(subcommand, after_help = "Example:\n  waypost admin events list --follow")]
+    Events(EventCommand),
 }
 
 /// How many are shown.

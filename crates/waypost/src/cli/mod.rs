@@ -2,6 +2,7 @@
 //! modules named after them.
 
 pub(crate) mod admin;
+pub(crate) mod callbacks;
 pub(crate) mod send;
 #[cfg(test)]
 mod tests;
