@@ -18,12 +18,14 @@ pub mod fixture;
 pub mod lipachat;
 pub mod media_host;
 pub mod mock_upstream;
+pub mod programs;
 pub mod receiver;
 pub mod sandbox;
 pub mod shell;
 pub mod signing;
 pub mod wait;
 pub mod waypost;
+pub mod webex;
 pub mod wire;
 
 pub use client::{Api, Reply};

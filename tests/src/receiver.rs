@@ -29,7 +29,15 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one that answers 200.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("there is a free port"))
+    }
+
+    /// Starts one at an address where nobody listened so far.
+    pub async fn at(address: SocketAddr) -> Self {
+        Self::on(TcpListener::bind(address).await.expect("the address is still free"))
+    }
+
+    fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         let inner = Arc::new(Inner::default());
         let accepting = tokio::spawn(accept(listener, Arc::clone(&inner))).abort_handle();

@@ -21,7 +21,7 @@ pub async fn python(folder: &Path, program: &str) -> Output {
     run(Command::new("python3").arg("-c").arg(program).current_dir(folder)).await
 }
 
-async fn run(command: &mut Command) -> Output {
+pub(crate) async fn run(command: &mut Command) -> Output {
     // A proxy of the developer's must not see what is meant for this machine.
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
     {

@@ -11,8 +11,8 @@ use waypost_tests::files::PNG;
 use waypost_tests::fixture::{with, without};
 use waypost_tests::lipachat::Expected::{Refused, Sent, Spring, Stranger};
 use waypost_tests::lipachat::{
-    KEY, LipaChat, Table, buttons, contact, flow, image, list, media, path, place, place_request,
-    template, text,
+    KEY, LipaChat, Table, buttons, contact, flow, image, is_exactly, list, media, path, place,
+    place_request, template, text,
 };
 use waypost_tests::{Receiver, Reply};
 
@@ -410,7 +410,7 @@ async fn rows_51_and_52_make_and_change_templates() {
     let reply = Reply::to(request).await;
     let wanted = json!({"timestamp": null, "data": {"success": true, "error": null},
         "status": "success", "message": "success", "errors": null});
-    table.check("52", reply.text() == wanted.to_string(), &reply.text());
+    table.check("52", is_exactly(&reply.text(), &wanted), &reply.text());
     table.end();
 }
 

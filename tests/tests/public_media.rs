@@ -190,3 +190,30 @@ async fn a_deleted_file_is_gone_and_ours_is_sent_by_id() {
     assert_eq!(public(&waypost, &entry).await.status, 404);
     assert_eq!(waypost.admin().get(&path).await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_stored_on_the_command_line_gets_a_public_address() {
+    let waypost = Waypost::start().await;
+    for (name, bytes, mime_type) in
+        [("offer.pdf", PDF, "application/pdf"), ("teal \"1\".png", PNG, "image/png")]
+    {
+        let file = waypost.folder().path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let output = tokio::process::Command::new(waypost_tests::binary::path())
+            .args(["admin", "media", "upload", "--json", "--data-dir"])
+            .arg(waypost.data_dir())
+            .arg(&file)
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let stored: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let ending = name.rsplit_once('.').unwrap().1;
+        let url = stored["url"].as_str().unwrap();
+        assert!(url.ends_with(&format!(".{ending}")), "{url}");
+        assert_eq!(stored, about(&waypost, &stored["id"]).await);
+        let reply = public(&waypost, &stored).await;
+        assert_inert(&reply, mime_type, name);
+        assert_eq!(reply.body, bytes);
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::clients;
 use crate::gateway::Gateway;
 use crate::shell::{self, Repository};
 
@@ -24,8 +25,7 @@ pub(crate) fn run(repository: &Repository, binary: &Path) -> Result<String> {
     let folder = repository.root.join("tests/browser");
     let screenshots = repository.target.join("browser");
     fs::create_dir_all(&screenshots).context("making the folder for screenshots")?;
-    let npm = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-    shell::run(repository.command("npm", &npm).current_dir(&folder))?;
+    clients::install(repository, "tests/browser")?;
     for script in SCRIPTS {
         run_script(repository, binary, &folder, &screenshots, script)?;
     }

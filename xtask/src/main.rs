@@ -5,6 +5,7 @@
 
 mod bench;
 mod browser;
+mod clients;
 mod gateway;
 mod new_dialect;
 mod shell;

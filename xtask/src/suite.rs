@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, Repository};
 use crate::stages::Stages;
-use crate::{browser, new_dialect, tidy, tools};
+use crate::{browser, clients, new_dialect, tidy, tools};
 
 /// Far above what the tests take on two cores: ends a test that hangs while its name can still be read.
 const TESTS_LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -57,6 +57,7 @@ const CLIPPY: [&str; 7] =
 fn test_stages(repository: &Repository, stages: &mut Stages) -> Result<()> {
     let binary = repository.target.join("debug/waypost");
     stages.run("tools", || tools::provide(repository))?;
+    stages.run("client libraries", || clients::provide(repository))?;
     stages.run("build", || {
         done(&mut repository.cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))
     })?;
@@ -74,6 +75,8 @@ fn done(command: &mut Command) -> Result<String> {
 fn rust_tests(repository: &Repository, binary: PathBuf) -> Result<String> {
     let mut command = repository.cargo(&["test", "--workspace", "--locked"]);
     command.env("WAYPOST_BIN", binary).env("INSTA_UPDATE", "no");
+    // What the tests need besides Rust is there now: none may skip.
+    command.env("WAYPOST_TEST_TOOLS", "required");
     let mut tally = Tally::default();
     shell::run_watched(&mut command, TESTS_LIMIT, |line| tally.count(line))?;
     if tally.passed == 0 {

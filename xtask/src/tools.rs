@@ -29,14 +29,14 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "node 18 or newer",
-        purpose: "drives Chromium",
+        purpose: "drives Chromium, runs client libraries and JavaScript samples",
         probe: &["node", "--version"],
         major_min: Some(18),
         packages: &["nodejs"],
     },
     Tool {
         name: "npm",
-        purpose: "installs the driver of Chromium",
+        purpose: "installs the driver of Chromium and client libraries",
         probe: &["npm", "--version"],
         major_min: None,
         packages: &["npm"],
@@ -54,6 +54,20 @@ const TOOLS: &[Tool] = &[
         probe: &["python3", "-c", "import requests"],
         major_min: None,
         packages: &["python3", "python3-requests"],
+    },
+    Tool {
+        name: "a JDK 17 or newer",
+        purpose: "compiles and runs the documents' Java samples as written",
+        probe: &["javac", "--version"],
+        major_min: Some(17),
+        packages: &["default-jdk-headless"],
+    },
+    Tool {
+        name: "OkHttp",
+        purpose: "what the documents' Java samples call",
+        probe: &["test", "-f", "/usr/share/java/okhttp.jar"],
+        major_min: None,
+        packages: &["libokhttp-java"],
     },
     Tool {
         name: "strace",
@@ -147,6 +161,7 @@ mod tests {
         for (answer, major) in [
             ("v20.20.2\n", Some(20)),
             ("9.2.0", Some(9)),
+            ("javac 17.0.15", Some(17)),
             ("strace -- version 6.1", Some(6)),
             ("", None),
             ("none", None),

@@ -133,6 +133,7 @@ pub trait CallbackShape: Send + Sync {
     fn tells(&self, event: &Event) -> bool;
 
     /// The JSON body that tells of `events`, in order: one, or several of one organisation and
-    /// number where [`ShapeInfo::batch`] allows it. All of them pass [`CallbackShape::tells`].
+    /// number where [`ShapeInfo::batch`] allows it, which then all tell of people's messages or all
+    /// of something else. All of them pass [`CallbackShape::tells`].
     fn encode(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<u8>;
 }

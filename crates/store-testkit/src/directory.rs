@@ -34,6 +34,8 @@ fn api_key(id: &str, secret: &str) -> ApiKey {
         sends_as: MessageType::Assistant,
         rate_limit_per_s: Some(10),
         allowed_ips: vec!["10.0.0.0/8".to_owned()],
+        disabled: false,
+        jwt: None,
         expires_at: Some(at(1_000)),
         revoked_at: None,
         created_at: START,

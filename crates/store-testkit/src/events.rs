@@ -96,6 +96,14 @@ pub async fn what_people_write_is_an_event_with_what_it_answers(harness: &dyn Ha
     assert_eq!((quoted.id, quoted.reference.as_deref()), (ours.id, Some("order-7")));
     assert_eq!(quoted.echo, ours.options.echo);
     assert!(!events[1].waits_for_file);
+    let mut heart = inbound(1, "wamid.heart");
+    heart.content.kind = "reaction".to_owned();
+    heart.content.message =
+        json!({"type": "reaction", "reaction": {"message_id": "wamid.ours", "emoji": "❤"}});
+    stage.store.record_inbound(heart, at(900)).await.unwrap();
+    let events = listed(&stage, &EventFilter::default()).await;
+    let EventDetail::Received(received) = &events[2].event.detail else { panic!("received") };
+    assert_eq!(received.quoted.as_ref().map(|quoted| quoted.id), Some(ours.id));
 }
 
 pub async fn a_file_is_waited_for_until_it_is_attached(harness: &dyn Harness) {

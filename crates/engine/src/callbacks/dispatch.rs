@@ -28,6 +28,9 @@ const UNRECORDED_EVENTS: i64 = 1_024;
 /// How long the callback of a message waits for the message's file, in milliseconds.
 pub(super) const FILE_WAIT_MS: i64 = 60_000;
 
+/// How messages are told of whose dialect has no shape of its own.
+const OWN_SHAPE: &str = "standard";
+
 /// How far the log has been worked off.
 struct Mark {
     /// In memory.
@@ -182,7 +185,8 @@ impl Engine {
     fn notify_target(&self, event: &Event) -> Option<TargetName> {
         let EventDetail::Status(status) = &event.detail else { return None };
         let message = &status.message;
-        let shape = self.shape(&message.dialect).filter(|shape| shape.tells(event))?;
+        let shape = self.shape(&message.dialect).or_else(|| self.shape(OWN_SHAPE));
+        let shape = shape.filter(|shape| shape.tells(event))?;
         let number = self.directory().number(&message.number_id);
         let notify = message.options.notify.as_ref();
         let (url, _) = notify_address(notify, &message.dialect, number.as_deref())?;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 use waypost_domain::Timestamp;
 use waypost_domain::callback::Batch;
+use waypost_domain::event::EventDetail;
 
 use super::attempt::{Row, Worked, nobody_wants};
 use super::breaker::Leave;
@@ -50,6 +51,27 @@ struct Lane {
     in_flight: bool,
     /// Whether it stands among those that may start.
     is_ready: bool,
+}
+
+impl Lane {
+    /// The first and those after it that may go with it, at most so many: all about one number, and
+    /// all of them statuses or all of them what people write.
+    fn take_alike(&mut self, most: usize) -> Vec<Row> {
+        let sort = |row: &Row| {
+            let event = &row.logged.event;
+            (event.number_id.clone(), matches!(event.detail, EventDetail::Received(_)))
+        };
+        let Some(of_first) = self.waiting.front().map(sort) else { return Vec::new() };
+        let mut taken = Vec::new();
+        for row in std::mem::take(&mut self.waiting) {
+            if taken.len() < most && sort(&row) == of_first {
+                taken.push(row);
+            } else {
+                self.waiting.push_back(row);
+            }
+        }
+        taken
+    }
 }
 
 /// One target's worker.
@@ -199,12 +221,8 @@ impl Worker {
                 return Err(full_by);
             }
         }
-        let number = |row: &Row| row.logged.event.number_id.clone();
-        let of_first = lane.waiting.front().map(number);
-        let same = lane.waiting.iter().take(most).take_while(|row| Some(number(row)) == of_first);
-        let count = same.count();
         lane.in_flight = true;
-        Ok(lane.waiting.drain(..count).collect())
+        Ok(lane.take_alike(most))
     }
 
     /// Several events in one call only where they all go to one address.
@@ -240,6 +258,8 @@ impl Worker {
         if !self.more || self.is_stopping {
             return None;
         }
+        // What falls due while this is read may be missing in it: a wake from now on asks again.
+        self.more = false;
         let limit = u32::try_from(self.busy.len() + room).unwrap_or(u32::MAX);
         let known = self.busy.clone();
         let is_first = !self.has_recorded && self.busy.is_empty();
@@ -299,11 +319,14 @@ impl Worker {
                 self.outcomes.extend(newer);
             }
             Worked::Read { rows: Ok(rows), next, full } => {
-                self.more = full;
+                self.more |= full;
                 self.next_due_at = next;
                 rows.into_iter().for_each(|(due, logged)| self.enter(due, logged));
             }
-            Worked::Read { rows: Err(error), .. } => self.complain(&error).await,
+            Worked::Read { rows: Err(error), .. } => {
+                self.more = true;
+                self.complain(&error).await;
+            }
         }
     }
 

@@ -18,9 +18,9 @@ use waypost_engine::ports::{
 use crate::receivers::status;
 use crate::rig::{Rig, org, phone, send_to, text};
 
-const ANN: &str = "15550001111";
+pub(crate) const ANN: &str = "15550001111";
 const BEN: &str = "15550002222";
-const URL: &str = "https://receiver.example.com/hook";
+pub(crate) const URL: &str = "https://receiver.example.com/hook";
 const ALL: Page = Page { after: None, limit: 1_000 };
 
 fn org_id() -> OrgId {
@@ -40,11 +40,11 @@ fn new_webhook(url: &str, shape: &str) -> NewWebhook {
     }
 }
 
-async fn hooked(rig: &Rig, url: &str, shape: &str) -> WebhookId {
+pub(crate) async fn hooked(rig: &Rig, url: &str, shape: &str) -> WebhookId {
     rig.engine.create_webhook(new_webhook(url, shape)).await.unwrap().0.id.clone()
 }
 
-fn written(from: &str, body: &str, rig: &Rig) -> UpstreamEvent {
+pub(crate) fn written(from: &str, body: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone(from)),
@@ -69,7 +69,7 @@ fn picture(id: &str, rig: &Rig) -> UpstreamEvent {
 }
 
 /// Waits until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waiting = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -79,7 +79,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Gives what should not happen the time to happen.
-async fn quiet() {
+pub(crate) async fn quiet() {
     tokio::time::sleep(Duration::from_millis(80)).await;
 }
 
@@ -88,7 +88,7 @@ async fn advance(rig: &Rig, seconds: f64) {
     quiet().await;
 }
 
-async fn listed(rig: &Rig) -> Vec<CallbackRecord> {
+pub(crate) async fn listed(rig: &Rig) -> Vec<CallbackRecord> {
     let filter = CallbackFilter::default();
     rig.engine.store().callbacks(&org_id(), &filter, ALL).await.unwrap().data
 }
@@ -471,27 +471,6 @@ async fn a_file_that_does_not_come_is_waited_for_a_minute() {
     until("without it", || rig.receivers.count() == 1).await;
     assert_eq!(rig.receivers.got()[0].event("file"), "");
     drop(closed);
-}
-
-#[tokio::test]
-async fn several_events_go_in_one_call_where_the_shape_takes_them() {
-    let rig = Rig::new().await;
-    hooked(&rig, URL, "batched").await;
-    let some = (0..25).map(|place| written(ANN, &format!("{place:02}"), &rig)).collect();
-    rig.receive(some).await;
-    until("two full ones", || rig.receivers.count() == 2).await;
-    quiet().await;
-    assert_eq!(rig.receivers.count(), 2, "the third waits for others");
-    rig.clock.advance(Duration::from_secs(3));
-    until("the rest", || rig.receivers.count() == 3).await;
-    let told: Vec<String> = rig
-        .receivers
-        .got()
-        .iter()
-        .flat_map(|got| got.body.as_array().unwrap().clone())
-        .map(|event| event["text"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(told, (0..25).map(|place| format!("{place:02}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]

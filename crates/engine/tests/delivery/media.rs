@@ -1,12 +1,17 @@
 //! Files: stored once, uploaded once for each content and number.
 
-use waypost_domain::media::MimeType;
+use waypost_domain::command::MediaDraft;
+use waypost_domain::content::MediaMessage;
+use waypost_domain::directory::Number;
+use waypost_domain::media::{MediaKind, MimeType};
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{ErrorKind, Failure, MediaId, MediaSource, OrgId};
-use waypost_engine::ports::{CallError, PlacedMedia};
+use waypost_domain::{Content, ErrorKind, Failure, MediaId, MediaSource, NumberId, OrgId};
+use waypost_engine::ports::{CallError, PlacedMedia, PutMode};
 use waypost_engine::{Answer, StoreFile};
 
-use crate::rig::{PNG, Rig, ask, inline, keyed, picture, refused, send_to};
+use crate::rig::{
+    PNG, Rig, ask, inline, keyed, number, org, picture, refused, send_to, submit_of, to_phone,
+};
 
 #[tokio::test]
 async fn the_same_bytes_are_uploaded_once() {
@@ -113,4 +118,81 @@ async fn a_refused_upload_frees_the_idempotency_key() {
     let third = upload(&rig).await.unwrap();
     assert!(third.replayed);
     assert_eq!(third.outcome, second.outcome);
+}
+
+async fn kept(rig: &Rig, mime_type: &str, filename: &str) -> MediaId {
+    let mut upload = rig.engine.begin_upload().await.unwrap();
+    upload.write(bytes::Bytes::from(mime_type.to_owned())).await.unwrap();
+    let file = StoreFile {
+        org_id: OrgId::new("org-1"),
+        mime_type: MimeType::parse(mime_type).unwrap(),
+        filename: Some(filename.to_owned()),
+        number: None,
+    };
+    rig.engine.finish_upload(upload, ask(file)).await.unwrap().outcome.media_id
+}
+
+/// A file whose caller does not say what it is.
+fn of_its_kind(id: MediaId, filename: Option<&str>) -> Content<MediaDraft> {
+    let source = MediaSource::IdOfItsKind(id);
+    Content::Media(MediaMessage {
+        kind: MediaKind::Document,
+        media: MediaDraft { kind: MediaKind::Document, source, path: "attachment".to_owned() },
+        caption: Some("look".to_owned()),
+        filename: filename.map(str::to_owned),
+        voice: false,
+    })
+}
+
+#[tokio::test]
+async fn a_message_is_what_its_file_is() {
+    let rig = Rig::new().await;
+    for (mime_type, given, kind, caption, filename) in [
+        ("image/png", None, MediaKind::Image, Some("look"), None),
+        ("image/png", Some("b.png"), MediaKind::Image, Some("look"), None),
+        ("video/mp4", None, MediaKind::Video, Some("look"), None),
+        ("audio/mpeg", None, MediaKind::Audio, None, None),
+        ("image/webp", None, MediaKind::Sticker, None, None),
+        ("application/pdf", None, MediaKind::Document, Some("look"), Some("kept.bin")),
+        ("application/pdf", Some("b.pdf"), MediaKind::Document, Some("look"), Some("b.pdf")),
+    ] {
+        let id = kept(&rig, mime_type, "kept.bin").await;
+        rig.engine.send(send_to("cust-1", of_its_kind(id, given))).await.unwrap();
+        let seen = rig.upstream.seen.lock().last().unwrap().content.clone();
+        let Content::Media(message) = seen else { unreachable!("a file") };
+        assert_eq!(message.kind, kind, "{mime_type}");
+        let told = (message.caption.as_deref(), message.filename.as_deref());
+        assert_eq!(told, (caption, filename), "{mime_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_knows_is_told_at_once_where_that_is_asked_for() {
+    let rig = Rig::new().await;
+    rig.put_org(org("org-2"), PutMode::Create).await;
+    let id = kept(&rig, "image/png", "kept.png").await;
+    let message = |id: &str| to_phone("15550001111", of_its_kind(MediaId::new(id), None));
+    let unknown = || vec![message(id.as_str()), message("1000000000000042")];
+    let refused = rig.engine.submit(submit_of(unknown()), &[ErrorKind::MediaNotFound]).await;
+    let failure = refused.unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::MediaNotFound);
+    assert_eq!(failure.field.as_deref(), Some("attachment.id"));
+    assert_eq!(rig.engine.metrics().messages_accepted, 0);
+    let ids = rig.engine.submit(submit_of(unknown()), &[]).await.unwrap().outcome;
+    let failure = rig.stored(ids[1]).await.failure.unwrap();
+    assert_eq!(failure.kind, ErrorKind::MediaNotFound);
+    // Another organisation's file is unknown.
+    let mut foreign = submit_of(vec![message(id.as_str())]);
+    foreign.caller.org_id = Some(OrgId::new("org-2"));
+    foreign.command.org_id = OrgId::new("org-2");
+    foreign.command.messages[0].send.org_id = OrgId::new("org-2");
+    let number = Number {
+        id: NumberId::new("number-2"),
+        org_id: OrgId::new("org-2"),
+        phone_number_id: "100000000000003".to_owned(),
+        ..number(1_000)
+    };
+    rig.engine.put_number(number, PutMode::Create).await.unwrap();
+    let refused = rig.engine.submit(foreign, &[ErrorKind::MediaNotFound]).await;
+    assert_eq!(refused.unwrap_err().kind, ErrorKind::MediaNotFound);
 }

@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use waypost_domain::command::{MediaDraft, Recipient, Submission, TemplateBinding};
 use waypost_domain::content::{Component, Parameter};
+use waypost_domain::directory::Number;
 use waypost_domain::manage::ConsentEntry;
 use waypost_domain::template::Template;
-use waypost_domain::{Content, ErrorKind, Failure, MediaSource, OrgId, Status};
+use waypost_domain::{Content, ErrorKind, Failure, MediaSource, NumberId, OrgId, Status};
+use waypost_engine::ports::PutMode;
 
-use crate::rig::{Rig, keyed, phone, picture, send_to, submit_of, template, text, to_phone};
+use crate::rig::{
+    Rig, keyed, number, org, phone, picture, send_to, submit_of, template, text, to_phone,
+};
 
 const AT_ONCE: &[ErrorKind] = &[ErrorKind::TemplateNotFound];
 
@@ -255,4 +259,49 @@ async fn what_tells_all_later_is_accepted_whatever_is_wrong_with_its_content() {
     let ids = rig.engine.submit(submit_of(vec![later]), AT_ONCE).await.unwrap().outcome;
     let failure = rig.stored(ids[0]).await.failure.unwrap();
     assert_eq!(failure.kind, ErrorKind::TemplateNotFound);
+}
+
+#[tokio::test]
+async fn a_sender_by_name_or_else_the_default_is_each_messages_own() {
+    let rig = Rig::new().await;
+    let second = Number {
+        id: NumberId::new("number-2"),
+        phone_number_id: "100000000000003".to_owned(),
+        source_id: Some("src-2".to_owned()),
+        ..number(1_000)
+    };
+    rig.engine.put_number(second, PutMode::Create).await.unwrap();
+    rig.put_org(org("org-2"), PutMode::Create).await;
+    let foreign = Number {
+        id: NumberId::new("number-3"),
+        org_id: OrgId::new("org-2"),
+        phone_number_id: "100000000000004".to_owned(),
+        source_id: Some("src-3".to_owned()),
+        ..number(1_000)
+    };
+    rig.engine.put_number(foreign, PutMode::Create).await.unwrap();
+    let from = |name: &str, number_or_default| {
+        let mut message = to_phone("15550001111", text("hi"));
+        message.send.number = Some(name.to_owned());
+        message.send.number_or_default = number_or_default;
+        message
+    };
+    let request = vec![
+        from("src-2", false),
+        from("src-2", true),
+        from("nobody", true),
+        from("src-3", true),
+        from("src-2", true),
+    ];
+    let ids = rig.engine.submit(submit_of(request), AT_ONCE).await.unwrap().outcome;
+    let wanted = ["number-2", "number-2", "number-1", "number-1", "number-2"];
+    for (id, wanted) in ids.into_iter().zip(wanted) {
+        assert_eq!(rig.stored(id).await.number_id.as_str(), wanted);
+    }
+    // The same name, once with and once without a way out.
+    for name in ["nobody", "src-3"] {
+        let request = vec![from(name, true), from(name, false)];
+        let refused = rig.engine.submit(submit_of(request), AT_ONCE).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::NumberNotFound, "{name}");
+    }
 }

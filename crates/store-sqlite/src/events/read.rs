@@ -178,13 +178,15 @@ fn attached(
     Ok((None, pending.unwrap_or(false)))
 }
 
-/// The message of ours that an inbound one answers.
+/// The upstream's id of what a message quotes or reacts to.
+fn answered(inbound: &InboundContent) -> Option<&str> {
+    let said = &inbound.message;
+    [&said["context"]["id"], &said["reaction"]["message_id"]].into_iter().find_map(Value::as_str)
+}
+
+/// The message of ours that an inbound one answers or reacts to.
 fn quoted(conn: &Connection, message: &Message) -> Done<Option<QuotedMessage>> {
-    let Some(wamid) =
-        inbound(message).and_then(|inbound| inbound.message["context"]["id"].as_str())
-    else {
-        return Ok(None);
-    };
+    let Some(wamid) = inbound(message).and_then(answered) else { return Ok(None) };
     let row = |row: &Row<'_>| {
         Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
     };

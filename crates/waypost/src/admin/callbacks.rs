@@ -14,8 +14,8 @@ use crate::cli::callbacks::{
 /// What the gateway refused, or why it was not reached.
 pub(super) async fn webhooks(desk: &Desk<'_>, command: WebhookCommand) -> anyhow::Result<bool> {
     match command {
-        WebhookCommand::Create { url, id, secret_file, fields } => {
-            let mut body = bodies::webhook(Some(url), fields)?;
+        WebhookCommand::Create { address, id, secret_file, fields } => {
+            let mut body = bodies::webhook(Some(address), fields)?;
             body.extend(id.map(|id| ("id".to_owned(), json!(id))));
             if let Some(file) = secret_file {
                 body.insert("secret".to_owned(), json!(bodies::read_secret(&file)?));
@@ -30,14 +30,14 @@ pub(super) async fn webhooks(desk: &Desk<'_>, command: WebhookCommand) -> anyhow
         WebhookCommand::Get(which) => desk.show("webhooks", &which.id).await?,
         WebhookCommand::Update {
             id,
-            url,
+            address,
             fields,
             every_number,
             every_event,
             no_header,
             disabled,
         } => {
-            let mut change = bodies::webhook(url, fields)?;
+            let mut change = bodies::webhook(address, fields)?;
             let cleared = [
                 ("number", every_number.then_some(Value::Null)),
                 ("events", every_event.then_some(json!([]))),

@@ -9,6 +9,7 @@ mod import;
 mod output;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ pub(crate) use api::Api;
 pub(crate) use output::{print_done, printable};
 
 use crate::cli::admin::{
-    AdminArgs, BroadcastCommand, ConnectArgs, CustomerCommand, KeyCommand, KeyFields,
+    AdminArgs, BroadcastCommand, ConnectArgs, CustomerCommand, KeyCommand, KeyFields, MediaCommand,
     MessageCommand, NumberCommand, OrgCommand, Page, ProviderCommand, Resource, SessionCommand,
     TemplateCommand, UserCommand,
 };
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool
         Resource::Customers(command) => return customers(&desk().await?, command).await,
         Resource::Numbers(command) => numbers(&desk().await?, command).await?,
         Resource::Keys(command) => keys(&desk().await?, command).await?,
+        Resource::Media(command) => media(&desk().await?, command).await?,
         Resource::Providers(command) => providers(&desk().await?, command).await?,
         Resource::Templates(command) => templates(&desk().await?, command).await?,
         Resource::Messages(command) => messages(&desk().await?, command).await?,
@@ -256,6 +258,21 @@ async fn make_key(
         output::note("Keep the secret now: it is not shown again.");
     }
     Ok(())
+}
+
+async fn media(desk: &Desk<'_>, command: MediaCommand) -> anyhow::Result<()> {
+    match command {
+        MediaCommand::Upload { file, mime_type } => {
+            print_one(&upload::run(desk, &file, mime_type).await?, desk.as_json);
+            Ok(())
+        }
+        MediaCommand::List(page) => {
+            let columns = ["id", "mime_type", "filename", "size", "url", "expires_at"];
+            desk.list("media", &page, &columns).await
+        }
+        MediaCommand::Get(which) => desk.show("media", &which.id).await,
+        MediaCommand::Delete(which) => desk.delete("media", &which.id).await,
+    }
 }
 
 async fn providers(desk: &Desk<'_>, command: ProviderCommand) -> anyhow::Result<()> {

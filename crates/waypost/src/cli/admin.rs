@@ -60,6 +60,9 @@ pub(crate) enum Resource {
     #[command(subcommand)]
     #[command(after_help = "Example:\n  waypost admin keys create --scope messages:send")]
     Keys(KeyCommand),
+    /// Media: files to be sent, at public addresses
+    #[command(subcommand, after_help = "Example:\n  waypost admin media upload offer.pdf")]
+    Media(MediaCommand),
     /// Media providers: credentials for links to protected files
     #[command(subcommand, after_help = "Example:\n  waypost admin providers list")]
     Providers(ProviderCommand),
@@ -456,6 +459,29 @@ pub(crate) struct KeyFields {
 
 fn scopes() -> Vec<&'static str> {
     waypost_domain::directory::Scope::ALL.into_iter().map(|scope| scope.as_str()).collect()
+}
+
+/// Stored files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MediaCommand {
+    /// Store a file; the answer has its id and its public address
+    #[command(after_help = "Example:\n  waypost admin media upload offer.pdf")]
+    Upload {
+        /// The file
+        file: PathBuf,
+        /// Its type, such as image/png [default: by its ending]
+        #[arg(long = "type", value_name = "TYPE")]
+        mime_type: Option<String>,
+    },
+    /// List stored files
+    #[command(after_help = "Example:\n  waypost admin media list")]
+    List(Page),
+    /// Show one stored file
+    #[command(after_help = "Example:\n  waypost admin media get 1000000000000001")]
+    Get(Id),
+    /// Remove a stored file; its address stops working
+    #[command(after_help = "Example:\n  waypost admin media delete 1000000000000001")]
+    Delete(Id),
 }
 
 /// Media providers.

@@ -18,7 +18,8 @@ pub(crate) enum WebhookCommand {
     )]
     Create {
         /// Where events are posted
-        url: String,
+        #[arg(value_name = "URL")]
+        address: String,
         /// Its id [default: a new one]
         #[arg(long)]
         id: Option<String>,
@@ -41,8 +42,8 @@ pub(crate) enum WebhookCommand {
         /// Its id
         id: String,
         /// A new address; what waits goes there
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
         #[command(flatten)]
         fields: WebhookFields,
         /// Events of every number
@@ -90,7 +91,7 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   waypost admin webhooks replay crm --dead
   waypost admin webhooks replay crm --since 2030-01-31T00:00:00Z --until 2030-02-01T00:00:00Z
-  waypost admin webhooks replay crm --event 01890000-0000-7000-8000-000000000000";
+  waypost admin webhooks replay crm --event evt_01890000000070008000000000000000";
 
 /// What can be set of a webhook. Secrets are read from files, so that no process list shows them.
 #[derive(Args, Debug, Default)]
@@ -168,7 +169,7 @@ pub(crate) enum EventCommand {
     },
     /// Show one event
     #[command(
-        after_help = "Example:\n  waypost admin events get 01890000-0000-7000-8000-000000000000"
+        after_help = "Example:\n  waypost admin events get evt_01890000000070008000000000000000"
     )]
     Get(Id),
 }

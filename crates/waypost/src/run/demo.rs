@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use waypost_domain::command::MessageType;
-use waypost_domain::customer::{Consent, Customer};
+use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::directory::{
     ApiKey, BroadcastAudience, Number, Org, Scope, UnknownPolicy, User,
     default_media_retention_days, default_throughput,
@@ -117,7 +117,7 @@ async fn make(engine: &Engine, seed: &Seed) -> anyhow::Result<()> {
             source_id: Some(SOURCE_ID.to_owned()),
             aliases: Vec::new(),
             default_notify_url: None,
-            notify_auth: None,
+            notify_auth: std::collections::BTreeMap::new(),
             errors_as_200: false,
             shared: true,
             registered: true,
@@ -133,7 +133,12 @@ async fn make(engine: &Engine, seed: &Seed) -> anyhow::Result<()> {
             phone: Phone::parse(&person.phone)?,
             name: Some(person.name.clone()),
             tags: vec!["demo".to_owned()],
-            consent: Some(Consent { opted_in: true, at: now, proof: Some("demo".to_owned()) }),
+            consent: Some(Consent {
+                opted_in: true,
+                at: now,
+                proof: Some("demo".to_owned()),
+                origin: ConsentOrigin::default(),
+            }),
             active: true,
             created_at: now.plus_ms(place),
             last_inbound_at: None,
@@ -172,6 +177,8 @@ async fn make_key(engine: &Engine, org_id: &OrgId) -> anyhow::Result<String> {
         sends_as: MessageType::Human,
         rate_limit_per_s: None,
         allowed_ips: Vec::new(),
+        disabled: false,
+        jwt: None,
         expires_at: None,
         revoked_at: None,
         created_at: engine.now(),

@@ -1,0 +1,49 @@
+//! Several events in one call, for the shapes that take them.
+
+use std::time::Duration;
+
+use crate::callbacks::{ANN, URL, hooked, listed, quiet, until, written};
+use crate::rig::{Rig, send_to, text};
+
+#[tokio::test]
+async fn several_events_go_in_one_call_where_the_shape_takes_them() {
+    let rig = Rig::new().await;
+    hooked(&rig, URL, "batched").await;
+    let some = (0..25).map(|place| written(ANN, &format!("{place:02}"), &rig)).collect();
+    rig.receive(some).await;
+    until("two full ones", || rig.receivers.count() == 2).await;
+    quiet().await;
+    assert_eq!(rig.receivers.count(), 2, "the third waits for others");
+    rig.clock.advance(Duration::from_secs(3));
+    until("the rest", || rig.receivers.count() == 3).await;
+    let told: Vec<String> = rig
+        .receivers
+        .got()
+        .iter()
+        .flat_map(|got| got.body.as_array().unwrap().clone())
+        .map(|event| event["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(told, (0..25).map(|place| format!("{place:02}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_people_write_and_statuses_go_in_calls_of_their_own() {
+    let rig = Rig::new().await;
+    hooked(&rig, URL, "batched").await;
+    rig.receive(vec![written(ANN, "one", &rig)]).await;
+    rig.engine.send(send_to("cust-1", text("hi"))).await.unwrap();
+    rig.receive(vec![written(ANN, "two", &rig)]).await;
+    quiet().await;
+    assert_eq!((listed(&rig).await.len(), rig.receivers.count()), (3, 0), "all wait for others");
+    rig.clock.advance(Duration::from_secs(3));
+    until("both calls", || rig.receivers.count() == 2).await;
+    let calls: Vec<Vec<String>> = rig
+        .receivers
+        .got()
+        .iter()
+        .map(|got| got.body.as_array().unwrap().clone())
+        .map(|told| told.iter().map(|it| it["text"].as_str().unwrap_or("-").to_owned()).collect())
+        .collect();
+    assert_eq!(calls[0], ["one", "two"]);
+    assert_eq!(calls[1].len(), 1);
+}
