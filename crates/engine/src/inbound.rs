@@ -377,3 +377,32 @@ fn inbound_media_id<'a>(kind: &str, message: &'a serde_json::Value) -> Option<&'
     MediaKind::parse(kind)?;
     message[kind]["id"].as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> UpstreamEvent {
+        let wamid = "wamid.1".to_owned();
+        let (opaque, report, at, failure, extra) = (None, None, None, None, None);
+        UpstreamEvent::Status(StatusNotice { wamid, opaque, report, at, failure, extra })
+    }
+
+    #[test]
+    fn groups_what_the_store_takes_in_order_up_to_a_bound() {
+        let entry = InboxEntry { id: 1, body: Bytes::new(), received_at: Timestamp(0) };
+        let read = |events: Vec<UpstreamEvent>| ReadEntry { entry: &entry, events };
+        let other = || UpstreamEvent::Other { field: "flows".to_owned() };
+        for (entries, sizes) in [
+            (vec![], vec![]),
+            (vec![vec![status()], vec![status()], vec![]], vec![3]),
+            (vec![vec![status()], vec![other()], vec![status()], vec![status()]], vec![1, 1, 2]),
+            (vec![vec![status()], vec![status(), other()], vec![status()]], vec![1, 1, 1]),
+            (vec![vec![status(); EVENTS_TOGETHER], vec![status()], vec![status()]], vec![1, 2]),
+            (vec![vec![status()], vec![status(); 1_000], vec![status()]], vec![1, 1, 1]),
+        ] {
+            let groups = groups(entries.into_iter().map(read));
+            assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+        }
+    }
+}
