@@ -39,16 +39,32 @@ impl Engine {
     ///
     /// # Errors
     /// A number with an access token of its own is real, and refused while the upstream is the
-    /// sandbox; else what the store says.
+    /// sandbox; so is an address for receipts that may not be called; else what the store says.
     pub async fn put_number(&self, number: Number, mode: PutMode) -> Result<(), Failure> {
         if number.access_token.is_some() && !self.settings().live {
             let message = "A number with its own access token is a real one; configure a real \
                            upstream (upstream.base_url or upstream.access_token) before adding it.";
             return Err(Failure::new(ErrorKind::InvalidValue, message).at("access_token"));
         }
+        self.check_receipts_address(&number)?;
         self.directory().put(Entry::Number(number.clone()), mode).await?;
         self.lane(&number).wake.notify_one();
         Ok(())
+    }
+
+    /// A new address for receipts must be one that may be called. An old one stays: the operator
+    /// may have narrowed the networks since.
+    fn check_receipts_address(&self, number: &Number) -> Result<(), Failure> {
+        let known = self.directory().number(&number.id);
+        let old = known.and_then(|known| known.default_notify_url.clone());
+        match &number.default_notify_url {
+            Some(url) if Some(url) != old.as_ref() => {
+                let checked = self.callback_addresses().check(url);
+                let field = "default_notify_url";
+                checked.map_err(|why| Failure::new(ErrorKind::InvalidValue, why).at(field))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Registers a number for sending by us, with its two-step PIN.

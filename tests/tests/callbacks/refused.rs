@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use waypost_tests::fixture::NUMBER_ID;
 use waypost_tests::{Options, Waypost, eventually};
 
 use crate::rig::{Callee, Org};
@@ -27,6 +28,11 @@ async fn a_webhook_at_a_private_address_is_refused_with_the_setting_that_would_a
         assert!(why.contains(setting), "{url}: {why}");
     }
     assert_eq!(org.api.all(&org.at("webhooks")).await, Vec::<Value>::new());
+    let path = org.at(&format!("numbers/{NUMBER_ID}"));
+    let receipts = json!({"default_notify_url": "https://10.0.0.1/dlr"});
+    let refused = org.api.patch(&path, &receipts).await.expect(400).json();
+    assert_eq!(refused["errors"][0]["field"], "default_notify_url", "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("egress.allow_networks"), "{refused}");
 }
 
 #[tokio::test]

@@ -33,6 +33,11 @@ impl Following {
     }
 
     async fn next(&mut self) -> Told {
+        let next = tokio::time::timeout(LIVENESS, self.next_at_last()).await;
+        next.expect("the stream brings what was written")
+    }
+
+    async fn next_at_last(&mut self) -> Told {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -46,8 +51,7 @@ impl Following {
                 let data = serde_json::from_str(data).unwrap();
                 return (field("id").unwrap().to_owned(), field("event").unwrap().to_owned(), data);
             }
-            let part = tokio::time::timeout(LIVENESS, self.response.next()).await;
-            let part = part.expect("the stream goes on").expect("the stream has no end").unwrap();
+            let part = self.response.next().await.expect("the stream has no end").unwrap();
             self.text.push_str(&String::from_utf8(part).unwrap());
         }
     }
