@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::http;
 use crate::process::Process;
+use crate::statuses::APP_SECRET;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_micros(500);
@@ -87,8 +88,10 @@ impl Gateway {
                     .arg("--demo")
                     .env("WAYPOST_UPSTREAM__BASE_URL", format!("http://{mock}"))
                     .env("WAYPOST_UPSTREAM__ACCESS_TOKEN", "bench-token")
-                    .env("WAYPOST_WEBHOOK__APP_SECRET", "bench-app-secret")
-                    .env("WAYPOST_PUBLIC_URL", "https://bench.example.com");
+                    .env("WAYPOST_WEBHOOK__APP_SECRET", APP_SECRET)
+                    .env("WAYPOST_PUBLIC_URL", "https://bench.example.com")
+                    .env("WAYPOST_EGRESS__ALLOW_NETWORKS", "127.0.0.0/8")
+                    .env("WAYPOST_EGRESS__ALLOW_HTTP_CALLBACKS", "true");
             }
         }
         let output = File::create(&log)?;

@@ -12,11 +12,16 @@ mod http;
 mod load;
 mod mock;
 mod process;
+mod receiver;
 mod report;
 mod rows;
+mod rows_accepts;
+mod rows_callbacks;
+mod rows_codecs;
 mod rows_memory;
 mod rows_rate;
 mod statistics;
+mod statuses;
 mod tenants;
 
 use std::net::SocketAddr;
@@ -44,7 +49,7 @@ enum Program {
         #[arg(long)]
         upstream: SocketAddr,
     },
-    /// An upstream that accepts everything at once
+    /// An upstream that accepts everything at once, reports statuses on demand, and receives callbacks
     Mock,
 }
 

@@ -1,6 +1,8 @@
 //! An upstream that accepts everything without delay: Meta's success bodies with fresh ids, and nothing else.
 //!
-//! It judges nothing, remembers only how much came, and sends no webhooks. What Meta would refuse, the sandbox refuses.
+//! It judges nothing and remembers only how much came. What Meta would refuse, the sandbox refuses. On demand it
+//! reports statuses ([`crate::statuses`]); callbacks come to it as well ([`crate::receiver`]), so that one clock
+//! tells how long they took.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,14 +20,19 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+use crate::receiver::{self, Receiver};
+use crate::statuses::{self, Statuses};
+
 /// Where the counts can be read.
 pub(crate) const COUNTS_PATH: &str = "/counts";
 
 #[derive(Default)]
-struct Counts {
+struct Mock {
     messages: AtomicU64,
     media: AtomicU64,
     media_bytes: AtomicU64,
+    receiver: Arc<Receiver>,
+    statuses: Statuses,
 }
 
 /// Serves until it is ended.
@@ -33,17 +40,17 @@ struct Counts {
 /// # Errors
 /// When it cannot listen.
 pub(crate) async fn serve() -> Result<()> {
-    let counts = Arc::new(Counts::default());
+    let mock = Arc::new(Mock::default());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     crate::bare::announce(listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let counts = Arc::clone(&counts);
+        let mock = Arc::clone(&mock);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let counts = Arc::clone(&counts);
-                async move { Ok::<_, Infallible>(answer(request, &counts).await) }
+                let mock = Arc::clone(&mock);
+                async move { Ok::<_, Infallible>(answer(request, &mock).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -54,27 +61,55 @@ pub(crate) async fn serve() -> Result<()> {
     }
 }
 
-async fn answer(request: Request<Incoming>, counts: &Counts) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, mock: &Mock) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     if path.ends_with("/messages") {
-        let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-        let number = counts.messages.fetch_add(1, Ordering::Relaxed);
-        return json(accepted(&body.unwrap_or_default(), number));
+        let body = whole(request).await;
+        let number = mock.messages.fetch_add(1, Ordering::Relaxed);
+        let to = receiver(&body);
+        let wamid = wamid(to, number);
+        mock.statuses.accepted(&mock.receiver, &path, to, &wamid);
+        return json(accepted(to, &wamid));
     }
     if path.ends_with("/media") {
         let bytes = drain(request.into_body()).await;
-        counts.media_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let number = counts.media.fetch_add(1, Ordering::Relaxed);
+        mock.media_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let number = mock.media.fetch_add(1, Ordering::Relaxed);
         return json(format!(r#"{{"id":"{}"}}"#, 1_000_000_000_000_000 + number));
     }
-    if path == COUNTS_PATH {
-        let [messages, media, media_bytes] = [&counts.messages, &counts.media, &counts.media_bytes]
-            .map(|count| count.load(Ordering::Relaxed));
-        return json(format!(
-            r#"{{"messages":{messages},"media":{media},"media_bytes":{media_bytes}}}"#
-        ));
+    match path.as_str() {
+        receiver::CALLBACKS_PATH => {
+            mock.receiver.receive(&whole(request).await).await;
+            json(String::new())
+        }
+        receiver::HOLD_PATH => json(mock.receiver.hold(true)),
+        receiver::OPEN_PATH => json(mock.receiver.hold(false)),
+        receiver::LAGS_PATH => json(mock.receiver.take_lags_ms()),
+        statuses::REPORT_PATH => {
+            json(mock.statuses.report_to(&mock.receiver, &whole(request).await))
+        }
+        COUNTS_PATH => json(mock.counts()),
+        _ => json(r#"{"data":[]}"#.to_owned()),
     }
-    json(r#"{"data":[]}"#.to_owned())
+}
+
+impl Mock {
+    fn counts(&self) -> String {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        serde_json::json!({
+            "messages": count(&self.messages),
+            "media": count(&self.media),
+            "media_bytes": count(&self.media_bytes),
+            "callbacks": self.receiver.received(),
+            "statuses_refused": self.statuses.refused(),
+        })
+        .to_string()
+    }
+}
+
+async fn whole(request: Request<Incoming>) -> Bytes {
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
+    body.unwrap_or_default()
 }
 
 /// Reads a body to its end without keeping it; its length in bytes.
@@ -86,22 +121,24 @@ async fn drain(mut body: Incoming) -> u64 {
     bytes
 }
 
-fn accepted(body: &[u8], number: u64) -> String {
-    let to = receiver(body);
-    let wamid = wamid(to, number);
+fn accepted(to: &str, wamid: &str) -> String {
     format!(
         r#"{{"messaging_product":"whatsapp","contacts":[{{"input":"{to}","wa_id":"{to}"}}],"messages":[{{"id":"{wamid}"}}]}}"#
     )
 }
 
-/// The digits behind `"to":"`, found without parsing: the mock shall cost as little as it can.
+/// The digits behind `"to":"`.
 fn receiver(body: &[u8]) -> &str {
-    const KEY: &[u8] = b"\"to\":\"";
-    let start = body.windows(KEY.len()).position(|window| window == KEY).map(|at| at + KEY.len());
+    text_of(body, b"\"to\":\"").trim_start_matches('+')
+}
+
+/// What stands between `key` and the next quotation mark, found without parsing: the mock shall cost as little as it
+/// can. Empty where there is no such thing.
+pub(crate) fn text_of<'a>(body: &'a [u8], key: &[u8]) -> &'a str {
+    let start = body.windows(key.len()).position(|window| window == key).map(|at| at + key.len());
     let rest = start.map_or(&[][..], |start| &body[start..]);
     let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(0);
-    let digits = std::str::from_utf8(&rest[..end]).unwrap_or_default();
-    digits.trim_start_matches('+')
+    std::str::from_utf8(&rest[..end]).unwrap_or_default()
 }
 
 /// An id of the shape that Meta's have.
@@ -141,7 +178,7 @@ mod tests {
     fn gives_each_message_an_id_of_its_own() {
         assert_ne!(wamid("15550001111", 1), wamid("15550001111", 2));
         let answer: serde_json::Value =
-            serde_json::from_str(&accepted(br#"{"to":"15550001111"}"#, 7)).unwrap();
+            serde_json::from_str(&accepted("15550001111", &wamid("15550001111", 7))).unwrap();
         assert_eq!(answer["messages"][0]["id"], wamid("15550001111", 7));
         assert_eq!(answer["contacts"][0]["wa_id"], "15550001111");
     }

@@ -30,6 +30,7 @@ impl Unit {
         match self {
             Self::Ratio => format!("{value:.2} ×"),
             Self::Ms => format!("{value:.1} ms"),
+            Self::Us if value < 10.0 => format!("{value:.1} µs"),
             Self::Us => format!("{value:.0} µs"),
             Self::Mb => format!("{value:.1} MB"),
             Self::PerS => format!("{value:.0} /s"),
@@ -84,7 +85,7 @@ impl Limit {
 
 /// One figure.
 pub(crate) struct Row {
-    name: &'static str,
+    name: String,
     unit: Unit,
     value: f64,
     bar: Option<Limit>,
@@ -94,8 +95,8 @@ pub(crate) struct Row {
 
 impl Row {
     /// A figure with neither bar nor aim.
-    pub(crate) fn new(name: &'static str, unit: Unit, value: f64) -> Self {
-        Self { name, unit, value, bar: None, aim: None, repetitions: Vec::new() }
+    pub(crate) fn new(name: impl Into<String>, unit: Unit, value: f64) -> Self {
+        Self { name: name.into(), unit, value, bar: None, aim: None, repetitions: Vec::new() }
     }
 
     /// What must be met.
@@ -147,9 +148,9 @@ pub(crate) fn table(rows: &[Row]) -> String {
 }
 
 /// Names of the rows whose bar is missed.
-pub(crate) fn missed(rows: &[Row]) -> Vec<&'static str> {
+pub(crate) fn missed(rows: &[Row]) -> Vec<&str> {
     let is_missed = |row: &&Row| row.bar.is_some_and(|bar| !bar.is_met(row.value));
-    rows.iter().filter(is_missed).map(|row| row.name).collect()
+    rows.iter().filter(is_missed).map(|row| row.name.as_str()).collect()
 }
 
 /// Writes `latest.json` and a copy that later runs leave alone.

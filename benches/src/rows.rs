@@ -10,7 +10,7 @@ use crate::effort::{Effort, FULL, QUICK};
 use crate::gateway::{Gateway, Site, Upstream};
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
-use crate::{rows_memory, rows_rate};
+use crate::{rows_accepts, rows_callbacks, rows_codecs, rows_memory, rows_rate};
 
 /// After it, what a start left to be done has been done.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     enforce: bool,
+    /// Where criterion left the figures of the codecs
+    #[arg(long)]
+    criterion: Option<PathBuf>,
     /// Only this group
     #[arg(long)]
     only: Option<Group>,
@@ -41,6 +44,12 @@ enum Group {
     Start,
     /// Rates, processor time and latency under load
     Rates,
+    /// Asynchronous accepts of the vendors' dialects
+    Accepts,
+    /// Callbacks: how fast they drain and how late they are
+    Callbacks,
+    /// Decoding and encoding, as criterion has measured it
+    Codecs,
     /// Memory with large files
     Memory,
 }
@@ -61,6 +70,15 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     if wanted(Group::Rates) {
         rows.extend(rows_rate::measure(&site, effort).await?);
+    }
+    if wanted(Group::Accepts) {
+        rows.extend(rows_accepts::measure(&site, effort).await?);
+    }
+    if wanted(Group::Callbacks) {
+        rows.extend(rows_callbacks::measure(&site, effort).await?);
+    }
+    if let Some(criterion) = options.criterion.filter(|_| wanted(Group::Codecs)) {
+        rows.extend(rows_codecs::read(&criterion)?);
     }
     if wanted(Group::Memory) {
         rows.extend(rows_memory::measure(&site, effort).await?);

@@ -19,6 +19,7 @@ pub(crate) const SLOWEST_PER_S: u32 = 1;
 
 /// One organisation.
 pub(crate) struct Tenant {
+    index: usize,
     org_id: String,
     number: String,
     user_id: String,
@@ -50,6 +51,8 @@ impl Tenant {
             "phone_number_id": number,
             "waba_id": "300000000000000",
             "throughput_per_s": pace_per_s,
+            "app_id": app_id(index),
+            "source_id": source_id(index),
         });
         admin.call(Method::POST, &format!("/orgs/{org_id}/numbers"), &number_fields).await?;
         let user_id = format!("user-{index}");
@@ -60,7 +63,7 @@ impl Tenant {
         let key =
             admin.call(Method::POST, &format!("/orgs/{org_id}/api-keys"), &key_fields).await?;
         let key = key["secret"].as_str().context("a new key is shown")?.to_owned();
-        let mut tenant = Self { org_id, number, user_id, key, customers: Vec::new() };
+        let mut tenant = Self { index, org_id, number, user_id, key, customers: Vec::new() };
         for person in 0..customers {
             let (id, phone) = (format!("person-{person}"), format!("1555{index:02}{person:05}"));
             let fields = json!({ "id": id, "phone": phone, "opt_in": true });
@@ -111,6 +114,72 @@ impl Tenant {
         Call::post_json(&path, ("authorization", &format!("Bearer {}", self.key)), &body)
     }
 
+    /// A message in Webex Connect's dialect to each of some people: answered when all are durable.
+    pub(crate) fn submit_webex(&self, people: Range<usize>, text: &str) -> Call {
+        let destinations: Vec<Value> =
+            people.map(|person| json!({ "waid": [stranger(self.index, person)] })).collect();
+        let body = json!({
+            "deliverychannel": "whatsapp",
+            "appid": app_id(self.index),
+            "destination": destinations,
+            "channels": { "OTT-Messaging": { "wa": { "type": "text", "text": { "body": text } } } },
+            "correlationid": "bench",
+        });
+        Call::post_json("/resources/v1/messaging", ("key", &self.key), &body)
+    }
+
+    /// A text in Pepipost's dialect: answered when it is durable.
+    pub(crate) fn submit_pepipost(&self, person: usize, text: &str) -> Call {
+        let message = json!({
+            "recipient_whatsapp": stranger(self.index, person),
+            "recipient_type": "individual",
+            "message_type": "text",
+            "source": source_id(self.index),
+            "x-apiheader": "bench",
+            "type_text": [{ "preview_url": "false", "content": text }],
+        });
+        let credential = format!("Bearer {}", self.key);
+        let body = json!({ "message": [message] });
+        Call::post_json("/api/v2/message", ("authorization", &credential), &body)
+    }
+
+    /// The id of the organisation's only webhook.
+    fn webhook_id(&self) -> String {
+        format!("bench-{}", self.index)
+    }
+
+    /// Has the organisation's events posted to an address, in the shape `standard`.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn add_webhook(&self, gateway: &Gateway, url: &str) -> Result<()> {
+        let fields = json!({ "id": self.webhook_id(), "url": url, "shape": "standard" });
+        let path = format!("/orgs/{}/webhooks", self.org_id);
+        Admin::open(gateway).await?.call(Method::POST, &path, &fields).await?;
+        Ok(())
+    }
+
+    /// Has every callback since an instant (RFC 3339) made again; how many these are.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn replay(&self, gateway: &Gateway, since: &str) -> Result<u64> {
+        let path = format!("/orgs/{}/webhooks/{}/replay", self.org_id, self.webhook_id());
+        let what = json!({ "since": since });
+        let answer = Admin::open(gateway).await?.call(Method::POST, &path, &what).await?;
+        answer["replayed"].as_u64().context("a replay tells how much it replays")
+    }
+
+    /// Callbacks that are still to be made.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn pending_callbacks(&self, gateway: &Gateway) -> Result<u64> {
+        let path = format!("/orgs/{}/webhooks/{}", self.org_id, self.webhook_id());
+        let webhook = Admin::open(gateway).await?.call(Method::GET, &path, &json!({})).await?;
+        webhook["state"]["pending"].as_u64().context("a webhook shows what is pending")
+    }
+
     /// The head of an upload in ReplyHero's dialect, whose form needs the organisation's id.
     pub(crate) fn upload(&self, boundary: &str) -> (Call, &str) {
         let content_type = format!("multipart/form-data; boundary={boundary}");
@@ -122,6 +191,21 @@ impl Tenant {
         };
         (call, &self.org_id)
     }
+}
+
+/// The number's name in Webex Connect's dialect.
+fn app_id(tenant: usize) -> String {
+    format!("a_{tenant:018}")
+}
+
+/// The number's name in Pepipost's dialect.
+fn source_id(tenant: usize) -> String {
+    format!("source-{tenant}")
+}
+
+/// Somebody whom the directory does not know: these dialects' callers keep their customers themselves.
+fn stranger(tenant: usize, person: usize) -> String {
+    format!("1556{tenant:02}{person:05}")
 }
 
 /// The management API, called with the admin key.

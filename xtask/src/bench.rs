@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     enforce: bool,
-    /// Only this group: start, rates or memory
+    /// Only this group: start, rates, accepts, callbacks, codecs or memory
     #[arg(long)]
     only: Option<String>,
 }
@@ -35,12 +35,19 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
         "--package",
         "waypost-bench",
     ]))?;
+    let wants_codecs = options.only.as_deref().is_none_or(|only| only == "codecs");
+    if wants_codecs {
+        measure_codecs(repository, options.quick)?;
+    }
     let built = repository.target.join("release");
     let out = repository.target.join("bench");
     std::fs::create_dir_all(&out).context("making the folder for results")?;
     let program = built.join("waypost-bench");
     let mut command = repository.command(&program.to_string_lossy(), &["run"]);
     command.arg("--waypost").arg(built.join("waypost")).arg("--out").arg(out);
+    if wants_codecs {
+        command.arg("--criterion").arg(repository.target.join("criterion"));
+    }
     if options.quick {
         command.arg("--quick");
     }
@@ -51,4 +58,13 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
         command.arg("--only").arg(only);
     }
     shell::run(&mut command)
+}
+
+/// Criterion's part, whose figures the bench program puts into its table.
+fn measure_codecs(repository: &Repository, quick: bool) -> Result<()> {
+    let mut args = vec!["bench", "--locked", "--package", "waypost-dialects", "--bench", "codecs"];
+    if quick {
+        args.extend(["--", "--quick"]);
+    }
+    shell::run(&mut repository.cargo(&args))
 }

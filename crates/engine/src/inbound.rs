@@ -22,6 +22,8 @@ use crate::send::new_message_id;
 
 /// Inbox entries worked off together; their writes share commits.
 const BATCH: u32 = 64;
+/// Events applied at the same time, unless one webhook brings more.
+const EVENTS_TOGETHER: usize = 256;
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Inbound files fetched in one round.
@@ -32,6 +34,44 @@ const MEDIA_LIFE_MS: i64 = 7 * 24 * 3_600 * 1_000;
 const MEDIA_TRIES: u32 = 5;
 /// Pause between rounds while files are left.
 const MEDIA_PAUSE: Duration = Duration::from_secs(30);
+
+/// An inbox entry that has been read.
+struct ReadEntry<'a> {
+    entry: &'a InboxEntry,
+    events: Vec<UpstreamEvent>,
+}
+
+impl ReadEntry<'_> {
+    /// Whether each of its events is one write and nothing is waited for before it, so that entries
+    /// worked off together reach the store in their order.
+    fn is_for_the_store(&self) -> bool {
+        let mut events = self.events.iter();
+        events.all(|event| matches!(event, UpstreamEvent::Inbound(_) | UpstreamEvent::Status(_)))
+    }
+}
+
+/// Neighbours that may be worked off together, in their order.
+fn groups<'a>(entries: impl Iterator<Item = ReadEntry<'a>>) -> Vec<Vec<ReadEntry<'a>>> {
+    let mut groups: Vec<Vec<ReadEntry<'a>>> = Vec::new();
+    let mut events = 0;
+    for entry in entries {
+        events += entry.events.len();
+        match groups.last_mut() {
+            Some(group)
+                if events <= EVENTS_TOGETHER
+                    && entry.is_for_the_store()
+                    && group.iter().all(ReadEntry::is_for_the_store) =>
+            {
+                group.push(entry);
+            }
+            _ => {
+                events = entry.events.len();
+                groups.push(vec![entry]);
+            }
+        }
+    }
+    groups
+}
 
 impl Engine {
     /// Whether the upstream signed exactly these bytes.
@@ -100,17 +140,21 @@ impl Engine {
         let entries = self.store().open_webhooks(0, BATCH).await?;
         let mut understood = Vec::new();
         let mut raw = Vec::new();
-        for entry in &entries {
-            let known = match self.work_off(entry).await {
-                Err(error @ StoreError::Unavailable(_)) => return Err(error),
-                Err(error) => {
-                    // It would fail again and again, and hold up all that came after it.
-                    tracing::error!(entry = entry.id, %error, "webhook kept raw");
-                    false
-                }
-                Ok(known) => known,
-            };
-            if known { &mut understood } else { &mut raw }.push(entry.id);
+        for together in groups(entries.iter().map(|entry| self.read_entry(entry))) {
+            // Together, so that one commit serves them; the store takes them in this order.
+            let known = together.into_iter().map(|read| self.work_off(read));
+            for (id, known) in futures_util::future::join_all(known).await {
+                let known = match known {
+                    Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                    Err(error) => {
+                        // It would fail again and again, and hold up all that came after it.
+                        tracing::error!(entry = id, %error, "webhook kept raw");
+                        false
+                    }
+                    Ok(known) => known,
+                };
+                if known { &mut understood } else { &mut raw }.push(id);
+            }
         }
         if !understood.is_empty() {
             self.store().close_webhooks(understood, false).await?;
@@ -121,19 +165,22 @@ impl Engine {
         Ok(entries.len())
     }
 
-    /// Applies what one webhook says. Whether all of it was understood.
-    async fn work_off(&self, entry: &InboxEntry) -> StoreResult<bool> {
-        let events = self.webhook_codec().parse(&entry.body);
+    fn read_entry<'a>(&self, entry: &'a InboxEntry) -> ReadEntry<'a> {
+        ReadEntry { entry, events: self.webhook_codec().parse(&entry.body) }
+    }
+
+    /// Applies what one webhook says. Its place, and whether all of it was understood.
+    async fn work_off(&self, read: ReadEntry<'_>) -> (i64, StoreResult<bool>) {
+        let ReadEntry { entry, events } = read;
         let understood = !events.is_empty();
-        // Together, so that one commit serves them; the store takes them in this order.
         let applied = futures_util::future::join_all(
             events.into_iter().map(|event| self.apply_event(event, entry.received_at)),
         );
-        let mut all = understood;
+        let mut all = Ok(understood);
         for known in applied.await {
-            all &= known?;
+            all = all.and_then(|all| known.map(|known| all && known));
         }
-        Ok(all)
+        (entry.id, all)
     }
 
     async fn apply_event(&self, event: UpstreamEvent, received_at: Timestamp) -> StoreResult<bool> {
@@ -329,4 +376,33 @@ fn is_lasting(failure: &Failure) -> bool {
 fn inbound_media_id<'a>(kind: &str, message: &'a serde_json::Value) -> Option<&'a str> {
     MediaKind::parse(kind)?;
     message[kind]["id"].as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> UpstreamEvent {
+        let wamid = "wamid.1".to_owned();
+        let (opaque, report, at, failure, extra) = (None, None, None, None, None);
+        UpstreamEvent::Status(StatusNotice { wamid, opaque, report, at, failure, extra })
+    }
+
+    #[test]
+    fn groups_what_the_store_takes_in_order_up_to_a_bound() {
+        let entry = InboxEntry { id: 1, body: Bytes::new(), received_at: Timestamp(0) };
+        let read = |events: Vec<UpstreamEvent>| ReadEntry { entry: &entry, events };
+        let other = || UpstreamEvent::Other { field: "flows".to_owned() };
+        for (entries, sizes) in [
+            (vec![], vec![]),
+            (vec![vec![status()], vec![status()], vec![]], vec![3]),
+            (vec![vec![status()], vec![other()], vec![status()], vec![status()]], vec![1, 1, 2]),
+            (vec![vec![status()], vec![status(), other()], vec![status()]], vec![1, 1, 1]),
+            (vec![vec![status(); EVENTS_TOGETHER], vec![status()], vec![status()]], vec![1, 2]),
+            (vec![vec![status()], vec![status(); 1_000], vec![status()]], vec![1, 1, 1]),
+        ] {
+            let groups = groups(entries.into_iter().map(read));
+            assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+        }
+    }
 }

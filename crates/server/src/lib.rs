@@ -57,6 +57,8 @@ pub struct Limits {
     pub webhook_requests: usize,
     /// Imports at once; each holds a thread.
     pub imports: usize,
+    /// Streams of events at once.
+    pub streams: usize,
     /// Memory that JSON bodies beyond 256 KiB may take together, with what is decoded from them,
     /// in bytes. The largest body a dialect takes (140 MiB) costs twice its size.
     pub body_memory_bytes: u64,
@@ -72,6 +74,7 @@ impl Default for Limits {
             tenant_requests: 4_096,
             webhook_requests: 512,
             imports: 4,
+            streams: 256,
             body_memory_bytes: 288 * 1_024 * 1_024,
             body_memory_wait: Duration::from_secs(30),
             body_pace: BodyPace::default(),
@@ -92,6 +95,7 @@ pub(crate) struct AppParts {
     pub(crate) tenant_places: Semaphore,
     pub(crate) webhook_places: Semaphore,
     pub(crate) import_places: Semaphore,
+    pub(crate) stream_places: Arc<Semaphore>,
     /// Creations with an idempotency key go one after the other.
     pub(crate) creating: tokio::sync::Mutex<()>,
     pub(crate) metrics: HttpMetrics,
@@ -117,6 +121,7 @@ impl App {
             tenant_places: Semaphore::new(limits.tenant_requests),
             webhook_places: Semaphore::new(limits.webhook_requests),
             import_places: Semaphore::new(limits.imports),
+            stream_places: Arc::new(Semaphore::new(limits.streams)),
             creating: tokio::sync::Mutex::new(()),
             metrics: HttpMetrics::new(),
         }))

@@ -18,12 +18,14 @@ mod http_client;
 mod logging;
 mod run;
 mod send;
+mod stdout;
 mod tls;
 
 use std::process::ExitCode;
 
 use cli::{Cli, Command, ConfigCommand};
 use config::{Config, Loaded, Purpose};
+use stdout::say;
 
 fn main() -> ExitCode {
     let ended = command(cli::parse());
@@ -50,7 +52,7 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             None => Ok(ExitCode::FAILURE),
         },
         Command::Config(ConfigCommand::Defaults) => {
-            print!("{}", config::default_toml());
+            say(config::default_toml().trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(command) => Ok(config_command(&command, read(Purpose::Gateway))),
@@ -104,7 +106,7 @@ fn config_command(command: &ConfigCommand, read: Result<Loaded, config::Faults>)
         (ConfigCommand::Check { json }, Ok(loaded)) => {
             config::report(Ok(&loaded), *json);
             if !json {
-                println!("The configuration is in order.");
+                say("The configuration is in order.");
             }
         }
         (ConfigCommand::Print { json } | ConfigCommand::Check { json }, Err(faults)) => {

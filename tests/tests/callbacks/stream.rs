@@ -126,3 +126,18 @@ async fn a_stream_survives_a_restart_and_refuses_what_it_would_not_keep() {
         assert_eq!(refused["errors"][0]["field"], field, "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_its_key() {
+    let org = Org::start().await;
+    let key = serde_json::json!({"scopes": ["webhooks"]});
+    let key = org.api.post(&org.at("api-keys"), &key).await.ok().json();
+    let api = Api::new(org.waypost.url(), key["secret"].as_str().unwrap());
+    let mut stream = Following::open(&api, &org.at("events"), None).await;
+    org.waypost.sandbox().writes(ANN, "one").await;
+    stream.next().await;
+    let path = org.at(&format!("api-keys/{}", key["id"].as_str().unwrap()));
+    org.api.request(Method::DELETE, &path).send().await.unwrap();
+    let ended = async { while stream.response.next().await.is_some() {} };
+    tokio::time::timeout(LIVENESS, ended).await.expect("a revoked key opens nothing");
+}

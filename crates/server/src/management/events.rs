@@ -1,22 +1,24 @@
 //! The log of events as lists and as a stream, and the callbacks that were not delivered yet.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::sse::{Event as StreamEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::Stream;
-use http::HeaderMap;
 use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 use waypost_dialects::shapes::standard::view;
+use waypost_domain::directory::ApiKey;
 use waypost_domain::event::{Event, EventDetail, EventKind};
 use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp, WebhookId};
-use waypost_engine::Engine;
 use waypost_engine::ports::{
     CallbackFilter, CallbackRecord, EventFilter, LoggedEvent, TargetAddress,
 };
@@ -31,8 +33,8 @@ use crate::problem::{Faults, Problem};
 
 /// How often a stream without news says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// How long one look for news may wait.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
+/// How long one look for news may wait: so long may a stream outlive its key.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// The header by which a client tells the last event that it has.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -111,7 +113,7 @@ pub(crate) async fn list_events(
     let filter = arguments.filter()?;
     if wants_stream(&headers) {
         arguments.check_of_stream()?;
-        return stream(&app, within.org_id().clone(), &headers, &arguments, filter).await;
+        return stream(&app, &within, &headers, &arguments, filter).await;
     }
     let page = PageArguments { limit: arguments.limit, after: arguments.after };
     let events = app.engine.events(within.org_id(), &filter, page.of_store()?).await?;
@@ -125,47 +127,76 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 
 async fn stream(
     app: &App,
-    org_id: OrgId,
+    within: &InOrg<Webhooks>,
     headers: &HeaderMap,
     arguments: &EventArguments,
     filter: EventFilter,
 ) -> Result<Response, Problem> {
+    let place_taken = Arc::clone(&app.stream_places).try_acquire_owned().map_err(|_| {
+        let detail = "Too many streams are open; close one, or read the list.";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+    })?;
     let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
     let after = match last.or(arguments.after.as_deref()) {
         Some(text) => place(text)?,
         None => app.engine.last_event().await?,
     };
-    let events = follow(app.engine.clone(), org_id, after, filter);
+    let follower = Follower {
+        app: app.clone(),
+        org_id: within.org_id().clone(),
+        key: Arc::clone(&within.key),
+        filter,
+        after,
+        waiting: VecDeque::new(),
+        _place: place_taken,
+    };
+    let events = futures_util::stream::unfold(follower, async |mut follower| {
+        let logged = follower.next().await?;
+        Some((Ok::<_, Infallible>(told(&logged)), follower))
+    });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(events).keep_alive(keep_alive).into_response())
 }
 
-/// Events one by one as they come. Ends where the log cannot be read: the client comes again with
-/// the last id.
-fn follow(
-    engine: Engine,
+/// One open stream.
+struct Follower {
+    app: App,
     org_id: OrgId,
-    after: i64,
+    key: Arc<ApiKey>,
     filter: EventFilter,
-) -> impl Stream<Item = Result<StreamEvent, Infallible>> {
-    let begin = (engine, org_id, after, Vec::new().into_iter());
-    futures_util::stream::unfold(begin, move |(engine, org_id, mut after, mut waiting)| {
-        let filter = filter.clone();
-        async move {
-            loop {
-                if let Some(logged) = waiting.next() {
-                    let logged: LoggedEvent = logged;
-                    after = logged.place;
-                    if is_wanted(&filter, &logged) {
-                        return Some((Ok(told(&logged)), (engine, org_id, after, waiting)));
-                    }
-                    continue;
+    after: i64,
+    waiting: VecDeque<LoggedEvent>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next event that is wanted. `None`, which ends the stream, where the log cannot be read,
+    /// the key does not work any more, or the gateway stops: the client comes again with the last
+    /// id.
+    async fn next(&mut self) -> Option<LoggedEvent> {
+        loop {
+            while let Some(logged) = self.waiting.pop_front() {
+                self.after = logged.place;
+                if is_wanted(&self.filter, &logged) {
+                    return self.may_go_on().then_some(logged);
                 }
-                let found = engine.follow_events(&org_id, after, LONGEST_LOOK).await.ok()?;
-                waiting = found.into_iter();
+            }
+            let found = self.app.engine.follow_events(&self.org_id, self.after, LONGEST_LOOK).await;
+            self.waiting = found.ok()?.into();
+            if !self.may_go_on() {
+                return None;
             }
         }
-    })
+    }
+
+    fn may_go_on(&self) -> bool {
+        let now = self.app.engine.now();
+        let known = self.app.engine.directory().key(&self.key.id);
+        let works = |key: Arc<ApiKey>| key.works_at(now) && !key.disabled;
+        // The installation's own key is in no directory; it changes only with a restart.
+        let has_key = self.key.org_id.is_none() || known.is_some_and(works);
+        has_key && self.app.engine.directory().org(&self.org_id).is_some()
+    }
 }
 
 fn is_wanted(filter: &EventFilter, logged: &LoggedEvent) -> bool {

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use super::api::Api;
 use super::output::printable;
 use crate::cli::admin::ImportFormat;
+use crate::stdout::say;
 
 /// Customers in one part.
 const MAX_PART_RECORDS: usize = 500;
@@ -99,10 +100,13 @@ async fn take(
 fn tell(tally: &Tally, as_json: bool) {
     let Tally { created, updated, faults } = tally;
     if as_json {
-        println!("{:#}", json!({"created": created, "updated": updated, "errors": faults}));
+        say(format_args!(
+            "{:#}",
+            json!({"created": created, "updated": updated, "errors": faults})
+        ));
         return;
     }
-    println!("{created} created, {updated} updated, {} refused.", faults.len());
+    say(format_args!("{created} created, {updated} updated, {} refused.", faults.len()));
     for fault in faults.iter().take(MAX_FAULTS_SHOWN) {
         eprintln!("line {}: {}", fault.line, printable(&fault.message));
     }

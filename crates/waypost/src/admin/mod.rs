@@ -34,22 +34,27 @@ use output::{print_list, print_one};
 pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool> {
     let as_json = args.gateway.json;
     let api = Api::new(&args.gateway, data_dir)?;
-    let desk = async || Desk::of(&api, as_json).await;
+    // Organisations are no organisation's.
+    let org = match args.resource {
+        Resource::Orgs(_) => String::new(),
+        _ => api.org().await?,
+    };
+    let desk = &Desk { api: &api, org, as_json };
     match args.resource {
         Resource::Orgs(command) => orgs(&api, command, as_json).await?,
-        Resource::Users(command) => users(&desk().await?, command).await?,
-        Resource::Customers(command) => return customers(&desk().await?, command).await,
-        Resource::Numbers(command) => numbers(&desk().await?, command).await?,
-        Resource::Keys(command) => keys(&desk().await?, command).await?,
-        Resource::Media(command) => media(&desk().await?, command).await?,
-        Resource::Providers(command) => providers(&desk().await?, command).await?,
-        Resource::Templates(command) => templates(&desk().await?, command).await?,
-        Resource::Messages(command) => messages(&desk().await?, command).await?,
-        Resource::Broadcasts(command) => broadcasts(&desk().await?, command).await?,
-        Resource::Sessions(command) => sessions(&desk().await?, command).await?,
-        Resource::Webhooks(command) => return callbacks::webhooks(&desk().await?, command).await,
-        Resource::Callbacks(command) => callbacks::callbacks(&desk().await?, command).await?,
-        Resource::Events(command) => callbacks::events(&desk().await?, command).await?,
+        Resource::Users(command) => users(desk, command).await?,
+        Resource::Customers(command) => return customers(desk, command).await,
+        Resource::Numbers(command) => numbers(desk, command).await?,
+        Resource::Keys(command) => keys(desk, command).await?,
+        Resource::Media(command) => media(desk, command).await?,
+        Resource::Providers(command) => providers(desk, command).await?,
+        Resource::Templates(command) => templates(desk, command).await?,
+        Resource::Messages(command) => messages(desk, command).await?,
+        Resource::Broadcasts(command) => broadcasts(desk, command).await?,
+        Resource::Sessions(command) => sessions(desk, command).await?,
+        Resource::Webhooks(command) => return callbacks::webhooks(desk, command).await,
+        Resource::Callbacks(command) => callbacks::callbacks(desk, command).await?,
+        Resource::Events(command) => callbacks::events(desk, command).await?,
     }
     Ok(true)
 }
@@ -61,11 +66,7 @@ struct Desk<'a> {
     as_json: bool,
 }
 
-impl<'a> Desk<'a> {
-    async fn of(api: &'a Api, as_json: bool) -> anyhow::Result<Self> {
-        Ok(Self { api, org: api.org().await?, as_json })
-    }
-
+impl Desk<'_> {
     fn at<'p>(&'p self, rest: &[&'p str]) -> Vec<&'p str> {
         ["orgs", self.org.as_str()].into_iter().chain(rest.iter().copied()).collect()
     }

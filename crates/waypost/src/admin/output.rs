@@ -10,6 +10,7 @@
 use serde_json::{Value, json};
 
 use super::api::Listed;
+use crate::stdout::say;
 
 /// Wider cells are cut, in characters.
 const MAX_CELL_CHARS: usize = 48;
@@ -17,15 +18,15 @@ const MAX_CELL_CHARS: usize = 48;
 /// Prints a list with the columns named.
 pub(crate) fn print_list(listed: &Listed, columns: &[&str], as_json: bool) {
     if as_json {
-        println!("{:#}", json!({"data": listed.data, "next": listed.next}));
+        say(format_args!("{:#}", json!({"data": listed.data, "next": listed.next})));
         return;
     }
     if listed.data.is_empty() {
-        println!("None.");
+        say("None.");
         return;
     }
     for line in table(&listed.data, columns) {
-        println!("{line}");
+        say(line);
     }
     if let Some(next) = &listed.next {
         eprintln!("There are more: --after {}, or a higher --limit", printable(next));
@@ -36,13 +37,13 @@ pub(crate) fn print_list(listed: &Listed, columns: &[&str], as_json: bool) {
 pub(crate) fn print_rows(entries: &[Value], columns: &[&str]) {
     for entry in entries {
         let cells: Vec<String> = columns.iter().map(|name| cell(&entry[name])).collect();
-        println!("{}", cells.join("  "));
+        say(cells.join("  "));
     }
 }
 
 /// Prints one object in one line.
 pub(crate) fn print_line(value: &Value) {
-    println!("{value}");
+    say(value);
 }
 
 /// Prints one resource.
@@ -50,10 +51,10 @@ pub(crate) fn print_one(value: &Value, as_json: bool) {
     match value {
         Value::Object(fields) if !as_json => {
             for line in fields.iter().flat_map(|(name, value)| field_lines(name, value)) {
-                println!("{}", printable(&line));
+                say(printable(&line));
             }
         }
-        value => println!("{value:#}"),
+        value => say(format_args!("{value:#}")),
     }
 }
 
@@ -80,9 +81,9 @@ fn item_text(item: &Value) -> String {
 /// Tells that something was done; as JSON, what the gateway answered.
 pub(crate) fn print_done(told: &str, answer: &Value, as_json: bool) {
     if as_json {
-        println!("{answer:#}");
+        say(format_args!("{answer:#}"));
     } else {
-        println!("{}", printable(told));
+        say(printable(told));
     }
 }
 

@@ -9,11 +9,12 @@
 use serde_json::{Value, json};
 
 use super::{Fault, Faults, Loaded};
+use crate::stdout::say;
 
 /// Prints every setting in effect with its source.
 pub(crate) fn print(loaded: &Loaded, as_json: bool) {
     if as_json {
-        println!("{:#}", json!({"settings": loaded.rows, "warnings": loaded.warnings}));
+        say(format_args!("{:#}", json!({"settings": loaded.rows, "warnings": loaded.warnings})));
         return;
     }
     let width = loaded.rows.iter().map(|row| row.setting.len()).max().unwrap_or(0);
@@ -23,7 +24,7 @@ pub(crate) fn print(loaded: &Loaded, as_json: bool) {
             Value::String(text) if text == super::value::REDACTED => text.clone(),
             value => value.to_string(),
         };
-        println!("{:width$} = {value}  # {}", row.setting, row.source);
+        say(format_args!("{:width$} = {value}  # {}", row.setting, row.source));
     }
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn report(read: Result<&Loaded, &Faults>, as_json: bool) {
         Err(found) => (&found.faults, &found.warnings),
     };
     if as_json {
-        println!("{:#}", as_value(faults, warnings));
+        say(format_args!("{:#}", as_value(faults, warnings)));
         return;
     }
     for warning in warnings {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::admin::printable;
+use crate::stdout::say;
 
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -58,12 +59,12 @@ impl Finding {
 pub(super) fn tell(findings: &[Finding], as_json: bool) {
     let healthy = findings.iter().all(|finding| finding.result != Grade::Fail);
     if as_json {
-        println!("{:#}", json!({"ok": healthy, "checks": findings}));
+        say(format_args!("{:#}", json!({"ok": healthy, "checks": findings})));
         return;
     }
     let coloured = std::io::stdout().is_terminal();
     for finding in findings {
-        println!("{}", line(finding, coloured));
+        say(line(finding, coloured));
     }
 }
 
