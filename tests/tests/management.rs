@@ -377,13 +377,18 @@ async fn populated(waypost: &Waypost, admin: &Api) -> Value {
     let request = request.header("X-API-KEY", "isolation-test-secret-1").json(&broadcast);
     let sent = Reply::to(request).await.expect(200);
     let broadcast = sent.header("x-waypost-broadcast-id").unwrap();
+    let webhook = make("/webhooks", json!({"url": "https://events.example.com/"})).await;
+    let event = waypost_tests::eventually("an event", async || {
+        Some(admin.all("/orgs/org-1/events").await.first()?["id"].clone())
+    })
+    .await;
     let sessions = admin.all("/orgs/org-1/sessions").await;
     let session = sessions.first().map_or(json!("s-1"), |session| session["id"].clone());
     json!({"org_id": "org-1", "user_id": "u-1", "customer_id": "c-1", "number_id": NUMBER_ID,
         "key_id": key, "provider": "archive", "provider_name": "archive", "name": "archive",
         "message_id": message, "media_id": media, "broadcast_id": broadcast,
         "session_id": session, "template_name": "hello_world", "template": "hello_world",
-        "template_id": "hello_world"})
+        "template_id": "hello_world", "webhook_id": webhook, "event_id": event})
 }
 
 #[tokio::test(flavor = "multi_thread")]

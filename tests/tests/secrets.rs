@@ -22,6 +22,9 @@ const STRANGER: &str = "15550007272";
 const NUMBER_TOKEN: &str = "canary-number-token-0c5d9e";
 const NUMBER_SECRET: &str = "canary-number-secret-4e21f7";
 const NOTIFY_AUTH: &str = "canary-notify-auth-a8b3";
+const TOKEN_SECRET: &str = "canary-token-secret-5b7d10c2";
+const WEBHOOK_SECRET: &str = "canary-webhook-secret-92f4ae";
+const WEBHOOK_HEADER: &str = "canary-webhook-header-1d08";
 const IMPORTED_KEY: &str = "wp_test_canary-key-8c1f0b7e5d3a2946f0e1";
 
 /// Where a word may stand.
@@ -74,6 +77,14 @@ fn leaks(waypost: &Waypost, words: &[(String, Kind)]) -> Vec<String> {
     found
 }
 
+/// A gateway that may call addresses of this machine.
+fn open_options(mock: &MockUpstream) -> Options {
+    Options::new()
+        .upstream(&mock.url())
+        .env("WAYPOST_EGRESS__ALLOW_NETWORKS", "127.0.0.1/32")
+        .env("WAYPOST_EGRESS__ALLOW_HTTP_CALLBACKS", "true")
+}
+
 async fn plant(waypost: &Waypost, host: &MediaHost) -> String {
     let org = waypost.variable("WAYPOST_ORG_ID");
     let admin = waypost.admin();
@@ -81,15 +92,20 @@ async fn plant(waypost: &Waypost, host: &MediaHost) -> String {
     let wanted = json!({"name": "made", "scopes": ["messages:send", "admin"]});
     let made = admin.post(&keys, &wanted).await.ok().json();
     let made_key = made["secret"].as_str().unwrap().to_owned();
-    let imported = json!({"name": "imported", "scopes": ["messages:send"], "secret": IMPORTED_KEY});
+    let jwt = json!({"service_id": "service-1", "secret": TOKEN_SECRET});
+    let imported = json!({"name": "imported", "scopes": ["messages:send"], "secret": IMPORTED_KEY,
+        "jwt": jwt});
     admin.post(&keys, &imported).await.ok();
     let number = json!({"id": "n-canary", "display_phone": "15550008888",
         "phone_number_id": "200000000000001", "waba_id": "200000000000002",
-        "access_token": NUMBER_TOKEN, "app_secret": NUMBER_SECRET, "notify_auth": NOTIFY_AUTH});
+        "access_token": NUMBER_TOKEN, "app_secret": NUMBER_SECRET, "notify_auth": {"crm": NOTIFY_AUTH}});
     admin.post(&format!("/orgs/{org}/numbers"), &number).await.ok();
     let provider = json!({"name": "archive", "scheme": "bearer", "secret": TOKEN,
         "allowed_hosts": [host.url("").trim_start_matches("http://")]});
     admin.post(&format!("/orgs/{org}/media-providers"), &provider).await.ok();
+    let webhook = json!({"url": host.url("/events"), "secret": WEBHOOK_SECRET,
+        "header": format!("Authorization: {WEBHOOK_HEADER}")});
+    admin.post(&format!("/orgs/{org}/webhooks"), &webhook).await.ok();
     let customer = json!({"id": "c-canary", "phone": PHONE, "name": "Canary"});
     admin.post(&format!("/orgs/{org}/customers"), &customer).await.ok();
     made_key
@@ -143,9 +159,29 @@ async fn exercise(waypost: &Waypost, mock: &MockUpstream, host: &MediaHost, made
         (waypost.admin().get(&path).await.json()["status"] == "sent").then_some(())
     })
     .await;
+    speak_every_dialect(waypost).await;
     let own_token = format!("Bearer {NUMBER_TOKEN}");
     assert!(mock.seen().iter().any(|it| it.header("authorization") == Some(own_token.as_str())));
     receive(waypost).await;
+}
+
+async fn speak_every_dialect(waypost: &Waypost) {
+    let key = waypost.variable("WAYPOST_API_KEY");
+    let from = waypost.variable("WAYPOST_SENDER_PHONE");
+    let lipachat = json!({"messageId": "m-1", "from": from, "to": PHONE, "message": BODY});
+    let text = json!({"type": "text", "text": {"body": BODY}});
+    let webex = json!({"appid": waypost.variable("WAYPOST_APP_ID"),
+        "destination": [{"waid": [PHONE]}], "channels": {"OTT-Messaging": {"wa": text}}});
+    let pepipost = json!({"message": [{"recipient_whatsapp": PHONE, "message_type": "text",
+        "type_text": [{"content": BODY}]}]});
+    for (path, header, body) in [
+        ("/api/v1/whatsapp/message/text", "apiKey", lipachat),
+        ("/resources/v1/messaging", "key", webex),
+        ("/api/v2/message/", "authorization", pepipost),
+    ] {
+        let request = waypost.request(Method::POST, path).header(header, &key).json(&body);
+        Reply::to(request).await.expect(200);
+    }
 }
 
 async fn receive(waypost: &Waypost) {
@@ -172,12 +208,7 @@ async fn receive(waypost: &Waypost) {
 async fn no_secret_is_in_any_file_and_nothing_personal_in_the_log() {
     let mock = MockUpstream::start().await;
     let host = MediaHost::start().await;
-    let waypost = Options::new()
-        .upstream(&mock.url())
-        .env("WAYPOST_LOG", "trace")
-        .env("WAYPOST_EGRESS__ALLOW_NETWORKS", "127.0.0.1/32")
-        .start()
-        .await;
+    let waypost = open_options(&mock).env("WAYPOST_LOG", "trace").start().await;
     let made_key = plant(&waypost, &host).await;
     exercise(&waypost, &mock, &host, &made_key).await;
     let secret = |word: &str| (word.to_owned(), Kind::Secret);
@@ -188,6 +219,9 @@ async fn no_secret_is_in_any_file_and_nothing_personal_in_the_log() {
         secret(NUMBER_TOKEN),
         secret(NUMBER_SECRET),
         secret(NOTIFY_AUTH),
+        secret(TOKEN_SECRET),
+        secret(WEBHOOK_SECRET),
+        secret(WEBHOOK_HEADER),
         secret(TOKEN),
         secret(UPSTREAM_TOKEN),
         secret(APP_SECRET),
@@ -219,7 +253,7 @@ async fn no_secret_is_in_any_file_and_nothing_personal_in_the_log() {
 async fn no_answer_shows_a_secret_again() {
     let mock = MockUpstream::start().await;
     let host = MediaHost::start().await;
-    let waypost = Waypost::before(&mock).await;
+    let waypost = open_options(&mock).start().await;
     let made_key = plant(&waypost, &host).await;
     let org = waypost.variable("WAYPOST_ORG_ID");
     for path in [
@@ -228,10 +262,14 @@ async fn no_answer_shows_a_secret_again() {
         format!("/orgs/{org}/numbers/n-canary"),
         format!("/orgs/{org}/media-providers"),
         format!("/orgs/{org}/media-providers/archive"),
+        format!("/orgs/{org}/webhooks"),
         "/me".to_owned(),
     ] {
         let text = waypost.admin().get(&path).await.expect(200).text();
-        for secret in [&made_key, IMPORTED_KEY, NUMBER_TOKEN, NUMBER_SECRET, NOTIFY_AUTH, TOKEN] {
+        let planted = [NUMBER_TOKEN, NUMBER_SECRET, NOTIFY_AUTH, TOKEN];
+        let of_callers = [made_key.as_str(), IMPORTED_KEY, TOKEN_SECRET];
+        let of_webhooks = [WEBHOOK_SECRET, WEBHOOK_HEADER];
+        for secret in planted.iter().chain(&of_callers).chain(&of_webhooks) {
             assert!(!text.contains(secret), "{path} shows {secret}");
         }
     }
