@@ -247,6 +247,7 @@ CREATE TABLE events (
     kind        INTEGER NOT NULL,
     at          INTEGER NOT NULL,
     detail      TEXT,                   -- JSON; NULL: nothing beside the message
+    asks        INTEGER NOT NULL,       -- 1: its message has options
     recorded_at INTEGER NOT NULL
 ) STRICT;
 -- Events by organisation, filled in behind like the messages: those after the mark are not in it.

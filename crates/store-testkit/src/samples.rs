@@ -18,8 +18,7 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{
     Accepted, Addressed, Entry, IdempotencyClaim, InboundMessage, MessageFilter, Page, PutMode,
-    Settled,
-    Settlement, Start, StatusReport, Store,
+    Settled, Settlement, Start, StatusReport, Store,
 };
 
 use crate::Harness;

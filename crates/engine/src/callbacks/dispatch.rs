@@ -140,9 +140,8 @@ impl Engine {
             return true;
         }
         let number = head.number_id.as_ref().and_then(|id| self.directory().number(id));
-        let dialect = head.dialect.as_deref().unwrap_or_default();
-        is_status(head.kind)
-            && notify_address(head.notify.as_ref(), dialect, number.as_deref()).is_some()
+        let has_default = number.is_some_and(|number| number.default_notify_url.is_some());
+        is_status(head.kind) && (head.asks || has_default)
     }
 
     /// To what an event is posted.

@@ -3,7 +3,6 @@
 
 use async_trait::async_trait;
 use waypost_domain::event::{Event, EventKind, TemplateDetail};
-use waypost_domain::message::Notify;
 use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp};
 
 use super::media::MediaRecord;
@@ -37,14 +36,8 @@ pub struct EventHead {
     pub kind: EventKind,
     /// When it was recorded.
     pub recorded_at: Timestamp,
-    /// The person whom it concerns; empty for none. Events of one person are told in order.
-    pub person: String,
-    /// The dialect of its message.
-    pub dialect: Option<String>,
-    /// Where the caller wants the statuses of its message.
-    pub notify: Option<Notify>,
-    /// Whether a file belongs to it that has not been fetched yet.
-    pub waits_for_file: bool,
+    /// Whether its message asks for something beside its content, such as an address to be told at.
+    pub asks: bool,
 }
 
 /// A stretch of the log.

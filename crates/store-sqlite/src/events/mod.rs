@@ -100,8 +100,8 @@ fn append(
     now: Timestamp,
 ) -> Done<()> {
     conn.prepare_cached(
-        "INSERT INTO events (org, number, message, kind, at, detail, recorded_at)
-         SELECT org, number, seq, ?2, ?3, ?4, ?5 FROM messages WHERE seq = ?1",
+        "INSERT INTO events (org, number, message, kind, at, detail, asks, recorded_at)
+         SELECT org, number, seq, ?2, ?3, ?4, options NOT NULL, ?5 FROM messages WHERE seq = ?1",
     )?
     .execute(params![message, kind.number(), at.0, detail, now.0])?;
     Ok(())
@@ -182,8 +182,8 @@ fn append_template(
     now: Timestamp,
 ) -> Done<()> {
     conn.prepare_cached(
-        "INSERT INTO events (org, kind, at, detail, recorded_at)
-         SELECT o.ref, 6, ?2, ?3, ?4 FROM orgs o WHERE o.id = ?1 AND NOT EXISTS (
+        "INSERT INTO events (org, kind, at, detail, asks, recorded_at)
+         SELECT o.ref, 6, ?2, ?3, 0, ?4 FROM orgs o WHERE o.id = ?1 AND NOT EXISTS (
              SELECT 1 FROM events e
              WHERE e.org = o.ref AND e.kind = 6 AND e.at = ?2 AND e.detail = ?3)",
     )?

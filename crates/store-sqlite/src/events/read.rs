@@ -21,10 +21,8 @@ use crate::rows::{StoredMessage, from_json, paged, rows_for, select_message};
 
 pub(super) fn heads(conn: &Connection, after: i64, limit: u32) -> Done<EventHeads> {
     let mut select = conn.prepare_cached(
-        "SELECT e.seq, o.id, n.id, e.kind, e.recorded_at, m.phone, m.dialect, m.options,
-             m.media_pending
+        "SELECT e.seq, o.id, n.id, e.kind, e.recorded_at, e.asks
          FROM events e LEFT JOIN orgs o ON o.ref = e.org LEFT JOIN numbers n ON n.ref = e.number
-         LEFT JOIN messages m ON m.seq = e.message
          WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2",
     )?;
     let mut rows = select.query(params![after, limit.min(MAX_EVENTS)])?;
@@ -39,19 +37,13 @@ pub(super) fn heads(conn: &Connection, after: i64, limit: u32) -> Done<EventHead
 }
 
 fn head(row: &Row<'_>, org: String) -> Done<EventHead> {
-    let options: Option<String> = row.get(7)?;
-    let options: MessageOptions =
-        options.as_deref().map(from_json).transpose()?.unwrap_or_default();
     Ok(EventHead {
         place: row.get(0)?,
         org_id: OrgId::new(org),
         number_id: row.get::<_, Option<String>>(2)?.map(NumberId::new),
         kind: kind(row.get(3)?)?,
         recorded_at: Timestamp(row.get(4)?),
-        person: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
-        dialect: row.get(6)?,
-        notify: options.notify,
-        waits_for_file: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
+        asks: row.get(5)?,
     })
 }
 
