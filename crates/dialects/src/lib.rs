@@ -21,6 +21,7 @@ pub mod contract;
 pub mod json;
 pub mod lipachat;
 pub mod pepipost;
+pub mod proof;
 pub mod registry;
 pub mod replyhero;
 pub mod samples;

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use waypost_dialects::samples::{Feature, features_of};
+use waypost_dialects::proof::features_of;
+use waypost_dialects::samples::Feature;
 use waypost_dialects::{DIALECTS, Dialect, SHAPES};
 
 const BEGIN: &str = "<!-- made by crates/dialects/tests/support_matrix.rs: begin -->";

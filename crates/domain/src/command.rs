@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::ids::{ApiKeyId, BroadcastId, CustomerId, MediaId, MessageId, OrgId, UserId};
 use crate::media::MediaKind;
 use crate::message::MessageOptions;
+pub use crate::message::MessageType;
 use crate::phone::Phone;
 use crate::template::Template;
 use crate::time::Timestamp;
@@ -37,42 +38,6 @@ pub enum Recipient {
     /// Nobody: what the caller wrote names no person. Only in a [`Submission`] that was found to
     /// fail.
     Nobody,
-}
-
-/// Whose message it is in the log (ReplyHero's `messageType`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageType {
-    /// Sent by an agent.
-    #[default]
-    Human,
-    /// Sent by a bot.
-    Assistant,
-    /// A template.
-    Template,
-    /// Written by the customer.
-    User,
-}
-
-impl MessageType {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Assistant => "assistant",
-            Self::Template => "template",
-            Self::User => "user",
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Human, Self::Assistant, Self::Template, Self::User]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-    }
 }
 
 /// Who calls, as established by the credential.

@@ -3,13 +3,48 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::command::MessageType;
 use crate::content::Content;
 use crate::failure::{Failure, UpstreamFault};
 use crate::ids::{AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, UserId};
 use crate::phone::Phone;
 use crate::status::Status;
 use crate::time::Timestamp;
+
+/// Whose message it is in the log (ReplyHero's `messageType`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageType {
+    /// Sent by an agent.
+    #[default]
+    Human,
+    /// Sent by a bot.
+    Assistant,
+    /// A template.
+    Template,
+    /// Written by the customer.
+    User,
+}
+
+impl MessageType {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Assistant => "assistant",
+            Self::Template => "template",
+            Self::User => "user",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Human, Self::Assistant, Self::Template, Self::User]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
 
 /// Which way a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

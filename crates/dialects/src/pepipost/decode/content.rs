@@ -1,12 +1,11 @@
 //! The type blocks of a message but for templates and interactive ones: text, media, location.
 
-use url::Url;
 use waypost_domain::command::{MediaDraft, TemplateBinding};
 use waypost_domain::content::{Location, MAX_CAPTION_CHARS, MAX_TEXT_CHARS, MediaMessage};
-use waypost_domain::media::{MediaKind, MimeType, clean_filename};
+use waypost_domain::media::{MediaKind, clean_filename};
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
-use super::{MAX_NAME_CHARS, interactive, link, refused, sole, templates};
+use super::{MAX_NAME_CHARS, block, interactive, kind_of_link, link, refused, templates};
 use crate::json::{Field, Object, Type};
 use crate::pepipost::wire::{self, member};
 
@@ -64,12 +63,6 @@ pub(super) fn read(kind: MessageKind, element: &Object<'_>) -> Result<Said, Fail
         MessageKind::MediaTemplate => return templates::read(element, true),
     };
     Ok((content, None))
-}
-
-/// The only object of a block.
-pub(super) fn block<'a>(element: &Object<'a>, name: &str) -> Result<Object<'a>, Failure> {
-    let [field] = element.fields([name]);
-    sole(&field, name)
 }
 
 /// A text within a limit of its own.
@@ -146,13 +139,6 @@ fn attachment_kind(word: &Field<'_>, link: &str) -> Result<MediaKind, Failure> {
     known.ok_or_else(|| {
         refused(word, "attachment_type can only be image/video/audio/document/sticker")
     })
-}
-
-/// What the extension of a link's path says.
-pub(super) fn kind_of_link(link: &str) -> Option<MediaKind> {
-    let url = Url::parse(link).ok()?;
-    let (_, extension) = url.path().rsplit('/').next()?.rsplit_once('.')?;
-    MimeType::of_extension(extension).map(|mime_type| mime_type.kind())
 }
 
 fn location(element: &Object<'_>) -> Result<Content<MediaDraft>, Failure> {

@@ -5,8 +5,7 @@ use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Content, read_interactive};
 use waypost_domain::{ErrorKind, Failure};
 
-use super::content::block;
-use super::in_words;
+use super::{block, in_words};
 use crate::json::Object;
 use crate::pepipost::wire::{self, member};
 

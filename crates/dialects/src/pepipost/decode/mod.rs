@@ -9,6 +9,7 @@ pub(super) mod message;
 mod templates;
 
 use url::Url;
+use waypost_domain::media::{MediaKind, MimeType};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::errors::Code;
@@ -42,6 +43,19 @@ fn sole<'a>(field: &Field<'a>, name: &str) -> Result<Object<'a>, Failure> {
     let several = |_| refused(field, &format!("{name} can contain only one element"));
     let mut elements = field.array(1).map_err(several)?;
     elements.pop().ok_or_else(|| field.missing())?.object()
+}
+
+/// The only object of a block.
+fn block<'a>(element: &Object<'a>, name: &str) -> Result<Object<'a>, Failure> {
+    let [field] = element.fields([name]);
+    sole(&field, name)
+}
+
+/// What the extension of a link's path says.
+fn kind_of_link(link: &str) -> Option<MediaKind> {
+    let url = Url::parse(link).ok()?;
+    let (_, extension) = url.path().rsplit('/').next()?.rsplit_once('.')?;
+    MimeType::of_extension(extension).map(|mime_type| mime_type.kind())
 }
 
 /// The elements of a list, for which a bare object stands as a list of one.

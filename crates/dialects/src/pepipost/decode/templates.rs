@@ -7,8 +7,7 @@ use waypost_domain::content::TemplateMessage;
 use waypost_domain::media::{MediaKind, clean_filename};
 use waypost_domain::{Content, Failure};
 
-use super::content::{block, kind_of_link};
-use super::{MAX_NAME_CHARS, elements, link, refused, sole};
+use super::{MAX_NAME_CHARS, block, elements, kind_of_link, link, refused, sole};
 use crate::json::{Field, Object};
 use crate::pepipost::template::{self, ButtonValue, HeaderFile, Values};
 use crate::pepipost::wire::member;

@@ -6,11 +6,11 @@ use waypost_domain::content::{
     Component, Location, MAX_CAPTION_CHARS, MAX_TEXT_CHARS, MediaMessage, Parameter,
     TemplateMessage,
 };
-use waypost_domain::media::{MediaKind, MimeType, clean_filename};
+use waypost_domain::media::{MediaKind, MimeType};
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
+use super::file::{link, shown_name};
 use super::member::{Doom, Member, cut, members};
-use super::options::{MAX_LINK_CHARS, is_web_url};
 use super::{Said, contacts, interactive};
 use crate::json::{Node, Type};
 use crate::webex_connect::codes;
@@ -129,27 +129,6 @@ fn judge_type(declared: &str, kind: MediaKind, doom: &mut Doom) {
     if MimeType::parse(essence).is_none_or(|mime_type| mime_type.kind() != kind) {
         let message = format!("`mimeType` is not one that WhatsApp takes as {}.", kind.as_str());
         doom.because(ErrorKind::UnsupportedMediaType, codes::UNSUPPORTED_MIME_TYPE, message);
-    }
-}
-
-/// An absolute http or https URL.
-pub(super) fn link(url: &Member<'_>) -> Result<String, Failure> {
-    let text = url.text()?;
-    let text = text.trim();
-    if cut(text, MAX_LINK_CHARS).is_some() || !is_web_url(text) {
-        return Err(url.invalid());
-    }
-    Ok(text.to_owned())
-}
-
-/// A document's name.
-pub(super) fn shown_name(
-    filename: &Member<'_>,
-    kind: MediaKind,
-) -> Result<Option<String>, Failure> {
-    match kind {
-        MediaKind::Document => Ok(filename.optional_text()?.and_then(|name| clean_filename(&name))),
-        _ => Ok(None),
     }
 }
 

@@ -9,7 +9,7 @@ use waypost_domain::content::{
 use waypost_domain::media::MediaKind;
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
-use super::content::{link, shown_name};
+use super::file::{link, shown_name};
 use super::member::{Doom, Member, members};
 use crate::json::Node;
 use crate::webex_connect::codes;

@@ -4,6 +4,7 @@
 mod contacts;
 mod content;
 mod destination;
+mod file;
 mod interactive;
 mod member;
 mod options;

@@ -8,7 +8,8 @@ use waypost_domain::media::MediaKind;
 use waypost_domain::{Content, ErrorKind, Failure};
 
 use super::Said;
-use super::content::{MAX_PARAMETERS, identity_beside_template, link, shown_name};
+use super::content::{MAX_PARAMETERS, identity_beside_template};
+use super::file::{link, shown_name};
 use super::member::{Doom, Member, members};
 use crate::json::{Node, Type};
 use crate::webex_connect::bind::{self, Entry, Given, HeaderFile, Place, QuickReply, Values};
