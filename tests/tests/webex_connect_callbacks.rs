@@ -43,6 +43,9 @@ async fn rows_38_to_41_post_where_the_caller_or_the_operator_says() {
     let silent = without(webex.text("40"), "/notifyurl");
     let nowhere = table.one("40 (not set)", webex.post(&silent)).await;
     webex.settled(&nowhere, "delivered").await;
+    // Whom an event is for is settled in the order of the log: with a later one's receipt it is.
+    let later = table.one("39", webex.post(&telling(webex.text("39"), &padded))).await;
+    webex.receipt("39", &later, "7500").await;
 
     let default = Receiver::start().await;
     let auth = json!({"crm": "Bearer crm-token", "default": "Basic ZGVmYXVsdA=="});
