@@ -17,6 +17,8 @@
 //! | `fixtures/*.json` | replies byte for byte, written from the vendor's documents |
 //! | `tests/` | the reference's table of test cases |
 
+#[cfg(test)]
+mod changed_json;
 pub mod contract;
 pub mod json;
 pub mod lipachat;

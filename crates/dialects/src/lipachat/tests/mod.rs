@@ -17,6 +17,7 @@ use waypost_domain::{Content, ErrorKind, Failure, OrgId};
 
 use super::LipaChat;
 use super::wire::path;
+use crate::changed_json::{with, without};
 use crate::contract::{Body, Command, Dialect, Form, FormFile, Request, Route, Task};
 
 /// Makes a valid body.
@@ -104,23 +105,6 @@ fn flow() -> Value {
         "text": "Tell us more", "flowId": "4", "flowCta": "Share details",
         "screen": "FIRST_SCREEN", "data": {"service": "A"},
     }))
-}
-
-/// `body` with the value at a JSON pointer replaced.
-fn with(mut body: Value, pointer: &str, value: Value) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    match body.pointer_mut(parent).unwrap() {
-        Value::Array(elements) => elements[name.parse::<usize>().unwrap()] = value,
-        object => object[name] = value,
-    }
-    body
-}
-
-/// `body` without the member at a JSON pointer.
-fn without(mut body: Value, pointer: &str) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).expect("was there");
-    body
 }
 
 fn route(method: &Method, path: &str) -> &'static Route {

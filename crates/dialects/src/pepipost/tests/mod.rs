@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use waypost_domain::{ErrorKind, Failure, OrgId, Timestamp};
 
 use super::{Pepipost, wire};
+use crate::changed_json::{with, without};
 use crate::contract::{
     Body, Command, Dialect, ErrorSite, Form, Reply, Request, Route, SendMessage, Submit,
 };
@@ -75,23 +76,6 @@ fn template() -> Value {
 /// Every one of them.
 fn all() -> [Value; 5] {
     [text(), media_id(), media_url(), location(), template()]
-}
-
-/// `body` with the value at a JSON pointer replaced or added.
-fn with(mut body: Value, pointer: &str, value: Value) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    match body.pointer_mut(parent).unwrap() {
-        Value::Array(elements) => elements[name.parse::<usize>().unwrap()] = value,
-        object => object[name] = value,
-    }
-    body
-}
-
-/// `body` without the member at a JSON pointer.
-fn without(mut body: Value, pointer: &str) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).expect("was there");
-    body
 }
 
 /// `body` with a member of its only message replaced or added.

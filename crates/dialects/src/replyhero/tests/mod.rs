@@ -16,6 +16,7 @@ use waypost_domain::content::InlineFile;
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
 use super::ReplyHero;
+use crate::changed_json::{with, without};
 use crate::contract::{Body, Command, Dialect, Operation, Request};
 
 /// The first bytes of a PNG file, and something after them.
@@ -69,28 +70,6 @@ fn template() -> Value {
                 {"type": "text", "text": "20%"}]},
         ],
     })
-}
-
-/// `body` with the value at a JSON pointer replaced.
-fn with(mut body: Value, pointer: &str, value: Value) -> Value {
-    *place(&mut body, pointer) = value;
-    body
-}
-
-/// `body` without the member at a JSON pointer.
-fn without(mut body: Value, pointer: &str) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).expect("was there");
-    body
-}
-
-/// The place of a member that may not be there yet.
-fn place<'a>(body: &'a mut Value, pointer: &str) -> &'a mut Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    match body.pointer_mut(parent).unwrap() {
-        Value::Array(elements) => &mut elements[name.parse::<usize>().unwrap()],
-        object => &mut object[name],
-    }
 }
 
 fn decode(operation: Operation, body: &[u8]) -> Result<Command, Failure> {

@@ -16,6 +16,7 @@ use waypost_domain::command::{MediaDraft, Recipient, SendMessage, Submission};
 use waypost_domain::{Content, Failure, OrgId, Timestamp};
 
 use super::WebexConnect;
+use crate::changed_json::{with, without};
 use crate::contract::{Body, Call, Command, Dialect, ErrorSite, Reply, Request};
 
 /// The time at which requests arrive.
@@ -70,23 +71,6 @@ fn template() -> Value {
 
 /// Where `wa` stands.
 const WA: &str = "/channels/OTT-Messaging/wa";
-
-/// `body` with the value at a JSON pointer replaced.
-fn with(mut body: Value, pointer: &str, value: Value) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    match body.pointer_mut(parent).unwrap() {
-        Value::Array(elements) => elements[name.parse::<usize>().unwrap()] = value,
-        object => object[name] = value,
-    }
-    body
-}
-
-/// `body` without the member at a JSON pointer.
-fn without(mut body: Value, pointer: &str) -> Value {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).expect("was there");
-    body
-}
 
 fn decode(body: &[u8]) -> Result<Command, Failure> {
     let org = OrgId::new(ORG);
