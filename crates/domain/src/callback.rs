@@ -40,6 +40,14 @@ pub struct Webhook {
     pub created_at: Timestamp,
 }
 
+impl Webhook {
+    /// Whether it is on and wants events of this kind.
+    #[must_use]
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.disabled.is_none() && (self.events.is_empty() || self.events.contains(&kind))
+    }
+}
+
 /// What signs callbacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookSecret {

@@ -132,11 +132,7 @@ impl Engine {
 
     /// Whether anybody could want to be told: says no without the event's particulars.
     fn may_be_wanted(&self, head: &EventHead) -> bool {
-        let has_webhook = |webhook: &Webhook| {
-            webhook.disabled.is_none()
-                && (webhook.events.is_empty() || webhook.events.contains(&head.kind))
-        };
-        if self.directory().webhooks(&head.org_id).iter().any(|webhook| has_webhook(webhook)) {
+        if self.directory().webhooks(&head.org_id).iter().any(|webhook| webhook.wants(head.kind)) {
             return true;
         }
         let number = head.number_id.as_ref().and_then(|id| self.directory().number(id));
@@ -168,9 +164,8 @@ impl Engine {
             (Some(wanted), Some(number)) => wanted == number,
             (Some(wanted), None) => self.is_of_account(wanted, event),
         };
-        webhook.disabled.is_none()
+        webhook.wants(event.kind)
             && in_scope
-            && (webhook.events.is_empty() || webhook.events.contains(&event.kind))
             && self.shape(&webhook.shape).is_some_and(|shape| shape.tells(event))
     }
 
