@@ -16,6 +16,7 @@ mod doctor;
 mod fake_server;
 mod http_client;
 mod logging;
+mod planting;
 mod run;
 mod send;
 mod stdout;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 
 fn command(cli: Cli) -> anyhow::Result<ExitCode> {
     let inputs = cli.settings.inputs(std::env::vars_os().collect());
+    planting::plant()?;
     let read = |purpose| config::load(&inputs, purpose);
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => match started(read(Purpose::Gateway)) {

@@ -10,7 +10,7 @@ use super::Source;
 
 /// Layers from the bottom up: a crate depends only on crates of lower ones.
 const LAYERS: &[&[&str]] = &[
-    &["waypost-clock", "waypost-domain"],
+    &["waypost-clock", "waypost-domain", "waypost-planted"],
     &["waypost-engine"],
     &[
         "waypost-store-sqlite",

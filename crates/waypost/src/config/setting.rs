@@ -65,6 +65,7 @@ impl Setting {
 pub(crate) const OTHER_VARIABLES: &[&str] = &[
     "WAYPOST_CONFIG",
     "WAYPOST_LOG",
+    "WAYPOST_PLANTED_BUG",
     "WAYPOST_URL",
     "WAYPOST_API_KEY",
     "WAYPOST_ORG_ID",
