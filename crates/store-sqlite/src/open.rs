@@ -15,8 +15,9 @@ use crate::migrations;
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a connection waits for another one's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u32 = 5_000;
-/// What is left of the write-ahead log's file when it begins anew, in bytes.
-const LOG_FILE_BYTES: u32 = 16 * 1_048_576;
+/// What is left of the write-ahead log's file when it begins anew, in bytes: as much as it grows to.
+/// A file that is cut off and grows again costs each sync a second write, of its new length.
+const LOG_FILE_BYTES: u32 = 48 * 1_048_576;
 /// Statements kept prepared on each connection; more than there are.
 const PREPARED_STATEMENTS: usize = 160;
 /// Page cache of each reading connection, in KiB.

@@ -21,11 +21,21 @@ const MAX_REMEMBERED: usize = 16_384;
 /// the person.
 pub(crate) type Sought<'a> = [&'a str; 4];
 
-/// A person with the rows that say so.
+/// A person with the rows that say so; `None` where there is no such row.
 pub(crate) struct Known {
     pub(crate) recipient: Recipient,
     pub(crate) customer: Option<i64>,
     pub(crate) session: Option<i64>,
+}
+
+impl Known {
+    /// What must not change as long as this is believed. Somebody whom a table does not know
+    /// depends on everybody who is in it.
+    fn depends_on(&self) -> [Row; 3] {
+        let customer = self.customer.map_or(Row::AnyCustomer, Row::Customer);
+        let session = self.session.map_or(Row::AnySession, Row::Session);
+        [customer, session, Row::Any]
+    }
 }
 
 /// Remembers people.
@@ -56,20 +66,20 @@ struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Row {
     Customer(i64),
+    AnyCustomer,
     Session(i64),
-    /// Something that no entry names.
+    AnySession,
+    /// Something that every entry depends on.
     Any,
 }
 
 impl Row {
-    fn changed(action: Action, table: &str, row: i64) -> Option<Self> {
+    /// What is to be looked up again when a row of this table has changed.
+    fn changed(table: &str, row: i64) -> Option<[Self; 2]> {
         match table {
-            // Nobody is remembered for having no entry in the directory.
-            "customers" if action == Action::SQLITE_INSERT => None,
-            "customers" => Some(Self::Customer(row)),
-            "sessions" if action == Action::SQLITE_INSERT => Some(Self::Any),
-            "sessions" => Some(Self::Session(row)),
-            "orgs" | "numbers" => Some(Self::Any),
+            "customers" => Some([Self::Customer(row), Self::AnyCustomer]),
+            "sessions" => Some([Self::Session(row), Self::AnySession]),
+            "orgs" | "numbers" => Some([Self::Any; 2]),
             _ => None,
         }
     }
@@ -95,29 +105,26 @@ impl Recipients {
         };
         let Some(known) = read()? else { return Ok(None) };
         let recipient = known.recipient.clone();
-        // Somebody new to the directory changes no row that an entry could name.
-        if known.customer.is_some() {
-            let mut memory = self.memory.lock();
-            memory.make_room();
-            memory.people.insert(hash, Entry { sought: sought.map(Box::from), known, since });
-        }
+        let mut memory = self.memory.lock();
+        memory.make_room();
+        memory.people.insert(hash, Entry { sought: sought.map(Box::from), known, since });
         Ok(Some(recipient))
     }
 
     /// Listens to what a connection writes.
     pub(crate) fn listen(self: &Arc<Self>, conn: &mut Connection) -> rusqlite::Result<()> {
         let recipients = Arc::clone(self);
-        conn.update_hook(Some(move |action, _: &str, table: &str, row| {
-            if let Some(row) = Row::changed(action, table, row) {
-                recipients.touch(row);
+        conn.update_hook(Some(move |_: Action, _: &str, table: &str, row| {
+            if let Some(rows) = Row::changed(table, row) {
+                recipients.touch(rows);
             }
         }))
     }
 
-    fn touch(&self, row: Row) {
+    fn touch(&self, rows: [Row; 2]) {
         let mut touched = self.touched.lock();
         if touched.len() < MAX_REMEMBERED {
-            touched.push(row);
+            touched.extend(rows);
         } else {
             touched.clear();
             touched.push(Row::Any);
@@ -148,13 +155,8 @@ impl Entry {
 
 impl Memory {
     fn holds(&self, entry: &Entry) -> bool {
-        let rows = [
-            Some(Row::Any),
-            entry.known.customer.map(Row::Customer),
-            entry.known.session.map(Row::Session),
-        ];
         let unchanged = |row| self.changed.get(&row).is_none_or(|changed| *changed <= entry.since);
-        entry.since >= self.forgotten && rows.into_iter().flatten().all(unchanged)
+        entry.since >= self.forgotten && entry.known.depends_on().into_iter().all(unchanged)
     }
 
     fn make_room(&mut self) {

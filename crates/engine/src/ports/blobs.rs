@@ -1,6 +1,5 @@
 //! Where the bytes of media are kept: files named by their content.
 
-use std::fmt;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -17,11 +16,11 @@ impl Sha256Hex {
     /// From a digest's 32 bytes.
     #[must_use]
     pub fn from_digest(digest: &[u8]) -> Self {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(64);
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = String::with_capacity(2 * digest.len());
         for byte in digest {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
+            hex.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            hex.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
         Self(hex)
     }

@@ -52,13 +52,7 @@ impl MessageStore for SqliteStore {
         phone: &Phone,
         number_id: &NumberId,
     ) -> StoreResult<Recipient> {
-        let sought = ["phone", org_id.as_str(), number_id.as_str(), phone.digits()];
-        let found = self.recipients.find(sought, || {
-            self.readers
-                .look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
-                .map(Some)
-        })?;
-        Ok(found.expect("somebody has the number, known or not"))
+        self.somebody(org_id, phone, number_id)
     }
 
     async fn recipients_by_phone(
@@ -68,9 +62,7 @@ impl MessageStore for SqliteStore {
         number_id: &NumberId,
     ) -> StoreResult<Vec<Recipient>> {
         if phones.len() <= lists::RECIPIENTS_AT_ONCE {
-            return self
-                .readers
-                .look_up(|conn| lists::recipients_by_phone(conn, org_id, &phones, number_id));
+            return phones.iter().map(|phone| self.somebody(org_id, phone, number_id)).collect();
         }
         let (org_id, number_id) = (org_id.clone(), number_id.clone());
         self.readers
@@ -243,5 +235,23 @@ impl MessageStore for SqliteStore {
     ) -> StoreResult<Paged<Session>> {
         let (org_id, filter) = (org_id.clone(), filter.clone());
         self.readers.list(move |conn| lists::sessions(conn, &org_id, &filter, page)).await
+    }
+}
+
+impl SqliteStore {
+    /// Whoever has a number, known or not.
+    fn somebody(
+        &self,
+        org_id: &OrgId,
+        phone: &Phone,
+        number_id: &NumberId,
+    ) -> StoreResult<Recipient> {
+        let sought = ["phone", org_id.as_str(), number_id.as_str(), phone.digits()];
+        let found = self.recipients.find(sought, || {
+            self.readers
+                .look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
+                .map(Some)
+        })?;
+        Ok(found.expect("somebody has the number, known or not"))
     }
 }
