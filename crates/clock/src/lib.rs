@@ -4,6 +4,10 @@
 //!
 //! It knows no calendar and no zone: instants are milliseconds since the Unix epoch.
 
+mod dice;
+
+pub use dice::{dice, seed_dice};
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,6 +32,8 @@ enum Source {
     System,
     /// Stands still until it is advanced.
     Manual(i64),
+    /// Goes as the timers of the runtime go, which in a simulation are not those of the machine.
+    Runtime { start_ms: i64, started: Instant },
 }
 
 impl Clock {
@@ -43,6 +49,13 @@ impl Clock {
         Self::with(Source::Manual(start_ms))
     }
 
+    /// A clock that shows `start_ms` (Unix milliseconds) now and goes with the timers of the runtime
+    /// in which it is made: where those are paused, time passes only while everybody waits.
+    #[must_use]
+    pub fn of_runtime(start_ms: i64) -> Self {
+        Self::with(Source::Runtime { start_ms, started: Instant::now() })
+    }
+
     fn with(source: Source) -> Self {
         let (moved, _) = watch::channel(());
         Self(Arc::new(Inner { source, offset_ms: AtomicI64::new(0), moved }))
@@ -54,6 +67,10 @@ impl Clock {
         let base = match self.0.source {
             Source::System => system_ms(),
             Source::Manual(start_ms) => start_ms,
+            Source::Runtime { start_ms, started } => {
+                let passed_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+                start_ms.saturating_add(passed_ms)
+            }
         };
         base.saturating_add(self.0.offset_ms.load(Ordering::Acquire))
     }
@@ -62,6 +79,14 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
+        self.0.moved.send_replace(());
+    }
+
+    /// Sets this clock and all its clones back, as an operator or a time server does. Whoever sleeps
+    /// on it sleeps so much longer.
+    pub fn set_back(&self, by: Duration) {
+        let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.0.offset_ms.fetch_sub(by_ms, Ordering::AcqRel);
         self.0.moved.send_replace(());
     }
 
@@ -82,7 +107,7 @@ impl Clock {
                 Source::Manual(_) => {
                     let _ = moved.changed().await;
                 }
-                Source::System => {
+                Source::System | Source::Runtime { .. } => {
                     // A day at most, so that a far deadline cannot overflow the timer.
                     let nap = Duration::from_millis(left_ms.min(86_400_000));
                     tokio::select! {
@@ -127,6 +152,20 @@ mod tests {
         let clock = Clock::manual(5_000);
         clock.sleep_until(4_000).await;
         assert_eq!(clock.now_ms(), 5_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_runtimes_clock_goes_with_its_timers_and_can_be_moved() {
+        let clock = Clock::of_runtime(1_000);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(clock.now_ms(), 6_000);
+        clock.sleep_until(9_000).await;
+        assert_eq!(clock.now_ms(), 9_000);
+        clock.advance(Duration::from_secs(60));
+        clock.set_back(Duration::from_secs(20));
+        assert_eq!(clock.now_ms(), 49_000);
+        clock.sleep(Duration::from_secs(2)).await;
+        assert_eq!(clock.now_ms(), 51_000);
     }
 
     #[tokio::test]
