@@ -55,6 +55,8 @@ impl Call {
 pub(crate) struct Answer {
     /// Status code.
     pub(crate) status: u16,
+    /// Whether it says when to come back.
+    pub(crate) says_when: bool,
     /// The whole body.
     pub(crate) body: Bytes,
 }
@@ -120,8 +122,9 @@ impl Connection {
         self.sender.ready().await?;
         let response = self.sender.send_request(request.body(body)?).await?;
         let status = response.status().as_u16();
+        let says_when = response.headers().contains_key(hyper::header::RETRY_AFTER);
         let body = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, body })
+        Ok(Answer { status, says_when, body })
     }
 }
 

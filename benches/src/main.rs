@@ -19,6 +19,8 @@ mod rows_accepts;
 mod rows_callbacks;
 mod rows_codecs;
 mod rows_memory;
+mod rows_overload;
+mod rows_queue;
 mod rows_rate;
 mod statistics;
 mod statuses;

@@ -4,9 +4,10 @@
 //! reports statuses ([`crate::statuses`]); callbacks come to it as well ([`crate::receiver`]), so that one clock
 //! tells how long they took.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use base64::Engine as _;
@@ -25,12 +26,16 @@ use crate::statuses::{self, Statuses};
 
 /// Where the counts can be read.
 pub(crate) const COUNTS_PATH: &str = "/counts";
+/// Where it can be read what each number has sent.
+pub(crate) const NUMBERS_PATH: &str = "/numbers";
 
 #[derive(Default)]
 struct Mock {
     messages: AtomicU64,
     media: AtomicU64,
     media_bytes: AtomicU64,
+    /// Messages by phone-number id.
+    numbers: Mutex<HashMap<String, u64>>,
     receiver: Arc<Receiver>,
     statuses: Statuses,
 }
@@ -66,6 +71,7 @@ async fn answer(request: Request<Incoming>, mock: &Mock) -> Response<Full<Bytes>
     if path.ends_with("/messages") {
         let body = whole(request).await;
         let number = mock.messages.fetch_add(1, Ordering::Relaxed);
+        mock.note_number(&path);
         let to = receiver(&body);
         let wamid = wamid(to, number);
         mock.statuses.accepted(&mock.receiver, &path, to, &wamid);
@@ -89,11 +95,27 @@ async fn answer(request: Request<Incoming>, mock: &Mock) -> Response<Full<Bytes>
             json(mock.statuses.report_to(&mock.receiver, &whole(request).await))
         }
         COUNTS_PATH => json(mock.counts()),
+        NUMBERS_PATH => json(mock.by_number()),
         _ => json(r#"{"data":[]}"#.to_owned()),
     }
 }
 
 impl Mock {
+    /// Counts a message for the number in its path, `/version/number/messages`.
+    fn note_number(&self, path: &str) {
+        let Some(number) = path.rsplit('/').nth(1) else { return };
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        match numbers.get_mut(number) {
+            Some(count) => *count += 1,
+            None => drop(numbers.insert(number.to_owned(), 1)),
+        }
+    }
+
+    fn by_number(&self) -> String {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::json!(*numbers).to_string()
+    }
+
     fn counts(&self) -> String {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         serde_json::json!({

@@ -23,6 +23,10 @@ pub(crate) enum Unit {
     Mb,
     /// Things per second.
     PerS,
+    /// Hundredths.
+    Percent,
+    /// Things.
+    Count,
 }
 
 impl Unit {
@@ -34,6 +38,8 @@ impl Unit {
             Self::Us => format!("{value:.0} µs"),
             Self::Mb => format!("{value:.1} MB"),
             Self::PerS => format!("{value:.0} /s"),
+            Self::Percent => format!("{value:.1} %"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 
@@ -44,6 +50,8 @@ impl Unit {
             Self::Us => "us",
             Self::Mb => "mb",
             Self::PerS => "per_s",
+            Self::Percent => "percent",
+            Self::Count => "count",
         }
     }
 }

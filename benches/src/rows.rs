@@ -10,7 +10,9 @@ use crate::effort::{Effort, FULL, QUICK};
 use crate::gateway::{Gateway, Site, Upstream};
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
-use crate::{rows_accepts, rows_callbacks, rows_codecs, rows_memory, rows_rate};
+use crate::{
+    rows_accepts, rows_callbacks, rows_codecs, rows_memory, rows_overload, rows_queue, rows_rate,
+};
 
 /// After it, what a start left to be done has been done.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -52,6 +54,10 @@ enum Group {
     Codecs,
     /// Memory with large files
     Memory,
+    /// The queue: draining it, and starting with a million messages waiting
+    Queue,
+    /// Three times the load that can be carried, for minutes: only when asked for
+    Overload,
 }
 
 /// Measures, prints the table, writes the results.
@@ -82,6 +88,12 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     if wanted(Group::Memory) {
         rows.extend(rows_memory::measure(&site, effort).await?);
+    }
+    if wanted(Group::Queue) {
+        rows.extend(rows_queue::measure(&site, effort).await?);
+    }
+    if options.only == Some(Group::Overload) {
+        rows.extend(rows_overload::measure(&site, effort).await?);
     }
     println!("\n{}", report::table(&rows));
     report::write(&rows, effort.repetitions, &site.folder)?;

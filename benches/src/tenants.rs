@@ -74,6 +74,11 @@ impl Tenant {
         Ok(tenant)
     }
 
+    /// The number's id.
+    pub(crate) fn number(&self) -> &str {
+        &self.number
+    }
+
     /// Lets the number send at another pace.
     ///
     /// # Errors

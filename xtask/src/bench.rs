@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     enforce: bool,
-    /// Only this group: start, rates, accepts, callbacks, codecs or memory
+    /// Only this group: start, rates, accepts, callbacks, codecs, memory, queue or overload
     #[arg(long)]
     only: Option<String>,
 }
