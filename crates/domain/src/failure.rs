@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::window::ClosedWindow;
+
 /// What went wrong, told by remedy: two kinds differ where a caller or an operator would do
 /// something different about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -216,9 +218,15 @@ pub struct Failure {
     /// When it is worth trying again, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
+    /// Whether the very same message may be sent another time, once the cause is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retryable: bool,
     /// What the upstream said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamFault>,
+    /// The window that is closed, where that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Box<ClosedWindow>>,
     /// The vendor's own words for this very case, where a dialect found it: one kind may have
     /// several texts there. Means nothing to any other dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -245,7 +253,9 @@ impl Failure {
             message: message.into(),
             field: None,
             retry_after_s: None,
+            retryable: false,
             upstream: None,
+            window: None,
             vendor: None,
         }
     }
@@ -264,10 +274,24 @@ impl Failure {
         self
     }
 
+    /// Says that the same message may be sent another time.
+    #[must_use]
+    pub fn worth_a_retry(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
     /// Adds what the upstream said.
     #[must_use]
     pub fn with_upstream(mut self, fault: UpstreamFault) -> Self {
         self.upstream = Some(fault);
+        self
+    }
+
+    /// Names the window that is closed.
+    #[must_use]
+    pub fn with_window(mut self, window: ClosedWindow) -> Self {
+        self.window = Some(Box::new(window));
         self
     }
 

@@ -17,16 +17,32 @@ pub enum RetryClass {
     Never,
     /// An operator must act first.
     Operator,
+    /// An operator must act first, and until then nothing of the whole number can be sent. Who
+    /// waits for the answer is told at once; what is queued stays so.
+    Account,
+}
+
+impl RetryClass {
+    /// Whether the same message may be sent another time, by itself or after an operator acted.
+    #[must_use]
+    pub const fn may_work_later(self) -> bool {
+        !matches!(self, Self::Never)
+    }
 }
 
 /// First wait, in milliseconds.
 pub const BASE_MS: u64 = 500;
 /// Longest wait, in milliseconds.
 pub const CEILING_MS: u64 = 300_000;
+/// First wait of class [`RetryClass::Account`], in milliseconds.
+pub const ACCOUNT_BASE_MS: u64 = 30_000;
 /// Attempts of class [`RetryClass::BackOffFew`].
 pub const FEW_ATTEMPTS: u32 = 5;
-/// Attempts of the other classes that may be repeated at all.
+/// Attempts of the classes whose waits are long: nearly a day of [`RetryClass::Later`].
 pub const MOST_ATTEMPTS: u32 = 20;
+/// Attempts where nothing is wrong with the message itself: about a day of the longest waits, which
+/// are half of [`CEILING_MS`] on average. Mostly the message's time to live ends before.
+pub const PATIENT_ATTEMPTS: u32 = 600;
 /// Wait of class [`RetryClass::Later`], in milliseconds.
 pub const LATER_MS: u64 = 3_600_000;
 
@@ -40,9 +56,8 @@ pub fn delay_ms(
     retry_after_s: Option<u32>,
 ) -> Option<u64> {
     let limit = match class {
-        RetryClass::BackOff | RetryClass::Pace | RetryClass::PersonPace | RetryClass::Later => {
-            MOST_ATTEMPTS
-        }
+        RetryClass::BackOff | RetryClass::Pace | RetryClass::Account => PATIENT_ATTEMPTS,
+        RetryClass::PersonPace | RetryClass::Later => MOST_ATTEMPTS,
         RetryClass::BackOffFew => FEW_ATTEMPTS,
         RetryClass::Never | RetryClass::Operator => return None,
     };
@@ -50,22 +65,32 @@ pub fn delay_ms(
         return None;
     }
     let asked_ms = u64::from(retry_after_s.unwrap_or(0)) * 1_000;
-    if class == RetryClass::Later {
-        return Some(LATER_MS.max(asked_ms));
-    }
-    if class == RetryClass::PersonPace {
-        let waits_ms = 4_u64.saturating_pow(attempts.saturating_sub(1)).saturating_mul(1_000);
-        return Some(waits_ms.min(CEILING_MS).max(asked_ms));
-    }
-    let ceiling = BASE_MS.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(CEILING_MS);
+    let wait_ms = match class {
+        RetryClass::Later => LATER_MS,
+        RetryClass::PersonPace => {
+            let waits_ms = 4_u64.saturating_pow(attempts.saturating_sub(1)).saturating_mul(1_000);
+            waits_ms.min(CEILING_MS)
+        }
+        RetryClass::Account => jittered(doubled(ACCOUNT_BASE_MS, attempts), dice),
+        _ => jittered(doubled(BASE_MS, attempts), dice),
+    };
+    Some(wait_ms.max(asked_ms))
+}
+
+/// The longest wait after the `attempts`-th attempt.
+fn doubled(base_ms: u64, attempts: u32) -> u64 {
+    base_ms.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(CEILING_MS)
+}
+
+fn jittered(ceiling_ms: u64, dice: f64) -> u64 {
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "at most 300,000, and never negative"
     )]
-    let jittered = (ceiling as f64 * dice.clamp(0.0, 1.0)) as u64;
-    Some(jittered.max(asked_ms))
+    let jittered_ms = (ceiling_ms as f64 * dice.clamp(0.0, 1.0)) as u64;
+    jittered_ms
 }
 
 #[cfg(test)]
@@ -80,6 +105,8 @@ mod tests {
         }
         assert_eq!(delay_ms(RetryClass::BackOff, 3, 0.0, None), Some(0));
         assert_eq!(delay_ms(RetryClass::BackOff, 3, 0.0, Some(7)), Some(7_000));
+        assert_eq!(delay_ms(RetryClass::Account, 1, 1.0, None), Some(30_000));
+        assert_eq!(delay_ms(RetryClass::Account, 99, 1.0, None), Some(300_000));
     }
 
     #[test]
@@ -91,11 +118,40 @@ mod tests {
         }
     }
 
+    /// Full jitter: of many waits, each tenth of the range gets its tenth (Kolmogorov-Smirnov at
+    /// 1 % for 1,000 waits is 0.0515).
+    #[test]
+    fn waits_are_spread_evenly_over_their_range() {
+        let throws = 1_000_u32;
+        let waits = (0..throws).map(|throw| {
+            let dice = f64::from(throw.wrapping_mul(2_654_435_769)) / f64::from(u32::MAX);
+            delay_ms(RetryClass::BackOff, 8, dice, None).unwrap()
+        });
+        let mut waits: Vec<u64> = waits.collect();
+        waits.sort_unstable();
+        for (place, wait) in (1_u32..).zip(waits) {
+            let (expected, found) = (
+                f64::from(place) / f64::from(throws),
+                f64::from(u32::try_from(wait).unwrap()) / 64_000.0,
+            );
+            assert!((expected - found).abs() < 0.0515, "{place}: {wait}");
+        }
+    }
+
     #[test]
     fn gives_up_by_class() {
-        assert_eq!(delay_ms(RetryClass::BackOff, MOST_ATTEMPTS, 1.0, None), None);
-        assert_eq!(delay_ms(RetryClass::BackOffFew, FEW_ATTEMPTS, 1.0, None), None);
-        assert_eq!(delay_ms(RetryClass::Never, 1, 1.0, None), None);
-        assert_eq!(delay_ms(RetryClass::Operator, 1, 1.0, Some(5)), None);
+        for (class, limit) in [
+            (RetryClass::BackOff, PATIENT_ATTEMPTS),
+            (RetryClass::Pace, PATIENT_ATTEMPTS),
+            (RetryClass::Account, PATIENT_ATTEMPTS),
+            (RetryClass::BackOffFew, FEW_ATTEMPTS),
+            (RetryClass::PersonPace, MOST_ATTEMPTS),
+            (RetryClass::Later, MOST_ATTEMPTS),
+            (RetryClass::Never, 1),
+            (RetryClass::Operator, 1),
+        ] {
+            assert_eq!(delay_ms(class, limit, 1.0, Some(5)), None, "{class:?}");
+            assert_eq!(delay_ms(class, limit - 1, 1.0, None).is_some(), limit > 1, "{class:?}");
+        }
     }
 }

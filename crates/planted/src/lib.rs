@@ -33,10 +33,58 @@ macro_rules! bugs {
 bugs! {
     /// A message is sent without a durable intent.
     NoIntent = "no-intent",
+    /// A person gets messages faster than the upstream allows.
+    PairLimitIgnored = "pair-limit-ignored",
+    /// Marketing and broadcasts start before one-time passwords.
+    BulkFirst = "bulk-first",
+    /// What was held until a person writes stays held when the person does.
+    HoldForgets = "hold-forgets",
     /// The store does not sync its commits.
     SyncNormal = "sync-normal",
     /// An idempotency key is looked up and then written, instead of the index deciding.
     ReadThenWriteIdempotency = "read-then-write-idempotency",
+    /// A message of unknown outcome is sent again before a status could come.
+    ResendWithoutWaiting = "resend-without-waiting",
+    /// A start counts the time in which no webhook could be received as waited.
+    RestartEndsWait = "restart-ends-wait",
+    /// A status does not cancel the message's pending resend.
+    StatusLeavesResend = "status-leaves-resend",
+    /// An unknown outcome counts as not sent.
+    UnknownCountsAsNotSent = "unknown-counts-as-not-sent",
+    /// A connection lost after the first byte of the body counts as not sent.
+    ResetCountsAsNotSent = "reset-counts-as-not-sent",
+    /// Nothing holds back retries to an upstream that is down.
+    RetryStorm = "retry-storm",
+    /// A backup copies the database's file and not what is only in its write-ahead log.
+    BackupSkipsWal = "backup-skips-wal",
+    /// Retention deletes messages that still wait to be sent.
+    RetentionTakesPending = "retention-takes-pending",
+    /// Media that records name are collected like those that nothing names.
+    GcTakesReferenced = "gc-takes-referenced",
+    /// A restored queue goes on by itself.
+    RestoreResumesQueue = "restore-resumes-queue",
+    /// Connections that dawdle are never closed.
+    HeaderTimerOff = "header-timer-off",
+    /// New work is begun however long what was begun before waits for the store.
+    NoShedding = "no-shedding",
+    /// One organisation may take every call that can be made to receivers.
+    NoTenantShare = "no-tenant-share",
+    /// Redirects of the upstream are followed, with the token.
+    FollowRedirects = "follow-redirects",
+    /// Only the first bytes of a webhook's signature are compared.
+    SignaturePrefix = "signature-prefix",
+    /// Writes are answered before they are committed.
+    AckBeforeCommit = "ack-before-commit",
+    /// A commit that failed is answered as a success.
+    AckFailedCommit = "ack-failed-commit",
+    /// A webhook is answered before it is stored.
+    WebhookBeforeStore = "webhook-before-store",
+    /// Idempotency keys are not recorded.
+    ForgetIdempotency = "forget-idempotency",
+    /// A stop does not wait for what is on its way.
+    StopAtOnce = "stop-at-once",
+    /// A file gets its name before its content is on the disk.
+    MediaNotSynced = "media-not-synced",
 }
 
 impl Bug {
