@@ -2,6 +2,7 @@
 //! status ladder is. No I/O, no async, no clock: every function gets the time it needs as a value.
 
 pub mod api_key;
+pub mod backlog;
 pub mod callback;
 pub mod command;
 pub mod content;
@@ -15,10 +16,12 @@ pub mod media;
 pub mod message;
 pub mod pacing;
 pub mod phone;
+pub mod place;
 pub mod retry;
 pub mod status;
 pub mod template;
 pub mod time;
+pub mod unknown;
 pub mod window;
 
 pub use content::{Content, MediaRef, MediaSource};

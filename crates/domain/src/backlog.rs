@@ -1,0 +1,86 @@
+//! Whether a queue keeps up. Judged by the shortest wait of a while: a burst ends with somebody who
+//! hardly waited, and only a queue that stands makes everybody wait (Nichols and Jacobson, CoDel).
+//! No clock, no queue.
+
+/// The wait that is no backlog yet, in microseconds.
+pub const TARGET_US: i64 = 20_000;
+/// How long everybody must have waited longer than that, in microseconds.
+pub const SPAN_US: i64 = 100_000;
+
+/// A queue's waits, as they end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// When the first of those left the queue who waited too long, with nobody after them who did
+    /// not.
+    late_since_us: Option<i64>,
+    is_behind: bool,
+}
+
+impl Backlog {
+    /// Somebody left the queue at an instant after having waited so long, both in microseconds.
+    pub fn left(&mut self, wait_us: i64, now_us: i64) {
+        if wait_us <= TARGET_US {
+            *self = Self::default();
+            return;
+        }
+        let since_us = *self.late_since_us.get_or_insert(now_us);
+        self.is_behind |= now_us.saturating_sub(since_us) >= SPAN_US;
+    }
+
+    /// Nobody waits any more.
+    pub fn emptied(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether whoever comes now should be told to come later.
+    #[must_use]
+    pub const fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Milliseconds at which somebody leaves, and how long that one has waited.
+    fn after(leaves: &[(i64, i64)]) -> bool {
+        let mut backlog = Backlog::default();
+        for (at_ms, wait_ms) in leaves {
+            backlog.left(wait_ms * 1_000, at_ms * 1_000);
+        }
+        backlog.is_behind()
+    }
+
+    #[test]
+    fn only_a_queue_that_stands_is_behind() {
+        let standing: Vec<_> = (0..=20).map(|place| (place * 5, 21)).collect();
+        let growing: Vec<_> = (0..=20).map(|place| (place * 10, 20 + place)).collect();
+        for (what, leaves, is_behind) in [
+            ("nobody", &[][..], false),
+            ("long waits for less than the span", &[(0, 500), (50, 500), (99, 500)], false),
+            ("long waits for the span", &[(0, 500), (50, 500), (100, 500)], true),
+            ("waits at the target", &[(0, 20), (100, 20), (200, 20)], false),
+            ("waits just beyond it", &standing, true),
+            ("waits that grow", &growing, true),
+            ("one short wait in between", &[(0, 500), (60, 1), (70, 500), (160, 500)], false),
+            ("a short wait at the end", &[(0, 500), (200, 500), (201, 20)], false),
+            ("one long wait after a silence", &[(0, 1), (5_000, 500)], false),
+            ("a stall", &[(0, 500), (5_000, 5_000)], true),
+        ] {
+            assert_eq!(after(leaves), is_behind, "{what}");
+        }
+    }
+
+    #[test]
+    fn an_empty_queue_is_never_behind() {
+        let mut backlog = Backlog::default();
+        backlog.left(500_000, 0);
+        backlog.left(500_000, SPAN_US);
+        assert!(backlog.is_behind());
+        backlog.emptied();
+        assert!(!backlog.is_behind());
+        backlog.left(500_000, SPAN_US + 1);
+        assert!(!backlog.is_behind(), "the span begins anew");
+    }
+}
