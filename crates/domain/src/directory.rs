@@ -9,6 +9,7 @@ use crate::command::MessageType;
 use crate::ids::{ApiKeyId, NumberId, OrgId, ProviderId, UserId};
 use crate::phone::Phone;
 use crate::time::{Timestamp, Zone};
+pub use crate::unknown::UnknownPolicy;
 use crate::window::WindowPolicy;
 
 /// A tenant.
@@ -27,6 +28,10 @@ pub struct Org {
     /// Free-form messages while a window is closed.
     #[serde(default)]
     pub window_policy: WindowPolicy,
+    /// The template that goes in the place of a free-form message, or ahead of it, while a window is
+    /// closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_fallback: Option<String>,
     /// Messages whose outcome is unknown.
     #[serde(default)]
     pub unknown_policy: UnknownPolicy,
@@ -56,19 +61,6 @@ pub struct Org {
 #[must_use]
 pub const fn default_media_retention_days() -> u32 {
     30
-}
-
-/// What becomes of a message whose outcome is unknown (RELIABILITY: unknown policy).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownPolicy {
-    /// Wait for a status, then repeat it, flagged as a possible duplicate.
-    #[default]
-    HoldThenResend,
-    /// Never repeat it.
-    NeverResend,
-    /// Repeat it at once.
-    ResendNow,
 }
 
 /// Whom a broadcast reaches.
@@ -129,6 +121,10 @@ pub struct Number {
     /// Starts a second; Meta's default is 80.
     #[serde(default = "default_throughput")]
     pub throughput_per_s: u32,
+    /// People who may be written to outside of a window within a day: its messaging limit at the
+    /// upstream. Absent: as the upstream says, else without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_limit: Option<u32>,
     /// Its name in Webex Connect's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,

@@ -9,6 +9,7 @@ use crate::ids::{AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId,
 use crate::phone::Phone;
 use crate::status::Status;
 use crate::time::Timestamp;
+use crate::unknown::UnknownPolicy;
 
 /// Whose message it is in the log (ReplyHero's `messageType`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,6 +98,8 @@ pub struct Message {
     pub failure: Option<Failure>,
     /// Whether it was repeated after an unknown outcome.
     pub possible_duplicate: bool,
+    /// When it is sent again by itself because its outcome is unknown; `None`: not.
+    pub resend_at: Option<Timestamp>,
     /// What its caller asked for beside the content.
     pub options: MessageOptions,
     /// When it was accepted, or received.
@@ -104,6 +107,29 @@ pub struct Message {
     /// When the upstream accepted it, or when it failed.
     pub settled_at: Option<Timestamp>,
 }
+
+impl Message {
+    /// What becomes of it if its outcome is unknown. One whose caller waits is never sent again by
+    /// itself.
+    #[must_use]
+    pub fn unknown_policy(&self) -> UnknownPolicy {
+        if self.synchronous {
+            return UnknownPolicy::NeverResend;
+        }
+        self.options.unknown_policy.unwrap_or_default()
+    }
+
+    /// When it is sent again by itself if its outcome is unknown since `now`: once at most, and not
+    /// after its time to live.
+    #[must_use]
+    pub fn resend_after_unknown(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.unknown_policy().resend_at(now).filter(|_| !self.possible_duplicate)?;
+        self.options.expires_at.is_none_or(|end| at < end).then_some(at)
+    }
+}
+
+/// How long a message may wait in the queue where its caller names no end, in milliseconds: a day.
+pub const DEFAULT_LIFE_MS: i64 = 24 * 3_600 * 1_000;
 
 /// What a caller may ask for beside a message's content. Most messages have none of it, so that
 /// stores keep it together.
@@ -115,12 +141,23 @@ pub struct MessageOptions {
     /// Not sent any more from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Whether that end is ours, because the caller named none: when it is sent anew, it gets
+    /// another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_default_life: bool,
+    /// What becomes of it if its outcome is unknown. `None` in a request: as its organisation says;
+    /// in a record: [`UnknownPolicy::HoldThenResend`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_policy: Option<UnknownPolicy>,
     /// The `wamid` of the message that it answers, shown as a quote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
     /// Delivered only to a person with this identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_key_hash: Option<String>,
+    /// The template that goes in its place, or ahead of it, where its person's window is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_template: Option<String>,
     /// Where the caller wants the statuses of this very message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Notify>,
@@ -134,6 +171,27 @@ impl MessageOptions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Names the end of a message that has none, counted from `now`.
+    pub fn limit_life(&mut self, now: Timestamp) {
+        if self.expires_at.is_none() {
+            self.expires_at = Some(now.plus_ms(DEFAULT_LIFE_MS));
+            self.has_default_life = true;
+        }
+    }
+
+    /// Begins a life that its caller did not limit anew.
+    pub fn renew_life(&mut self, now: Timestamp) {
+        if self.has_default_life {
+            self.expires_at = Some(now.plus_ms(DEFAULT_LIFE_MS));
+        }
+    }
+
+    /// Whether the message may not be sent any more at `now`, whoever asks for it.
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        !self.has_default_life && self.expires_at.is_some_and(|end| end <= now)
     }
 }
 

@@ -41,6 +41,22 @@ impl Template {
         self.status.eq_ignore_ascii_case("APPROVED")
     }
 
+    /// Whether its variables have names.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.parameter_format.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("NAMED"))
+    }
+
+    /// The text of its body and the different variables in it; `None` where it has no such text.
+    #[must_use]
+    pub fn body_variables(&self) -> Option<(&str, Vec<&str>)> {
+        let is_body = |part: &&Value| {
+            part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("BODY"))
+        };
+        let text = self.components.iter().find(is_body)?["text"].as_str()?;
+        Some((text, variables(text)))
+    }
+
     /// Checks a message's parameters against this template.
     ///
     /// # Errors

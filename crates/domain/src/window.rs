@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::NumberId;
 use crate::time::Timestamp;
 
 /// How long a window stays open after the customer's last message, in milliseconds.
@@ -18,6 +19,30 @@ pub enum WindowPolicy {
     Forward,
     /// Keep it until the customer writes again.
     Hold,
+}
+
+/// A window that keeps a message from being sent, and what would do in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedWindow {
+    /// The number at which it is closed.
+    pub number_id: NumberId,
+    /// Since when; `None`: the person never wrote to this number, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Some approved templates of this number, those for notices before those for marketing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<UsableTemplate>,
+}
+
+/// A template that may be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsableTemplate {
+    /// Its name.
+    pub name: String,
+    /// Its language code.
+    pub language: String,
+    /// `UTILITY` or `MARKETING`.
+    pub category: String,
 }
 
 /// A window's state at an instant.
@@ -39,6 +64,15 @@ impl Window {
             None => Self::NoHistory,
             Some(end) if now < end => Self::Open(end),
             Some(end) => Self::ClosedSince(end),
+        }
+    }
+
+    /// Since when it is closed, where that is known.
+    #[must_use]
+    pub const fn closed_since(self) -> Option<Timestamp> {
+        match self {
+            Self::ClosedSince(at) => Some(at),
+            Self::Open(_) | Self::NoHistory => None,
         }
     }
 
