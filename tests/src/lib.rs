@@ -12,12 +12,15 @@
 )]
 
 pub mod binary;
+pub mod campaign;
+pub mod chaos_proxy;
 pub mod client;
 pub mod files;
 pub mod fixture;
 pub mod lipachat;
 pub mod media_host;
 pub mod mock_upstream;
+pub mod power;
 pub mod programs;
 pub mod receiver;
 pub mod sandbox;

@@ -61,6 +61,12 @@ impl Receiver {
         self.inner.seen.lock().unwrap().clone()
     }
 
+    /// How many posts have come.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.inner.seen.lock().unwrap().len()
+    }
+
     /// The posts whose body is such, in order.
     #[must_use]
     pub fn such(&self, is_such: impl Fn(&Value) -> bool) -> Vec<Request> {

@@ -35,6 +35,8 @@ pub struct Options {
     env: BTreeMap<String, String>,
     folder: Option<Arc<TempDir>>,
     own_ports: bool,
+    through: Vec<String>,
+    in_own_mounts: bool,
 }
 
 impl Options {
@@ -72,6 +74,20 @@ impl Options {
         self
     }
 
+    /// Is started by this program, which must become the gateway or keep its process id.
+    #[must_use]
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Sees other mounts than we do: its data folder is looked at through its process.
+    #[must_use]
+    pub fn in_own_mounts(mut self) -> Self {
+        self.in_own_mounts = true;
+        self
+    }
+
     /// Speaks to a real upstream at this address, with the demo organisation.
     #[must_use]
     pub fn upstream(self, url: &str) -> Self {
@@ -80,6 +96,25 @@ impl Options {
             .env("WAYPOST_PUBLIC_URL", "https://gateway.example.com")
             .env("WAYPOST_WEBHOOK__APP_SECRET", APP_SECRET)
             .env("WAYPOST_DEMO", "true")
+    }
+
+    /// The folder around the data folder.
+    ///
+    /// # Panics
+    /// Where none was given yet.
+    #[must_use]
+    pub fn folder_path(&self) -> PathBuf {
+        let folder = self.folder.as_ref().expect("it has a folder once it was started");
+        folder.path().to_owned()
+    }
+
+    /// The data folder.
+    ///
+    /// # Panics
+    /// Where none was given yet.
+    #[must_use]
+    pub fn data_path(&self) -> PathBuf {
+        self.folder_path().join("data")
     }
 
     /// Starts it and waits until it is ready.
@@ -108,24 +143,8 @@ impl Options {
     /// # Panics
     /// Where it does neither.
     pub async fn try_start(self) -> Result<Waypost, Ended> {
-        let folder = self.folder.clone().unwrap_or_else(new_folder);
-        let listen = self.env.get("WAYPOST_LISTEN").cloned();
-        let listen = listen.unwrap_or_else(|| free_address().to_string());
-        let sandbox = self.env.get("WAYPOST_SANDBOX__LISTEN").cloned();
-        let sandbox = sandbox.unwrap_or_else(|| free_address().to_string());
-        let written_before = read_lossy(&folder.path().join(ERRORS)).len();
-        let child = self.command(folder.path(), &listen, &sandbox);
-        let options = Self { folder: Some(Arc::clone(&folder)), ..self };
-        let mut waypost = Waypost {
-            child,
-            folder,
-            url: format!("http://{listen}"),
-            sandbox_url: format!("http://{sandbox}"),
-            client: http(),
-            options: options
-                .env("WAYPOST_LISTEN", &listen)
-                .env("WAYPOST_SANDBOX__LISTEN", &sandbox),
-        };
+        let mut waypost = self.spawn();
+        let written_before = waypost.written_before;
         let ended = waypost.until_ready().await;
         match ended {
             None => Ok(waypost),
@@ -136,8 +155,40 @@ impl Options {
         }
     }
 
+    /// Starts it and waits for nothing.
+    #[must_use]
+    pub fn spawn(self) -> Waypost {
+        let folder = self.folder.clone().unwrap_or_else(new_folder);
+        let listen = self.env.get("WAYPOST_LISTEN").cloned();
+        let listen = listen.unwrap_or_else(|| free_address().to_string());
+        let sandbox = self.env.get("WAYPOST_SANDBOX__LISTEN").cloned();
+        let sandbox = sandbox.unwrap_or_else(|| free_address().to_string());
+        let written_before = read_lossy(&folder.path().join(ERRORS)).len();
+        let child = self.command(folder.path(), &listen, &sandbox);
+        let options = Self { folder: Some(Arc::clone(&folder)), ..self };
+        Waypost {
+            child,
+            folder,
+            url: format!("http://{listen}"),
+            sandbox_url: format!("http://{sandbox}"),
+            client: http(),
+            written_before,
+            options: options
+                .env("WAYPOST_LISTEN", &listen)
+                .env("WAYPOST_SANDBOX__LISTEN", &sandbox),
+        }
+    }
+
     fn command(&self, folder: &Path, listen: &str, sandbox: &str) -> Child {
-        let mut command = Command::new(binary::path());
+        let binary = binary::path();
+        let mut command = match self.through.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("WAYPOST_") {
                 command.env_remove(name);
@@ -187,6 +238,8 @@ pub struct Waypost {
     url: String,
     sandbox_url: String,
     client: reqwest::Client,
+    /// How long the log was before this start, in bytes.
+    written_before: usize,
     options: Options,
 }
 
@@ -233,7 +286,12 @@ impl Waypost {
     /// The data folder.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        let data = self.folder.path().join("data");
+        if !self.options.in_own_mounts {
+            return data;
+        }
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(data.strip_prefix("/").unwrap_or(&data))
     }
 
     /// How it was started, to start it again at the same addresses.
@@ -345,6 +403,21 @@ impl Waypost {
         })
         .await;
         (self.options.clone(), status)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// Where it cannot be asked.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// What it wrote to standard error since this start.
+    #[must_use]
+    pub fn fresh_errors(&self) -> String {
+        let mut errors = self.errors();
+        errors.split_off(self.written_before.min(errors.len()))
     }
 
     /// Starts a gateway in front of a mock, with the demo organisation.

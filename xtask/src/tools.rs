@@ -71,10 +71,17 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "strace",
-        purpose: "sees which system calls a send makes",
+        purpose: "sees, records and breaks system calls",
         probe: &["strace", "--version"],
         major_min: None,
         packages: &["strace"],
+    },
+    Tool {
+        name: "util-linux",
+        purpose: "mounts small disks that only a test sees",
+        probe: &["unshare", "--map-root-user", "--mount", "nsenter", "--version"],
+        major_min: None,
+        packages: &["util-linux"],
     },
 ];
 

@@ -1,0 +1,289 @@
+//! The long campaigns, started by `cargo xtask chaos` and `cargo xtask powerloss`: it runs them, prints
+//! what came of them, and fails where anything was broken. The short ones are tests.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    reason = "a rig speaks to the terminal, and ends where it cannot do its part"
+)]
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use waypost_tests::campaign::disks::{self, Base, Fault};
+use waypost_tests::campaign::kills::{self, KillPlan, KillReport};
+use waypost_tests::campaign::{links, stops, unrecorded};
+use waypost_tests::power::{record, replay};
+
+/// How often the exact kill, the stop and the failing disk come where the random kill comes 500 times.
+const SHARE: (u64, u64) = (200, 500);
+/// Requests in each of the two lives of a recorded run.
+const RECORDED_REQUESTS: u64 = 260;
+
+/// Long campaigns against the running gateway.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    campaign: Campaign,
+}
+
+#[derive(Subcommand)]
+enum Campaign {
+    /// Kills, stops, broken connections and bad disks under load
+    Chaos {
+        /// Kills at random times; the other parts in proportion
+        #[arg(long, default_value_t = 500)]
+        kills: u64,
+        /// What chance follows from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Only these parts
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<Part>,
+        /// Where the report goes, beside the terminal
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
+    /// A recorded run replayed with the power cut after each of its system calls
+    Powerloss {
+        /// Requests in each of the recorded run's two lives
+        #[arg(long, default_value_t = RECORDED_REQUESTS)]
+        requests: u64,
+        /// At most so many points; 0 for each one
+        #[arg(long, default_value_t = 0)]
+        points: usize,
+        /// Torn disks at each point
+        #[arg(long, default_value_t = 2)]
+        torn: u64,
+        /// What chance follows from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the report goes, beside the terminal
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
+}
+
+/// A part of the chaos.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// `kill -9` at random times
+    Kills,
+    /// The same with connections to the upstream that break
+    Grief,
+    /// `kill -9` between the upstream's acceptance and our reading of its reply
+    Unrecorded,
+    /// SIGTERM
+    Stops,
+    /// Connections that break at a chosen byte
+    Links,
+    /// Disks that fail or are full
+    Disks,
+}
+
+/// What is printed and kept.
+#[derive(Default)]
+struct Told {
+    text: String,
+    broken: usize,
+}
+
+impl Told {
+    fn line(&mut self, line: &str) {
+        println!("{line}");
+        writeln!(self.text, "{line}").expect("text can be written");
+    }
+
+    fn violations(&mut self, violations: &[String], more: usize) {
+        self.broken += violations.len() + more;
+        for violation in violations {
+            self.line(&format!("  BROKEN  {violation}"));
+        }
+        if more > 0 {
+            self.line(&format!("  BROKEN  and {more} more"));
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut told = Told::default();
+    told.line(&machine());
+    let report = match Cli::parse().campaign {
+        Campaign::Chaos { kills, seed, only, report } => {
+            chaos(&mut told, kills, seed, &only).await;
+            report
+        }
+        Campaign::Powerloss { requests, points, torn, seed, report } => {
+            let plan = replay::Plan { points, torn, seed, start_every: 50 };
+            power_loss(&mut told, requests, &plan).await;
+            report
+        }
+    };
+    if let Some(path) = report {
+        std::fs::write(&path, &told.text).expect("the report can be written");
+    }
+    if told.broken == 0 {
+        println!("nothing was broken");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{} promises were broken", told.broken);
+    ExitCode::FAILURE
+}
+
+/// What it runs on.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.unwrap_or_default().trim_start_matches(['\t', ' ', ':']);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!("machine: {cores} cores of {model}, Linux {}", kernel.trim())
+}
+
+async fn chaos(told: &mut Told, kills: u64, seed: u64, only: &[Part]) {
+    let wants = |part: Part| only.is_empty() || only.contains(&part);
+    let share = (kills * SHARE.0 / SHARE.1).max(1);
+    if wants(Part::Kills) {
+        let report = kills::run(&KillPlan::long(kills, seed)).await;
+        tell_kills(told, "kills at random times (T1, T12)", seed, &report);
+    }
+    if wants(Part::Grief) {
+        let plan = KillPlan { grief: true, ..KillPlan::long((kills / 10).max(1), seed + 1) };
+        let report = kills::run(&plan).await;
+        tell_kills(told, "the same while connections break (T1, T4)", seed + 1, &report);
+    }
+    if wants(Part::Unrecorded) {
+        tell_unrecorded(told, share).await;
+    }
+    if wants(Part::Stops) {
+        tell_stops(told, share, seed).await;
+    }
+    if wants(Part::Links) {
+        let violations = links::run(None).await;
+        told.line("connections that break at a chosen byte (T4)");
+        told.violations(&violations, 0);
+    }
+    if wants(Part::Disks) {
+        tell_disks(told, u32::try_from(share).unwrap_or(u32::MAX)).await;
+    }
+}
+
+fn tell_kills(told: &mut Told, what: &str, seed: u64, report: &KillReport) {
+    let verdict = &report.verdict;
+    told.line(&format!("{what}, seed {seed}, {:.0} s", report.took.as_secs_f64()));
+    told.line(&format!(
+        "  kills {} (of these {} during a start), slowest start {} ms, requests {}",
+        report.kills, report.early_kills, report.slowest_start_ms, report.asked
+    ));
+    told.line(&format!(
+        "  acknowledged {}: sent {}, to be sent {}, webhooks {}; said not to be sent {}, \
+         unanswered {}",
+        verdict.sent + verdict.accepted + verdict.taken,
+        verdict.sent,
+        verdict.accepted,
+        verdict.taken,
+        verdict.refused,
+        verdict.unanswered
+    ));
+    told.line(&format!(
+        "  lost {}, doubled {}, doubled callbacks {}, stuck {}; at the upstream {}",
+        verdict.lost, verdict.doubled, verdict.doubled_callbacks, verdict.stuck, verdict.carried
+    ));
+    told.line(&format!(
+        "  found unknown at starts {}; in the end unknown {}, resent and said to be possible \
+         duplicates {}, of these at the upstream more than once {}",
+        report.found_unknown, verdict.unknown, report.flagged, verdict.repeated
+    ));
+    told.violations(&verdict.violations, verdict.more);
+}
+
+async fn tell_unrecorded(told: &mut Told, kills: u64) {
+    let (silence, resend_wait) = (Duration::from_millis(300), Duration::from_secs(150));
+    let plan = unrecorded::Plan { kills, silence, resend_wait, bug: None };
+    let report = unrecorded::run(&plan).await;
+    told.line(&format!(
+        "kills between the upstream's acceptance and our reading of it (T2), {:.0} s",
+        report.took.as_secs_f64()
+    ));
+    told.line(&format!(
+        "  kills {}, messages in the window {}, bound by a status {}, lost {}, doubled {}, \
+         slowest bind {} ms",
+        report.kills,
+        report.held,
+        report.bound,
+        report.verdict.lost,
+        report.verdict.doubled,
+        report.slowest_bind_ms
+    ));
+    told.violations(&report.verdict.violations, report.verdict.more);
+}
+
+async fn tell_stops(told: &mut Told, stops: u64, seed: u64) {
+    let plan = stops::Plan { stops, seed, callers: 32, up_ms: 200..900, bug: None };
+    let report = stops::run(&plan).await;
+    let verdict = &report.verdict;
+    told.line(&format!(
+        "SIGTERM under load (T31), seed {seed}, {:.0} s",
+        report.took.as_secs_f64()
+    ));
+    told.line(&format!(
+        "  stops {}, acknowledged {}, found unknown at starts {}, slowest stop {} ms",
+        report.stops,
+        verdict.sent + verdict.accepted + verdict.taken,
+        report.found_unknown,
+        report.slowest_stop_ms
+    ));
+    told.violations(&verdict.violations, verdict.more);
+}
+
+async fn tell_disks(told: &mut Told, share: u32) {
+    told.line("a disk that fills up under load and has room again (T14)");
+    told.violations(&disks::full(None).await, 0);
+    let base = Base::make().await;
+    told.line("each acknowledgement after a sync of its own (T16)");
+    told.violations(&base.syncs(None).await, 0);
+    let limit_kib = base.database_kib() + 120;
+    let faults = (1..=share).map(Fault::Sync);
+    let faults = faults.chain((1..=share).step_by(10).map(Fault::Write));
+    let faults = faults.chain((1..=share).step_by(20).map(|nth| Fault::NoRoom(nth, 25)));
+    let faults = faults.chain((0..5).map(|nth| Fault::ShortWrite(limit_kib + 60 * nth)));
+    let (mut reached, mut count, mut promised) = (0, 0, 0);
+    for fault in faults {
+        let report = base.fail(fault, None).await;
+        count += 1;
+        reached += u32::from(report.reached);
+        promised += report.promised;
+        let violations = report.violations.iter().map(|what| format!("{fault:?}: {what}"));
+        told.violations(&violations.collect::<Vec<_>>(), 0);
+    }
+    told.line(&format!(
+        "disks that fail at the n-th call, n up to {share} (T15): {count} runs, the fault came in \
+         {reached}, {promised} messages acknowledged"
+    ));
+}
+
+async fn power_loss(told: &mut Told, requests: u64, plan: &replay::Plan) {
+    let recording = record::record(requests, None).await;
+    let report = replay::replay(&recording, plan).await;
+    told.line(&format!(
+        "power cuts in a recorded run (T5), seed {}, {:.0} s",
+        plan.seed,
+        report.took.as_secs_f64()
+    ));
+    told.line(&format!(
+        "  calls that change or sync the disk, and answers {}; power cut after {}; disks \
+         looked at {}; of these started by the binary {}",
+        report.calls, report.points, report.disks, report.starts
+    ));
+    told.line(&format!(
+        "  acknowledged {}, points that lose something acknowledged {}",
+        report.acknowledged, report.losing_points
+    ));
+    told.violations(&report.violations, 0);
+}
