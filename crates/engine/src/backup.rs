@@ -1,0 +1,156 @@
+//! A copy of everything while work goes on: the store as it was at one instant, and the files that
+//! its records name. How the copy is packed is its receiver's business.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use waypost_domain::{Failure, Timestamp};
+
+use crate::Engine;
+use crate::ports::{
+    BlobStore, BlobStream, HeldBack, Sha256Hex, Snapshot, StoreError, StoreResult,
+};
+
+/// The setting that says when the last complete backup was made.
+const LAST_BACKUP: &str = "last_backup_at";
+/// Contents named at once.
+const CONTENTS_AT_ONCE: u32 = 500;
+
+/// Why no backup was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Another one is on its way.
+    #[error("a backup is being made already")]
+    Running,
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A backup on its way. As long as it lives, no file is removed.
+pub struct Backup {
+    snapshot: Box<dyn Snapshot>,
+    blobs: Arc<dyn BlobStore>,
+    taken_at: Timestamp,
+    _only: OwnedSemaphorePermit,
+}
+
+impl Backup {
+    /// Everything that was acknowledged before then is in it.
+    #[must_use]
+    pub fn taken_at(&self) -> Timestamp {
+        self.taken_at
+    }
+
+    /// Bytes of the database.
+    #[must_use]
+    pub fn database_size(&self) -> u64 {
+        self.snapshot.size()
+    }
+
+    /// The number of the database's layout.
+    #[must_use]
+    pub fn layout(&self) -> u32 {
+        self.snapshot.layout()
+    }
+
+    /// The database.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn database(&self) -> StoreResult<BlobStream> {
+        self.snapshot.read()
+    }
+
+    /// Some of the contents that records name, in order, after one.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn contents(&self, after: Option<Sha256Hex>) -> StoreResult<Vec<(Sha256Hex, u64)>> {
+        self.snapshot.contents(after, CONTENTS_AT_ONCE).await
+    }
+
+    /// A file with its size; `None` where it is lost.
+    ///
+    /// # Errors
+    /// What the store of files says.
+    pub async fn file(&self, content: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>> {
+        self.blobs.open(content).await
+    }
+}
+
+impl Engine {
+    /// Begins a backup. Nothing is held up by it.
+    ///
+    /// # Errors
+    /// Another one is on its way; or what the store says, such as that the disk is full.
+    pub async fn begin_backup(&self) -> Result<Backup, BackupError> {
+        let media = self.media_library();
+        let only = Arc::clone(&media.backup).try_acquire_owned();
+        let only = only.map_err(|_| BackupError::Running)?;
+        // Removals that have not seen that a backup begins are over after this.
+        drop(media.removing.write().await);
+        let taken_at = self.now();
+        let snapshot = self.store().snapshot().await?;
+        Ok(Backup { snapshot, blobs: Arc::clone(&media.blobs), taken_at, _only: only })
+    }
+
+    /// Notes that a backup is complete.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn note_backup(&self, taken_at: Timestamp) -> StoreResult<()> {
+        self.store().put_setting(LAST_BACKUP, &taken_at.0.to_string()).await
+    }
+
+    /// When the last complete backup was made.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn last_backup_at(&self) -> StoreResult<Option<Timestamp>> {
+        let kept = self.store().setting(LAST_BACKUP).await?;
+        Ok(kept.and_then(|text| text.parse().ok()).map(Timestamp))
+    }
+
+    /// What is held back since the store was restored from a backup.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn held_back(&self) -> Result<HeldBack, Failure> {
+        Ok(self.store().held_back().await?)
+    }
+
+    /// Sends what is held back, flagged as possible duplicates. Returns how many messages are in
+    /// the queue again, without those of broadcasts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn resume_held_back(&self) -> Result<u64, Failure> {
+        let held = self.store().held_back().await?;
+        let mut resumed = 0;
+        loop {
+            let some = self.store().resume_held_back(self.now()).await?;
+            resumed += some.deleted;
+            if some.next.is_none() {
+                break;
+            }
+        }
+        for (org_id, id) in held.broadcasts {
+            let running = waypost_domain::message::BroadcastState::Running;
+            self.set_broadcast_state(&org_id, id, running).await?;
+        }
+        self.store().forget_held_back().await?;
+        for number in self.directory().all_numbers() {
+            self.lanes().wake(&number.id);
+        }
+        Ok(resumed)
+    }
+
+    /// Leaves what is held back as it is, and holds nothing back any more.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn forget_held_back(&self) -> Result<(), Failure> {
+        Ok(self.store().forget_held_back().await?)
+    }
+}

@@ -1,0 +1,159 @@
+//! What goes when its time is over: messages and media as long as each organisation wants them,
+//! events, keys, reports and webhooks as long as they are of use, what removed organisations left,
+//! and bytes that no record names. All of it in steps of milliseconds, with rests between them.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use waypost_domain::directory::Org;
+use waypost_domain::{OrgId, Timestamp};
+
+use crate::ports::{EntryKey, StoreResult};
+use crate::{Engine, idempotency};
+
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+/// How long after the start it is looked for the first time, in milliseconds: others come first.
+const FIRST_AFTER_MS: i64 = 60_000;
+/// How often it is looked, in milliseconds: an hour.
+const EVERY_MS: i64 = 3_600 * 1_000;
+/// Rest after each step, so that the writer is mostly free for others.
+const REST: Duration = Duration::from_millis(20);
+/// How long whoever removes an organisation waits until all of it is deleted.
+const REMOVAL_WAIT: Duration = Duration::from_secs(5);
+/// How long a report is kept for which no message was found, and a webhook without a meaning, in
+/// milliseconds. Meta repeats webhooks for 7 days.
+const UNMATCHED_KEPT_MS: i64 = 30 * DAY_MS;
+/// Files looked for at once.
+const MEDIA_AT_ONCE: u32 = 100;
+
+impl Engine {
+    /// Looks every hour, until it is cancelled.
+    pub(crate) async fn retain(self, cancel: CancellationToken) {
+        let mut next = self.now().plus_ms(FIRST_AFTER_MS);
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                () = self.org_removed().notified() => {}
+                () = self.clock().sleep_until(next.0) => {}
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                () = self.clean_up() => {}
+            }
+            next = self.now().plus_ms(EVERY_MS);
+        }
+    }
+
+    /// Removes everything whose time is over now. A part that cannot be done now is done at the
+    /// next look.
+    async fn clean_up(&self) {
+        let now = self.now();
+        let mut parts = vec![("removed organisations", self.finish_removals().await)];
+        for org in self.directory().orgs() {
+            parts.push(("messages", self.clean_up_org(&org, now).await));
+        }
+        parts.push(("media", self.media_library().remove_expired().await));
+        parts.push(("events", self.prune_events().await.map(drop)));
+        let oldest = now.plus_ms(-idempotency::KEPT_MS);
+        parts.push(("idempotency keys", self.store().forget_idempotency(oldest).await.map(drop)));
+        parts.push(("unmatched", self.clean_up_unmatched(now).await));
+        parts.push(("unnamed media", self.media_library().collect().await));
+        for (what, end) in parts {
+            if let Err(error) = end {
+                tracing::warn!(%error, what, "what is past its time stays for now");
+                self.note_store_error(&error);
+            }
+        }
+    }
+
+    /// Removes an organisation: nobody acts for it any more when this returns. What it leaves is
+    /// deleted in steps, and beyond a few seconds in the background. `false` where there was none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn remove_org(&self, id: &OrgId) -> StoreResult<bool> {
+        if !self.directory().remove(EntryKey::Org(id.clone())).await? {
+            return Ok(false);
+        }
+        match tokio::time::timeout(REMOVAL_WAIT, self.finish_removals()).await {
+            Ok(end) => end?,
+            Err(_) => self.org_removed().notify_one(),
+        }
+        Ok(true)
+    }
+
+    /// Deletes what removed organisations left.
+    pub(crate) async fn finish_removals(&self) -> StoreResult<()> {
+        while self.store().prune_removed_orgs().await? {}
+        Ok(())
+    }
+
+    async fn clean_up_org(&self, org: &Org, now: Timestamp) -> StoreResult<()> {
+        let kept_ms = |days: u32| i64::from(days) * DAY_MS;
+        if let Some(days) = org.message_retention_days {
+            self.clean_up_messages(&org.id, now.plus_ms(-kept_ms(days))).await?;
+        }
+        self.clean_up_media(&org.id, now.plus_ms(-kept_ms(org.media_retention_days))).await
+    }
+
+    /// Keys go before the messages that they stand for.
+    async fn clean_up_messages(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<()> {
+        let (store, mut after) = (self.store(), Some(0));
+        while let Some(place) = after {
+            after = store.prune_keys_of(org_id, before, place).await?.next;
+            rest().await;
+        }
+        let (mut after, mut deleted) = (Some(0), 0);
+        while let Some(place) = after {
+            let pruned = store.prune_messages(org_id, before, place).await?;
+            self.count().messages_deleted.add_many(usize::try_from(pruned.deleted).unwrap_or(0));
+            deleted += pruned.deleted;
+            after = pruned.next;
+            rest().await;
+        }
+        while store.prune_events_of(org_id, before).await? > 0 {
+            rest().await;
+        }
+        while store.prune_broadcasts(org_id, before).await? > 0 {
+            rest().await;
+        }
+        if deleted > 0 {
+            tracing::info!(org = %org_id, deleted, "messages past their retention");
+        }
+        Ok(())
+    }
+
+    /// Also files that were stored when the organisation kept them for longer.
+    async fn clean_up_media(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<()> {
+        loop {
+            let old = self.store().media_stored_before(org_id, before, MEDIA_AT_ONCE).await?;
+            if old.is_empty() {
+                return Ok(());
+            }
+            for id in old {
+                self.media_library().delete_stored(org_id, &id).await?;
+            }
+            rest().await;
+        }
+    }
+
+    async fn clean_up_unmatched(&self, now: Timestamp) -> StoreResult<()> {
+        let (store, oldest) = (self.store(), now.plus_ms(-UNMATCHED_KEPT_MS));
+        while store.prune_parked_reports(oldest).await? > 0 {
+            rest().await;
+        }
+        while store.prune_kept_webhooks(oldest).await? > 0 {
+            rest().await;
+        }
+        while store.prune_upstream_copies(now).await? > 0 {
+            rest().await;
+        }
+        Ok(())
+    }
+}
+
+async fn rest() {
+    tokio::time::sleep(REST).await;
+}

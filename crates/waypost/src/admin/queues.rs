@@ -1,0 +1,58 @@
+//! `waypost admin queues`: what waits, and what a restored installation holds back.
+
+use serde_json::{Value, json};
+
+use super::api::{Api, Listed};
+use super::output::{note, print_done, print_list, print_one};
+use crate::cli::admin::QueueCommand;
+
+/// Columns of the numbers that have something waiting.
+const COLUMNS: [&str; 7] =
+    ["number_id", "org_id", "due", "later", "broadcast", "oldest_due_s", "next_due_at"];
+
+pub(super) async fn queues(
+    api: &Api,
+    command: Option<QueueCommand>,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    match command.unwrap_or(QueueCommand::Show) {
+        QueueCommand::Show => show(api, as_json).await,
+        QueueCommand::Resume => settle(api, "send", as_json).await,
+        QueueCommand::Leave => settle(api, "leave", as_json).await,
+    }
+}
+
+async fn show(api: &Api, as_json: bool) -> anyhow::Result<()> {
+    let mut answer = api.get(&["queues"]).await?;
+    if as_json {
+        print_one(&answer, true);
+        return Ok(());
+    }
+    let Value::Array(numbers) = answer["numbers"].take() else {
+        anyhow::bail!("not the answer of a gateway: {answer}");
+    };
+    print_one(&answer, false);
+    if !numbers.is_empty() {
+        print_list(&Listed { data: numbers, next: None }, &COLUMNS, false);
+    }
+    if answer["restored"].as_u64().unwrap_or(0) > 0 {
+        note(
+            "Messages are held back since a restore: `waypost admin queues resume`, or `leave`, \
+             settles them.",
+        );
+    }
+    Ok(())
+}
+
+async fn settle(api: &Api, action: &str, as_json: bool) -> anyhow::Result<()> {
+    let answer = api.post(&["held-back"], Some(&json!({"action": action}))).await?;
+    let told = match action {
+        "send" => format!(
+            "{} messages are in the queue again, flagged as possible duplicates.",
+            answer["resumed"]
+        ),
+        _ => "Nothing is held back any more; messages and broadcasts stay as they are.".to_owned(),
+    };
+    print_done(&told, &answer, as_json);
+    Ok(())
+}
