@@ -1,0 +1,99 @@
+//! One key, one message, whoever asks at the same time (T6). The check gives what is wrong, so that
+//! its control can see it fail.
+
+use waypost_domain::{ErrorKind, OrgId};
+use waypost_engine::ports::{MessageFilter, Page};
+use waypost_planted::{Bug, plant};
+
+use crate::rig::{NOON, Rig, keyed, send_to, submit_of, text, to_phone};
+
+/// Requests with one key at the same time.
+const AT_ONCE: usize = 64;
+/// How often: the campaigns over the wire do more.
+const ROUNDS: usize = 20;
+
+async fn t06() -> Vec<String> {
+    let rig = Rig::new().await;
+    let mut violations = Vec::new();
+    for round in 0..ROUNDS {
+        let key = format!("key-{round}");
+        let callers = (0..AT_ONCE).map(|_| {
+            let (engine, key) = (rig.engine.clone(), key.clone());
+            tokio::spawn(async move {
+                engine.enqueue(keyed(send_to("cust-1", text("one")), &key, 1)).await
+            })
+        });
+        let (mut ids, mut fresh) = (Vec::new(), 0);
+        for caller in callers.collect::<Vec<_>>() {
+            match caller.await.unwrap() {
+                Ok(answer) => {
+                    ids.push(answer.outcome.id);
+                    fresh += u32::from(!answer.replayed);
+                }
+                Err(failure) if failure.kind == ErrorKind::IdempotencyInProgress => {}
+                Err(failure) => violations.push(format!("{round}: {failure}")),
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() != 1 || fresh != 1 {
+            violations.push(format!("{round}: {} messages, {fresh} of them new", ids.len()));
+        }
+        let other = rig.engine.enqueue(keyed(send_to("cust-1", text("other")), &key, 2)).await;
+        if other.err().map(|failure| failure.kind) != Some(ErrorKind::IdempotencyConflict) {
+            violations.push(format!("{round}: another body was taken"));
+        }
+    }
+    let page = Page { after: None, limit: 10_000 };
+    let filter = MessageFilter::default();
+    let all = rig.engine.store().messages(&OrgId::new("org-1"), &filter, page).await.unwrap();
+    if all.data.len() != ROUNDS {
+        violations.push(format!("{} messages for {ROUNDS} keys", all.data.len()));
+    }
+    violations
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t06_of_64_requests_with_one_key_one_makes_a_message() {
+    assert_eq!(t06().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t06_control_a_key_that_is_read_and_then_written_is_seen() {
+    plant(Some(Bug::ReadThenWriteIdempotency));
+    assert!(!t06().await.is_empty());
+}
+
+#[tokio::test]
+async fn keys_of_other_routes_are_independent_and_every_kind_of_request_has_them() {
+    let rig = Rig::new().await;
+    let mut elsewhere = keyed(send_to("cust-1", text("one")), "k", 1);
+    elsewhere.route = "/elsewhere";
+    let here = rig.engine.enqueue(keyed(send_to("cust-1", text("one")), "k", 1)).await.unwrap();
+    let there = rig.engine.enqueue(elsewhere).await.unwrap();
+    assert_ne!(here.outcome.id, there.outcome.id);
+    let several = || {
+        let mut ask = keyed(submit_of(vec![to_phone("15550001111", text("one"))]), "k", 1);
+        ask.route = "/several";
+        ask
+    };
+    let first = rig.engine.submit(several(), &[]).await.unwrap();
+    let again = rig.engine.submit(several(), &[]).await.unwrap();
+    assert_eq!((again.outcome, again.replayed), (first.outcome, true));
+}
+
+#[tokio::test]
+async fn a_key_is_kept_for_seven_days() {
+    let rig = Rig::new().await;
+    let ask = || keyed(send_to("cust-1", text("one")), "k", 1);
+    let first = rig.engine.send(ask()).await.unwrap().outcome.id;
+    let week_ms = 7 * 24 * 3_600 * 1_000;
+    for (at_ms, replayed) in [(24 * 3_600 * 1_000, true), (week_ms - 1, true), (week_ms + 1, false)]
+    {
+        let by = NOON + at_ms - rig.clock.now_ms();
+        rig.clock.advance(std::time::Duration::from_millis(u64::try_from(by).unwrap()));
+        rig.open_window("15550001111").await;
+        let answer = rig.engine.send(ask()).await.unwrap();
+        assert_eq!((answer.outcome.id == first, answer.replayed), (replayed, replayed), "{at_ms}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The message log, and what an operator does to messages in it.
+
+use serde_json::{Map, Value, json};
+
+use super::Desk;
+use super::output::{print_done, print_one};
+use crate::cli::admin::{MessageCommand, PickedMessages};
+
+/// Runs a command about messages.
+///
+/// # Errors
+/// What the gateway refused, or why it was not reached.
+pub(super) async fn run(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Result<()> {
+    match command {
+        MessageCommand::List {
+            page,
+            status,
+            customer,
+            phone,
+            broadcast,
+            error_code,
+            retryable,
+        } => {
+            let filters = [
+                ("status", status),
+                ("customer_id", customer),
+                ("phone", phone),
+                ("broadcast_id", broadcast),
+                ("error_code", error_code),
+                ("retryable", retryable.map(|it| it.to_string())),
+            ];
+            let columns =
+                ["id", "direction", "phone", "customer_id", "type", "status", "created_at"];
+            desk.search("messages", &filters, &page, &columns).await
+        }
+        MessageCommand::Get(which) => desk.show("messages", &which.id).await,
+        MessageCommand::Retry { id: Some(id), include_unknown, .. } => {
+            let arguments = [("include_unknown", "true")];
+            let arguments = if include_unknown { &arguments[..] } else { &[] };
+            one(desk, &id, "retry", arguments).await
+        }
+        MessageCommand::Cancel { id: Some(id), .. } => one(desk, &id, "cancel", &[]).await,
+        MessageCommand::Retry { id: None, picked, include_unknown } => {
+            let mut body = body_of(picked);
+            if include_unknown {
+                body.insert("include_unknown".to_owned(), json!(true));
+            }
+            many(desk, "retry", body, "sent again").await
+        }
+        MessageCommand::Cancel { id: None, picked } => {
+            many(desk, "cancel", body_of(picked), "withdrawn").await
+        }
+    }
+}
+
+async fn one(
+    desk: &Desk<'_>,
+    id: &str,
+    action: &str,
+    arguments: &[(&str, &str)],
+) -> anyhow::Result<()> {
+    let changed = desk.api.post_with(&desk.at(&["messages", id, action]), arguments).await?;
+    print_one(&changed, desk.as_json);
+    Ok(())
+}
+
+async fn many(
+    desk: &Desk<'_>,
+    action: &str,
+    body: Map<String, Value>,
+    done: &str,
+) -> anyhow::Result<()> {
+    let path = desk.at(&["messages", action]);
+    let swept = desk.api.post(&path, Some(&Value::Object(body))).await?;
+    let (matched, changed) = (&swept["matched"], &swept["changed"]);
+    let verb = if swept["dry_run"] == true { "would be" } else { "are" };
+    let told = format!("{matched} messages match; {changed} {verb} {done}.");
+    print_done(&told, &swept, desk.as_json);
+    Ok(())
+}
+
+fn body_of(picked: PickedMessages) -> Map<String, Value> {
+    let given = [
+        ("status", picked.status.map(Value::String)),
+        ("customer_id", picked.customer.map(Value::String)),
+        ("phone", picked.phone.map(Value::String)),
+        ("number_id", picked.number.map(Value::String)),
+        ("broadcast_id", picked.broadcast.map(Value::String)),
+        ("error_code", picked.error_code.map(Value::String)),
+        ("retryable", picked.retryable.map(Value::Bool)),
+        ("since", picked.since.map(Value::String)),
+        ("until", picked.until.map(Value::String)),
+        ("dry_run", picked.dry_run.then_some(Value::Bool(true))),
+    ];
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
