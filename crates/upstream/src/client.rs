@@ -1,5 +1,7 @@
 //! The client as the engine sees it: builds requests, carries the token, and hands out the calls.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -21,6 +23,7 @@ use waypost_engine::ports::{
 use crate::body::OutgoingBody;
 use crate::config::{ConfigError, UpstreamConfig};
 use crate::transport::Transport;
+use crate::usage::Usages;
 
 /// The longest reply of a call for one thing, in bytes.
 pub(crate) const MAX_REPLY_BYTES: usize = 1_024 * 1_024;
@@ -34,6 +37,7 @@ const AGENT: &str = concat!("waypost/", env!("CARGO_PKG_VERSION"));
 pub struct CloudApi {
     pub(crate) transport: Transport,
     pub(crate) config: UpstreamConfig,
+    pub(crate) usages: Arc<Usages>,
     prefix: String,
 }
 
@@ -44,7 +48,7 @@ impl CloudApi {
     /// Says what is wrong with the configuration, or that no certificates were found.
     pub fn new(config: UpstreamConfig) -> Result<Self, ConfigError> {
         let prefix = config.prefix()?;
-        Ok(Self { transport: Transport::new(&config)?, config, prefix })
+        Ok(Self { transport: Transport::new(&config)?, config, usages: Arc::default(), prefix })
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -66,7 +70,7 @@ impl CloudApi {
         let mut bearer = HeaderValue::try_from(bearer).map_err(|_| {
             let message = "The access token has characters that no header can carry; set it anew.";
             let failure = Failure::new(ErrorKind::UpstreamAuth, message);
-            CallError { failure, class: RetryClass::Operator }
+            CallError { failure, class: RetryClass::Account }
         })?;
         bearer.set_sensitive(true);
         Ok(Request::builder()
@@ -147,6 +151,10 @@ pub(crate) fn finish(
 
 #[async_trait]
 impl Upstream for CloudApi {
+    fn usage(&self, account: &Account) -> Option<u8> {
+        self.usages.take(&account.waba_id)
+    }
+
     async fn send(&self, account: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
         self.send_message(account, message).await
     }

@@ -55,19 +55,19 @@ type Row = (i64, i64, RetryClass);
 
 /// The reference's table, in the order of codes.
 const CLASSES: &[Row] = &[
-    (0, 0, RetryClass::Operator),
+    (0, 0, RetryClass::Account),
     (1, 1, RetryClass::BackOffFew),
     (2, 2, RetryClass::BackOff),
-    (3, 3, RetryClass::Operator),
+    (3, 3, RetryClass::Account),
     (4, 4, RetryClass::Pace),
-    (10, 10, RetryClass::Operator),
+    (10, 10, RetryClass::Account),
     (17, 17, RetryClass::Pace),
     (33, 33, RetryClass::Never),
     (100, 100, RetryClass::Never),
-    (104, 104, RetryClass::Operator),
-    (190, 190, RetryClass::Operator),
-    (200, 299, RetryClass::Operator),
-    (368, 368, RetryClass::Operator),
+    (104, 104, RetryClass::Account),
+    (190, 190, RetryClass::Account),
+    (200, 299, RetryClass::Account),
+    (368, 368, RetryClass::Account),
     (613, 613, RetryClass::Later),
     (803, 803, RetryClass::Never),
     (80_007, 80_007, RetryClass::Pace),
@@ -76,16 +76,17 @@ const CLASSES: &[Row] = &[
     (130_472, 130_472, RetryClass::Never),
     (130_497, 130_497, RetryClass::Never),
     (131_000, 131_000, RetryClass::BackOffFew),
-    (131_005, 131_005, RetryClass::Operator),
+    (131_005, 131_005, RetryClass::Account),
     (131_008, 131_009, RetryClass::Never),
     (131_016, 131_016, RetryClass::BackOff),
     (131_020, 131_021, RetryClass::Never),
     (131_026, 131_026, RetryClass::Never),
-    (131_030, 131_031, RetryClass::Operator),
-    (131_037, 131_037, RetryClass::Operator),
+    (131_030, 131_030, RetryClass::Operator),
+    (131_031, 131_031, RetryClass::Account),
+    (131_037, 131_037, RetryClass::Account),
     (131_041, 131_041, RetryClass::Never),
-    (131_042, 131_042, RetryClass::Operator),
-    (131_045, 131_045, RetryClass::Operator),
+    (131_042, 131_042, RetryClass::Account),
+    (131_045, 131_045, RetryClass::Account),
     (131_047, 131_047, RetryClass::Never),
     (131_048, 131_049, RetryClass::Later),
     (131_050, 131_053, RetryClass::Never),
@@ -109,9 +110,9 @@ const CLASSES: &[Row] = &[
     (133_000, 133_000, RetryClass::Operator),
     (133_004, 133_004, RetryClass::BackOff),
     (133_005, 133_005, RetryClass::Never),
-    (133_006, 133_006, RetryClass::Operator),
+    (133_006, 133_006, RetryClass::Account),
     (133_008, 133_009, RetryClass::Later),
-    (133_010, 133_010, RetryClass::Operator),
+    (133_010, 133_010, RetryClass::Account),
     (133_015, 133_015, RetryClass::BackOff),
     (133_016, 133_016, RetryClass::Later),
     (134_011, 134_011, RetryClass::Operator),
@@ -162,7 +163,9 @@ impl Fault {
 
     /// The failure, where something else than the code says what it means.
     pub(crate) fn into_failure_of(self, kind: ErrorKind) -> Failure {
-        let mut failure = Failure::new(kind, message_for(kind, self.code, &self.details));
+        let class = class_of(self.code, self.http_status);
+        let failure = Failure::new(kind, message_for(kind, self.code, &self.details));
+        let mut failure = failure.worth_a_retry(class.may_work_later());
         failure.retry_after_s = documented_wait_s(self.code);
         failure.with_upstream(UpstreamFault {
             code: Some(self.code),
@@ -274,12 +277,13 @@ mod tests {
                 &[613, 131_048, 131_049, 131_064, 132_015, 132_069, 133_008, 133_016, 134_101],
             ),
             (
-                Class::Operator,
+                Class::Account,
                 &[
-                    0, 3, 10, 104, 190, 200, 299, 368, 131_005, 131_030, 131_031, 131_037, 131_042,
-                    131_045, 131_063, 132_068, 133_000, 133_006, 133_010, 134_011, 134_102,
+                    0, 3, 10, 104, 190, 200, 299, 368, 131_005, 131_031, 131_037, 131_042, 131_045,
+                    133_006, 133_010,
                 ],
             ),
+            (Class::Operator, &[131_030, 131_063, 132_068, 133_000, 134_011, 134_102]),
             (
                 Class::Never,
                 &[

@@ -74,7 +74,11 @@ impl Reply {
 
     /// Adds the wait that the reply asks for, where trying again makes sense at all.
     pub(crate) fn with_wait(&self, mut error: CallError) -> CallError {
-        if !matches!(error.class, RetryClass::Never | RetryClass::Operator) {
+        let waits = !matches!(
+            error.class,
+            RetryClass::Never | RetryClass::Operator | RetryClass::Account
+        );
+        if waits {
             let asked = wait_s(&self.headers, error.failure.kind == ErrorKind::RateLimited);
             error.failure.retry_after_s = error.failure.retry_after_s.max(asked);
         }
@@ -87,10 +91,10 @@ impl Reply {
         let (kind, class, text) = match status.as_u16() {
             429 => (ErrorKind::RateLimited, RetryClass::Pace, "a limit is reached"),
             408 | 425 => (ErrorKind::UpstreamError, RetryClass::BackOffFew, "it was not received"),
-            401 | 403 | 407 => (ErrorKind::UpstreamError, RetryClass::Operator, "it was forbidden"),
+            401 | 403 | 407 => (ErrorKind::UpstreamError, RetryClass::Account, "it was forbidden"),
             301 | 302 | 307 | 308 => (
                 ErrorKind::UpstreamError,
-                RetryClass::Operator,
+                RetryClass::Account,
                 "redirects are never followed; check the upstream's base URL",
             ),
             400..=499 => (ErrorKind::UpstreamError, RetryClass::Never, "it was refused"),

@@ -8,6 +8,7 @@ use waypost_domain::command::Receipt;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Failure, Phone, UpstreamFault};
 use waypost_engine::ports::{Account, CallError, OutgoingMessage, PlacedMedia, SendOutcome};
+use waypost_planted::{Bug, is_planted};
 
 use crate::client::{CloudApi, MAX_REPLY_BYTES, segment};
 use crate::fault::Fault;
@@ -76,7 +77,10 @@ impl CloudApi {
         };
         let exchange = self.transport.exchange(request, self.deadline(), MAX_REPLY_BYTES).await;
         let outcome = match exchange {
-            Ok(reply) => judge(&reply, account, message.to, message.content),
+            Ok(reply) => {
+                self.usages.note(&account.waba_id, &reply.headers);
+                judge(&reply, account, message.to, message.content)
+            }
             Err(broken) => judge_broken(broken),
         };
         tracing::debug!(outcome = word_for(&outcome), "message call");
@@ -127,7 +131,7 @@ fn place(media: &PlacedMedia) -> Map<String, Value> {
 }
 
 fn judge_broken(broken: Broken) -> SendOutcome {
-    if !broken.maybe_written {
+    if !broken.maybe_written || is_planted(Bug::ResetCountsAsNotSent) {
         return SendOutcome::NotSent(broken.into_call_error());
     }
     unknown(UpstreamFault { code: None, subcode: None, http_status: None, details: broken.details })

@@ -76,7 +76,7 @@ async fn an_upload_that_is_refused_says_why() {
         (
             reply("401 Unauthorized", "", &error_body(190, None)),
             ErrorKind::UpstreamAuth,
-            RetryClass::Operator,
+            RetryClass::Account,
         ),
         (reply("200 OK", "", "{}"), ErrorKind::UpstreamError, RetryClass::BackOffFew),
         (

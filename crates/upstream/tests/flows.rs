@@ -133,7 +133,7 @@ async fn a_flow_that_does_not_exist_is_told_from_other_refusals() {
             ErrorKind::RejectedByUpstream,
             RetryClass::Never,
         ),
-        ("401 Unauthorized", error_body(190, None), ErrorKind::UpstreamAuth, RetryClass::Operator),
+        ("401 Unauthorized", error_body(190, None), ErrorKind::UpstreamAuth, RetryClass::Account),
     ] {
         let rig = || Rig::answering(reply(status, "", &body));
         let client = rig().await.client();

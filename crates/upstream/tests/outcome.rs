@@ -230,7 +230,7 @@ async fn a_token_that_no_header_can_carry_is_the_operators_matter() {
     account.access_token = "two\nlines".to_owned();
     let outcome =
         rig.client().send(&account, &OutgoingMessage::new(&phone(), &text(), ATTEMPT)).await;
-    let expected = ("not sent", Some(ErrorKind::UpstreamAuth), Some(RetryClass::Operator));
+    let expected = ("not sent", Some(ErrorKind::UpstreamAuth), Some(RetryClass::Account));
     assert_eq!(short(&outcome), expected);
     assert!(!format!("{outcome:?}").contains("two"), "the token is not told");
 }
@@ -302,10 +302,10 @@ async fn t04_a_reply_that_says_nothing_leaves_the_outcome_unknown() {
 async fn t04_metas_codes_are_refusals_whatever_the_status() {
     use {ErrorKind as Kind, RetryClass as Class};
     for (status, code, kind, class) in [
-        ("401 Unauthorized", 190, Kind::UpstreamAuth, Class::Operator),
-        ("401 Unauthorized", 0, Kind::UpstreamAuth, Class::Operator),
-        ("403 Forbidden", 10, Kind::UpstreamAuth, Class::Operator),
-        ("403 Forbidden", 131_031, Kind::UpstreamAuth, Class::Operator),
+        ("401 Unauthorized", 190, Kind::UpstreamAuth, Class::Account),
+        ("401 Unauthorized", 0, Kind::UpstreamAuth, Class::Account),
+        ("403 Forbidden", 10, Kind::UpstreamAuth, Class::Account),
+        ("403 Forbidden", 131_031, Kind::UpstreamAuth, Class::Account),
         ("400 Bad Request", 100, Kind::RejectedByUpstream, Class::Never),
         ("400 Bad Request", 131_009, Kind::RejectedByUpstream, Class::Never),
         ("400 Bad Request", 131_047, Kind::WindowClosed, Class::Never),
@@ -342,12 +342,12 @@ async fn t04_refusals_without_metas_words() {
     use {ErrorKind as Kind, RetryClass as Class};
     for (status, kind, class) in [
         ("400 Bad Request", Kind::UpstreamError, Class::Never),
-        ("401 Unauthorized", Kind::UpstreamError, Class::Operator),
+        ("401 Unauthorized", Kind::UpstreamError, Class::Account),
         ("404 Not Found", Kind::UpstreamError, Class::Never),
         ("408 Request Timeout", Kind::UpstreamError, Class::BackOffFew),
         ("413 Content Too Large", Kind::UpstreamError, Class::Never),
         ("429 Too Many Requests", Kind::RateLimited, Class::Pace),
-        ("302 Found", Kind::UpstreamError, Class::Operator),
+        ("302 Found", Kind::UpstreamError, Class::Account),
     ] {
         let rig = Rig::answering(reply(status, "retry-after: 9\r\n", "<html></html>")).await;
         let outcome = send(&rig.client()).await;
