@@ -108,7 +108,10 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let task = Task { work, outcome: None, reply };
         jobs.send(Box::new(task)).await.map_err(|_| self.stopped())?;
-        answer.await.unwrap_or_else(|_| Err(self.stopped()))
+        match answer.await {
+            Ok((outcome, _)) => outcome,
+            Err(_) => Err(self.stopped()),
+        }
     }
 
     /// Shows why nothing is written any more, as soon as that is so.
@@ -157,7 +160,8 @@ trait Job: Send {
 struct Task<T, F> {
     work: F,
     outcome: Option<StoreResult<T>>,
-    reply: oneshot::Sender<StoreResult<T>>,
+    /// What was worked on goes back to whoever waits: the thread has better to do than to drop it.
+    reply: oneshot::Sender<(StoreResult<T>, F)>,
 }
 
 impl<T, F> Job for Task<T, F>
@@ -181,13 +185,14 @@ where
     }
 
     fn answer(self: Box<Self>, group: &StoreResult<()>) {
-        let outcome = match (group, self.outcome) {
+        let Self { work, outcome, reply } = *self;
+        let outcome = match (group, outcome) {
             (Ok(()), Some(outcome)) => outcome,
             (Err(error), _) => Err(error.clone()),
             (Ok(()), None) => Err(StoreError::Unavailable("not run".to_owned())),
         };
         // Nobody waits where the caller's connection is gone.
-        let _ = self.reply.send(outcome);
+        let _ = reply.send((outcome, work));
     }
 }
 

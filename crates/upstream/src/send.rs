@@ -1,8 +1,10 @@
 //! Sending one message, and saying what came of it (RELIABILITY §2). Nothing is repeated here.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use waypost_domain::command::Receipt;
 use waypost_domain::retry::RetryClass;
@@ -143,6 +145,9 @@ fn judge(
     to: &Phone,
     content: &Content<PlacedMedia>,
 ) -> SendOutcome {
+    if let Some(receipt) = plain_receipt(reply) {
+        return SendOutcome::Sent(receipt);
+    }
     let body = reply.json();
     if let Some(receipt) = body.as_ref().and_then(|body| receipt(reply, body, to)) {
         return SendOutcome::Sent(receipt);
@@ -155,6 +160,38 @@ fn judge(
         Some(error) => SendOutcome::Refused(error),
         None => unknown(reply.plain_fault()),
     }
+}
+
+/// A success as Meta documents it, of which nothing else is read.
+#[derive(Deserialize)]
+struct Success<'a> {
+    #[serde(borrow)]
+    contacts: [Contact<'a>; 1],
+    #[serde(borrow)]
+    messages: [Accepted<'a>; 1],
+}
+
+#[derive(Deserialize)]
+struct Contact<'a> {
+    #[serde(borrow)]
+    wa_id: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Accepted<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
+/// Reads nearly every reply without making a tree of it.
+fn plain_receipt(reply: &Reply) -> Option<Receipt> {
+    if !reply.status.is_success() {
+        return None;
+    }
+    let success: Success<'_> = serde_json::from_slice(reply.body.as_ref().ok()?).ok()?;
+    let ([contact], [message]) = (success.contacts, success.messages);
+    let receipt = Receipt { wamid: message.id.into_owned(), wa_id: contact.wa_id.into_owned() };
+    (!receipt.wamid.is_empty()).then_some(receipt)
 }
 
 fn receipt(reply: &Reply, body: &Value, to: &Phone) -> Option<Receipt> {

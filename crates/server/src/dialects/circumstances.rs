@@ -53,8 +53,19 @@ impl Circumstances {
             request_id: &request_id,
             now: Timestamp(app.engine.clock().now_ms()),
             zone: &zone,
-            errors_as_200: self.errors_as_200(app),
+            errors_as_200: false,
         })
+    }
+
+    /// The same for a refusal.
+    pub(super) fn tell_refusal<T>(
+        &self,
+        app: &App,
+        dialect: &'static dyn Dialect,
+        write: impl FnOnce(Call<'_>) -> T,
+    ) -> T {
+        let errors_as_200 = self.errors_as_200(app);
+        self.tell(app, dialect, |call| write(Call { errors_as_200, ..call }))
     }
 
     fn zone(&self, dialect: &'static dyn Dialect) -> Cow<'_, Zone> {

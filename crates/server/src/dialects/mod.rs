@@ -50,7 +50,7 @@ pub(crate) fn refuse_path(app: &App, request: &Request) -> Option<Response> {
         log.set_error(ErrorKind::RouteNotFound.code());
     }
     let failure = Failure::new(ErrorKind::RouteNotFound, "There is no such path.");
-    Some(Circumstances::of(request).tell(app, dialect, |call| {
+    Some(Circumstances::of(request).tell_refusal(app, dialect, |call| {
         write(dialect.encode_error(&failure, ErrorSite { call, ..ErrorSite::default() }))
     }))
 }
@@ -126,7 +126,7 @@ impl Mounted {
             Ok(response) => response,
             Err(refusal) => {
                 log.set_error(refusal.failure.kind.code());
-                known.tell(&app, self.dialect, |call| self.refuse(&refusal, call))
+                known.tell_refusal(&app, self.dialect, |call| self.refuse(&refusal, call))
             }
         }
     }
