@@ -8,11 +8,12 @@ mod dice;
 
 pub use dice::{dice, seed_dice};
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// A shared clock. Clones show the same time.
@@ -23,8 +24,8 @@ pub struct Clock(Arc<Inner>);
 struct Inner {
     source: Source,
     offset_ms: AtomicI64,
-    /// Bumped whenever the offset changes, so that sleepers look again.
-    moved: watch::Sender<()>,
+    /// Told whenever the offset changes, so that sleepers look again, in the order in which they came.
+    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -33,7 +34,10 @@ enum Source {
     /// Stands still until it is advanced.
     Manual(i64),
     /// Goes as the timers of the runtime go, which in a simulation are not those of the machine.
-    Runtime { start_ms: i64, started: Instant },
+    Runtime {
+        start_ms: i64,
+        started: Instant,
+    },
 }
 
 impl Clock {
@@ -57,8 +61,7 @@ impl Clock {
     }
 
     fn with(source: Source) -> Self {
-        let (moved, _) = watch::channel(());
-        Self(Arc::new(Inner { source, offset_ms: AtomicI64::new(0), moved }))
+        Self(Arc::new(Inner { source, offset_ms: AtomicI64::new(0), moved: Notify::new() }))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -79,7 +82,7 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
-        self.0.moved.send_replace(());
+        self.0.moved.notify_waiters();
     }
 
     /// Sets this clock and all its clones back, as an operator or a time server does. Whoever sleeps
@@ -87,7 +90,7 @@ impl Clock {
     pub fn set_back(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.offset_ms.fetch_sub(by_ms, Ordering::AcqRel);
-        self.0.moved.send_replace(());
+        self.0.moved.notify_waiters();
     }
 
     /// Waits for a span of this clock's time.
@@ -98,21 +101,21 @@ impl Clock {
 
     /// Waits until this clock shows `deadline_ms` or later.
     pub async fn sleep_until(&self, deadline_ms: i64) {
-        let mut moved = self.0.moved.subscribe();
         loop {
-            moved.mark_unchanged();
+            // Waits from here on: a move after the look is not missed.
+            let mut moved = pin!(self.0.moved.notified());
+            moved.as_mut().enable();
             let left_ms = deadline_ms.saturating_sub(self.now_ms());
             let Ok(left_ms @ 1..) = u64::try_from(left_ms) else { return };
             match self.0.source {
-                Source::Manual(_) => {
-                    let _ = moved.changed().await;
-                }
+                Source::Manual(_) => moved.await,
                 Source::System | Source::Runtime { .. } => {
                     // A day at most, so that a far deadline cannot overflow the timer.
                     let nap = Duration::from_millis(left_ms.min(86_400_000));
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep_until(Instant::now() + nap) => {}
-                        _ = moved.changed() => {}
+                        () = moved => {}
                     }
                 }
             }
