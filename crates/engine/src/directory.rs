@@ -7,7 +7,9 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use waypost_domain::callback::Webhook;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};
+use waypost_domain::place::Traffic;
 use waypost_domain::template::Template;
+use waypost_domain::window::UsableTemplate;
 use waypost_domain::{
     ApiKeyId, ErrorKind, Failure, NumberId, OrgId, ProviderId, UserId, WebhookId,
 };
@@ -198,6 +200,46 @@ impl Directory {
         named.cloned().unwrap_or_default()
     }
 
+    /// Whether a template of this name carries one-time codes.
+    #[must_use]
+    pub fn is_authentication(&self, waba_id: &str, name: &str) -> bool {
+        let state = self.state.read();
+        let named = state.templates.get(waba_id).and_then(|names| names.get(name));
+        let mut named = named.into_iter().flatten();
+        named.any(|template| template.category.eq_ignore_ascii_case("AUTHENTICATION"))
+    }
+
+    /// What kind of traffic a template of a business account is, where it is known.
+    #[must_use]
+    pub fn traffic_of(&self, waba_id: &str, name: &str, language: Option<&str>) -> Option<Traffic> {
+        let state = self.state.read();
+        let named = state.templates.get(waba_id)?.get(name)?;
+        let wanted = |template: &&Template| language.is_none_or(|it| template.language == it);
+        let template = named.iter().find(wanted).or(named.first())?;
+        Some(Traffic::of_category(&template.category))
+    }
+
+    /// Some templates of a business account that may be sent to anybody: notices first, by name.
+    #[must_use]
+    pub fn usable_templates(&self, waba_id: &str, most: usize) -> Vec<UsableTemplate> {
+        let state = self.state.read();
+        let Some(names) = state.templates.get(waba_id) else { return Vec::new() };
+        let usable = names.values().flatten().filter_map(|template| {
+            let traffic = Traffic::of_category(&template.category);
+            let usable = template.is_approved() && traffic != Traffic::Authentication;
+            usable.then_some((traffic, &template.name, &template.language, template))
+        });
+        let mut usable: Vec<_> = usable.collect();
+        usable.sort_unstable_by_key(|(traffic, name, language, _)| (*traffic, *name, *language));
+        usable.truncate(most);
+        let view = |template: &Template| UsableTemplate {
+            name: template.name.clone(),
+            language: template.language.clone(),
+            category: template.category.clone(),
+        };
+        usable.into_iter().map(|(.., template)| view(template)).collect()
+    }
+
     /// The template of a business account with the upstream's id.
     #[must_use]
     pub fn template_with_id(&self, waba_id: &str, id: &str) -> Option<Template> {
@@ -238,8 +280,7 @@ impl Directory {
     /// What the store says.
     pub async fn remove(&self, key: EntryKey) -> StoreResult<bool> {
         let _writing = self.writing.lock().await;
-        // First from memory: removing an organisation takes the store a while, in which nobody may
-        // act for it any more.
+        // First from memory: nobody may act for it any more.
         self.state.write().remove(&key);
         let removed = self.store.remove_entry(key).await;
         if removed.is_err() {

@@ -3,6 +3,7 @@
 //! It owns the ports it needs and knows no wire format, no SQL, no HTTP.
 
 mod admission;
+mod backup;
 mod broadcast;
 pub mod callbacks;
 mod consents;
@@ -10,8 +11,11 @@ mod countdown;
 pub mod directory;
 mod events;
 mod flows;
+mod gauges;
+mod guards;
 mod idempotency;
 mod inbound;
+mod interventions;
 mod joins;
 pub mod keys;
 mod lanes;
@@ -19,17 +23,23 @@ mod media;
 mod metrics;
 mod numbers;
 mod options;
+mod outages;
 mod overdue;
+mod overload;
+mod pacing;
 pub mod ports;
 mod queue;
+mod retention;
 mod samples;
 mod send;
 mod submit;
 mod templates;
 mod token;
+mod unknowns;
 mod uploads;
 pub mod vault;
 mod watch;
+mod windows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,13 +57,20 @@ use waypost_domain::{ErrorKind, Failure, MessageId, Timestamp};
 use crate::callbacks::Callbacks;
 use crate::countdown::Countdowns;
 use crate::directory::Directory;
+pub use crate::backup::{Backup, BackupError};
 pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTES};
+use crate::gauges::Gauges;
+pub use crate::gauges::Readings;
 pub use crate::idempotency::IdempotencyKey;
+pub use crate::interventions::{Sweep, Swept};
 use crate::keys::Keys;
+pub use crate::lanes::PacingView;
 use crate::lanes::{Lane, Lanes};
 use crate::media::MediaLibrary;
 pub use crate::media::Upload;
 use crate::metrics::Metrics;
+pub use crate::outages::Outage;
+use crate::outages::Outages;
 pub use crate::metrics::MetricsSnapshot;
 use crate::ports::{
     BlobStore, CallbackAddresses, CallbackPoster, LinkFetcher, Recovered, Store, StoreError,
@@ -61,11 +78,12 @@ use crate::ports::{
 };
 use crate::templates::UnknownTemplates;
 use crate::token::Tokens;
+use crate::unknowns::Resends;
 pub use crate::uploads::StoreFile;
 use crate::vault::Vault;
 use crate::watch::Watch;
 
-/// How often templates are read anew and what is past its time is removed, in seconds.
+/// How often templates are read anew, in seconds.
 const HOUSEKEEPING_S: u64 = 3_600;
 
 /// What the engine is told about the installation. Holds secrets, so it cannot be printed.
@@ -175,9 +193,13 @@ struct Parts {
     watch: Watch<MessageId>,
     countdowns: Countdowns,
     unknown_templates: UnknownTemplates,
+    outages: Outages,
+    resends: Resends,
     inbox_filled: Notify,
     media_arrived: Notify,
+    org_removed: Notify,
     metrics: Arc<Metrics>,
+    gauges: Gauges,
     store_broken: AtomicBool,
     /// What callers asked for and may have gone away from.
     callers: TaskTracker,
@@ -209,6 +231,7 @@ impl Engine {
             public_prefix: settings.public_url.trim_end_matches('/').to_owned(),
             uploading: Mutex::default(),
             removing: tokio::sync::RwLock::new(()),
+            backup: Arc::new(tokio::sync::Semaphore::new(1)),
         };
         let (new_lanes, lanes_to_drain) = mpsc::unbounded_channel();
         let engine = Self(Arc::new(Parts {
@@ -230,9 +253,13 @@ impl Engine {
             watch: Watch::new(),
             countdowns: Countdowns::default(),
             unknown_templates: UnknownTemplates::default(),
+            outages: Outages::default(),
+            resends: Resends::default(),
             inbox_filled: Notify::new(),
             media_arrived: Notify::new(),
+            org_removed: Notify::new(),
             metrics,
+            gauges: Gauges::default(),
             store_broken: AtomicBool::new(false),
             callers: TaskTracker::new(),
         }));
@@ -249,12 +276,16 @@ impl Engine {
         tasks.spawn(self.clone().dispatch_events(cancel.clone()));
         tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
         tasks.spawn(self.clone().keep_house(cancel.clone()));
+        tasks.spawn(self.clone().retain(cancel.clone()));
         tasks.spawn(self.clone().tell_overdue(cancel.clone()));
+        tasks.spawn(self.clone().resend_unknown(cancel.clone()));
         for number in self.directory().all_numbers() {
             self.lane(&number);
         }
+        self.remember_caps().await;
         loop {
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => break,
                 lane = lanes.recv() => match lane {
                     Some(lane) => drop(tasks.spawn(self.clone().drain(lane, cancel.clone()))),
@@ -278,23 +309,16 @@ impl Engine {
         let hour = std::time::Duration::from_secs(HOUSEKEEPING_S);
         loop {
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(hour) => {}
             }
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 () = self.sync_all_templates() => {}
             }
-            self.media_library().remove_expired().await;
-            if let Err(error) = self.prune_events().await {
-                tracing::warn!(%error, "old events");
-                self.note_store_error(&error);
-            }
-            let oldest = self.now().plus_ms(-idempotency::KEPT_MS);
-            if let Err(error) = self.store().forget_idempotency(oldest).await {
-                tracing::warn!(%error, "old idempotency keys");
-                self.note_store_error(&error);
-            }
+            self.learn_limits().await;
         }
     }
 
@@ -366,6 +390,9 @@ impl Engine {
 
     pub(crate) fn lane(&self, number: &Number) -> Arc<Lane> {
         let (lane, new) = self.0.lanes.lane(&number.id, number.throughput_per_s);
+        if number.daily_limit.is_some() {
+            lane.guards.set_daily_limit(number.daily_limit);
+        }
         if new {
             // Nobody receives once the engine has stopped: then nothing is drained any more.
             let _ = self.0.new_lanes.send(Arc::clone(&lane));
@@ -413,12 +440,28 @@ impl Engine {
         &self.0.unknown_templates
     }
 
+    fn outages(&self) -> &Outages {
+        &self.0.outages
+    }
+
+    fn resends(&self) -> &Resends {
+        &self.0.resends
+    }
+
     fn inbox_filled(&self) -> &Notify {
         &self.0.inbox_filled
     }
 
     fn media_arrived(&self) -> &Notify {
         &self.0.media_arrived
+    }
+
+    fn org_removed(&self) -> &Notify {
+        &self.0.org_removed
+    }
+
+    fn gauges(&self) -> &Gauges {
+        &self.0.gauges
     }
 
     fn count(&self) -> &Metrics {

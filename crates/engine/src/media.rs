@@ -17,6 +17,7 @@ use waypost_domain::media::{
     MediaKind, MimeType, SNIFF_BYTES, Signature, clean_filename, settle_type, sniff,
 };
 use waypost_domain::retry::RetryClass;
+use waypost_planted::{Bug, is_planted};
 use waypost_domain::{
     Content, ErrorKind, Failure, MediaId, NumberId, OrgId, ProviderId, Timestamp,
 };
@@ -26,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::ports::{
     Accepted, Account, BlobInfo, BlobStore, BlobStream, BlobWriter, CallError, IdempotencyClaim,
     LinkCredential, LinkError, LinkFetcher, MediaRecord, PlacedMedia, Sha256Hex, Store, StoreError,
-    Upstream, UpstreamCopy,
+    StoreResult, Upstream, UpstreamCopy,
 };
 use crate::vault::{Vault, random_bytes};
 
@@ -34,6 +35,8 @@ use crate::vault::{Vault, random_bytes};
 const COPY_LIFE_MS: i64 = 29 * 24 * 3_600 * 1_000;
 /// Expired files removed in one step.
 const EXPIRED_BATCH: u32 = 100;
+/// Files looked at in one step.
+const CONTENTS_AT_ONCE: usize = 64;
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
 
 /// A content, by its SHA-256, and the number it is uploaded for.
@@ -56,6 +59,9 @@ pub(crate) struct MediaLibrary {
     /// Shared while a content becomes durable and gets its record, alone while one is removed: a
     /// file must not vanish between the two.
     pub(crate) removing: tokio::sync::RwLock<()>,
+    /// One place, taken while a backup is made: then no file is removed, and goes when nothing names it at a
+    /// later look.
+    pub(crate) backup: Arc<tokio::sync::Semaphore>,
 }
 
 /// A file on its way in.
@@ -411,38 +417,74 @@ impl MediaLibrary {
     }
 
     pub(crate) async fn delete(&self, org_id: &OrgId, id: &MediaId) -> Result<bool, Failure> {
+        Ok(self.delete_stored(org_id, id).await?)
+    }
+
+    /// Removes a record, and its file where it was the last one. `false` where there was none.
+    pub(crate) async fn delete_stored(&self, org_id: &OrgId, id: &MediaId) -> StoreResult<bool> {
         let _alone = self.removing.write().await;
         let Some((record, last)) = self.store.delete_media(org_id, id).await? else {
             return Ok(false);
         };
-        if last {
+        self.metrics.media_deleted.add();
+        if last && !self.is_backed_up() {
             self.remove_blob(&record.sha256).await;
         }
         Ok(true)
     }
 
     /// Removes the files whose time is over.
-    pub(crate) async fn remove_expired(&self) {
+    pub(crate) async fn remove_expired(&self) -> StoreResult<()> {
         loop {
             let now = Timestamp(self.clock.now_ms());
-            let removed = self.remove_some_expired(now).await;
-            match removed {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "expired media");
-                    return;
-                }
+            let expired = self.store.expired_media(now, EXPIRED_BATCH).await?;
+            if expired.is_empty() {
+                return Ok(());
+            }
+            for (org_id, id) in &expired {
+                self.delete_stored(org_id, id).await?;
             }
         }
     }
 
-    async fn remove_some_expired(&self, now: Timestamp) -> Result<usize, Failure> {
-        let expired = self.store.expired_media(now, EXPIRED_BATCH).await?;
-        for (org_id, id) in &expired {
-            self.delete(org_id, id).await?;
+    /// Removes the files that no record names: of uploads whose record was never made, and of
+    /// records that went without them.
+    pub(crate) async fn collect(&self) -> StoreResult<()> {
+        for first_byte in 0..=u8::MAX {
+            let contents = self.blobs.list(first_byte).await?;
+            for some in contents.chunks(CONTENTS_AT_ONCE) {
+                let unnamed = self.unnamed(some.to_vec()).await?;
+                if !unnamed.is_empty() {
+                    self.remove_unnamed(unnamed).await?;
+                }
+            }
         }
-        Ok(expired.len())
+        Ok(())
+    }
+
+    async fn unnamed(&self, contents: Vec<Sha256Hex>) -> StoreResult<Vec<Sha256Hex>> {
+        if is_planted(Bug::GcTakesReferenced) {
+            return Ok(contents);
+        }
+        let named = self.store.contents_in_use(contents.clone()).await?;
+        Ok(contents.into_iter().filter(|content| !named.contains(content)).collect())
+    }
+
+    /// Whoever was about to record one of them has done so by now, and nobody can while this runs.
+    async fn remove_unnamed(&self, contents: Vec<Sha256Hex>) -> StoreResult<()> {
+        let _alone = self.removing.write().await;
+        if self.is_backed_up() {
+            return Ok(());
+        }
+        for content in self.unnamed(contents).await? {
+            self.blobs.remove(&content).await?;
+            self.metrics.media_collected.add();
+        }
+        Ok(())
+    }
+
+    fn is_backed_up(&self) -> bool {
+        self.backup.available_permits() == 0
     }
 
     async fn remove_blob(&self, sha256: &Sha256Hex) {

@@ -43,6 +43,8 @@ counters! {
     messages_failed,
     /// Messages whose outcome is unknown.
     messages_unknown,
+    /// Messages sent again because no status settled their unknown outcome.
+    messages_resent,
     /// Attempts put off to be repeated.
     attempts_retried,
     /// Messages that people wrote.
@@ -63,6 +65,12 @@ counters! {
     callbacks_delivered,
     /// Of these, failed.
     callbacks_failed,
+    /// Messages deleted because their organisation keeps them no longer.
+    messages_deleted,
+    /// Records of files deleted.
+    media_deleted,
+    /// Files removed that no record named.
+    media_collected,
 }
 
 /// One counter.

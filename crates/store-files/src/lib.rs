@@ -91,9 +91,7 @@ impl Folder {
     /// Where a content is kept; `None` for a name that is no SHA-256, which must not become a path.
     fn path_of(&self, sha256: &Sha256Hex) -> Option<PathBuf> {
         let name = sha256.as_str();
-        let is_digest =
-            name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_digest.then(|| self.root.join(&name[..2]).join(name))
+        is_digest(name).then(|| self.root.join(&name[..2]).join(name))
     }
 
     fn check(&self) -> StoreResult<()> {
@@ -147,6 +145,12 @@ impl BlobStore for FileBlobs {
         }
     }
 
+    async fn list(&self, first_byte: u8) -> StoreResult<Vec<Sha256Hex>> {
+        let folder = self.0.root.join(format!("{first_byte:02x}"));
+        let listed = blocking(move || contents_in(&folder)).await?;
+        listed.map_err(|error| self.0.write_error(&error))
+    }
+
     async fn remove(&self, sha256: &Sha256Hex) -> StoreResult<()> {
         let Some(path) = self.0.path_of(sha256) else { return Ok(()) };
         match blocking(move || fs::remove_file(path)).await? {
@@ -155,6 +159,26 @@ impl BlobStore for FileBlobs {
             Err(error) => Err(self.0.write_error(&error)),
         }
     }
+}
+
+/// The contents in one folder; files with other names are none of ours.
+fn contents_in(folder: &Path) -> io::Result<Vec<Sha256Hex>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut contents = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let content = name.to_str().filter(|name| is_digest(name));
+        contents.extend(content.map(|name| Sha256Hex::from_stored(name.to_owned())));
+    }
+    Ok(contents)
+}
+
+fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn open_for_reading(path: &Path) -> io::Result<(File, u64)> {

@@ -145,6 +145,7 @@ CREATE TABLE broadcasts (
     session      TEXT,
     reference    TEXT,
     content      TEXT NOT NULL,
+    options      TEXT,                  -- JSON; NULL: none
     claim_route  TEXT,
     claim_key    TEXT
 ) STRICT;
@@ -173,7 +174,8 @@ CREATE TABLE messages (
     wa_id              TEXT,
     failure            TEXT,
     possible_duplicate INTEGER NOT NULL DEFAULT 0,
-    options            TEXT,            -- JSON; NULL: none
+    resend_at          INTEGER,         -- of an unknown one that is to be sent again
+    options            TEXT,            -- JSON; NULL: the broadcast's, or none
     created_at         INTEGER NOT NULL,
     settled_at         INTEGER,
     sent_at            INTEGER,         -- when our own record of a success was made
@@ -195,6 +197,7 @@ CREATE INDEX messages_not_sent ON messages (attempt, attempt_outcome) WHERE atte
 CREATE INDEX messages_by_broadcast ON messages (broadcast, status, due)
     WHERE broadcast IS NOT NULL;
 CREATE INDEX messages_unanswered ON messages (synchronous) WHERE synchronous = 1 AND status = 0;
+CREATE INDEX messages_to_resend ON messages (resend_at) WHERE resend_at IS NOT NULL;
 CREATE INDEX messages_held ON messages (due) WHERE status = 1 AND due = -1;
 CREATE INDEX messages_media_pending ON messages (media_pending) WHERE media_pending = 1;
 
@@ -228,14 +231,34 @@ CREATE TABLE fresh_wamids (
 ) STRICT;
 
 -- The due queue of single messages: exactly those that wait. due is 0 for those that were due when
--- they came, so that these lie in the order of acceptance.
+-- they came, so that these lie in the order of acceptance, for each organisation that shares the
+-- number. priority is that of waypost_domain::place.
 CREATE TABLE queue (
     number   INTEGER NOT NULL,
     due      INTEGER NOT NULL,
     priority INTEGER NOT NULL,
+    org      INTEGER NOT NULL,
     seq      INTEGER NOT NULL,
-    PRIMARY KEY (number, due, priority, seq)
+    PRIMARY KEY (number, due, priority, org, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- Of those in the queue, the ones that wait for their person to write: their due is their end.
+CREATE TABLE held (
+    message INTEGER PRIMARY KEY,
+    org     INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    phone   TEXT NOT NULL
+) STRICT;
+CREATE INDEX held_by_person ON held (org, number, phone);
+
+-- People who get no marketing from a number before an instant: the upstream said so.
+CREATE TABLE marketing_caps (
+    number INTEGER NOT NULL,
+    phone  TEXT NOT NULL,
+    until  INTEGER NOT NULL,
+    PRIMARY KEY (number, phone)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX marketing_caps_by_end ON marketing_caps (until);
 
 -- What happened, for callbacks and lists. An event's id is made from seq and recorded_at. No seq is
 -- used twice, because the newest row is never deleted.
@@ -390,6 +413,7 @@ CREATE TABLE media (
 ) STRICT;
 CREATE INDEX media_by_org ON media (org);
 CREATE INDEX media_by_content ON media (sha256);
+CREATE INDEX media_by_expiry ON media (expires_at);
 
 CREATE TABLE upstream_copies (
     sha256      TEXT NOT NULL,
@@ -399,3 +423,12 @@ CREATE TABLE upstream_copies (
     expires_at  INTEGER NOT NULL,
     PRIMARY KEY (sha256, number, mime_type)
 ) STRICT, WITHOUT ROWID;
+
+-- What waited to be sent when the backup was made from which this database was restored: it may
+-- have been sent since, and goes on when the operator says so.
+CREATE TABLE restored_messages (
+    message INTEGER PRIMARY KEY
+) STRICT;
+CREATE TABLE restored_broadcasts (
+    broadcast INTEGER PRIMARY KEY
+) STRICT;

@@ -16,7 +16,6 @@ use waypost_engine::ports::{
 use crate::SqliteStore;
 use crate::callbacks;
 use crate::fault::Done;
-use crate::messages::removal;
 use crate::rows::{from_json, to_json};
 use crate::writer::Work;
 
@@ -32,7 +31,8 @@ impl DirectoryStore for SqliteStore {
 
     async fn remove_entry(&self, key: EntryKey) -> StoreResult<bool> {
         if let EntryKey::Org(id) = key {
-            return self.remove_org(id).await;
+            let unlink = move |conn: &Connection| unlink_org(conn, &id);
+            return self.writer.run(Work::Known, unlink).await;
         }
         let webhook = match &key {
             EntryKey::Webhook(org, id) => Some((org.clone(), id.clone())),
@@ -66,23 +66,6 @@ impl DirectoryStore for SqliteStore {
                 Ok(())
             })
             .await
-    }
-}
-
-impl SqliteStore {
-    /// The organisation is gone after the first job; its messages follow in small ones, so that
-    /// other writers are not kept waiting. A crash in between is made good by `recover`.
-    async fn remove_org(&self, id: OrgId) -> StoreResult<bool> {
-        let removed = self.writer.run(Work::Known, move |conn| unlink_org(conn, &id)).await?;
-        let Some(org) = removed else { return Ok(false) };
-        self.finish_removal(org).await?;
-        Ok(true)
-    }
-
-    /// Deletes what a removed organisation has left.
-    pub(crate) async fn finish_removal(&self, org: i64) -> StoreResult<()> {
-        while self.writer.run(Work::Known, move |conn| removal::delete_some(conn, org)).await? {}
-        Ok(())
     }
 }
 
@@ -309,8 +292,8 @@ fn remove(conn: &Connection, key: &EntryKey) -> Done<bool> {
 
 /// Removes an organisation from the directory. Nothing of it is found from then on, because every
 /// other row is read together with the organisation's.
-fn unlink_org(conn: &Connection, id: &OrgId) -> Done<Option<i64>> {
-    let Some(org) = find_org(conn, id)? else { return Ok(None) };
+fn unlink_org(conn: &Connection, id: &OrgId) -> Done<bool> {
+    let Some(org) = find_org(conn, id)? else { return Ok(false) };
     execute(conn, "DELETE FROM orgs WHERE ref = ?1", [org])?;
     execute(conn, "DELETE FROM users WHERE org = ?1", [org])?;
     execute(conn, "DELETE FROM api_keys WHERE org = ?1", [org])?;
@@ -327,7 +310,7 @@ fn unlink_org(conn: &Connection, id: &OrgId) -> Done<Option<i64>> {
         [org],
     )?;
     execute(conn, "INSERT INTO removed_orgs (org) VALUES (?1)", [org])?;
-    Ok(Some(org))
+    Ok(true)
 }
 
 fn replace_templates(conn: &Connection, waba_id: &str, templates: &[Template]) -> Done<()> {

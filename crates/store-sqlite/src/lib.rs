@@ -15,25 +15,32 @@ mod fault;
 mod flows;
 mod idempotency;
 mod inbox;
+mod inline;
 mod joins;
 mod media;
 mod messages;
 mod migrations;
 mod open;
+mod queues;
 mod readers;
 mod recipients;
+mod retention;
 mod rows;
+mod snapshot;
 mod writer;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use messages::restored::{RestoredError, prepare_restored};
+pub use inline::{MemoryDisk, Moment, Turns};
 pub use open::OpenError;
 
+use inline::Inline;
 use messages::behind::Behind;
 use messages::wamids::Wamids;
 use readers::Readers;
@@ -52,6 +59,12 @@ pub fn library_version() -> &'static str {
 /// [`OpenError::Library`].
 pub fn check_library_version() -> Result<(), OpenError> {
     open::check_library(rusqlite::version_number(), rusqlite::version())
+}
+
+/// The number of the layout that this program knows: it reads no higher one.
+#[must_use]
+pub fn known_layout() -> u32 {
+    u32::try_from(migrations::known_version()).unwrap_or(u32::MAX)
 }
 
 /// How to open a database.
@@ -79,7 +92,8 @@ pub struct SqliteStore {
     writer: Writer,
     wamids: Arc<Wamids>,
     recipients: Arc<Recipients>,
-    _lock: File,
+    path: PathBuf,
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
@@ -90,6 +104,8 @@ impl SqliteStore {
     /// setting that durability depends on did not take.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
+        // What an earlier process left of a copy.
+        let _ = std::fs::remove_file(snapshot::scratch_file(path));
         let mut conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
         let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
@@ -104,7 +120,31 @@ impl SqliteStore {
         };
         let writer = Writer::start(conn, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { readers, writer, wamids, recipients, _lock: lock })
+        Ok(Self { readers, writer, wamids, recipients, path: path.to_owned(), _lock: Some(lock) })
+    }
+
+    /// Opens a store without threads on a database in memory, for simulations: `turns` decides who
+    /// goes on at each step. A store that was opened on it before must not be used any more.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_memory(disk: &MemoryDisk, turns: Arc<dyn Turns>) -> Result<Self, OpenError> {
+        let inline = Inline::new(disk.clone(), turns);
+        let recipients = Arc::new(Recipients::default());
+        let wamids = {
+            let mut conn = disk.connection();
+            recipients.listen(&mut conn).map_err(open::memory_failure)?;
+            Arc::new(Wamids::load(&conn).map_err(open::memory_failure)?)
+        };
+        let written = Arc::clone(&recipients);
+        let (mut behind, fresh) = (Behind::default(), Arc::clone(&wamids));
+        let upkeep = move |conn: &Connection| {
+            behind.catch_up(conn)?;
+            fresh.catch_up(conn)
+        };
+        let writer = Writer::inline(inline.clone(), move || written.tell(), upkeep);
+        let readers = Readers::inline(inline);
+        Ok(Self { readers, writer, wamids, recipients, path: PathBuf::new(), _lock: None })
     }
 
     /// Shows why the store takes no more writes, once that is so: the process should then end with

@@ -1,6 +1,8 @@
 //! The one writer: a thread that takes whatever jobs wait, runs them in one transaction, commits
 //! once, and only then answers everyone. It knows no table.
 //!
+//! It also knows whether it keeps up: how long jobs wait, and whether a group takes too long.
+//!
 //! A job that fails is undone alone. That would take a savepoint around each job, which costs as
 //! much as a small job itself; so a group runs without them, and only if a job fails after it has
 //! written something, the group is undone and run again with them. A full disk fails the group and
@@ -8,15 +10,20 @@
 //! left behind is known only after a restart.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot, watch};
+use waypost_domain::backlog::Backlog;
 use waypost_engine::ports::{StoreError, StoreResult};
+use waypost_planted::{Bug, is_planted};
 
 use crate::fault::{Done, Fault, Reach};
+use crate::inline::Inline;
 
 /// Jobs that may wait.
 const QUEUE_JOBS: usize = 8_192;
@@ -31,6 +38,9 @@ const CHECKPOINT_PAGES: u32 = 6_000;
 const CHECKPOINT_AGAIN_PAGES: u32 = 500;
 /// Length at which the writer waits for readers to get out of the way, in pages: 48 MiB.
 const CHECKPOINT_WAIT_PAGES: u32 = 12_288;
+/// How long the thread may be busy with one group: beyond, nothing leaves the queue whose wait could
+/// be measured, and whoever waits has waited too long.
+const STALL: Duration = Duration::from_secs(1);
 
 /// Whether a job may be turned away while many wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +53,35 @@ pub(crate) enum Work {
 
 pub(crate) struct Writer {
     /// `None` only while it is being dropped.
-    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    jobs: Option<mpsc::Sender<Waiting>>,
     thread: Option<JoinHandle<()>>,
+    /// Instead of the thread, in a simulation.
+    inline: Option<InlineLoop>,
     shared: Arc<Shared>,
 }
 
+/// Jobs run where they are asked for, each a group of its own.
+struct InlineLoop {
+    inline: Inline,
+    after: Mutex<(Box<dyn FnMut() + Send>, Upkeep)>,
+}
+
+/// A job and when it came.
+struct Waiting {
+    job: Box<dyn Job>,
+    since: Instant,
+}
+
 struct Shared {
+    started: Instant,
     broken: watch::Sender<Option<String>>,
+    is_behind: AtomicBool,
+    /// Since when the thread is busy with one group, in microseconds after the start; 0: it is not.
+    busy_since_us: AtomicU64,
     commits: AtomicU64,
     log_pages: AtomicU32,
+    /// Readers that take long and must not be waited for.
+    long_readers: AtomicU32,
 }
 
 impl Writer {
@@ -62,11 +92,7 @@ impl Writer {
         written: impl FnMut() + Send + 'static,
         upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            broken: watch::Sender::new(None),
-            commits: AtomicU64::new(0),
-            log_pages: AtomicU32::new(0),
-        });
+        let shared = Arc::new(Shared::new());
         let counted = Arc::clone(&shared);
         conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
             counted.commits.fetch_add(1, Ordering::Relaxed);
@@ -87,11 +113,23 @@ impl Writer {
                     upkeep,
                     next_checkpoint: CHECKPOINT_PAGES,
                     last_pages: 0,
+                    backlog: Backlog::default(),
                 }
                 .run(waiting);
             }
         })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), shared })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), inline: None, shared })
+    }
+
+    /// A writer without a thread.
+    pub(crate) fn inline(
+        inline: Inline,
+        written: impl FnMut() + Send + 'static,
+        upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
+    ) -> Self {
+        let after = Mutex::new((Box::new(written) as Box<_>, Box::new(upkeep) as Upkeep));
+        let inline = Some(InlineLoop { inline, after });
+        Self { jobs: None, thread: None, inline, shared: Arc::new(Shared::new()) }
     }
 
     /// Runs a job; returns when it is durable or has failed. The job may run twice, the first time
@@ -101,13 +139,17 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> Done<T> + Send + 'static,
     {
+        if let Some(inline) = &self.inline {
+            return inline.run(work).await;
+        }
         let Some(jobs) = &self.jobs else { return Err(self.stopped()) };
         if kind == Work::New && jobs.capacity() < RESERVED_JOBS && !jobs.is_closed() {
             return Err(StoreError::Unavailable("too many writes are waiting".to_owned()));
         }
         let (reply, answer) = oneshot::channel();
         let task = Task { work, outcome: None, reply };
-        jobs.send(Box::new(task)).await.map_err(|_| self.stopped())?;
+        let waiting = Waiting { job: Box::new(task), since: Instant::now() };
+        jobs.send(waiting).await.map_err(|_| self.stopped())?;
         match answer.await {
             Ok((outcome, _)) => outcome,
             Err(_) => Err(self.stopped()),
@@ -119,9 +161,20 @@ impl Writer {
         self.shared.broken.subscribe()
     }
 
+    /// While this lives, the log grows rather than that anybody waits for readers.
+    pub(crate) fn spare_readers(&self) -> SparedReaders {
+        self.shared.long_readers.fetch_add(1, Ordering::Relaxed);
+        SparedReaders(Arc::clone(&self.shared))
+    }
+
     /// Transactions that wrote something.
     pub(crate) fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Whether jobs wait for longer than new ones should be made to.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.shared.is_behind.load(Ordering::Relaxed) || self.shared.is_stalled()
     }
 
     /// Jobs that wait now.
@@ -134,6 +187,28 @@ impl Writer {
             Some(reason) => StoreError::Broken(reason.clone()),
             None => StoreError::Unavailable("shutting down".to_owned()),
         }
+    }
+}
+
+impl InlineLoop {
+    async fn run<T>(&self, work: impl FnMut(&Connection) -> Done<T>) -> StoreResult<T> {
+        let after = |conn: &Connection, is_committed: bool| {
+            let (written, upkeep) = &mut *self.after.lock();
+            written();
+            if is_committed && let Err(fault) = upkeep(conn) {
+                tracing::warn!(error = %fault.into_store_error(), "upkeep");
+            }
+        };
+        self.inline.write(work, after).await
+    }
+}
+
+/// Keeps the writer from waiting for readers.
+pub(crate) struct SparedReaders(Arc<Shared>);
+
+impl Drop for SparedReaders {
+    fn drop(&mut self) {
+        self.0.long_readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -214,14 +289,25 @@ struct Loop {
     upkeep: Upkeep,
     next_checkpoint: u32,
     last_pages: u32,
+    backlog: Backlog,
 }
 
 impl Loop {
-    fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut taken = Vec::with_capacity(GROUP_JOBS);
         let mut group = Vec::with_capacity(GROUP_JOBS);
         let guard = PanicGuard(Arc::clone(&self.shared));
-        while waiting.blocking_recv_many(&mut group, GROUP_JOBS) > 0 {
+        while waiting.blocking_recv_many(&mut taken, GROUP_JOBS) > 0 {
+            self.note_taken(&taken);
+            group.extend(taken.drain(..).map(|waiting| waiting.job));
+            if is_planted(Bug::AckBeforeCommit) {
+                self.commit_late(&mut group);
+                continue;
+            }
             let mut end = self.commit(&mut group);
+            if is_planted(Bug::AckFailedCommit) {
+                end = Ok(());
+            }
             (self.written)();
             if let Err((Reach::Store, error)) = &end {
                 self.shared.give_up(error);
@@ -238,8 +324,29 @@ impl Loop {
                 self.refuse_all(waiting, &Err(error));
                 break;
             }
+            self.note_done(waiting.is_empty());
         }
         drop(guard);
+    }
+
+    /// A group is taken: whoever came last has waited least.
+    fn note_taken(&mut self, taken: &[Waiting]) {
+        let now = Instant::now();
+        let now_us = micros(now.duration_since(self.shared.started));
+        if let Some(last) = taken.last() {
+            let wait_us = micros(now.duration_since(last.since));
+            self.backlog.left(wait_us.cast_signed(), now_us.cast_signed());
+        }
+        self.shared.is_behind.store(self.backlog.is_behind(), Ordering::Relaxed);
+        self.shared.busy_since_us.store(now_us.max(1), Ordering::Relaxed);
+    }
+
+    fn note_done(&mut self, is_empty: bool) {
+        if is_empty {
+            self.backlog.emptied();
+            self.shared.is_behind.store(false, Ordering::Relaxed);
+        }
+        self.shared.busy_since_us.store(0, Ordering::Relaxed);
     }
 
     /// Runs a group in one transaction.
@@ -256,6 +363,16 @@ impl Loop {
             self.roll_back();
         }
         end
+    }
+
+    /// The planted bug: everybody is answered before anything is committed.
+    fn commit_late(&self, group: &mut Vec<Box<dyn Job>>) {
+        let _ = self.execute("BEGIN IMMEDIATE");
+        for job in group.iter_mut() {
+            let _ = job.run(&self.conn);
+        }
+        group.drain(..).for_each(|job| job.answer(&Ok(())));
+        let _ = self.execute("COMMIT");
     }
 
     fn roll_back(&self) {
@@ -328,7 +445,8 @@ impl Loop {
             return Ok(());
         }
         self.next_checkpoint = pages.saturating_add(CHECKPOINT_AGAIN_PAGES);
-        let sql = if pages < CHECKPOINT_WAIT_PAGES {
+        let is_spared = self.shared.long_readers.load(Ordering::Relaxed) > 0;
+        let sql = if pages < CHECKPOINT_WAIT_PAGES || is_spared {
             "PRAGMA wal_checkpoint(PASSIVE)"
         } else {
             "PRAGMA wal_checkpoint(RESTART)"
@@ -338,11 +456,11 @@ impl Loop {
     }
 
     /// The end: whoever still waits is told, and closing must not sync once more.
-    fn refuse_all(&self, mut waiting: mpsc::Receiver<Box<dyn Job>>, verdict: &StoreResult<()>) {
+    fn refuse_all(&self, mut waiting: mpsc::Receiver<Waiting>, verdict: &StoreResult<()>) {
         let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         waiting.close();
-        while let Some(job) = waiting.blocking_recv() {
-            job.answer(verdict);
+        while let Some(waiting) = waiting.blocking_recv() {
+            waiting.job.answer(verdict);
         }
     }
 }
@@ -365,7 +483,28 @@ impl Reach {
     }
 }
 
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Shared {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            broken: watch::Sender::new(None),
+            is_behind: AtomicBool::new(false),
+            busy_since_us: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            log_pages: AtomicU32::new(0),
+            long_readers: AtomicU32::new(0),
+        }
+    }
+
+    fn is_stalled(&self) -> bool {
+        let since_us = self.busy_since_us.load(Ordering::Relaxed);
+        since_us > 0 && micros(self.started.elapsed()).saturating_sub(since_us) > micros(STALL)
+    }
+
     fn give_up(&self, error: &StoreError) {
         let reason = match error {
             StoreError::Broken(reason) => reason.clone(),

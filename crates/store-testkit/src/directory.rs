@@ -192,6 +192,7 @@ pub async fn removing_an_organisation_removes_everything_of_it(harness: &dyn Har
     stage.queue(&message(1)).await;
     assert!(stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
     assert!(!stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
+    while stage.store.prune_removed_orgs().await.unwrap() {}
     let left = snapshot(&stage).await;
     assert_eq!(left.orgs, [org("other")]);
     assert!(left.users.is_empty() && left.numbers.is_empty() && left.api_keys.is_empty());
@@ -213,6 +214,7 @@ pub async fn nothing_of_a_removed_organisation_is_sent(harness: &dyn Harness) {
     stage.store.accept(queued.clone(), now_due(), Some(claim("key", 1))).await.unwrap();
     let attempt = stage.begin(&message(1)).await;
     stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap();
+    while stage.store.prune_removed_orgs().await.unwrap() {}
     stage.put(Entry::Org(org(ORG))).await;
     stage.put(Entry::Number(number(crate::samples::NUMBER, ORG))).await;
     assert!(stage.due(at(1_000)).await.is_empty());

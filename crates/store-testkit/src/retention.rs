@@ -8,18 +8,23 @@ use waypost_domain::status::Report;
 use waypost_domain::{MediaId, MessageId, OrgId};
 use waypost_engine::ports::{
     CustomerFilter, Entry, EntryKey, EventFilter, MediaRecord, MessageFilter, Page, Sha256Hex,
-    UpstreamCopy,
+    Start, UpstreamCopy,
 };
 
 use crate::Harness;
 use crate::samples::{
     NUMBER, ORG, START, Stage, at, claim, customer, inbound, message, now_due, number, number_id,
-    org, org_id, queued_at, refused, report, retry, unknown, unknown_until,
+    org, org_id, refused, report, retry, unknown, unknown_until,
 };
 
 /// Long after everything.
 const LATE_MS: i64 = 1_000_000;
 const ALL: Page = Page { after: None, limit: 1_000 };
+
+/// Into the queue, not before an instant.
+fn queued_at(due_at: waypost_domain::Timestamp) -> Start {
+    Start::Queue { due_at, place: now_due().place() }
+}
 
 /// Prunes until nothing older is left; returns how many messages were deleted.
 async fn prune(stage: &Stage, before_ms: i64) -> u64 {

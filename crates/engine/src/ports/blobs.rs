@@ -57,6 +57,8 @@ pub trait BlobStore: Send + Sync {
     async fn create(&self) -> StoreResult<Box<dyn BlobWriter>>;
     /// Opens a blob for reading; `None` where there is none of this content.
     async fn open(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>>;
+    /// The contents whose digest begins with a byte.
+    async fn list(&self, first_byte: u8) -> StoreResult<Vec<Sha256Hex>>;
     /// Removes a blob; nothing happens where there is none.
     async fn remove(&self, sha256: &Sha256Hex) -> StoreResult<()>;
 }

@@ -63,8 +63,8 @@ pub trait DirectoryStore: Send + Sync {
     async fn load_directory(&self) -> StoreResult<DirectorySnapshot>;
     /// Writes one entry; durable when it returns.
     async fn put_entry(&self, entry: Entry, mode: PutMode) -> StoreResult<()>;
-    /// Removes one entry. `false` where there was none. Removing an organisation removes
-    /// everything that belongs to it, messages and customers included.
+    /// Removes one entry. `false` where there was none. Of a removed organisation nothing is read
+    /// any more; what it leaves is deleted by [`super::RetentionStore::prune_removed_orgs`].
     async fn remove_entry(&self, key: EntryKey) -> StoreResult<bool>;
     /// A value of the installation's own, such as the hash of its administrator's key.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;

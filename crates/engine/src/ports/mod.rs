@@ -10,6 +10,8 @@ mod flows;
 mod inbox;
 mod media;
 mod messages;
+mod pacing;
+mod upkeep;
 mod upstream;
 mod webhook;
 
@@ -29,9 +31,14 @@ pub use flows::{FlowPreview, FlowStore, FlowUpstream, NewFlow, UpstreamFlow};
 pub use inbox::{Addressed, InboundMessage, InboxEntry, InboxStore};
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
-    Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, IdempotencyClaim,
-    IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient, Recovered,
+    Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, ErrorFilter,
+    IdempotencyClaim, IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient, Recovered,
     ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
+};
+pub use pacing::{Hold, Look, PacingStore, PostponedMessage, WaitingMessage};
+pub use upkeep::{
+    BackupStore, HeldBack, NumberQueue, Pruned, QueueStore, QueueTotals, RetentionStore, Snapshot,
+    StoreHealth,
 };
 pub use upstream::{
     Account, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, PlacedMedia, Sample,
@@ -83,6 +90,7 @@ pub trait Store:
     + TemplateStore
     + CustomerStore
     + MessageStore
+    + PacingStore
     + IdempotencyStore
     + BroadcastStore
     + InboxStore
@@ -90,6 +98,9 @@ pub trait Store:
     + EventStore
     + CallbackStore
     + FlowStore
+    + RetentionStore
+    + QueueStore
+    + BackupStore
 {
 }
 
@@ -98,6 +109,7 @@ impl<T> Store for T where
         + TemplateStore
         + CustomerStore
         + MessageStore
+        + PacingStore
         + IdempotencyStore
         + BroadcastStore
         + InboxStore
@@ -105,5 +117,8 @@ impl<T> Store for T where
         + EventStore
         + CallbackStore
         + FlowStore
+        + RetentionStore
+        + QueueStore
+        + BackupStore
 {
 }

@@ -3,12 +3,16 @@
 mod accept;
 mod attempts;
 pub(crate) mod behind;
+pub(crate) mod held;
 mod lists;
 mod overdue;
+mod pacing;
 mod queue;
 mod recovery;
 pub(crate) mod removal;
 mod reports;
+mod resends;
+pub(crate) mod restored;
 pub(crate) mod state;
 pub(crate) mod wamids;
 
@@ -22,11 +26,13 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{
     Accepted, DueMessage, IdempotencyClaim, MessageFilter, MessageStore, Page, Paged, Recipient,
-    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport, StoreError,
+    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
     StoreResult,
 };
+use waypost_planted::{Bug, is_planted};
 
 use crate::SqliteStore;
+use crate::fault::Done;
 use crate::inbox;
 use crate::rows::to_json;
 use crate::writer::Work;
@@ -68,6 +74,10 @@ impl MessageStore for SqliteStore {
         self.readers
             .list(move |conn| lists::recipients_by_phone(conn, &org_id, &phones, &number_id))
             .await
+    }
+
+    fn is_behind(&self) -> bool {
+        self.writer.is_behind() && !is_planted(Bug::NoShedding)
     }
 
     async fn accept(
@@ -128,34 +138,62 @@ impl MessageStore for SqliteStore {
         now: Timestamp,
     ) -> StoreResult<()> {
         self.writer
-            .run(Work::Known, move |conn| {
-                let state = state::State::by_id(conn, message_id)?.ok_or(StoreError::NotFound)?;
-                if state.status == Status::Queued {
-                    state.end(conn, Status::Failed, Some(&failure), now)?;
-                    state.free_claim(conn)?;
-                }
-                Ok(())
-            })
+            .run(Work::Known, move |conn| overdue::fail_queued(conn, message_id, &failure, now))
             .await
     }
 
     async fn cancel(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool> {
         let org_id = org_id.clone();
+        self.writer.run(Work::Known, move |conn| queue::cancel(conn, &org_id, id, now)).await
+    }
+
+    async fn cancel_all(
+        &self,
+        org_id: &OrgId,
+        ids: Vec<MessageId>,
+        now: Timestamp,
+    ) -> StoreResult<u64> {
+        let org_id = org_id.clone();
         self.writer
-            .run(Work::Known, move |conn| {
-                let state = state::State::of_org(conn, org_id.as_str(), id)?;
-                let Some(state) = state.filter(|state| state.status == Status::Queued) else {
-                    return Ok(false);
-                };
-                state.end(conn, Status::Cancelled, None, now)?;
-                Ok(true)
-            })
+            .run(Work::Known, move |conn| each(&ids, |id| queue::cancel(conn, &org_id, id, now)))
             .await
     }
 
     async fn requeue(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool> {
         let org_id = org_id.clone();
-        self.writer.run(Work::Known, move |conn| queue::requeue(conn, &org_id, id, now)).await
+        self.writer.run(Work::Known, move |conn| queue::requeue(conn, &org_id, id, None, now)).await
+    }
+
+    async fn requeue_all(
+        &self,
+        org_id: &OrgId,
+        ids: Vec<MessageId>,
+        status: Status,
+        now: Timestamp,
+    ) -> StoreResult<u64> {
+        let org_id = org_id.clone();
+        let only = Some(status);
+        self.writer
+            .run(Work::Known, move |conn| {
+                each(&ids, |id| queue::requeue(conn, &org_id, id, only, now))
+            })
+            .await
+    }
+
+    async fn next_resend_at(&self) -> StoreResult<Option<Timestamp>> {
+        self.readers.for_delivery(resends::next).await
+    }
+
+    async fn release_resends(
+        &self,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> StoreResult<(u64, Vec<NumberId>)> {
+        self.release_all_resends(until, now).await
+    }
+
+    async fn postpone_resends(&self, until: Timestamp) -> StoreResult<()> {
+        self.writer.run(Work::Known, move |conn| resends::postpone(conn, until)).await
     }
 
     async fn apply_report(
@@ -236,6 +274,11 @@ impl MessageStore for SqliteStore {
         let (org_id, filter) = (org_id.clone(), filter.clone());
         self.readers.list(move |conn| lists::sessions(conn, &org_id, &filter, page)).await
     }
+}
+
+/// Does something to several messages; returns to how many it was done.
+fn each(ids: &[MessageId], done_to: impl Fn(MessageId) -> Done<bool>) -> Done<u64> {
+    ids.iter().try_fold(0, |done, id| Ok(done + u64::from(done_to(*id)?)))
 }
 
 impl SqliteStore {

@@ -1,20 +1,24 @@
 //! The start after a crash: nothing stays open that nobody works on.
 
-use rusqlite::{Connection, params};
-use waypost_domain::message::AttemptOutcome;
+use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::message::{AttemptOutcome, Message};
+use waypost_domain::unknown::HOLD_MS;
 use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
 use waypost_engine::ports::{Recovered, StoreError, StoreResult};
+use waypost_planted::{Bug, is_planted};
 
-use super::attempts;
 use super::state::State;
+use super::{attempts, resends};
 use crate::SqliteStore;
 use crate::broadcasts;
 use crate::fault::Done;
+use crate::rows::{StoredMessage, select_message};
 use crate::writer::Work;
 
 impl SqliteStore {
     pub(super) async fn finish_what_was_begun(&self, now: Timestamp) -> StoreResult<Recovered> {
         let known = Work::Known;
+        self.writer.run(known, move |conn| wait_anew(conn, now)).await?;
         let unknown = self.writer.run(known, move |conn| close_open_attempts(conn, now)).await?;
         self.writer.run(known, move |conn| close_unattended(conn, now)).await?;
         for broadcast in self.writer.run(known, broadcasts::prepared).await? {
@@ -23,15 +27,20 @@ impl SqliteStore {
         for broadcast in self.writer.run(known, broadcasts::cancelled_with_waiting).await? {
             self.cancel_members(broadcast, now).await?;
         }
-        for org in self.writer.run(known, removed_orgs).await? {
-            self.finish_removal(org).await?;
-        }
         let queued = self.readers.for_delivery(count_queued).await?;
         Ok(Recovered { unknown, queued })
     }
 }
 
-/// Messages whose bytes may have been on the wire.
+/// While no webhook could be received, no time passed for messages that wait for a status.
+fn wait_anew(conn: &Connection, now: Timestamp) -> Done<()> {
+    if is_planted(Bug::RestartEndsWait) {
+        return Ok(());
+    }
+    resends::postpone(conn, now.plus_ms(HOLD_MS))
+}
+
+/// Messages whose bytes may have been on the wire. What becomes of them is their policy's affair.
 fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
     let failure = Failure::new(
         ErrorKind::OutcomeUnknown,
@@ -42,11 +51,20 @@ fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
         attempts::close(conn, &attempt, AttemptOutcome::Unknown, None, now)?;
         let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
         if state.status == Status::Sending {
-            state.end(conn, Status::Unknown, Some(&failure), now)?;
+            let message = message(conn, state.seq)?;
+            let resend_at = message.and_then(|message| message.resend_after_unknown(now));
+            state.become_unknown(conn, &failure, resend_at, now)?;
             unknown += 1;
         }
     }
     Ok(unknown)
+}
+
+/// `None` where its organisation has gone.
+fn message(conn: &Connection, seq: i64) -> Done<Option<Message>> {
+    let mut select = conn.prepare_cached(select_message!("messages m", "WHERE m.seq = ?1"))?;
+    let stored = select.query_row([seq], StoredMessage::from_row).optional()?;
+    stored.map(StoredMessage::into_message).transpose()
 }
 
 /// Messages of which certainly no byte is on the wire and on which nobody works any more: those
@@ -55,7 +73,8 @@ fn close_unattended(conn: &Connection, now: Timestamp) -> Done<()> {
     let failure = Failure::new(
         ErrorKind::Unavailable,
         "The gateway stopped before the message was sent. It was not sent; send it again.",
-    );
+    )
+    .worth_a_retry(true);
     let mut unattended = conn.prepare_cached(
         "SELECT seq, synchronous FROM messages WHERE synchronous = 1 AND status = 0
          UNION ALL SELECT seq, synchronous FROM messages WHERE status = 1 AND due = -1",
@@ -71,16 +90,6 @@ fn close_unattended(conn: &Connection, now: Timestamp) -> Done<()> {
         }
     }
     Ok(())
-}
-
-fn removed_orgs(conn: &Connection) -> Done<Vec<i64>> {
-    seqs(conn, "SELECT org FROM removed_orgs")
-}
-
-fn seqs(conn: &Connection, sql: &str) -> Done<Vec<i64>> {
-    let mut select = conn.prepare_cached(sql)?;
-    let rows = select.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn count_queued(conn: &Connection) -> Done<u64> {

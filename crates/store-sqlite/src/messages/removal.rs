@@ -8,7 +8,9 @@ use crate::events;
 use crate::fault::Done;
 
 /// Messages deleted in one job.
-const MESSAGES_PER_JOB: i64 = 1_000;
+const MESSAGES_PER_JOB: i64 = 200;
+/// Other rows deleted in one job.
+const ROWS_PER_JOB: i64 = 500;
 
 /// Deletes some of it; `false` when nothing is left.
 pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
@@ -22,18 +24,25 @@ pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
         return Ok(true);
     }
     for sql in [
-        "DELETE FROM broadcasts WHERE org = ?1",
-        "DELETE FROM customers WHERE org = ?1",
-        "DELETE FROM former_phones WHERE org = ?1",
-        "DELETE FROM sessions WHERE org = ?1",
-        "DELETE FROM joins WHERE org = ?1",
-        "DELETE FROM flows WHERE org = ?1",
-        "DELETE FROM media WHERE org = ?1",
-        "DELETE FROM idempotency WHERE org = ?1",
-        "DELETE FROM removed_orgs WHERE org = ?1",
+        "DELETE FROM customers WHERE seq IN
+             (SELECT seq FROM customers WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM former_phones WHERE (org, customer, phone) IN
+             (SELECT org, customer, phone FROM former_phones WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM sessions WHERE seq IN (SELECT seq FROM sessions WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM joins WHERE (number, phone) IN
+             (SELECT number, phone FROM joins WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM media WHERE seq IN (SELECT seq FROM media WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM idempotency WHERE seq IN
+             (SELECT seq FROM idempotency WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM broadcasts WHERE ref IN
+             (SELECT ref FROM broadcasts WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM flows WHERE id IN (SELECT id FROM flows WHERE org = ?1 LIMIT ?2)",
     ] {
-        conn.prepare_cached(sql)?.execute([org])?;
+        if conn.prepare_cached(sql)?.execute([org, ROWS_PER_JOB])? > 0 {
+            return Ok(true);
+        }
     }
+    conn.prepare_cached("DELETE FROM removed_orgs WHERE org = ?1")?.execute([org])?;
     Ok(false)
 }
 
@@ -43,11 +52,13 @@ pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
         behind::remove(conn, *seq)?;
         wamids::remove_message(conn, *seq)?;
         for sql in [
-            "DELETE FROM queue WHERE (number, due, priority, seq) IN
-                 (SELECT number, due, priority, seq FROM messages WHERE seq = ?1)",
+            "DELETE FROM queue WHERE (number, due, priority, org, seq) IN
+                 (SELECT number, due, priority, org, seq FROM messages WHERE seq = ?1)",
+            "DELETE FROM held WHERE message = ?1",
             "DELETE FROM former_wamids WHERE message = ?1",
             "DELETE FROM former_attempts WHERE message = ?1",
             "DELETE FROM message_events WHERE message = ?1",
+            "DELETE FROM restored_messages WHERE message = ?1",
             "DELETE FROM messages WHERE seq = ?1",
         ] {
             conn.prepare_cached(sql)?.execute([seq])?;
