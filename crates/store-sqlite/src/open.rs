@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use waypost_planted::{Bug, is_planted};
 
 use crate::Options;
 use crate::migrations;
@@ -109,6 +110,28 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, OpenE
     Ok(conn)
 }
 
+/// Opens an empty database in memory, with the present layout.
+pub(crate) fn in_memory() -> Result<Connection, OpenError> {
+    let open = || {
+        let mut conn = Connection::open_in_memory()?;
+        configure_memory(&conn)?;
+        migrations::apply(&mut conn, 0)?;
+        Ok(conn)
+    };
+    open().map_err(memory_failure)
+}
+
+/// The settings of a database in memory: those that jobs depend on, none that a disk needs.
+pub(crate) fn configure_memory(conn: &Connection) -> rusqlite::Result<()> {
+    keep_plans(conn)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    conn.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;")
+}
+
+pub(crate) fn memory_failure(source: rusqlite::Error) -> OpenError {
+    OpenError::Sqlite { path: PathBuf::from(":memory:"), source }
+}
+
 /// Opens a connection that reads.
 pub(crate) fn reader(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -143,19 +166,25 @@ fn configure_writer(conn: &Connection, options: &Options) -> rusqlite::Result<()
     conn.execute_batch(&format!(
         "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS};
          PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
+         PRAGMA synchronous = {synchronous};
          PRAGMA mmap_size = 0;
          PRAGMA foreign_keys = OFF;
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = {LOG_FILE_BYTES};
          PRAGMA cache_size = -{cache_kib};",
+        synchronous = synchronous().0,
         cache_kib = options.cache_kib
     ))?;
     if let Some(pages) = options.max_pages {
         conn.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
     }
     Ok(())
+}
+
+/// How commits are synced, as a word and as SQLite's number for it.
+fn synchronous() -> (&'static str, &'static str) {
+    if is_planted(Bug::SyncNormal) { ("NORMAL", "1") } else { ("FULL", "2") }
 }
 
 pub(crate) fn check_library(number: i32, name: &str) -> Result<(), OpenError> {
@@ -167,7 +196,7 @@ pub(crate) fn check_library(number: i32, name: &str) -> Result<(), OpenError> {
 
 /// What durability depends on is read back: a pragma that does not take says nothing.
 fn check_settings(conn: &Connection) -> rusqlite::Result<Result<(), OpenError>> {
-    let wanted = [("journal_mode", "wal"), ("synchronous", "2"), ("mmap_size", "0")];
+    let wanted = [("journal_mode", "wal"), ("synchronous", synchronous().1), ("mmap_size", "0")];
     for (name, wanted) in wanted {
         let found = conn.query_row(&format!("PRAGMA {name}"), [], |row| {
             let value: rusqlite::types::Value = row.get(0)?;

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use waypost_engine::ports::{StoreError, StoreResult};
 
 use crate::fault::{Done, Fault};
+use crate::inline::Inline;
 use crate::open::{OpenError, reader};
 
 /// Connections for look-ups of single rows.
@@ -24,6 +25,8 @@ const DELIVERY_READERS: usize = 1;
 const CALLBACK_READERS: usize = 1;
 
 pub(crate) struct Readers {
+    /// Instead of all others, in a simulation.
+    inline: Option<Inline>,
     points: Vec<Mutex<Connection>>,
     turn: AtomicUsize,
     lists: Lane,
@@ -34,6 +37,7 @@ pub(crate) struct Readers {
 impl Readers {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         Ok(Self {
+            inline: None,
             points: connections(path, POINT_READERS)?,
             turn: AtomicUsize::new(0),
             lists: Lane::open(path, LIST_READERS)?,
@@ -42,8 +46,23 @@ impl Readers {
         })
     }
 
+    /// Readers that run where they are asked.
+    pub(crate) fn inline(inline: Inline) -> Self {
+        Self {
+            inline: Some(inline),
+            points: Vec::new(),
+            turn: AtomicUsize::new(0),
+            lists: Lane::none(),
+            delivery: Lane::none(),
+            callbacks: Lane::none(),
+        }
+    }
+
     /// Reads a few rows by their keys, at once.
     pub(crate) fn look_up<T>(&self, read: impl FnOnce(&Connection) -> Done<T>) -> StoreResult<T> {
+        if let Some(inline) = &self.inline {
+            return inline.look_up(read);
+        }
         read(&self.point()).map_err(Fault::into_store_error)
     }
 
@@ -53,7 +72,7 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
-        self.lists.run(read).await
+        self.run(&self.lists, read).await
     }
 
     /// Reads what is to be delivered or worked off next.
@@ -62,7 +81,7 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
-        self.delivery.run(read).await
+        self.run(&self.delivery, read).await
     }
 
     /// Reads events and the callbacks that tell of them.
@@ -71,7 +90,18 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
-        self.callbacks.run(read).await
+        self.run(&self.callbacks, read).await
+    }
+
+    async fn run<T, F>(&self, lane: &Lane, read: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Done<T> + Send + 'static,
+    {
+        match &self.inline {
+            Some(inline) => inline.read(read).await,
+            None => lane.run(read).await,
+        }
     }
 
     fn point(&self) -> MutexGuard<'_, Connection> {
@@ -90,6 +120,10 @@ struct Lane {
 }
 
 impl Lane {
+    fn none() -> Self {
+        Self { connections: Arc::new(Vec::new()), permits: Semaphore::new(0) }
+    }
+
     fn open(path: &Path, count: usize) -> Result<Self, OpenError> {
         Ok(Self {
             connections: Arc::new(connections(path, count)?),
