@@ -16,6 +16,7 @@ impl Engine {
         loop {
             let next = self.now().plus_ms(LOOK_EVERY_MS);
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 () = self.clock().sleep_until(next.0) => {}
             }

@@ -45,6 +45,7 @@ impl Engine {
         let mut mark: Option<Mark> = None;
         while !cancel.is_cancelled() {
             let outcome = tokio::select! {
+                biased;
                 () = cancel.cancelled() => break,
                 outcome = self.dispatch_some(&mut mark) => outcome,
             };
@@ -57,6 +58,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => {}
                 () = self.wait_for_events(pause) => {}
             }
