@@ -17,8 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use waypost_domain::{ErrorKind, Failure};
 
-/// Bodies up to this size are buffered without asking the budget, in bytes.
-pub(crate) const FREE_BYTES: u64 = 256 * 1_024;
+/// Bodies up to this size are buffered without asking the budget, in bytes: as many as there may be
+/// requests at once take no more than a quarter of it.
+const FREE_BYTES: u64 = 16 * 1_024;
+/// Bodies beyond this size must come faster and are decoded apart, in bytes.
+const LARGE_BYTES: u64 = 256 * 1_024;
 /// How many bytes of memory one byte of a large JSON body costs: itself, and what is decoded
 /// from it.
 const COST_FACTOR: u64 = 2;
@@ -188,7 +191,7 @@ impl BodyReader {
 
     async fn reserve(&mut self, share: &mut MemoryShare, bytes: u64) -> Result<(), BodyFault> {
         share.cover(bytes).await?;
-        if bytes > FREE_BYTES {
+        if bytes > LARGE_BYTES {
             self.floor_bytes = self.pace.budgeted_floor_bytes;
         }
         Ok(())
@@ -247,7 +250,7 @@ impl MemoryShare {
 
     /// Whether it belongs to a large body.
     pub(crate) fn is_large(&self) -> bool {
-        self.held.is_some()
+        self.covered_bytes() > LARGE_BYTES
     }
 
     /// Gives back what a smaller need leaves over: the body is gone, what was decoded stays.

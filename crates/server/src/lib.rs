@@ -1,6 +1,7 @@
 //! HTTP transport: connections, authentication, limits, routes. It mounts the dialects and the
 //! management API on the engine and holds no business rule and no vendor's JSON.
 
+pub mod archive;
 mod auth;
 mod bodies;
 mod client;
@@ -12,9 +13,11 @@ mod listener;
 mod log_fields;
 mod management;
 mod metrics;
+mod places;
 mod problem;
 mod public_media;
 mod request_log;
+mod unread;
 mod uploads;
 mod webhooks;
 
@@ -30,13 +33,16 @@ use axum::routing::get;
 use http::StatusCode;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
+use waypost_domain::directory::ApiKey;
+use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::Engine;
 
 use crate::auth::KeyRates;
 use crate::bodies::BodyMemory;
 pub use crate::bodies::BodyPace;
 pub use crate::listener::{ListenerLimits, TlsSource, serve, serve_within};
-use crate::metrics::HttpMetrics;
+use crate::metrics::{HttpMetrics, Refused};
+use crate::places::{Place, Places};
 use crate::problem::Problem;
 
 /// How the server is set up.
@@ -55,11 +61,13 @@ pub struct Limits {
     pub tenant_requests: usize,
     /// Webhooks of the upstream at once: a capacity of their own.
     pub webhook_requests: usize,
+    /// How long a webhook waits for its place before the upstream is told to send it again.
+    pub webhook_wait: Duration,
     /// Imports at once; each holds a thread.
     pub imports: usize,
     /// Streams of events at once.
     pub streams: usize,
-    /// Memory that JSON bodies beyond 256 KiB may take together, with what is decoded from them,
+    /// Memory that JSON bodies beyond 16 KiB may take together, with what is decoded from them,
     /// in bytes. The largest body a dialect takes (140 MiB) costs twice its size.
     pub body_memory_bytes: u64,
     /// How long a large body waits for its share of that memory.
@@ -73,6 +81,7 @@ impl Default for Limits {
         Self {
             tenant_requests: 4_096,
             webhook_requests: 512,
+            webhook_wait: Duration::from_secs(5),
             imports: 4,
             streams: 256,
             body_memory_bytes: 288 * 1_024 * 1_024,
@@ -92,7 +101,7 @@ pub(crate) struct AppParts {
     pub(crate) limits: Limits,
     pub(crate) rates: KeyRates,
     pub(crate) memory: BodyMemory,
-    pub(crate) tenant_places: Semaphore,
+    pub(crate) places: Places,
     pub(crate) webhook_places: Semaphore,
     pub(crate) import_places: Semaphore,
     pub(crate) stream_places: Arc<Semaphore>,
@@ -118,13 +127,35 @@ impl App {
             limits,
             rates: KeyRates::default(),
             memory: BodyMemory::new(limits.body_memory_bytes, limits.body_memory_wait),
-            tenant_places: Semaphore::new(limits.tenant_requests),
+            places: Places::new(limits.tenant_requests),
             webhook_places: Semaphore::new(limits.webhook_requests),
             import_places: Semaphore::new(limits.imports),
             stream_places: Arc::new(Semaphore::new(limits.streams)),
             creating: tokio::sync::Mutex::new(()),
             metrics: HttpMetrics::new(),
         }))
+    }
+}
+
+impl App {
+    /// A place for a request of a key's holder.
+    ///
+    /// # Errors
+    /// As [`Places::take`].
+    pub(crate) fn take_place(&self, key: &ApiKey) -> Result<Place, Failure> {
+        self.places.take(key.org_id.as_ref()).inspect_err(|failure| {
+            let of_all = failure.kind == ErrorKind::Unavailable;
+            self.metrics.count_refused(if of_all { Refused::Places } else { Refused::Share });
+        })
+    }
+
+    /// Refuses to begin something new while the store cannot keep up.
+    ///
+    /// # Errors
+    /// As [`Engine::check_backlog`].
+    pub(crate) fn check_backlog(&self) -> Result<(), Failure> {
+        let checked = self.engine.check_backlog();
+        checked.inspect_err(|_| self.metrics.count_refused(Refused::Store))
     }
 }
 

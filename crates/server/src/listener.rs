@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,8 +27,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
+use waypost_planted::{Bug, is_planted};
 
 use crate::client::Peer;
+use crate::unread::Unread;
 
 /// Where the certificate in force comes from, asked for each new connection.
 pub type TlsSource = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
@@ -48,6 +50,8 @@ const REPLY_PIECE_BYTES: usize = 64 * 1_024;
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// What a connection that was asked to end may still take for it.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Only where a bug is planted: what is never waited for.
+const FOREVER: Duration = Duration::from_secs(86_400);
 
 /// What connections are allowed.
 #[derive(Clone, Copy, Debug)]
@@ -166,12 +170,13 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let idle = if is_planted(Bug::HeaderTimerOff) { FOREVER } else { self.limits.idle };
         let pulse = Arc::new(Pulse::new());
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            answer(self.router.clone(), request.map(Body::new), Arc::clone(&pulse))
+            answer(self.router.clone(), request, Arc::clone(&pulse))
         });
-        let builder = protocol(self.limits.idle);
+        let builder = protocol(idle);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut ticks = interval((self.limits.idle / 8).min(Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -190,7 +195,7 @@ impl Server {
                     farewell = Some(Instant::now() + self.limits.shutdown);
                 }
                 _ = ticks.tick() => {
-                    if !pulse.is_idle_for(self.limits.idle) {
+                    if !pulse.is_idle_for(idle) {
                         continue;
                     }
                     if farewell.is_some_and(|until| Instant::now() >= until) {
@@ -221,13 +226,22 @@ fn protocol(idle: Duration) -> auto::Builder<TokioExecutor> {
 
 async fn answer(
     router: Router,
-    request: Request<Body>,
+    request: Request<Incoming>,
     pulse: Arc<Pulse>,
 ) -> Result<Response<Body>, Infallible> {
-    let work = Work::begin(&pulse);
+    // HTTP/1 ends a connection whose request was not read to its end; in HTTP/2 it goes on, and must
+    // not count as alive for an answer that its client got by dawdling.
+    let unread = (request.version() == Version::HTTP_2).then(Unread::default);
+    let request = request.map(|body| match &unread {
+        Some(unread) => Body::new(unread.watch(body)),
+        None => Body::new(body),
+    });
+    let mut work = Work::begin(&pulse);
     let response = router.oneshot(request).await?;
+    work.is_progress = unread.is_none_or(|unread| unread.is_over());
+    let is_progress = work.is_progress;
     drop(work);
-    Ok(response.map(|body| Body::new(Reply { body, rest: Bytes::new(), pulse })))
+    Ok(response.map(|body| Body::new(Reply { body, rest: Bytes::new(), pulse, is_progress })))
 }
 
 /// Whether a connection gets anywhere.
@@ -251,19 +265,25 @@ impl Pulse {
 }
 
 /// One request being worked on; what it waits for is our business, not the client's.
-struct Work<'a>(&'a Pulse);
+struct Work<'a> {
+    pulse: &'a Pulse,
+    /// Whether its end shows that the client gets anywhere.
+    is_progress: bool,
+}
 
 impl<'a> Work<'a> {
     fn begin(pulse: &'a Pulse) -> Self {
         pulse.working.fetch_add(1, Ordering::AcqRel);
-        Self(pulse)
+        Self { pulse, is_progress: true }
     }
 }
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {
-        self.0.beat();
-        self.0.working.fetch_sub(1, Ordering::AcqRel);
+        if self.is_progress {
+            self.pulse.beat();
+        }
+        self.pulse.working.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -272,6 +292,15 @@ struct Reply {
     body: Body,
     rest: Bytes,
     pulse: Arc<Pulse>,
+    is_progress: bool,
+}
+
+impl Reply {
+    fn note_progress(&self) {
+        if self.is_progress {
+            self.pulse.beat();
+        }
+    }
 }
 
 impl HttpBody for Reply {
@@ -286,7 +315,7 @@ impl HttpBody for Reply {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
                 return Poll::Pending;
             };
-            self.pulse.beat();
+            self.note_progress();
             match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.rest = data,
@@ -295,7 +324,7 @@ impl HttpBody for Reply {
                 other => return Poll::Ready(other),
             }
         }
-        self.pulse.beat();
+        self.note_progress();
         let size = self.rest.len().min(REPLY_PIECE_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
     }

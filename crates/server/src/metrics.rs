@@ -16,11 +16,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use waypost_dialects::Credential;
-use waypost_engine::ports::CallbackTotals;
+use waypost_domain::Timestamp;
+use waypost_engine::Readings;
 
 use crate::App;
 use crate::auth::recognise;
 use crate::client::{Client, Peer};
+use crate::management::queues::seconds;
 use crate::problem::Problem;
 
 /// Upper bounds of the duration histogram, in seconds.
@@ -39,11 +41,41 @@ struct RouteLabels {
     route: String,
 }
 
+/// Why a request was turned away before anything of it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The store could not keep up.
+    Store,
+    /// The tenant had its share of the places.
+    Share,
+    /// No place was free.
+    Places,
+    /// No place for webhooks was free.
+    Webhooks,
+}
+
+impl Refused {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Share => "share",
+            Self::Places => "places",
+            Self::Webhooks => "webhooks",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    reason: &'static str,
+}
+
 /// What the server itself counts.
 pub(crate) struct HttpMetrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
+    refused: Family<RefusedLabels, Counter>,
 }
 
 impl HttpMetrics {
@@ -54,11 +86,19 @@ impl HttpMetrics {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS_S);
         let durations = Family::new_with_constructor(histogram);
         registry.register("http_requests", "Requests answered", requests.clone());
+        let refused = Family::default();
+        let help = "Requests turned away before anything of them was done";
+        registry.register("requests_refused", help, refused.clone());
         let help = "Time from a request's head to its answer's head";
         registry.register("http_request_duration_seconds", help, durations.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The running program", build);
-        Self { registry, requests, durations }
+        Self { registry, requests, durations, refused }
+    }
+
+    /// Counts a request that was turned away.
+    pub(crate) fn count_refused(&self, reason: Refused) {
+        self.refused.get_or_create(&RefusedLabels { reason: reason.word() }).inc();
     }
 
     /// Counts a request. `route` is a pattern, never a path that a caller wrote.
@@ -99,35 +139,77 @@ pub(crate) async fn show_metrics(
             return Err(Problem::new(http::StatusCode::FORBIDDEN, "scope_missing", detail));
         }
     }
-    let callbacks = app.engine.callback_totals().await?;
-    let text = render(&app, callbacks)
+    // Where the store cannot be read, what was counted in memory is shown all the same.
+    let readings = app.engine.readings().await.ok();
+    let last_backup_at = app.engine.last_backup_at().await.ok().flatten();
+    let text = render(&app, readings.as_ref(), last_backup_at)
         .map_err(|_| Problem::unavailable("The metrics cannot be written."))?;
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, form)], text).into_response())
 }
 
-fn render(app: &App, callbacks: CallbackTotals) -> Result<String, std::fmt::Error> {
+fn render(
+    app: &App,
+    readings: Option<&Readings>,
+    last_backup_at: Option<Timestamp>,
+) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     encode_registry(&mut text, &app.metrics.registry)?;
     let mut engine = Registry::with_prefix("waypost");
     for (name, value) in app.engine.metrics().all() {
-        if name.starts_with("queue") {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            engine.register(name, "Of the delivery engine", gauge);
-        } else {
-            engine.register(name, "Of the delivery engine", ConstCounter::new(value));
-        }
+        engine.register(name, "Of the delivery engine", ConstCounter::new(value));
     }
-    for (name, help, count) in [
-        ("callbacks_pending", "Callbacks still to be made", callbacks.pending),
-        ("callbacks_dead", "Callbacks given up, to be replayed", callbacks.dead),
-    ] {
-        let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
-        engine.register(name, help, gauge);
+    let ready = i64::from(app.engine.is_ready().is_ok());
+    engine.register("ready", "1 while requests can be served", ConstGauge::new(ready));
+    if let Some(readings) = readings {
+        let commits = ConstCounter::new(readings.store.commits);
+        engine.register("store_commits", "Transactions of the store", commits);
+        for (name, help, value) in gauges(readings, last_backup_at, app.engine.now()) {
+            engine.register(name, help, ConstGauge::new(value));
+        }
     }
     encode_registry(&mut text, &engine)?;
     encode_eof(&mut text)?;
     Ok(text)
+}
+
+/// What goes up and down: name, meaning, value.
+type Gauge = (&'static str, &'static str, i64);
+
+fn gauges(readings: &Readings, last_backup_at: Option<Timestamp>, now: Timestamp) -> Vec<Gauge> {
+    let Readings { queues, callbacks, store } = readings;
+    let age = |since: Option<Timestamp>| since.map_or(0, |since| seconds(since, now));
+    let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let last_backup = last_backup_at.map_or(0, |at| at.0 / 1_000);
+    vec![
+        ("queue_due_messages", "Single messages that are due", count(queues.due)),
+        ("queue_later_messages", "Single messages that wait for a later time", count(queues.later)),
+        ("queue_broadcast_messages", "Waiting members of broadcasts", count(queues.broadcast)),
+        ("queue_oldest_due_seconds", "Age of the oldest due message", age(queues.oldest_due_at)),
+        ("sending_messages", "Messages on their way to the upstream", count(queues.sending)),
+        ("unknown_messages", "Messages whose outcome is unknown", count(queues.unknown)),
+        ("resend_messages", "Of these, to be sent again by themselves", count(queues.to_resend)),
+        ("held_messages", "Messages that wait for an open window", count(queues.held)),
+        ("restored_messages", "Messages held back since a restore", count(queues.restored)),
+        ("inbox_webhooks", "Webhooks that are not worked off", count(queues.webhooks)),
+        ("parked_reports", "Reports of messages that are not known", count(queues.parked_reports)),
+        ("callbacks_pending", "Callbacks still to be made", count(callbacks.pending)),
+        ("callbacks_dead", "Callbacks given up, to be replayed", count(callbacks.dead)),
+        (
+            "callbacks_overdue_seconds",
+            "How long the callback waits that is due for longest",
+            age(queues.callbacks_due_since),
+        ),
+        ("store_waiting_writes", "Writes that wait for the writer", count(store.waiting_writes)),
+        ("store_database_bytes", "Size of the database", count(store.database_bytes)),
+        ("store_log_bytes", "Size of the write-ahead log", count(store.log_bytes)),
+        ("store_free_bytes", "Free bytes on the disk of the database", count(store.free_bytes)),
+        (
+            "last_backup_timestamp_seconds",
+            "When the last complete backup was made; 0: never",
+            last_backup,
+        ),
+    ]
 }
 
 #[cfg(test)]

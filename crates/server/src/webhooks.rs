@@ -8,9 +8,12 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use crate::App;
 use crate::bodies::{BodyFault, BodyReader};
+use crate::metrics::Refused;
 use crate::problem::Problem;
 
 /// The largest event body, in bytes.
@@ -71,9 +74,7 @@ pub(crate) async fn receive_events(
     State(app): State<App>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    let _place = app.webhook_places.try_acquire().map_err(|_| {
-        Problem::unavailable("Too many webhooks are being stored; send this one again.")
-    })?;
+    let _place = place(&app).await?;
     let (parts, body) = request.into_parts();
     let body = read_body(&app, &parts.headers, body).await?;
     let signatures = signatures(&parts.headers);
@@ -84,6 +85,15 @@ pub(crate) async fn receive_events(
     }
     app.engine.receive_webhook(body).await?;
     Ok(StatusCode::OK)
+}
+
+/// A place for one more; who would come later still would only repeat it.
+async fn place(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
+    let free = timeout(app.limits.webhook_wait, app.webhook_places.acquire()).await;
+    free.ok().and_then(Result::ok).ok_or_else(|| {
+        app.metrics.count_refused(Refused::Webhooks);
+        Problem::unavailable("Too many webhooks are being stored; send this one again.")
+    })
 }
 
 async fn read_body(

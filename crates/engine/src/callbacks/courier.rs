@@ -8,8 +8,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use waypost_domain::{OrgId, Timestamp};
+use waypost_planted::Bug;
 
-use super::worker::Worker;
+use super::worker::{Posts, Worker};
 use crate::Engine;
 use crate::ports::{CallbackTarget, StoreResult};
 
@@ -18,7 +19,9 @@ const MAX_WORKERS: usize = 1_024;
 /// Of these, targets of one organisation.
 const MAX_WORKERS_PER_ORG: usize = 128;
 /// Calls in flight in all.
-const MAX_POSTS: usize = 256;
+const MAX_POSTS: usize = 512;
+/// Of these, calls for one organisation: if all its receivers hang, others still get theirs.
+const MAX_POSTS_PER_ORG: usize = 64;
 /// Targets looked at together: more than can be worked for.
 const TARGETS: u32 = 4_096;
 /// Pause after the store failed.
@@ -28,7 +31,21 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Roster {
     wakes: HashMap<i64, (OrgId, Arc<Notify>)>,
-    per_org: HashMap<OrgId, usize>,
+    per_org: HashMap<OrgId, Share>,
+}
+
+/// What one organisation has of the workers, and its room for calls.
+struct Share {
+    workers: usize,
+    posts: Arc<Semaphore>,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        let all = waypost_planted::is_planted(Bug::NoTenantShare);
+        let posts = if all { MAX_POSTS } else { MAX_POSTS_PER_ORG };
+        Self { workers: 0, posts: Arc::new(Semaphore::new(posts)) }
+    }
 }
 
 impl Roster {
@@ -39,24 +56,25 @@ impl Roster {
         true
     }
 
-    /// Room for a worker of this organisation.
-    fn enter(&mut self, target: &CallbackTarget) -> Option<Arc<Notify>> {
+    /// Room for a worker of this organisation, and the organisation's room for calls.
+    fn enter(&mut self, target: &CallbackTarget) -> Option<(Arc<Notify>, Arc<Semaphore>)> {
         let org = &target.name.org_id;
-        let of_org = self.per_org.get(org).copied().unwrap_or(0);
+        let of_org = self.per_org.get(org).map_or(0, |share| share.workers);
         if self.wakes.len() >= MAX_WORKERS || of_org >= MAX_WORKERS_PER_ORG {
             return None;
         }
         let wake = Arc::new(Notify::new());
         self.wakes.insert(target.place, (org.clone(), Arc::clone(&wake)));
-        self.per_org.insert(org.clone(), of_org + 1);
-        Some(wake)
+        let share = self.per_org.entry(org.clone()).or_default();
+        share.workers += 1;
+        Some((wake, Arc::clone(&share.posts)))
     }
 
     fn leave(&mut self, target: i64) {
         let Some((org, _)) = self.wakes.remove(&target) else { return };
-        if let Some(of_org) = self.per_org.get_mut(&org) {
-            *of_org -= 1;
-            if *of_org == 0 {
+        if let Some(share) = self.per_org.get_mut(&org) {
+            share.workers -= 1;
+            if share.workers == 0 {
                 self.per_org.remove(&org);
             }
         }
@@ -71,6 +89,7 @@ impl Engine {
         let posts = Arc::new(Semaphore::new(MAX_POSTS));
         while !cancel.is_cancelled() {
             let next = tokio::select! {
+                biased;
                 () = cancel.cancelled() => break,
                 next = self.engage(&mut roster, &mut workers, &posts, &cancel) => next,
             };
@@ -82,10 +101,11 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => {}
+                Some(ended) = workers.join_next() => note_end(&mut roster, ended),
                 () = pause => {}
                 () = self.callbacks().due.notified() => {}
-                Some(ended) = workers.join_next() => note_end(&mut roster, ended),
             }
             while let Some(ended) = workers.try_join_next() {
                 note_end(&mut roster, ended);
@@ -112,9 +132,9 @@ impl Engine {
             if roster.wake(target.place) {
                 continue;
             }
-            if let Some(wake) = roster.enter(&target) {
-                let (engine, posts) = (self.clone(), Arc::clone(posts));
-                workers.spawn(Worker::new(engine, target, wake, posts).run(cancel.clone()));
+            if let Some((wake, of_org)) = roster.enter(&target) {
+                let posts = Posts { of_org, all: Arc::clone(posts) };
+                workers.spawn(Worker::new(self.clone(), target, wake, posts).run(cancel.clone()));
             }
         }
         Ok(next)

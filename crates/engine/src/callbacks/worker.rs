@@ -74,12 +74,19 @@ impl Lane {
     }
 }
 
+/// Room for calls in flight: first that of the target's organisation, then that of all.
+#[derive(Clone)]
+pub(super) struct Posts {
+    pub(super) of_org: Arc<Semaphore>,
+    pub(super) all: Arc<Semaphore>,
+}
+
 /// One target's worker.
 pub(super) struct Worker {
     engine: Engine,
     target: CallbackTarget,
     wake: Arc<Notify>,
-    posts: Arc<Semaphore>,
+    posts: Posts,
     lanes: HashMap<String, Lane>,
     /// Lanes with something waiting and nothing in flight, in the order of their turn.
     ready: VecDeque<String>,
@@ -102,7 +109,7 @@ impl Worker {
         engine: Engine,
         target: CallbackTarget,
         wake: Arc<Notify>,
-        posts: Arc<Semaphore>,
+        posts: Posts,
     ) -> Self {
         Self {
             engine,
@@ -138,6 +145,12 @@ impl Worker {
                 return self.target.place;
             }
             tokio::select! {
+                biased;
+                () = cancel.cancelled(), if !self.is_stopping => {
+                    self.is_stopping = true;
+                    stop_by = Some(Instant::now() + STOP_GRACE);
+                }
+                () = deadline(stop_by) => return self.target.place,
                 Some(tried) = posts.next(), if !posts.is_empty() => self.note_tried(tried),
                 worked = pending_or(work.as_mut()) => {
                     work = None;
@@ -148,11 +161,6 @@ impl Worker {
                     self.more = true;
                     self.next_due_at = None;
                 }
-                () = cancel.cancelled(), if !self.is_stopping => {
-                    self.is_stopping = true;
-                    stop_by = Some(Instant::now() + STOP_GRACE);
-                }
-                () = deadline(stop_by) => return self.target.place,
             }
         }
     }
@@ -234,10 +242,11 @@ impl Worker {
 
     fn post(&self, lane: String, rows: Vec<Row>) -> BoxFuture<'static, Tried> {
         let (engine, target) = (self.engine.clone(), self.target.clone());
-        let posts = Arc::clone(&self.posts);
+        let posts = self.posts.clone();
         Box::pin(async move {
-            // The semaphore is never closed.
-            let _permit = posts.acquire().await;
+            // The semaphores are never closed.
+            let _own = posts.of_org.acquire().await;
+            let _one_of_all = posts.all.acquire().await;
             let outcomes = engine.try_once(&target, &rows).await;
             Tried { lane, outcomes }
         })

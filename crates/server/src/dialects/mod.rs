@@ -16,8 +16,10 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use waypost_dialects::{
-    Asked, BodyKind, Call, CommandEcho, DIALECTS, Dialect, ErrorSite, Outcome, Reply, Route,
+    Asked, BodyKind, Call, CommandEcho, DIALECTS, Dialect, ErrorSite, Operation, Outcome, Reply,
+    Route,
 };
+use waypost_domain::directory::ApiKey;
 use waypost_domain::{ErrorKind, Failure};
 
 use self::carry_out::Done;
@@ -25,6 +27,7 @@ use self::circumstances::Circumstances;
 use crate::bodies::BodyFault;
 use crate::headers::{mark_replayed, name_broadcast};
 use crate::log_fields::LogFields;
+use crate::places::Place;
 use crate::{App, auth};
 
 /// The routes of all dialects, with and without a slash at the end.
@@ -166,7 +169,7 @@ impl Mounted {
             return Err(refuse(Failure::new(ErrorKind::ScopeMissing, message)));
         }
         check_content_type(route, &parts.headers).map_err(&refuse)?;
-        let _place = app.tenant_places.try_acquire().map_err(|_| refuse(overloaded()))?;
+        let _place = admit(app, &key, route).map_err(&refuse)?;
         let received = receive::receive(app, route, &parts.headers, body).await?;
         let (org, now) = (key.org_id.clone(), app.engine.now());
         let asker = receive::Asker { org, now };
@@ -221,9 +224,17 @@ fn note(log: &LogFields, outcome: &Outcome) {
     }
 }
 
-fn overloaded() -> Failure {
-    let message = "Too many requests at once; try again in a moment.";
-    Failure::new(ErrorKind::Unavailable, message).retry_after_s(1)
+/// A place for a request, before anything of its body is read. What begins something new finds none
+/// while the store cannot keep up.
+fn admit(app: &App, key: &ApiKey, route: &Route) -> Result<Place, Failure> {
+    let begins = matches!(
+        route.operation,
+        Operation::SendMessage | Operation::Broadcast | Operation::Submit | Operation::UploadMedia
+    );
+    if begins {
+        app.check_backlog()?;
+    }
+    app.take_place(key)
 }
 
 fn known(method: &http::Method) -> &str {

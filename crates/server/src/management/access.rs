@@ -13,6 +13,7 @@ use waypost_domain::OrgId;
 use waypost_domain::directory::{ApiKey, Org, Scope};
 
 use crate::log_fields::LogFields;
+use crate::places::Place;
 use crate::problem::Problem;
 use crate::{App, auth};
 
@@ -54,6 +55,7 @@ needs! {
 pub(crate) struct Access {
     /// The key.
     pub(crate) key: Arc<ApiKey>,
+    place: Place,
 }
 
 impl Access {
@@ -76,10 +78,10 @@ impl FromRequestParts<App> for Access {
         let recognised = auth::recognise(app, credential, &parts.headers, &parts.extensions);
         let limited = recognised.and_then(|key| {
             app.rates.take(&key, app.engine.now())?;
-            Ok(key)
+            let place = app.take_place(&key)?;
+            Ok(Self { key, place })
         });
-        let key = limited.inspect_err(|failure| log.set_error(failure.kind.code()))?;
-        Ok(Self { key })
+        Ok(limited.inspect_err(|failure| log.set_error(failure.kind.code()))?)
     }
 }
 
@@ -90,6 +92,8 @@ pub(crate) struct InOrg<N> {
     /// The key.
     pub(crate) key: Arc<ApiKey>,
     need: PhantomData<N>,
+    /// Held until the handler has answered.
+    _place: Place,
 }
 
 impl<N: Need> InOrg<N> {
@@ -103,7 +107,7 @@ impl<N: Need> FromRequestParts<App> for InOrg<N> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Access { key } = Access::from_request_parts(parts, app).await?;
+        let Access { key, place } = Access::from_request_parts(parts, app).await?;
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| Problem::not_found())?;
@@ -122,7 +126,7 @@ impl<N: Need> FromRequestParts<App> for InOrg<N> {
             let detail = format!("The key lacks the scope {}.", N::SCOPE.as_str());
             return Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail));
         }
-        Ok(Self { org, key, need: PhantomData })
+        Ok(Self { org, key, need: PhantomData, _place: place })
     }
 }
 

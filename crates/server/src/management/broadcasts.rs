@@ -62,6 +62,7 @@ pub(crate) async fn create_broadcast(
     within: InOrg<Sending>,
     mut body: JsonObject,
 ) -> Result<Response, Problem> {
+    app.check_backlog()?;
     let idempotency = body.idempotency.take();
     let command = body.read::<BroadcastInput>()?.into_command(within.org_id())?;
     let ask = ask(&within, CREATE, idempotency, command);

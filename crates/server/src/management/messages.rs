@@ -8,9 +8,9 @@ use serde::Deserialize;
 use waypost_domain::command::MessageType;
 use waypost_domain::message::{Direction, MessageHistory};
 use waypost_domain::{
-    BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
+    BroadcastId, CustomerId, ErrorKind, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
-use waypost_engine::ports::MessageFilter;
+use waypost_engine::ports::{ErrorFilter, MessageFilter};
 
 use super::access::{Ids, InOrg, Reading, Sending};
 use super::ask::ask;
@@ -32,6 +32,7 @@ pub(crate) async fn send_message(
     within: InOrg<Sending>,
     mut body: JsonObject,
 ) -> Result<Response, Problem> {
+    app.check_backlog()?;
     let idempotency = body.idempotency.take();
     let now = app.engine.now();
     let command = body.read::<MessageInput>()?.into_command(within.org_id(), now)?;
@@ -72,6 +73,10 @@ pub(crate) struct MessageArguments {
     message_type: Option<String>,
     /// Only the one with this upstream id.
     wamid: Option<String>,
+    /// Only those with this `error.code`, or `error.upstream.code`.
+    error_code: Option<String>,
+    /// `true`: only failed ones that may be sent another time as they are; `false`: only the others.
+    retryable: Option<bool>,
     /// Only those accepted at or after this instant, in RFC 3339.
     since: Option<String>,
     /// Only those accepted before this instant, in RFC 3339.
@@ -93,6 +98,8 @@ impl MessageArguments {
             direction: word(&mut faults, "direction", &self.direction, direction),
             message_type: word(&mut faults, "message_type", &self.message_type, MessageType::parse),
             wamid: self.wamid.clone(),
+            error: word(&mut faults, "error_code", &self.error_code, error),
+            retryable: self.retryable,
             since: word(&mut faults, "since", &self.since, Timestamp::parse_rfc3339),
             until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
             newest_first: word(&mut faults, "order", &self.order, newest_first).unwrap_or(false),
@@ -113,6 +120,15 @@ pub(super) fn word<T>(
         faults.add(field, "is none of the known values");
     }
     parsed
+}
+
+/// Our own word for a failure, or the upstream's number.
+pub(super) fn error(text: &str) -> Option<ErrorFilter> {
+    if let Ok(code) = text.parse() {
+        return Some(ErrorFilter::Upstream(code));
+    }
+    let kind = serde_json::from_value(serde_json::Value::String(text.to_owned()));
+    kind.ok().map(ErrorFilter::Kind)
 }
 
 fn direction(text: &str) -> Option<Direction> {
@@ -161,7 +177,7 @@ pub(crate) async fn get_message(
     Ok(Json(MessageDetailView::from(&known_message(&app, within.org_id(), &id).await?)))
 }
 
-/// Withdraws a message that is still queued.
+/// Withdraws a message that is still queued, or what is to be sent again of an unknown one.
 #[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/messages/{message_id}/cancel",
     tag = "messages", responses((status = 200, body = MessageDetailView)))]
 pub(crate) async fn cancel_message(
@@ -171,23 +187,44 @@ pub(crate) async fn cancel_message(
 ) -> Result<Json<MessageDetailView>, Problem> {
     let known = known_message(&app, within.org_id(), &id).await?;
     if !app.engine.cancel_message(within.org_id(), known.message.id).await? {
-        let detail = "Only a queued message can be cancelled.";
+        let detail = "Only a queued message can be cancelled, or one that is to be sent again.";
         return Err(Problem::wrong_state(detail));
     }
     Ok(Json(MessageDetailView::from(&known_message(&app, within.org_id(), &id).await?)))
 }
 
-/// Puts a failed, cancelled or unknown message back into the queue. One whose outcome is unknown
-/// may arrive twice.
+/// How a message is sent again.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RetryArguments {
+    /// Also where its outcome is unknown: it may arrive twice.
+    #[serde(default)]
+    include_unknown: bool,
+}
+
+/// Puts a failed or cancelled message back into the queue as it was accepted; one whose outcome is
+/// unknown only with `include_unknown`.
 #[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/messages/{message_id}/retry",
-    tag = "messages", responses((status = 200, body = MessageDetailView)))]
+    tag = "messages", params(RetryArguments), responses((status = 200, body = MessageDetailView)))]
 pub(crate) async fn retry_message(
     State(app): State<App>,
     within: InOrg<Sending>,
     Ids((_, id)): Ids<(String, String)>,
+    Arguments(arguments): Arguments<RetryArguments>,
 ) -> Result<Json<MessageDetailView>, Problem> {
     let known = known_message(&app, within.org_id(), &id).await?;
-    if !app.engine.retry_message(within.org_id(), known.message.id).await? {
+    if known.message.status == Status::Unknown && !arguments.include_unknown {
+        let detail = "Nobody knows whether the message was sent: sent again it may arrive twice. Say \
+                      include_unknown=true to send it again all the same.";
+        return Err(Problem::wrong_state(detail));
+    }
+    let queued = app.engine.retry_message(within.org_id(), known.message.id).await;
+    let queued = queued.map_err(|failure| match failure.kind {
+        ErrorKind::Expired | ErrorKind::Cancelled => Problem::wrong_state(failure.message),
+        _ => failure.into(),
+    });
+    if !queued? {
         let detail = "Only a failed, cancelled or unknown message can be sent again.";
         return Err(Problem::wrong_state(detail));
     }
@@ -207,19 +244,23 @@ mod tests {
             since: Some("2026-01-31T00:00:00+08:00".to_owned()),
             order: Some("newest".to_owned()),
             phone: Some("+1 555 000 1111".to_owned()),
+            error_code: Some("131016".to_owned()),
             ..MessageArguments::default()
         };
         let filter = all.filter().unwrap();
         assert_eq!(filter.status, Some(Status::Read));
         assert!(filter.newest_first);
+        assert_eq!(filter.error, Some(ErrorFilter::Upstream(131_016)));
+        assert_eq!(error("expired"), Some(ErrorFilter::Kind(ErrorKind::Expired)));
         let bad = MessageArguments {
             status: Some("seen".to_owned()),
             until: Some("noon".to_owned()),
             broadcast_id: Some("1".to_owned()),
+            error_code: Some("bad luck".to_owned()),
             ..MessageArguments::default()
         };
         let problem = bad.filter().unwrap_err();
         let fields: Vec<&str> = problem.errors().iter().map(|it| it.field.as_str()).collect();
-        assert_eq!(fields, ["broadcast_id", "status", "until"]);
+        assert_eq!(fields, ["broadcast_id", "status", "error_code", "until"]);
     }
 }

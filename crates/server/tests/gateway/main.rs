@@ -9,5 +9,6 @@
 
 mod connections;
 mod isolation;
+mod places;
 mod rig;
 mod surface;

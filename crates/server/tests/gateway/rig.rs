@@ -25,7 +25,7 @@ use waypost_engine::ports::{
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
-use waypost_server::{ServerConfig, router};
+use waypost_server::{Limits, ServerConfig, router};
 use waypost_store_files::FileBlobs;
 use waypost_store_sqlite::{Options, SqliteStore};
 
@@ -248,6 +248,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
+        Self::within(Limits::default()).await
+    }
+
+    /// One with other limits.
+    pub(crate) async fn within(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("waypost.db");
         let store = SqliteStore::open(&database, &Options::default()).unwrap();
@@ -274,7 +279,8 @@ impl Rig {
         let vault = Vault::new([7; 32]);
         let (engine, _) = Engine::start(ports, settings, vault, clock.clone()).await.unwrap();
         engine.keys().set_admin(hash_secret(ADMIN));
-        let router = router(engine, ServerConfig::default());
+        let config = ServerConfig { limits, ..ServerConfig::default() };
+        let router = router(engine, config);
         Self { router, clock, _folder: folder }
     }
 
