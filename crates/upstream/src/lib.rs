@@ -11,10 +11,12 @@ mod fault;
 mod flows;
 mod form;
 mod media;
+mod planted;
 mod reply;
 mod samples;
 mod send;
 mod transport;
+mod usage;
 pub mod webhook;
 
 pub use client::CloudApi;

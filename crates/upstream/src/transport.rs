@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::body::OutgoingBody;
 use crate::config::{ConfigError, Trust, UpstreamConfig};
+use crate::planted;
 
 /// The longest head of a reply, in bytes; also the longest piece of a body at once.
 const MAX_HEAD_BYTES: usize = 64 * 1_024;
@@ -82,9 +83,11 @@ impl Transport {
         deadline: Instant,
     ) -> Result<Response<Incoming>, Broken> {
         let evidence = request.body().evidence();
+        let token = planted::token_of(&request);
         // The future is gone before the evidence is asked for.
         let details = match timeout_at(deadline, self.client.request(request)).await {
-            Ok(Ok(response)) => return Ok(response),
+            // Redirects are answers like any other, and never followed.
+            Ok(Ok(response)) => return Ok(planted::follow(&self.client, token, response).await),
             Ok(Err(error)) => describe(&error),
             Err(_) => "no reply in time".to_owned(),
         };

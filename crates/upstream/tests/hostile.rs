@@ -50,6 +50,21 @@ async fn t35_many_headers_and_interim_replies_are_bounded() {
 }
 
 #[tokio::test]
+async fn t35_a_reply_that_drips_is_not_waited_for() {
+    for (head, is_refusal) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\nx-drip:", false),
+        ("HTTP/1.1 400 Bad Request\r\ncontent-length: 100000\r\n\r\n", true),
+    ] {
+        let rig = Rig::start(vec![vec![Act::Drip(head.into())]]).await;
+        let outcome = send(&rig::impatient(rig.url())).await;
+        let is_refused = matches!(outcome, SendOutcome::Refused(_));
+        let is_unknown = matches!(outcome, SendOutcome::Unknown(_));
+        assert!(if is_refusal { is_refused } else { is_unknown }, "{head}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn t35_deep_json_is_not_followed() {
     for body in ["[".repeat(500_000), "{\"a\":".repeat(100_000)] {
         let rig = Rig::answering(reply("200 OK", "", &body)).await;

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
+use waypost_planted::{Bug, is_planted};
 
 /// Where the signature stands.
 pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
@@ -71,7 +72,13 @@ impl Verifier {
             return Err(SignatureError::Several);
         }
         let given = digest(value.as_bytes()).ok_or(SignatureError::Malformed)?;
-        let fits = |key: &Hmac<Sha256>| key.clone().chain_update(body).verify_slice(&given).is_ok();
+        let fits = |key: &Hmac<Sha256>| {
+            let mac = key.clone().chain_update(body);
+            if is_planted(Bug::SignaturePrefix) {
+                return mac.verify_truncated_left(&given[..8]).is_ok();
+            }
+            mac.verify_slice(&given).is_ok()
+        };
         if self.keys.iter().any(fits) { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 }

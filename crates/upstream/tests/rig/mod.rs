@@ -34,6 +34,8 @@ pub(crate) enum Act {
     Silence,
     /// Reads a whole request, writes these bytes, then a filler for as long as anyone reads.
     Endless(Vec<u8>),
+    /// Reads a whole request, writes these bytes, then one more now and then.
+    Drip(Vec<u8>),
     /// Ends the connection in order, without a request.
     Close,
     /// Resets the connection, without a request.
@@ -129,6 +131,7 @@ impl Rig {
                 Act::ReadThenReset | Act::ResetInBody(_) => return reset(&stream),
                 Act::Silence => return wait_for_end(stream).await,
                 Act::Endless(bytes) => return pour(stream, &bytes).await,
+                Act::Drip(bytes) => return drip(stream, &bytes).await,
                 _ => return,
             }
         }
@@ -150,6 +153,14 @@ async fn pour(mut stream: TcpStream, head: &[u8]) {
     let mut going = stream.write_all(head).await.is_ok();
     while going {
         going = stream.write_all(&filler).await.is_ok();
+    }
+}
+
+async fn drip(mut stream: TcpStream, head: &[u8]) {
+    let mut going = stream.write_all(head).await.is_ok();
+    while going {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        going = stream.write_all(b" ").await.is_ok();
     }
 }
 
