@@ -3,6 +3,7 @@
 
 pub mod api_key;
 pub mod backlog;
+pub mod call;
 pub mod callback;
 pub mod command;
 pub mod content;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::content::Content;
 use crate::failure::{Failure, UpstreamFault};
 use crate::ids::{AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, UserId};
@@ -255,6 +256,8 @@ pub struct Attempt {
     pub outcome: AttemptOutcome,
     /// The upstream's own words.
     pub fault: Option<UpstreamFault>,
+    /// What is told of the call.
+    pub call: Option<Call>,
 }
 
 /// What came of an attempt.

@@ -23,6 +23,21 @@ pub enum RetryClass {
 }
 
 impl RetryClass {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BackOff => "back_off",
+            Self::BackOffFew => "back_off_few",
+            Self::Pace => "pace",
+            Self::PersonPace => "person_pace",
+            Self::Later => "later",
+            Self::Never => "never",
+            Self::Operator => "operator",
+            Self::Account => "account",
+        }
+    }
+
     /// Whether the same message may be sent another time, by itself or after an operator acted.
     #[must_use]
     pub const fn may_work_later(self) -> bool {

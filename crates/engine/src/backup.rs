@@ -7,9 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use waypost_domain::{Failure, Timestamp};
 
 use crate::Engine;
-use crate::ports::{
-    BlobStore, BlobStream, HeldBack, Sha256Hex, Snapshot, StoreError, StoreResult,
-};
+use crate::ports::{BlobStore, BlobStream, HeldBack, Sha256Hex, Snapshot, StoreError, StoreResult};
 
 /// The setting that says when the last complete backup was made.
 const LAST_BACKUP: &str = "last_backup_at";

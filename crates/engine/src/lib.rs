@@ -6,6 +6,7 @@ mod admission;
 mod backup;
 mod broadcast;
 pub mod callbacks;
+mod calls;
 mod consents;
 mod countdown;
 pub mod directory;
@@ -54,10 +55,11 @@ use waypost_domain::command::Caller;
 use waypost_domain::directory::Number;
 use waypost_domain::{ErrorKind, Failure, MessageId, Timestamp};
 
+pub use crate::backup::{Backup, BackupError};
 use crate::callbacks::Callbacks;
+use crate::calls::Calls;
 use crate::countdown::Countdowns;
 use crate::directory::Directory;
-pub use crate::backup::{Backup, BackupError};
 pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTES};
 use crate::gauges::Gauges;
 pub use crate::gauges::Readings;
@@ -69,9 +71,9 @@ use crate::lanes::{Lane, Lanes};
 use crate::media::MediaLibrary;
 pub use crate::media::Upload;
 use crate::metrics::Metrics;
+pub use crate::metrics::MetricsSnapshot;
 pub use crate::outages::Outage;
 use crate::outages::Outages;
-pub use crate::metrics::MetricsSnapshot;
 use crate::ports::{
     BlobStore, CallbackAddresses, CallbackPoster, LinkFetcher, Recovered, Store, StoreError,
     Upstream, WebhookCodec,
@@ -199,6 +201,7 @@ struct Parts {
     media_arrived: Notify,
     org_removed: Notify,
     metrics: Arc<Metrics>,
+    calls: Calls,
     gauges: Gauges,
     store_broken: AtomicBool,
     /// What callers asked for and may have gone away from.
@@ -259,6 +262,7 @@ impl Engine {
             media_arrived: Notify::new(),
             org_removed: Notify::new(),
             metrics,
+            calls: Calls::default(),
             gauges: Gauges::default(),
             store_broken: AtomicBool::new(false),
             callers: TaskTracker::new(),
@@ -277,6 +281,7 @@ impl Engine {
         tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
         tasks.spawn(self.clone().keep_house(cancel.clone()));
         tasks.spawn(self.clone().retain(cancel.clone()));
+        tasks.spawn(self.clone().record_calls(cancel.clone()));
         tasks.spawn(self.clone().tell_overdue(cancel.clone()));
         tasks.spawn(self.clone().resend_unknown(cancel.clone()));
         for number in self.directory().all_numbers() {
@@ -303,6 +308,7 @@ impl Engine {
     pub async fn finish(&self) {
         self.0.callers.close();
         self.0.callers.wait().await;
+        self.record_gathered_calls().await;
     }
 
     async fn keep_house(self, cancel: CancellationToken) {
@@ -458,6 +464,10 @@ impl Engine {
 
     fn org_removed(&self) -> &Notify {
         &self.0.org_removed
+    }
+
+    fn calls(&self) -> &Calls {
+        &self.0.calls
     }
 
     fn gauges(&self) -> &Gauges {

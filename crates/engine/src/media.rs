@@ -17,10 +17,10 @@ use waypost_domain::media::{
     MediaKind, MimeType, SNIFF_BYTES, Signature, clean_filename, settle_type, sniff,
 };
 use waypost_domain::retry::RetryClass;
-use waypost_planted::{Bug, is_planted};
 use waypost_domain::{
     Content, ErrorKind, Failure, MediaId, NumberId, OrgId, ProviderId, Timestamp,
 };
+use waypost_planted::{Bug, is_planted};
 
 use crate::directory::Directory;
 use crate::metrics::Metrics;

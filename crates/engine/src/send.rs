@@ -18,7 +18,10 @@ use waypost_domain::{
     UpstreamFault,
 };
 
+use waypost_planted::{Bug, is_planted};
+
 use crate::admission::Acting;
+use crate::calls::AttemptLine;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
 use crate::ports::{
@@ -26,7 +29,7 @@ use crate::ports::{
     Settlement, Start, StoreError, StoreResult,
 };
 use crate::templates::call_failure;
-use crate::vault::random_bytes;
+use crate::windows::{Holding, Passage, Patience};
 use crate::{Answer, Ask, Engine};
 
 /// How long a caller who waits is kept waiting for the status of a message whose outcome is
@@ -46,6 +49,8 @@ struct Admitted {
     acting: Acting,
     recipient: Recipient,
     command: SendMessage,
+    /// How it is kept, where its person's window is closed.
+    holding: Option<Holding>,
 }
 
 impl Engine {
@@ -70,11 +75,11 @@ impl Engine {
 
     async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
         let (ask, command) = ask.part();
-        let admitted = match self.admit(&ask, command).await? {
+        let admitted = match self.admit(&ask, command, Patience::None).await? {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
             Admission::New(admitted) => *admitted,
         };
-        let Admitted { acting, recipient, command } = admitted;
+        let Admitted { acting, recipient, command, .. } = admitted;
         let SendMessage { user_id, session_id, reference, content, mut options, .. } = command;
         self.judge_notify(&mut options);
         let account = self.account(&acting.number)?;
@@ -83,7 +88,9 @@ impl Engine {
         let placed = media.place(&acting.org.id, &acting.number, &account, &content).await;
         let placed = placed.map_err(call_failure)?;
         let lane = self.lane(&acting.number);
-        lane.turn().await?;
+        self.check_cap(&acting, &lane, &recipient.phone, &content)?;
+        lane.turn(&recipient.phone, self.now()).await?;
+        self.note_recipient(&lane, &recipient);
         self.check_expiry(&options)?;
         let message = Message {
             customer_id: recipient.customer.map(|customer| customer.id),
@@ -110,11 +117,11 @@ impl Engine {
 
     async fn accept_for_later(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
         let (ask, command) = ask.part();
-        let admitted = match self.admit(&ask, command).await? {
+        let admitted = match self.admit(&ask, command, Patience::Some).await? {
             Admission::Replay(message) => return Ok(Answer::replay(*message)),
             Admission::New(admitted) => *admitted,
         };
-        let Admitted { acting, recipient, command } = admitted;
+        let Admitted { acting, recipient, command, holding } = admitted;
         let SendMessage { user_id, session_id, reference, content, mut options, .. } = command;
         self.check_expiry(&options)?;
         self.judge_notify(&mut options);
@@ -128,18 +135,25 @@ impl Engine {
             ..self.fresh_message(&ask, &acting, recipient.phone, content)
         };
         options::limit_life(&mut message);
-        let start = Start::Queue { due_at: message.created_at };
+        self.settle_unknown_policy(&acting, &mut message);
+        let start = self.start_of(&ask, &acting, &message, holding);
+        let place = start.place();
         let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
             let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
             return Ok(Answer::replay(message));
         }
         self.count().messages_accepted.add();
-        self.lane(&acting.number).wake.notify_one();
+        self.lane(&acting.number).queued(place);
         Ok(Answer::new(message))
     }
 
-    async fn admit(&self, ask: &Ask<()>, mut command: SendMessage) -> Result<Admission, Failure> {
+    async fn admit(
+        &self,
+        ask: &Ask<()>,
+        mut command: SendMessage,
+        patience: Patience,
+    ) -> Result<Admission, Failure> {
         let acting = self.acting_for(&ask.caller, &command)?;
         let recipient = self.addressee(&acting, &command.recipient).await?;
         let binding = command.binding.take();
@@ -148,8 +162,16 @@ impl Engine {
             return Ok(Admission::Replay(Box::new(message)));
         }
         self.check_consent(&acting.org, &recipient)?;
-        self.check_window(&acting, &recipient, &command.content)?;
-        Ok(Admission::New(Box::new(Admitted { acting, recipient, command })))
+        let (content, options) = (&command.content, &command.options);
+        let holding = match self.passage(&acting, &recipient, content, options, patience)? {
+            Passage::Free => None,
+            Passage::Held(holding) => Some(holding),
+            Passage::Replaced(template) => {
+                command.content = Content::Template(template);
+                None
+            }
+        };
+        Ok(Admission::New(Box::new(Admitted { acting, recipient, command, holding })))
     }
 
     pub(crate) async fn keep_media(
@@ -195,6 +217,7 @@ impl Engine {
             wa_id: None,
             failure: None,
             possible_duplicate: false,
+            resend_at: None,
             options: MessageOptions::default(),
             created_at: self.now(),
             settled_at: None,
@@ -238,9 +261,8 @@ impl WaitedFor<'_> {
             if let Step::Again(_, error) = &settlement {
                 let left = MAX_PACING_WAIT.saturating_sub(began.elapsed());
                 let wait = wait_before_next(error, attempts);
-                if error.class == RetryClass::Pace {
-                    self.lane.pause(wait.unwrap_or(PACE_PAUSE));
-                }
+                let delay = wait.unwrap_or(PACE_PAUSE);
+                self.engine.heed(error, delay, &message, &self.lane).await;
                 pause = wait.filter(|wait| *wait <= left);
                 if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
                     pause = self.replace_media(&message).await;
@@ -257,7 +279,7 @@ impl WaitedFor<'_> {
                 }
                 None => return Ok(message),
             }
-            turn = self.lane.turn().await;
+            turn = self.lane.turn(&message.phone, self.engine.now()).await;
             if turn.is_ok() {
                 turn = self.engine.check_expiry(&message.options);
             }
@@ -308,7 +330,7 @@ pub(crate) enum Step {
 impl Step {
     fn given_up(self) -> Self {
         match self {
-            Self::Again(outcome, error) => Self::Failed(outcome, error.failure),
+            Self::Again(outcome, error) => Self::Failed(outcome, error.given_up()),
             step => step,
         }
     }
@@ -317,13 +339,17 @@ impl Step {
 pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
     match outcome {
         SendOutcome::Sent(receipt) => Step::Sent(receipt),
+        SendOutcome::Unknown(failure) if is_planted(Bug::UnknownCountsAsNotSent) => {
+            let error = CallError { failure, class: RetryClass::BackOff };
+            Step::Again(AttemptOutcome::NotSent, error)
+        }
         SendOutcome::Unknown(failure) => Step::Unknown(failure),
         SendOutcome::NotSent(error) => Step::Again(AttemptOutcome::NotSent, error),
         SendOutcome::Refused(error) => {
             let media_gone = error.failure.kind == ErrorKind::MediaNotFound;
             match error.class {
                 RetryClass::Never | RetryClass::Operator if !media_gone => {
-                    Step::Failed(AttemptOutcome::Refused, error.failure)
+                    Step::Failed(AttemptOutcome::Refused, error.given_up())
                 }
                 _ => Step::Again(AttemptOutcome::Refused, error),
             }
@@ -333,6 +359,9 @@ pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
 
 /// How long a caller who waits must wait before the next attempt; `None` to give up.
 fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
+    if error.class == RetryClass::Account {
+        return None;
+    }
     let is_pace = matches!(error.class, RetryClass::Pace | RetryClass::PersonPace);
     if !is_pace && attempts >= MAX_ATTEMPTS_WHILE_WAITED_FOR {
         return None;
@@ -343,7 +372,7 @@ fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
 
 /// Uniform in 0..=1.
 pub(crate) fn dice() -> f64 {
-    f64::from(u32::from_be_bytes(random_bytes())) / f64::from(u32::MAX)
+    waypost_clock::dice()
 }
 
 impl Engine {
@@ -356,29 +385,16 @@ impl Engine {
         attempt_id: AttemptId,
     ) -> SendOutcome {
         self.count().attempts.add();
-        let began = Instant::now();
+        let line = AttemptLine::begin(self, message, attempt_id);
         let token = self.tokens().compose(attempt_id);
         let outgoing = OutgoingMessage {
             reply_to: message.options.reply_to.as_deref(),
             identity_key_hash: message.options.identity_key_hash.as_deref(),
             ..OutgoingMessage::new(&message.phone, placed, &token)
         };
-        let outcome = self.upstream().send(account, &outgoing).await;
-        let (word, code) = match &outcome {
-            SendOutcome::Sent(_) => ("sent", None),
-            SendOutcome::Refused(error) => ("refused", upstream_code(&error.failure)),
-            SendOutcome::NotSent(error) => ("not_sent", upstream_code(&error.failure)),
-            SendOutcome::Unknown(_) => ("unknown", None),
-        };
-        tracing::info!(
-            message = %message.id,
-            attempt = %attempt_id,
-            number = %message.number_id,
-            outcome = word,
-            code,
-            ms = began.elapsed().as_millis(),
-            "attempt"
-        );
+        let (outcome, call) = self.upstream().send_and_tell(account, &outgoing).await;
+        line.end(&outcome, call);
+        self.heed_usage(account, &message.number_id);
         outcome
     }
 
@@ -394,7 +410,10 @@ impl Engine {
         let now = self.now();
         let settlement = match step {
             Step::Sent(receipt) => Settlement::Sent(receipt),
-            Step::Unknown(failure) => Settlement::Unknown(failure),
+            Step::Unknown(failure) => {
+                let resend_at = message.resend_after_unknown(now);
+                Settlement::Unknown { failure, resend_at }
+            }
             Step::Failed(outcome, failure) => Settlement::Failed { outcome, failure },
             Step::Again(outcome, error) => {
                 let wait_ms = again_in.unwrap_or_default().as_millis();
@@ -406,17 +425,21 @@ impl Engine {
                 }
             }
         };
-        let (id, broadcast_id) = (message.id, message.broadcast_id);
+        // Who waits for a broadcast was told of a member that is sent again when it became unknown.
+        let broadcast_id = message.broadcast_id.filter(|_| !message.possible_duplicate);
+        let id = message.id;
         let record = Record { id, broadcast_id, attempt_id, settlement, now };
         let settled = match self.record(&record).await {
             Err(StoreError::Unavailable(_)) => self.record_later(record).await?,
-            recorded => recorded?,
+            Err(error) => return Err(unrecorded(&record.settlement, error)),
+            Ok(settled) => settled,
         };
         message.status = settled.status;
         message.wamid = settled.wamid;
         message.wa_id = settled.wa_id;
         message.failure = settled.failure;
         message.settled_at = settled.settled_at;
+        message.resend_at = settled.resend_at;
         Ok(())
     }
 
@@ -426,21 +449,16 @@ impl Engine {
             self.store().settle_attempt(*id, *attempt_id, settlement.clone(), *now).await?;
         self.count_settled(settled.status);
         self.tell(id, *broadcast_id, settled.status);
+        if settled.resend_at.is_some() {
+            self.resends().planned();
+        }
         Ok(settled)
     }
 
     /// The store cannot take an outcome now: goes on trying after the caller has been told.
     async fn record_later(&self, record: Record) -> Result<Settled, Failure> {
-        let untold = match record.settlement {
-            Settlement::Sent(_) | Settlement::Unknown(_) => Failure::new(
-                ErrorKind::OutcomeUnknown,
-                "The message was given to the upstream, and what came of it cannot be recorded \
-                 now. Look at its status before sending it again.",
-            ),
-            Settlement::Failed { .. } | Settlement::Retry { .. } => {
-                StoreError::Unavailable(String::new()).into()
-            }
-        };
+        let full = StoreError::Unavailable(String::new());
+        let settlement = record.settlement.clone();
         let engine = self.clone();
         let recording = self.0.callers.spawn(async move {
             for _ in 1..MAX_RECORD_TRIES {
@@ -455,8 +473,8 @@ impl Engine {
             engine.record(&record).await
         });
         match tokio::time::timeout(RECORD_WAIT, recording).await {
-            Ok(Ok(recorded)) => Ok(recorded?),
-            Ok(Err(_)) | Err(_) => Err(untold),
+            Ok(Ok(recorded)) => recorded.map_err(|error| unrecorded(&settlement, error)),
+            Ok(Err(_)) | Err(_) => Err(unrecorded(&settlement, full)),
         }
     }
 
@@ -501,8 +519,17 @@ impl Engine {
     }
 }
 
-fn upstream_code(failure: &Failure) -> Option<i64> {
-    failure.upstream.as_ref().and_then(|fault| fault.code)
+/// What is told of an outcome that cannot be recorded: of what may have been sent never that it was
+/// not.
+fn unrecorded(settlement: &Settlement, error: StoreError) -> Failure {
+    match settlement {
+        Settlement::Sent(_) | Settlement::Unknown { .. } => Failure::new(
+            ErrorKind::OutcomeUnknown,
+            "The message was given to the upstream, and what came of it cannot be recorded \
+             now. Look at its status before sending it again.",
+        ),
+        Settlement::Failed { .. } | Settlement::Retry { .. } => error.into(),
+    }
 }
 
 pub(crate) fn fault_of(failure: &Failure) -> UpstreamFault {
@@ -522,6 +549,7 @@ pub(crate) fn delivery_of(message: &Message) -> Delivery {
             wamid: wamid.clone(),
             wa_id: message.wa_id.clone().unwrap_or_else(|| message.phone.digits().to_owned()),
         }),
+        (None, _) if message.resend_at.is_some() => Err(pending(Status::Queued)),
         (None, Some(failure)) => Err(failure.clone()),
         (None, None) => Err(pending(message.status)),
     };

@@ -350,6 +350,12 @@ CREATE TABLE former_attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX former_attempts_not_sent ON former_attempts (id, outcome) WHERE outcome <> 1;
 
+-- What is told of the calls of attempts, recorded together a second later at most.
+CREATE TABLE attempt_calls (
+    attempt BLOB PRIMARY KEY,
+    call    TEXT NOT NULL               -- JSON
+) STRICT, WITHOUT ROWID;
+
 -- The history, but for our own record of a success: that is in sent_at.
 CREATE TABLE message_events (
     message INTEGER NOT NULL,

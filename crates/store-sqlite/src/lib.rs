@@ -6,6 +6,7 @@
 
 mod broadcasts;
 mod callbacks;
+mod calls;
 mod codes;
 mod consents;
 mod customers;
@@ -36,8 +37,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use messages::restored::{RestoredError, prepare_restored};
 pub use inline::{MemoryDisk, Moment, Turns};
+pub use messages::restored::{RestoredError, prepare_restored};
 pub use open::OpenError;
 
 use inline::Inline;

@@ -51,9 +51,7 @@ fn totals(conn: &Connection, now: Timestamp) -> Done<QueueTotals> {
     let sum = |part: fn(&NumberQueue) -> u64| numbers.iter().map(part).sum();
     let count = |sql: &str| count(&snapshot, sql);
     let since: Option<i64> = snapshot
-        .prepare_cached(
-            "SELECT min(next_due) FROM callback_targets WHERE next_due IS NOT NULL",
-        )?
+        .prepare_cached("SELECT min(next_due) FROM callback_targets WHERE next_due IS NOT NULL")?
         .query_row([], |row| row.get(0))?;
     Ok(QueueTotals {
         due: sum(|queue| queue.due),

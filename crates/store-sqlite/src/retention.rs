@@ -41,10 +41,8 @@ impl RetentionStore for SqliteStore {
         if old.is_empty() {
             return Ok(Pruned::default());
         }
-        let deleted = self
-            .writer
-            .run(Work::Known, move |conn| delete_ended(conn, &old, before))
-            .await?;
+        let deleted =
+            self.writer.run(Work::Known, move |conn| delete_ended(conn, &old, before)).await?;
         Ok(Pruned { deleted, next })
     }
 
@@ -206,7 +204,8 @@ fn delete_ended(conn: &Connection, seqs: &[i64], before: Timestamp) -> Done<u64>
             .optional()?;
         let Some((status, outcome, is_resent)) = found else { continue };
         let outcome = outcome.map(codes::read_outcome).transpose()?;
-        if is_over(codes::read_status(status)?, outcome, is_resent) || is_planted(Bug::RetentionTakesPending)
+        if is_over(codes::read_status(status)?, outcome, is_resent)
+            || is_planted(Bug::RetentionTakesPending)
         {
             ended.push(*seq);
         }

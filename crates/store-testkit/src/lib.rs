@@ -269,6 +269,7 @@ macro_rules! conformance {
             [
                 ended_messages_go_with_everything_of_theirs,
                 what_may_still_be_sent_stays_whatever_its_age,
+                what_is_told_of_calls_goes_with_its_message,
                 keys_go_before_what_they_stand_for,
                 events_go_with_age_and_only_once_told,
                 what_was_never_matched_goes_with_age,

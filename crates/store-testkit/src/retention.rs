@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use waypost_domain::call::Call;
 use waypost_domain::media::MimeType;
 use waypost_domain::status::Report;
 use waypost_domain::{MediaId, MessageId, OrgId};
 use waypost_engine::ports::{
-    CustomerFilter, Entry, EntryKey, EventFilter, MediaRecord, MessageFilter, Page, Sha256Hex,
-    Start, UpstreamCopy,
+    AttemptCall, CustomerFilter, Entry, EntryKey, EventFilter, MediaRecord, MessageFilter, Page,
+    Sha256Hex, Start, UpstreamCopy,
 };
 
 use crate::Harness;
@@ -111,14 +112,36 @@ pub async fn what_may_still_be_sent_stays_whatever_its_age(harness: &dyn Harness
     assert_eq!(pending_messages_lost_to_retention(harness).await, Vec::<&str>::new());
 }
 
+pub async fn what_is_told_of_calls_goes_with_its_message(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let retried = message(1);
+    let first = stage.begin(&retried).await;
+    stage.settle(retried.id, first, retry(at(50), true)).await;
+    let second = crate::samples::new_attempt();
+    stage.store.begin_attempt(retried.id, second, at(60)).await.unwrap();
+    stage.settle(retried.id, second, crate::samples::sent("wamid.1")).await;
+    let told = |status| AttemptCall {
+        attempt_id: if status == 429 { first } else { second },
+        call: Call { path: "/messages".to_owned(), status: Some(status), ..Call::default() },
+    };
+    stage.store.note_calls(vec![told(429), told(200)]).await.unwrap();
+    stage.store.note_calls(vec![told(200)]).await.unwrap();
+    stage.send(&message(2), "wamid.2").await;
+    let stage = stage.reopen(harness).await;
+    let history = stage.history(retried.id).await;
+    let calls = history.attempts.iter().map(|attempt| attempt.call.clone().unwrap().status);
+    assert_eq!(calls.collect::<Vec<_>>(), [Some(429), Some(200)]);
+    assert_eq!(prune(&stage, LATE_MS).await, 1);
+    assert!(!exists(&stage, retried.id).await);
+}
+
 pub async fn keys_go_before_what_they_stand_for(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let other = OrgId::new("other");
     stage.put(Entry::Org(org("other"))).await;
     stage.put(Entry::Number(number("100000000000002", "other"))).await;
     for (key, created_ms) in [("old", 0), ("young", 800)] {
-        let message =
-            waypost_domain::message::Message { created_at: at(created_ms), ..message(1) };
+        let message = waypost_domain::message::Message { created_at: at(created_ms), ..message(1) };
         stage.store.accept(message, now_due(), Some(claim(key, 1))).await.unwrap();
     }
     let pruned = stage.store.prune_keys_of(&other, at(500), 0).await.unwrap();

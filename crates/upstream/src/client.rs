@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
+use waypost_domain::call::Call;
 use waypost_domain::media::MimeType;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
@@ -156,6 +157,14 @@ impl Upstream for CloudApi {
     }
 
     async fn send(&self, account: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
+        self.send_message(account, message).await.0
+    }
+
+    async fn send_and_tell(
+        &self,
+        account: &Account,
+        message: &OutgoingMessage<'_>,
+    ) -> (SendOutcome, Call) {
         self.send_message(account, message).await
     }
 

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
+use waypost_domain::call::Call;
 use waypost_domain::command::Receipt;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Failure, Phone, UpstreamFault};
@@ -15,6 +17,11 @@ use waypost_planted::{Bug, is_planted};
 use crate::client::{CloudApi, MAX_REPLY_BYTES, segment};
 use crate::fault::Fault;
 use crate::transport::{Broken, Reply};
+
+/// The longest name of a call that is kept, in characters.
+const MAX_TRACE_CHARS: usize = 128;
+/// How much of a usage header is kept, in characters.
+const MAX_USAGE_CHARS: usize = 300;
 
 /// What every message has beside its content.
 #[derive(Serialize)]
@@ -67,27 +74,64 @@ impl CloudApi {
         &self,
         account: &Account,
         message: &OutgoingMessage<'_>,
-    ) -> SendOutcome {
+    ) -> (SendOutcome, Call) {
+        let mut call = Call { kind: message.content.type_name().to_owned(), ..Call::default() };
         let body = match written(message) {
             Ok(body) => body,
-            Err(failure) => return not_sent(failure, RetryClass::Never),
+            Err(failure) => return (not_sent(failure, RetryClass::Never), call),
         };
+        call.request_bytes = body.len() as u64;
         let path = format!("/{}/messages", segment(&account.phone_number_id));
         let request = match self.json_request(account, &Method::POST, &path, body) {
             Ok(request) => request,
-            Err(error) => return SendOutcome::NotSent(error),
+            Err(error) => return (SendOutcome::NotSent(error), call),
         };
-        let exchange = self.transport.exchange(request, self.deadline(), MAX_REPLY_BYTES).await;
-        let outcome = match exchange {
-            Ok(reply) => {
+        request.uri().path().clone_into(&mut call.path);
+        let (began, deadline) = (Instant::now(), self.deadline());
+        let opened = self.transport.open(request, deadline).await;
+        let outcome = match opened {
+            Ok(response) => {
+                call.head_ms = Some(milliseconds(began));
+                let reply = Reply::read(response, deadline, MAX_REPLY_BYTES).await;
                 self.usages.note(&account.waba_id, &reply.headers);
-                judge(&reply, account, message.to, message.content)
+                let outcome = judge(&reply, account, message.to, message.content);
+                tell(&mut call, &reply, &outcome);
+                outcome
             }
             Err(broken) => judge_broken(broken),
         };
+        call.total_ms = milliseconds(began);
         tracing::debug!(outcome = word_for(&outcome), "message call");
-        outcome
+        (outcome, call)
     }
+}
+
+fn milliseconds(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Adds what can be told of a reply: never its text, which may name people.
+fn tell(call: &mut Call, reply: &Reply, outcome: &SendOutcome) {
+    call.status = Some(reply.status.as_u16());
+    call.reply_bytes = reply.body.as_ref().ok().map(|body| body.len() as u64);
+    if !matches!(outcome, SendOutcome::Sent(_)) {
+        call.trace_id = trace_id(reply);
+        call.usage = header(reply, "x-business-use-case-usage", MAX_USAGE_CHARS)
+            .or_else(|| header(reply, "x-app-usage", MAX_USAGE_CHARS));
+    }
+}
+
+/// Meta's name for the call, in its error or beside it.
+fn trace_id(reply: &Reply) -> Option<String> {
+    let body = reply.json();
+    let named = body.as_ref().and_then(|body| body["error"]["fbtrace_id"].as_str());
+    let named = named.filter(|id| id.len() <= MAX_TRACE_CHARS && id.is_ascii());
+    named.map(str::to_owned).or_else(|| header(reply, "x-fb-trace-id", MAX_TRACE_CHARS))
+}
+
+fn header(reply: &Reply, name: &str, max_chars: usize) -> Option<String> {
+    let text = reply.headers.get(name)?.to_str().ok()?;
+    Some(text.chars().take(max_chars).collect())
 }
 
 fn written(message: &OutgoingMessage<'_>) -> Result<Bytes, Failure> {

@@ -21,6 +21,8 @@ pub(crate) const ADMIN_ENV: &str = "admin.env";
 pub(crate) const DEMO_ENV: &str = "demo.env";
 const LOCK_FILE: &str = "waypost.lock";
 const MARKER_FILE: &str = "upstream-kind";
+/// Where a restore unpacks: as long as it is there, the folder is not whole.
+const RESTORING: &str = "restoring";
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// Bytes of the master key.
@@ -50,6 +52,11 @@ impl DataDir {
     ) -> anyhow::Result<Self> {
         make_folder(path)?;
         let lock = hold(path)?;
+        ensure!(
+            !path.join(RESTORING).exists(),
+            "a restore into the data folder {} was not finished: run it again, or empty the folder",
+            path.display()
+        );
         let made_with = read_small(&path.join(MARKER_FILE))?;
         let kind = kind(target);
         match made_with.as_deref().map(str::trim) {
@@ -99,10 +106,8 @@ impl DataDir {
     /// # Errors
     /// Not readable or not a key; missing on a later start, where a new key would open nothing.
     pub(crate) fn master_key(&self, file: &Path) -> anyhow::Result<[u8; MASTER_KEY_BYTES]> {
-        if let Some(text) = read_small(file)? {
-            return decode_key(text.trim()).with_context(|| {
-                format!("{} holds no master key: 64 hexadecimal digits", file.display())
-            });
+        if let Some(key) = read_master_key(file)? {
+            return Ok(key);
         }
         ensure!(
             self.first_start,
@@ -141,6 +146,90 @@ impl DataDir {
         }
         write_private(&self.path.join(name), text.as_bytes())
     }
+}
+
+/// An empty folder that is to become a data folder, held by this process until it is dropped.
+pub(crate) struct EmptyDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl EmptyDir {
+    /// Makes the folder or looks whether it is empty, but for the master key and what an unfinished
+    /// restore left.
+    ///
+    /// # Errors
+    /// Not writable, held by another process, or not empty.
+    pub(crate) fn take(path: &Path, master_key_file: &Path) -> anyhow::Result<Self> {
+        make_folder(path)?;
+        let lock = hold(path)?;
+        let is_unfinished = path.join(RESTORING).exists();
+        let failed = || format!("cannot read the folder {}", path.display());
+        for entry in fs::read_dir(path).with_context(failed)? {
+            let entry = entry.with_context(failed)?;
+            let name = entry.file_name();
+            let is_ours = [LOCK_FILE, RESTORING].iter().any(|ours| name == *ours)
+                || path.join(&name) == master_key_file
+                || (is_unfinished && ["media", MARKER_FILE].iter().any(|left| name == *left));
+            ensure!(
+                is_ours,
+                "the folder {} is not empty: it holds {}. A restore replaces nothing; use an empty \
+                 folder (--data-dir)",
+                path.display(),
+                name.display()
+            );
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// A fresh folder inside it to unpack into.
+    ///
+    /// # Errors
+    /// Not writable.
+    pub(crate) fn unpack_into(&self) -> anyhow::Result<PathBuf> {
+        let unpacked = self.path.join(RESTORING);
+        for left in [&unpacked, &self.path.join("media")] {
+            match fs::remove_dir_all(left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot write {}", left.display()));
+                }
+                _ => {}
+            }
+        }
+        make_folder(&unpacked)?;
+        Ok(unpacked)
+    }
+
+    /// Writes with which kind of upstream the folder was made.
+    ///
+    /// # Errors
+    /// Not writable.
+    pub(crate) fn write_marker(&self, kind: &str) -> anyhow::Result<()> {
+        write_private(&self.path.join(MARKER_FILE), format!("{kind}\n").as_bytes())
+    }
+
+    /// Everything is in its place.
+    ///
+    /// # Errors
+    /// Not writable.
+    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+        let finished = || -> io::Result<()> {
+            fs::remove_dir_all(self.path.join(RESTORING))?;
+            File::open(&self.path)?.sync_all()
+        };
+        finished().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Reads a master key; `None` where there is no such file.
+///
+/// # Errors
+/// Not readable, or not a key.
+pub(crate) fn read_master_key(file: &Path) -> anyhow::Result<Option<[u8; MASTER_KEY_BYTES]>> {
+    let Some(text) = read_small(file)? else { return Ok(None) };
+    let key = decode_key(text.trim());
+    key.map(Some)
+        .with_context(|| format!("{} holds no master key: 64 hexadecimal digits", file.display()))
 }
 
 /// The variables of a file.

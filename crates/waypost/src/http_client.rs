@@ -75,6 +75,20 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// What comes next, whatever it is; `None` at the end of the answer.
+    ///
+    /// # Errors
+    /// A broken connection, or silence.
+    pub(crate) async fn piece(&mut self) -> anyhow::Result<Option<Bytes>> {
+        if !self.rest.is_empty() {
+            return Ok(Some(self.rest.split().freeze()));
+        }
+        let frame = tokio::time::timeout(SILENCE_LIMIT, self.body.frame()).await;
+        let frame = frame.map_err(|_| anyhow!("the gateway has fallen silent"))?;
+        let frame = frame.transpose().context("the connection broke")?;
+        Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))
+    }
+
     /// The next line without its end; `None` at the end of the answer.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod backup;
 mod cli;
 mod config;
 mod data_dir;
@@ -17,6 +18,7 @@ mod fake_server;
 mod http_client;
 mod logging;
 mod planting;
+mod restore;
 mod run;
 mod send;
 mod stdout;
@@ -61,6 +63,14 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => verdict(block_on(doctor::run(&inputs, args.json))),
         Command::Admin(args) => match client_config(read(Purpose::Client)) {
             Some(config) => verdict(block_on(admin::run(*args, &config.data_dir))),
+            None => Ok(ExitCode::FAILURE),
+        },
+        Command::Backup(args) => match client_config(read(Purpose::Client)) {
+            Some(config) => done(block_on(backup::run(&args, &config.data_dir))),
+            None => Ok(ExitCode::FAILURE),
+        },
+        Command::Restore(args) => match client_config(read(Purpose::Client)) {
+            Some(config) => done(restore::run(&args, &config)),
             None => Ok(ExitCode::FAILURE),
         },
         Command::Send(args) => match client_config(read(Purpose::Client)) {

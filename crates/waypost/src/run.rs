@@ -5,6 +5,7 @@ mod announce;
 mod callbacks;
 mod demo;
 mod links;
+mod notify;
 mod secrets;
 
 use std::io::IsTerminal as _;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use waypost_clock::Clock;
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
+use waypost_planted::{Bug, is_planted};
 use waypost_sandbox::{Sandbox, SandboxConfig, Seed};
 use waypost_server::{ServerConfig, TlsSource};
 use waypost_store_files::FileBlobs;
@@ -171,7 +173,12 @@ impl Gateway {
             tasks.spawn(async move { engine.sync_all_templates().await });
         }
         announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
+        notify::ready();
         let ended = stopped(signals, disk_failed(self.broken)).await;
+        if is_planted(Bug::StopAtOnce) {
+            return ended;
+        }
+        notify::stopping();
         cancel.cancel();
         let engine = self.engine;
         let drained = async {

@@ -108,8 +108,7 @@ async fn lost_by_a_backup(bug: Option<&str>) -> (Vec<String>, Option<(Waypost, M
     if !restored.status.success() {
         return (vec![format!("not restored: {restored:?}")], None);
     }
-    let (key, org) =
-        (waypost.variable("WAYPOST_ADMIN_KEY"), waypost.variable("WAYPOST_ORG_ID"));
+    let (key, org) = (waypost.variable("WAYPOST_ADMIN_KEY"), waypost.variable("WAYPOST_ORG_ID"));
     let fresh = MockUpstream::start().await;
     let restored = start_restored(&folder, &fresh, &key).await;
     let log = Api::new(restored.url(), &key).get(&format!("/orgs/{org}")).await;
@@ -127,8 +126,6 @@ async fn a_backup_under_load_loses_nothing_and_sends_nothing_by_itself() {
     let (lost, restored) = lost_by_a_backup(None).await;
     assert_eq!(lost, Vec::<String>::new());
     let (restored, mock) = restored.unwrap();
-    let key = restored.options();
-    drop(key);
     let admin = restored.admin();
     let queues = admin.get("/queues").await.expect(200).json();
     let held = queues["restored"].as_u64().unwrap();
@@ -232,10 +229,9 @@ async fn files_come_along_and_a_restore_refuses_what_is_not_right() {
     assert!(told.contains(fingerprint) && told.contains("master.key"), "{told}");
     let key = waypost.data_dir().join("master.key");
     std::fs::copy(key, keyless.path().join("data/master.key")).unwrap();
-    let restored =
-        start_restored(&keyless, &mock, &waypost.variable("WAYPOST_ADMIN_KEY")).await;
-    let listed = restored.admin().all(&format!("/orgs/{}/media", waypost.variable("WAYPOST_ORG_ID")));
-    let url = listed.await[0]["url"].as_str().unwrap().to_owned();
+    let restored = start_restored(&keyless, &mock, &waypost.variable("WAYPOST_ADMIN_KEY")).await;
+    let media = format!("/orgs/{}/media", waypost.variable("WAYPOST_ORG_ID"));
+    let url = restored.admin().all(&media).await[0]["url"].as_str().unwrap().to_owned();
     let (_, path) = url.split_once("gateway.example.com").unwrap();
     assert_eq!(restored.get(path).await.expect(200).body, PNG);
 }
@@ -245,7 +241,8 @@ async fn a_damaged_backup_is_not_restored_and_leaves_no_data_folder_that_starts(
     let waypost = Waypost::start().await;
     waypost.send_text("hello").await.expect(200);
     let made = json(&client(&waypost, &["backup", "--json"]).await);
-    let whole = std::fs::read(waypost.folder().path().join(made["file"].as_str().unwrap())).unwrap();
+    let whole =
+        std::fs::read(waypost.folder().path().join(made["file"].as_str().unwrap())).unwrap();
     let mut flipped = whole.clone();
     let place = whole.len() / 2;
     flipped[place] ^= 0x10;

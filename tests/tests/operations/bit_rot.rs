@@ -21,7 +21,8 @@ struct Places(u64);
 
 impl Places {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound.max(1)
     }
 }
@@ -115,10 +116,7 @@ async fn t40_damage_is_refused_with_a_way_out_or_harmless() {
     let mock = MockUpstream::start().await;
     let (options, texts) = killed(&mock).await;
     let whole = new_folder();
-    // The folder that was killed lives as long as its options.
-    let original = options.clone();
-    let data = original_folder(&original);
-    copy_tree(&data, &whole.path().join("data"));
+    copy_tree(&options.data_path(), &whole.path().join("data"));
     let sent = mock.accepted();
     let mut places = Places(SEED);
     let (mut refused, mut harmless) = (0, 0);
@@ -143,8 +141,4 @@ async fn t40_damage_is_refused_with_a_way_out_or_harmless() {
         assert_eq!(mock.accepted(), sent, "{round} {what}: something was sent");
     }
     assert!(refused > 0 && harmless > 0, "{refused} refused, {harmless} harmless");
-}
-
-fn original_folder(options: &Options) -> PathBuf {
-    options.data_dir().expect("it was started in a folder")
 }

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod callbacks;
+mod calls;
 mod directory;
 mod egress;
 mod events;
@@ -21,6 +22,7 @@ pub use callbacks::{
     CallbackReply, CallbackStore, CallbackTarget, CallbackTotals, DueCallback, DueCallbacks,
     NewCallback, PostError, TargetAddress, TargetName, TargetStats,
 };
+pub use calls::{AttemptCall, CallStore};
 pub use directory::{
     Audience, CustomerFilter, CustomerStore, DirectorySnapshot, DirectoryStore, Entry, EntryKey,
     Imported, NewConsent, PutMode, TemplateStore,
@@ -32,8 +34,8 @@ pub use inbox::{Addressed, InboundMessage, InboxEntry, InboxStore};
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
     Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, ErrorFilter,
-    IdempotencyClaim, IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient, Recovered,
-    ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
+    IdempotencyClaim, IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient,
+    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
 };
 pub use pacing::{Hold, Look, PacingStore, PostponedMessage, WaitingMessage};
 pub use upkeep::{
@@ -97,6 +99,7 @@ pub trait Store:
     + MediaStore
     + EventStore
     + CallbackStore
+    + CallStore
     + FlowStore
     + RetentionStore
     + QueueStore
@@ -116,6 +119,7 @@ impl<T> Store for T where
         + MediaStore
         + EventStore
         + CallbackStore
+        + CallStore
         + FlowStore
         + RetentionStore
         + QueueStore

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use waypost_domain::{BroadcastId, MediaId, NumberId, OrgId, Timestamp};
 
-use super::blobs::{BlobStream, Sha256Hex};
 use super::StoreResult;
+use super::blobs::{BlobStream, Sha256Hex};
 
 /// What one step of retention did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

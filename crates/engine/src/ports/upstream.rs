@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use waypost_domain::call::Call;
 use waypost_domain::command::Receipt;
 use waypost_domain::media::MimeType;
 use waypost_domain::retry::RetryClass;
@@ -92,6 +93,14 @@ pub struct CallError {
     pub class: RetryClass,
 }
 
+impl CallError {
+    /// The failure of a message that is not tried again by itself.
+    #[must_use]
+    pub fn given_up(self) -> Failure {
+        self.failure.worth_a_retry(self.class.may_work_later())
+    }
+}
+
 /// A file that the upstream keeps for a customer's message.
 pub struct DownloadedMedia {
     /// The upstream's word for the type, parameters included.
@@ -123,13 +132,29 @@ pub struct NumberInfo {
     pub quality_rating: Option<String>,
     /// Such as `CONNECTED`.
     pub status: Option<String>,
+    /// People who may be written to outside of a window within a day; `None`: without end, or not
+    /// told.
+    pub people_a_day: Option<u32>,
 }
 
 /// The upstream.
 #[async_trait]
 pub trait Upstream: FlowUpstream {
+    /// How much of the limits on an account's calls is used, in hundredths, where a reply said so
+    /// since the last call. More than 100 may be said.
+    fn usage(&self, _account: &Account) -> Option<u8> {
+        None
+    }
     /// Sends one message.
     async fn send(&self, account: &Account, message: &OutgoingMessage<'_>) -> SendOutcome;
+    /// Sends one message, and tells what can be told of the call beside its outcome.
+    async fn send_and_tell(
+        &self,
+        account: &Account,
+        message: &OutgoingMessage<'_>,
+    ) -> (SendOutcome, Call) {
+        (self.send(account, message).await, Call::default())
+    }
     /// Uploads a file; returns the upstream's id and until when it can be sent.
     async fn upload(
         &self,

@@ -4,6 +4,7 @@
 
 mod access;
 mod ask;
+mod backups;
 mod broadcasts;
 mod customers;
 mod events;
@@ -22,7 +23,9 @@ mod openapi;
 mod orgs;
 mod paging;
 mod providers;
+pub(crate) mod queues;
 mod sessions;
+mod sweeps;
 mod template_object;
 mod templates;
 mod traffic_views;

@@ -24,8 +24,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
 use super::{
-    broadcasts, customers, events, import, keys, media, messages, numbers, orgs, providers,
-    sessions, templates, users, webhooks,
+    backups, broadcasts, customers, events, import, keys, media, messages, numbers, orgs,
+    providers, queues, sessions, sweeps, templates, users, webhooks,
 };
 use crate::App;
 use crate::problem::{Problem, ProblemBody};
@@ -54,6 +54,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
         (name = "broadcasts", description = "One template for all customers"),
         (name = "webhooks", description = "Addresses to which events are posted"),
         (name = "events", description = "What happened, as lists and as a stream"),
+        (name = "queues", description = "What waits, and for how long"),
+        (name = "backups", description = "Copies of everything, and what a restored one holds back"),
     )
 )]
 struct Described;
@@ -79,6 +81,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(described_contents())
         .merge(described_traffic())
         .merge(described_events())
+        .merge(described_operations())
 }
 
 fn described_people() -> OpenApiRouter<App> {
@@ -129,6 +132,8 @@ fn described_traffic() -> OpenApiRouter<App> {
         .routes(routes!(messages::get_message))
         .routes(routes!(messages::cancel_message))
         .routes(routes!(messages::retry_message))
+        .routes(routes!(sweeps::retry_messages))
+        .routes(routes!(sweeps::cancel_messages))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
         .routes(routes!(broadcasts::create_broadcast, broadcasts::list_broadcasts))
@@ -148,6 +153,13 @@ fn described_events() -> OpenApiRouter<App> {
         .routes(routes!(events::list_callbacks))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_event))
+}
+
+fn described_operations() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(queues::show_queues))
+        .routes(routes!(backups::make_backup))
+        .routes(routes!(backups::show_held_back, backups::settle_held_back))
 }
 
 /// The description as JSON.

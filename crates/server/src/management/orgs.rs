@@ -13,7 +13,7 @@ use waypost_domain::directory::{
 };
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{OrgId, Timestamp, Zone};
-use waypost_engine::ports::{Entry, EntryKey, PutMode};
+use waypost_engine::ports::{Entry, PutMode};
 
 use super::access::{Access, Administration, InOrg};
 use super::fields::{
@@ -147,6 +147,7 @@ impl OrgInput {
             time_zone: self.time_zone.as_ref().map(zone).unwrap_or_default(),
             default_language: self.default_language,
             window_policy: self.window_policy.unwrap_or_default(),
+            window_fallback: None,
             unknown_policy: self.unknown_policy.unwrap_or_default(),
             strict_opt_in: self.strict_opt_in.unwrap_or_default(),
             broadcast_audience: self.broadcast_audience.unwrap_or_default(),
@@ -238,7 +239,7 @@ pub(crate) async fn delete_org(
     within: InOrg<Administration>,
 ) -> Result<StatusCode, Problem> {
     access.require_installation()?;
-    app.engine.directory().remove(EntryKey::Org(within.org.id.clone())).await?;
+    app.engine.remove_org(&within.org.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use waypost_domain::call::Call;
 use waypost_domain::content::{Content, MediaRef};
 use waypost_domain::message::{
-    Attempt, BroadcastRecord, Message, MessageHistory, Notify, Session, StatusEvent,
+    Attempt, BroadcastRecord, Direction, Message, MessageHistory, Notify, Session, StatusEvent,
 };
 use waypost_domain::window::Window;
 use waypost_domain::{Failure, Timestamp, UpstreamFault};
@@ -19,6 +20,8 @@ pub(crate) struct MessageError {
     /// The stable word.
     code: &'static str,
     message: String,
+    /// Whether the very same message may be sent another time, once the cause is gone.
+    retryable: bool,
     upstream: Option<UpstreamError>,
 }
 
@@ -27,6 +30,7 @@ impl From<&Failure> for MessageError {
         Self {
             code: failure.kind.code(),
             message: failure.message.clone(),
+            retryable: failure.retryable,
             upstream: failure.upstream.as_ref().map(UpstreamError::from),
         }
     }
@@ -89,6 +93,11 @@ pub(crate) struct MessageView {
     error: Option<MessageError>,
     /// Whether it was repeated after an unknown outcome.
     possible_duplicate: bool,
+    /// What becomes of it if nobody knows whether it was sent: `hold_then_resend`, `never_resend` or
+    /// `resend_now`. Absent for what people wrote.
+    unknown_policy: Option<&'static str>,
+    /// When it is sent again by itself, unless a status comes before.
+    resend_at: Option<String>,
     /// `high`, `normal` or `low`.
     priority: String,
     /// Not sent any more from then on.
@@ -163,6 +172,9 @@ impl From<&Message> for MessageView {
             broadcast_id: message.broadcast_id.map(|id| id.to_string()),
             error: message.failure.as_ref().map(MessageError::from),
             possible_duplicate: message.possible_duplicate,
+            unknown_policy: (message.direction == Direction::Outbound)
+                .then(|| message.unknown_policy().as_str()),
+            resend_at: message.resend_at.map(time),
             priority: word(&message.options.priority),
             expires_at: message.options.expires_at.map(time),
             reply_to: message.options.reply_to.clone(),
@@ -191,7 +203,11 @@ impl From<&MessageHistory> for MessageDetailView {
         Self {
             message: MessageView::from(&history.message),
             statuses: history.statuses.iter().map(StatusView::from).collect(),
-            attempts: history.attempts.iter().map(AttemptView::from).collect(),
+            attempts: history
+                .attempts
+                .iter()
+                .map(|attempt| AttemptView::new(attempt, history.message.created_at))
+                .collect(),
         }
     }
 }
@@ -225,17 +241,82 @@ pub(crate) struct AttemptView {
     finished_at: Option<String>,
     /// `open`, `sent`, `refused`, `not_sent` or `unknown`.
     outcome: &'static str,
+    /// What may be done about a failure: `back_off`, `back_off_few`, `pace`, `person_pace`, `later`,
+    /// `never`, `operator` or `account`.
+    class: Option<String>,
+    /// How long the message had waited when it began, in milliseconds.
+    waited_ms: i64,
+    request: Option<RequestView>,
+    reply: Option<ReplyView>,
     upstream: Option<UpstreamError>,
 }
 
-impl From<&Attempt> for AttemptView {
-    fn from(attempt: &Attempt) -> Self {
+/// What was sent, without what it says.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageAttemptRequest)]
+pub(crate) struct RequestView {
+    method: &'static str,
+    path: String,
+    /// Meta's word for the content, such as `text`.
+    #[serde(rename = "type")]
+    kind: String,
+    bytes: u64,
+}
+
+/// What came back, without what it says; and when.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageAttemptReply)]
+pub(crate) struct ReplyView {
+    /// `null`: there was no reply.
+    http_status: Option<u16>,
+    bytes: Option<u64>,
+    /// Meta's name for the call (`fbtrace_id`), where it failed: its support asks for it.
+    trace_id: Option<String>,
+    /// What Meta says of the use of its limits, where it failed.
+    usage: Option<String>,
+    /// How long it took to the head of the reply, in milliseconds.
+    head_ms: Option<u32>,
+    /// How long the call took, in milliseconds.
+    total_ms: u32,
+}
+
+impl AttemptView {
+    fn new(attempt: &Attempt, accepted_at: Timestamp) -> Self {
+        let call = attempt.call.as_ref();
         Self {
+            class: call.map(|call| call.class.clone()).filter(|class| !class.is_empty()),
+            waited_ms: attempt.started_at.0.saturating_sub(accepted_at.0),
+            request: call.filter(|call| !call.path.is_empty()).map(RequestView::from),
+            reply: call.filter(|call| !call.path.is_empty()).map(ReplyView::from),
             number: attempt.number,
             started_at: time(attempt.started_at),
             finished_at: attempt.finished_at.map(time),
             outcome: attempt.outcome.as_str(),
             upstream: attempt.fault.as_ref().map(UpstreamError::from),
+        }
+    }
+}
+
+impl From<&Call> for RequestView {
+    fn from(call: &Call) -> Self {
+        Self {
+            method: "POST",
+            path: call.path.clone(),
+            kind: call.kind.clone(),
+            bytes: call.request_bytes,
+        }
+    }
+}
+
+impl From<&Call> for ReplyView {
+    fn from(call: &Call) -> Self {
+        Self {
+            http_status: call.status,
+            bytes: call.reply_bytes,
+            trace_id: call.trace_id.clone(),
+            usage: call.usage.clone(),
+            head_ms: call.head_ms,
+            total_ms: call.total_ms,
         }
     }
 }

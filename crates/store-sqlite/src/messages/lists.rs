@@ -8,7 +8,7 @@ use waypost_domain::message::{Attempt, Message, MessageHistory, Session, StatusE
 use waypost_domain::{
     AttemptId, BroadcastId, CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
-use waypost_engine::ports::{MessageFilter, Page, Paged, Recipient, SessionFilter};
+use waypost_engine::ports::{ErrorFilter, MessageFilter, Page, Paged, Recipient, SessionFilter};
 
 use super::{behind, wamids};
 use crate::codes;
@@ -127,17 +127,21 @@ fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
 
 fn attempts(conn: &Connection, seq: i64) -> Done<Vec<Attempt>> {
     let mut select = conn.prepare_cached(
-        "SELECT id, number, started_at, ended_at, outcome, fault FROM former_attempts
+        "SELECT a.id, a.number, a.started_at, a.ended_at, a.outcome, a.fault, c.call
+         FROM (
+             SELECT id, number, started_at, ended_at, outcome, fault FROM former_attempts
              WHERE message = ?1
-         UNION ALL SELECT attempt, attempts, attempt_started_at, attempt_ended_at,
+             UNION ALL SELECT attempt, attempts, attempt_started_at, attempt_ended_at,
                  attempt_outcome, attempt_fault
-             FROM messages WHERE seq = ?1 AND attempt NOT NULL
-         ORDER BY number",
+             FROM messages WHERE seq = ?1 AND attempt NOT NULL) a
+         LEFT JOIN attempt_calls c ON c.attempt = a.id
+         ORDER BY a.number",
     )?;
     let mut rows = select.query([seq])?;
     let mut attempts = Vec::new();
     while let Some(row) = rows.next()? {
         let fault: Option<String> = row.get(5)?;
+        let call: Option<String> = row.get(6)?;
         attempts.push(Attempt {
             id: AttemptId::from_bytes(row.get(0)?),
             number: row.get(1)?,
@@ -145,6 +149,7 @@ fn attempts(conn: &Connection, seq: i64) -> Done<Vec<Attempt>> {
             finished_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
             outcome: codes::read_outcome(row.get(4)?)?,
             fault: fault.as_deref().map(from_json).transpose()?,
+            call: call.as_deref().map(from_json).transpose()?,
         });
     }
     Ok(attempts)
@@ -342,6 +347,19 @@ impl Conditions {
         }
         if let Some(kind) = filter.message_type {
             self.add("m.message_type = ?", codes::message_type(kind));
+        }
+        match &filter.error {
+            Some(ErrorFilter::Kind(kind)) => {
+                self.add("m.failure ->> '$.kind' = ?", kind.code().to_owned());
+            }
+            Some(ErrorFilter::Upstream(code)) => {
+                self.add("m.failure ->> '$.upstream.code' = ?", *code);
+            }
+            None => {}
+        }
+        if let Some(retryable) = filter.retryable {
+            self.add("m.status = ?", Status::Failed.number());
+            self.add("coalesce(m.failure ->> '$.retryable', 0) = ?", retryable);
         }
         if let Some(since) = filter.since {
             self.add("m.created_at >= ?", since.0);

@@ -56,6 +56,9 @@ pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
                  (SELECT number, due, priority, org, seq FROM messages WHERE seq = ?1)",
             "DELETE FROM held WHERE message = ?1",
             "DELETE FROM former_wamids WHERE message = ?1",
+            "DELETE FROM attempt_calls WHERE attempt IN (
+                 SELECT attempt FROM messages WHERE seq = ?1 AND attempt NOT NULL
+                 UNION ALL SELECT id FROM former_attempts WHERE message = ?1)",
             "DELETE FROM former_attempts WHERE message = ?1",
             "DELETE FROM message_events WHERE message = ?1",
             "DELETE FROM restored_messages WHERE message = ?1",

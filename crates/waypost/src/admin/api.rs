@@ -48,12 +48,24 @@ impl Api {
     /// # Errors
     /// Neither given nor found, or no valid address.
     pub(crate) fn new(gateway: &Gateway, data_dir: &Path) -> anyhow::Result<Self> {
+        Self::patient(gateway, data_dir, TIME_LIMIT)
+    }
+
+    /// The same, for calls that may take longer.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn patient(
+        gateway: &Gateway,
+        data_dir: &Path,
+        time_limit: Duration,
+    ) -> anyhow::Result<Self> {
         let (url, key) = credentials(gateway, data_dir)?;
         let base = Url::parse(&url).with_context(|| format!("`{url}` is no address"))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             bail!("`{url}` is no address such as http://127.0.0.1:8080");
         }
-        Ok(Self { http: HttpClient::new(TIME_LIMIT)?, base, key, org: gateway.org.clone() })
+        Ok(Self { http: HttpClient::new(time_limit)?, base, key, org: gateway.org.clone() })
     }
 
     /// The organisation that is meant: as given, the key's own, or the only one there is.
@@ -89,6 +101,18 @@ impl Api {
     /// As [`Self::get`].
     pub(crate) async fn post(&self, path: &[&str], body: Option<&Value>) -> anyhow::Result<Value> {
         self.write(Method::POST, path, body).await
+    }
+
+    /// Has something done that arguments say more of.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn post_with(
+        &self,
+        path: &[&str],
+        arguments: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        read(&self.call(Method::POST, self.url(path, arguments)?, None).await?)
     }
 
     /// Changes something.
@@ -167,6 +191,23 @@ impl Api {
             Opened::Stream(lines) => Ok(Ok(lines)),
             Opened::Answer(answer) if answer.status.is_server_error() => bail!(refusal(&answer)),
             Opened::Answer(answer) => Ok(Err(anyhow!(refusal(&answer)))),
+        }
+    }
+
+    /// Has something made that comes as a file.
+    ///
+    /// # Errors
+    /// No answer, or a refusal in the gateway's words.
+    pub(crate) async fn download(
+        &self,
+        path: &[&str],
+        accept: &'static str,
+    ) -> anyhow::Result<Lines> {
+        let url = self.url(path, &[])?;
+        let call = Call { method: Method::POST, url, bearer: Some(&self.key), body: None };
+        match self.http.open(call, accept).await.context(UNREACHED)? {
+            Opened::Stream(pieces) => Ok(pieces),
+            Opened::Answer(answer) => bail!(refusal(&answer)),
         }
     }
 

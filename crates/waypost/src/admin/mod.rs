@@ -6,7 +6,9 @@ mod bodies;
 mod callbacks;
 mod follow;
 mod import;
+mod messages;
 mod output;
+mod queues;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -21,8 +23,8 @@ pub(crate) use output::{print_done, printable};
 
 use crate::cli::admin::{
     AdminArgs, BroadcastCommand, ConnectArgs, CustomerCommand, KeyCommand, KeyFields, MediaCommand,
-    MessageCommand, NumberCommand, OrgCommand, Page, ProviderCommand, Resource, SessionCommand,
-    TemplateCommand, UserCommand,
+    NumberCommand, OrgCommand, Page, ProviderCommand, Resource, SessionCommand, TemplateCommand,
+    UserCommand,
 };
 use api::id_of;
 use output::{print_list, print_one};
@@ -34,9 +36,9 @@ use output::{print_list, print_one};
 pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool> {
     let as_json = args.gateway.json;
     let api = Api::new(&args.gateway, data_dir)?;
-    // Organisations are no organisation's.
+    // Organisations and queues are no organisation's.
     let org = match args.resource {
-        Resource::Orgs(_) => String::new(),
+        Resource::Orgs(_) | Resource::Queues { .. } => String::new(),
         _ => api.org().await?,
     };
     let desk = &Desk { api: &api, org, as_json };
@@ -49,12 +51,13 @@ pub(crate) async fn run(args: AdminArgs, data_dir: &Path) -> anyhow::Result<bool
         Resource::Media(command) => media(desk, command).await?,
         Resource::Providers(command) => providers(desk, command).await?,
         Resource::Templates(command) => templates(desk, command).await?,
-        Resource::Messages(command) => messages(desk, command).await?,
+        Resource::Messages(command) => messages::run(desk, command).await?,
         Resource::Broadcasts(command) => broadcasts(desk, command).await?,
         Resource::Sessions(command) => sessions(desk, command).await?,
         Resource::Webhooks(command) => return callbacks::webhooks(desk, command).await,
         Resource::Callbacks(command) => callbacks::callbacks(desk, command).await?,
         Resource::Events(command) => callbacks::events(desk, command).await?,
+        Resource::Queues { command } => queues::queues(&api, command, as_json).await?,
     }
     Ok(true)
 }
@@ -300,23 +303,6 @@ async fn templates(desk: &Desk<'_>, command: TemplateCommand) -> anyhow::Result<
             print_one(&answer, desk.as_json);
             Ok(())
         }
-    }
-}
-
-async fn messages(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Result<()> {
-    match command {
-        MessageCommand::List { page, status, customer, phone, broadcast } => {
-            let filters = [
-                ("status", status),
-                ("customer_id", customer),
-                ("phone", phone),
-                ("broadcast_id", broadcast),
-            ];
-            let columns =
-                ["id", "direction", "phone", "customer_id", "type", "status", "created_at"];
-            desk.search("messages", &filters, &page, &columns).await
-        }
-        MessageCommand::Get(which) => desk.show("messages", &which.id).await,
     }
 }
 

@@ -2,6 +2,7 @@
 //! modules named after them.
 
 pub(crate) mod admin;
+pub(crate) mod backup;
 pub(crate) mod callbacks;
 pub(crate) mod send;
 #[cfg(test)]
@@ -88,6 +89,12 @@ pub(crate) enum Command {
     /// Send one message through a running gateway
     #[command(after_help = send::EXAMPLES)]
     Send(Box<send::SendArgs>),
+    /// Copy everything of a running gateway into one file; the master key apart
+    #[command(after_help = backup::BACKUP_EXAMPLES)]
+    Backup(Box<backup::BackupArgs>),
+    /// Unpack a backup into an empty data folder
+    #[command(after_help = backup::RESTORE_EXAMPLES)]
+    Restore(backup::RestoreArgs),
     /// Check configuration, disk, upstream, token and webhook, and say what to do
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),

@@ -47,10 +47,9 @@ mod tests {
         let name = format!("waypost-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let abstractly = UnixDatagram::bind_addr(&address).unwrap();
-        for (socket, heard) in [
-            (path.into_os_string(), listening),
-            (OsString::from(format!("@{name}")), abstractly),
-        ] {
+        for (socket, heard) in
+            [(path.into_os_string(), listening), (OsString::from(format!("@{name}")), abstractly)]
+        {
             send(&socket, "READY=1").unwrap();
             let mut text = [0; 16];
             let length = heard.recv(&mut text).unwrap();

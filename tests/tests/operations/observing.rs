@@ -1,0 +1,164 @@
+//! What operators see: metrics that alarms name, each call to the upstream, and one line in the log
+//! for each request and each attempt, whatever becomes of it (T43).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use waypost_tests::mock_upstream::Deed;
+use waypost_tests::{MockUpstream, Options, Waypost, binary, eventually};
+
+use crate::rig::client;
+
+/// The names of metrics in a text.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let is_part = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_';
+    let words = text.split(|char| !is_part(char));
+    words.filter(|word| word.starts_with("waypost_")).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_that_alarms_or_documents_name_exists() {
+    let waypost = Waypost::start().await;
+    waypost.send_text("hello").await.expect(200);
+    let shown = metrics_in(&waypost.get("/metrics").await.expect(200).text());
+    for file in
+        ["packaging/alerts.yml", "docs/operating.md", "docs/production.md", "docs/callbacks.md"]
+    {
+        let text = std::fs::read_to_string(binary::workspace().join(file)).unwrap();
+        let named = metrics_in(&text);
+        assert!(file != "packaging/alerts.yml" || named.len() > 10, "{named:?}");
+        // Crates of ours are called like that, too.
+        let missing: Vec<_> = named
+            .iter()
+            .filter(|name| !["waypost_engine", "waypost_server"].contains(&name.as_str()))
+            .filter(|name| !name.starts_with("waypost_http_request_duration_seconds"))
+            .filter(|name| !shown.contains(*name))
+            .collect();
+        assert!(missing.is_empty(), "{file} names {missing:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_alarm_has_its_section_and_every_section_its_alarm() {
+    let read = |file: &str| std::fs::read_to_string(binary::workspace().join(file)).unwrap();
+    let alerts = read("packaging/alerts.yml");
+    let alerts: BTreeSet<&str> =
+        alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let handbook = read("docs/operating.md");
+    let sections: BTreeSet<&str> = handbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .filter(|title| title.starts_with("Waypost"))
+        .collect();
+    assert_eq!(alerts, sections);
+}
+
+/// The log's lines about attempts, or requests.
+fn lines(waypost: &Waypost, what: &str) -> Vec<Value> {
+    let log = waypost.errors();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"] == what).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_told_without_what_it_says() {
+    let mock = MockUpstream::start().await;
+    let waypost = Waypost::before(&mock).await;
+    mock.messages_meet(Deed::Code(400, 131_026));
+    waypost.send_text("canary-body-1f").await;
+    mock.messages_meet(Deed::Reset);
+    waypost.send_text("canary-body-2f").await;
+    mock.messages_meet(Deed::Accept);
+    waypost.send_text("canary-body-3f").await.expect(200);
+    let org = waypost.variable("WAYPOST_ORG_ID");
+    let phone = waypost.variable("WAYPOST_CUSTOMER_PHONE");
+    let expected = [
+        ("failed", "refused", json!("never"), json!(400)),
+        ("unknown", "unknown", Value::Null, Value::Null),
+        ("sent", "sent", Value::Null, json!(200)),
+    ];
+    let log = waypost.log().await;
+    assert_eq!(log.len(), expected.len());
+    for (message, (status, outcome, class, http_status)) in log.iter().zip(expected) {
+        assert_eq!(message["status"], status, "{message}");
+        let id = message["id"].as_str().unwrap().to_owned();
+        let path = format!("/orgs/{org}/messages/{id}");
+        let attempt = eventually("the call is recorded", async || {
+            let shown = waypost.admin().get(&path).await.expect(200).json();
+            let attempt = shown["attempts"].as_array().unwrap().last().unwrap().clone();
+            attempt["request"].is_object().then_some(attempt)
+        })
+        .await;
+        assert_eq!((&attempt["outcome"], &attempt["class"]), (&json!(outcome), &class));
+        let (request, reply) = (&attempt["request"], &attempt["reply"]);
+        assert_eq!((&request["method"], &request["type"]), (&json!("POST"), &json!("text")));
+        assert!(request["path"].as_str().unwrap().ends_with("/messages"), "{attempt}");
+        assert!(request["bytes"].as_u64().unwrap() > 50, "{attempt}");
+        assert_eq!(reply["http_status"], http_status, "{attempt}");
+        assert_eq!(reply["head_ms"].is_u64(), http_status.is_u64(), "{attempt}");
+        let told = attempt.to_string();
+        assert!(!told.contains("canary-body") && !told.contains(&phone), "{told}");
+        let shown = client(&waypost, &["admin", "messages", "get", &id]).await;
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains(&format!("outcome={outcome}")), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t43_there_is_one_line_for_each_attempt_and_each_request() {
+    let mock = MockUpstream::start().await;
+    let waypost = Waypost::before(&mock).await;
+    let before = lines(&waypost, "request").len();
+    for deed in [Deed::Accept, Deed::Reset, Deed::Html(502), Deed::Code(400, 131_026)] {
+        mock.messages_meet(deed);
+        waypost.send_text("hello").await;
+    }
+    // A caller who goes away has its line too.
+    mock.messages_meet(Deed::Hang);
+    let message = waypost.demo_message(&json!({"type": "text", "text": {"body": "gone"}}));
+    let request = waypost.request(reqwest::Method::POST, "/whatsapp/messages/send");
+    let request = request.header("X-API-KEY", waypost.variable("WAYPOST_API_KEY")).json(&message);
+    let gone = request.timeout(std::time::Duration::from_millis(300)).send().await;
+    assert!(gone.is_err(), "the mock never answers");
+    eventually("five lines of requests", async || {
+        let sends = lines(&waypost, "request").len() - before;
+        (sends >= 5).then_some(())
+    })
+    .await;
+    let statuses: Vec<_> = lines(&waypost, "request")
+        .iter()
+        .filter(|line| line["route"] == "/whatsapp/messages/send")
+        .map(|line| line["status"].clone())
+        .collect();
+    assert_eq!(statuses.len(), 5, "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&json!(499)));
+    let calls = mock.message_calls();
+    let attempts = lines(&waypost, "attempt");
+    // The last one still waits for its answer.
+    assert_eq!(attempts.len(), calls - 1, "{attempts:?}");
+    let ids: BTreeSet<_> = attempts.iter().map(|line| line["attempt"].to_string()).collect();
+    assert_eq!(ids.len(), attempts.len(), "a line for each");
+    assert!(attempts.iter().all(|line| line["message_id"].is_string()), "{attempts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_are_shown_to_the_installation_s_key_only() {
+    let mock = MockUpstream::start().await;
+    let waypost = Options::new().upstream(&mock.url()).start().await;
+    let api = waypost_tests::Api::new(waypost.url(), &waypost.variable("WAYPOST_API_KEY"));
+    api.get("/queues").await.expect(403);
+    mock.messages_meet(Deed::Code(503, 131_016));
+    let org = waypost.variable("WAYPOST_ORG_ID");
+    let body = json!({"to": "15550001111", "type": "text", "text": {"body": "later"}});
+    waypost.admin().post(&format!("/orgs/{org}/messages"), &body).await.ok();
+    let queues = eventually("a message to be tried again", async || {
+        let queues = waypost.admin().get("/queues").await.expect(200).json();
+        (queues["due"].as_u64().unwrap() + queues["later"].as_u64().unwrap() > 0).then_some(queues)
+    })
+    .await;
+    assert_eq!(queues["numbers"].as_array().unwrap().len(), 1, "{queues}");
+    assert!(queues["store"]["free_bytes"].as_u64().unwrap() > 0, "{queues}");
+    let printed = client(&waypost, &["admin", "queues"]).await;
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(printed.contains("NUMBER_ID") && printed.contains("due: "), "{printed}");
+}
