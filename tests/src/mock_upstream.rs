@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -13,6 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 use crate::wire::{Reader, Request, response};
+
+/// How often an answer that drips does so.
+const DRIP_EVERY: Duration = Duration::from_millis(200);
 
 /// What reached the upstream.
 pub type Seen = Request;
@@ -38,6 +42,10 @@ pub enum Deed {
     AcceptAndReset,
     /// The request is read and never answered.
     Hang,
+    /// These bytes, then a filler for as long as anybody reads.
+    Endless(Vec<u8>),
+    /// These bytes, then one more now and then for as long as anybody listens.
+    Drip(Vec<u8>),
 }
 
 type Script = Box<dyn FnMut(&Seen) -> Deed + Send>;
@@ -165,10 +173,23 @@ async fn serve(mut stream: TcpStream, inner: Arc<Inner>) {
                 return reset(&stream);
             }
             Deed::Hang => std::future::pending().await,
+            Deed::Endless(head) => {
+                return pour(&mut stream, &head, &[b' '; 65_536], Duration::ZERO).await;
+            }
+            Deed::Drip(head) => return pour(&mut stream, &head, b" ", DRIP_EVERY).await,
         };
         if stream.write_all(&bytes).await.is_err() {
             return;
         }
+    }
+}
+
+/// Writes a beginning, and then a piece again and again until nobody listens any more.
+async fn pour(stream: &mut TcpStream, head: &[u8], piece: &[u8], pause: Duration) {
+    let mut listens = stream.write_all(head).await.is_ok();
+    while listens {
+        tokio::time::sleep(pause).await;
+        listens = stream.write_all(piece).await.is_ok();
     }
 }
 
