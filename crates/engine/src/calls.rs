@@ -123,7 +123,7 @@ impl Drop for AttemptLine<'_> {
             http_status = call.status,
             trace_id = call.trace_id.as_deref(),
             head_ms = call.head_ms,
-            ms = self.began.elapsed().as_millis(),
+            ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "attempt"
         );
         self.engine.calls().gather(self.attempt_id, call);

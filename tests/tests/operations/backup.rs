@@ -102,7 +102,9 @@ async fn lost_by_a_backup(bug: Option<&str>) -> (Vec<String>, Option<(Waypost, M
     callers.join_all().await;
     let after = ledger.lock().await.len();
     assert!(after > before.len(), "nothing was acknowledged while the backup was made");
-    json(&made);
+    if !made.status.success() {
+        return (vec![format!("no backup: {made:?}")], None);
+    }
     let folder = folder_with_key_of(&waypost);
     let restored = restore(folder.path(), &file, &["--json"]).await;
     if !restored.status.success() {
