@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use waypost_domain::Timestamp;
 use waypost_domain::callback::Webhook;
 use waypost_domain::event::{Event, EventDetail, EventKind};
+use waypost_planted::{Bug, is_planted};
 
 use super::compose::{notify_address, origin};
 use crate::Engine;
@@ -100,6 +101,9 @@ impl Engine {
         let callbacks = self.callbacks_for(&found.heads).await?;
         let is_for_somebody = !callbacks.is_empty();
         if is_for_somebody || last - mark.recorded >= UNRECORDED_EVENTS {
+            if is_planted(Bug::MarkBeforeCallbacks) {
+                self.store().add_callbacks(Vec::new(), Some(last), self.now()).await?;
+            }
             self.store().add_callbacks(callbacks, Some(last), self.now()).await?;
             mark.recorded = last;
         }
@@ -144,10 +148,13 @@ impl Engine {
 
     /// To what an event is posted.
     pub(super) fn targets(&self, event: &Event, recorded_at: Timestamp) -> Vec<TargetName> {
+        let now = self.now();
         let webhooks = self.directory().webhooks(&event.org_id);
         let webhooks = webhooks.into_iter().filter(|webhook| {
-            // What happened before it was set up is not for it.
-            webhook.created_at <= recorded_at && self.is_told(webhook, event)
+            // What happened before it was set up is not for it. Where the clock was set back it is
+            // younger than now, and was there all the same.
+            let was_there = webhook.created_at <= recorded_at || webhook.created_at > now;
+            was_there && self.is_told(webhook, event)
         });
         let mut targets: Vec<TargetName> = webhooks
             .map(|webhook| TargetName {
