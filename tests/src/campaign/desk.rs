@@ -177,11 +177,13 @@ pub fn keys(kind: Kind, person: u64, text: &str) -> Vec<String> {
 
 fn inbound(person: u64, text: &str) -> Vec<u8> {
     let from = phone(person);
+    // It opens the window.
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970").as_secs();
     let value = json!({"messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550009999", "phone_number_id": NUMBER_ID},
         "contacts": [{"profile": {"name": "N"}, "wa_id": from}],
         "messages": [{"from": from, "id": format!("wamid.{text}"), "type": "text",
-            "timestamp": "1700000000", "text": {"body": text}}]});
+            "timestamp": now_s.to_string(), "text": {"body": text}}]});
     json!({"object": "whatsapp_business_account", "entry": [{"id": WABA_ID,
         "changes": [{"field": "messages", "value": value}]}]})
     .to_string()

@@ -15,6 +15,8 @@ use super::small_disk::SmallDisk;
 use crate::waypost::{Options, Waypost, new_folder};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where a bug may keep something from coming.
+const PATIENCE_FOR_BUGS: Duration = Duration::from_secs(5);
 const PEOPLE: u64 = 200;
 /// Size of the disk that is filled, in megabytes.
 const DISK_MB: u32 = 16;
@@ -24,6 +26,8 @@ const REQUESTS_WHEN_FULL: u64 = 600;
 const REQUESTS_UNTIL_FAULT: u64 = 160;
 /// Requests one after the other, each of which needs a sync of its own.
 const SYNCED_REQUESTS: u64 = 40;
+/// What is asked of a disk that fails.
+const KINDS: [Kind; 3] = [Kind::Single, Kind::Waiting, Kind::Single];
 /// Runs a program whose files may not become longer than the first argument says, in blocks of 512
 /// bytes: a write across the limit is a short one.
 const LIMITED: &str = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
@@ -33,6 +37,7 @@ const LIMITED: &str = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
 /// # Panics
 /// Where the rig cannot do its part.
 pub async fn full(bug: Option<&'static str>) -> Vec<String> {
+    let patience = patience(bug);
     let carrier = Arc::new(Carrier::start(0..3, 0).await);
     let folder = new_folder();
     let disk = SmallDisk::at(&folder.path().join("data"), DISK_MB);
@@ -69,7 +74,7 @@ pub async fn full(bug: Option<&'static str>) -> Vec<String> {
     }
     disk.clear();
     let mut serial = 10_000;
-    let recovered = within(PATIENCE, async || {
+    let recovered = within(patience, async || {
         serial += 1;
         let told = ask_some(&desk, serial..serial + 1, &mut faults).await;
         let taken = told
@@ -82,10 +87,14 @@ pub async fn full(bug: Option<&'static str>) -> Vec<String> {
     if !recovered {
         faults.push("there is room again and nothing is accepted".to_owned());
     }
-    settle(&waypost, &desk, &carrier).await;
+    settle(&waypost, &desk, &carrier, patience).await;
     let waypost = waypost.kill().start().await;
-    faults.extend(conclude(&waypost, &desk, &carrier, ledger).await);
+    faults.extend(conclude(&waypost, &desk, &carrier, ledger, patience).await);
     faults
+}
+
+fn patience(bug: Option<&str>) -> Duration {
+    if bug.is_some() { PATIENCE_FOR_BUGS } else { PATIENCE }
 }
 
 /// Every third waits for its outcome.
@@ -105,8 +114,8 @@ async fn ask_some(
     told
 }
 
-async fn settle(waypost: &Waypost, desk: &Desk, carrier: &Carrier) {
-    within(PATIENCE, async || {
+async fn settle(waypost: &Waypost, desk: &Desk, carrier: &Carrier, patience: Duration) {
+    within(patience, async || {
         carrier.untold() == 0 && has_none(waypost, desk, &["queued", "sending", "sent"]).await
     })
     .await;
@@ -117,8 +126,9 @@ async fn conclude(
     desk: &Desk,
     carrier: &Carrier,
     ledger: Vec<Entry>,
+    patience: Duration,
 ) -> Vec<String> {
-    settle(waypost, desk, carrier).await;
+    settle(waypost, desk, carrier, patience).await;
     let evidence = Evidence {
         ledger,
         carried: carrier.carried(),
@@ -233,7 +243,7 @@ impl Base {
                 }
             }
             Ok(waypost) => {
-                ledger = self.load(waypost, fault, &carrier, &mut report).await;
+                ledger = self.load(waypost, fault, &carrier, bug, &mut report).await;
             }
         }
         let injected = std::fs::read_to_string(&record).unwrap_or_default();
@@ -243,7 +253,8 @@ impl Base {
         let waypost = sound.start().await;
         carrier.tell(waypost.url());
         let desk = Desk::of(&waypost);
-        report.violations.extend(conclude(&waypost, &desk, &carrier, ledger).await);
+        let patience = patience(bug);
+        report.violations.extend(conclude(&waypost, &desk, &carrier, ledger, patience).await);
         report
     }
 
@@ -252,17 +263,17 @@ impl Base {
         mut waypost: Waypost,
         fault: Fault,
         carrier: &Arc<Carrier>,
+        bug: Option<&str>,
         report: &mut FaultReport,
     ) -> Vec<Entry> {
         let desk = Desk::of(&waypost);
         carrier.tell(waypost.url());
         let ledger = Ledger::at(&waypost.folder().path().join("ledger"));
-        let kinds = [Kind::Single, Kind::Waiting, Kind::Single];
-        let load = Load::new(desk.clone(), ledger, Arc::clone(carrier), PEOPLE).only(&kinds);
+        let load = Load::new(desk.clone(), ledger, Arc::clone(carrier), PEOPLE).only(&KINDS);
         let load = Arc::new(load.at_most(REQUESTS_UNTIL_FAULT));
         let mut callers = load.begin(4, 0);
         let mut ended = None;
-        within(PATIENCE, async || {
+        within(patience(bug), async || {
             ended = waypost.ended();
             while callers.try_join_next().is_some() {}
             ended.is_some() || callers.is_empty()
@@ -291,7 +302,7 @@ impl Base {
             }
             None => {}
         }
-        load.ledger().close()
+        load.ledger().close().into_iter().map(weigh).collect()
     }
 
     async fn still_accepts(&self, desk: &Desk) -> bool {
@@ -335,6 +346,18 @@ impl Base {
         }
         faults
     }
+}
+
+/// What a failed sync left behind may be found at the next start. So whoever wanted to send something
+/// later and was refused by a failing disk was promised nothing; who waited was told that it was not
+/// sent, and it is not.
+fn weigh(entry: Entry) -> Entry {
+    let serial = entry.key.rsplit('-').next().and_then(|digits| digits.parse::<usize>().ok());
+    let kind = serial.map(|serial| KINDS[serial % KINDS.len()]);
+    if entry.promise == Promise::Refused && kind != Some(Kind::Waiting) {
+        return Entry { promise: Promise::Nothing, ..entry };
+    }
+    entry
 }
 
 fn copy_folder(from: &Path, to: &Path) {

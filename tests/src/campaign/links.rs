@@ -14,6 +14,8 @@ use crate::chaos_proxy::{ChaosProxy, Mischief};
 
 /// How long is waited for a message's end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where a bug may keep it from coming.
+const PATIENCE_FOR_BUGS: Duration = Duration::from_secs(2);
 
 /// What befalls the connection of one message.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,7 @@ const CASES: [(&str, Case, &str, bool); 7] = [
 /// # Panics
 /// Where the rig cannot do its part.
 pub async fn run(bug: Option<&'static str>) -> Vec<String> {
+    let patience = if bug.is_some() { PATIENCE_FOR_BUGS } else { PATIENCE };
     let carrier = Arc::new(Carrier::start(0..1, 0).await);
     let proxy = ChaosProxy::start(carrier.address(), || Mischief::None).await;
     let waypost = gateway::options(&proxy.url(), bug).start().await;
@@ -64,7 +67,7 @@ pub async fn run(bug: Option<&'static str>) -> Vec<String> {
         }
         let key = format!("{}|{text}", super::desk::phone(person));
         let mut status = String::new();
-        within(PATIENCE, async || {
+        within(patience, async || {
             let finals = gateway::finals(&waypost, &desk).await;
             let last = finals.into_iter().find(|last| last.key == key);
             status = last.map(|last| last.status).unwrap_or_default();

@@ -141,11 +141,15 @@ async fn upload(desk: &Desk, ledger: &Ledger, serial: u64) {
 
 /// The recording of a process, once strace has written all of it.
 async fn read(path: &Path, pid: u32, folder: &Path) -> Vec<Event> {
-    let end = format!("{pid} +++");
+    let pid = pid.to_string();
+    let is_end = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(pid.as_str()) && words.next() == Some("+++")
+    };
     let mut text = String::new();
     let whole = within(PATIENCE, async || {
         text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines().any(|line| line.starts_with(&end))
+        text.lines().any(is_end)
     });
     assert!(whole.await, "the recording has no end");
     trace::read(&text, &folder.join("data"))

@@ -143,7 +143,7 @@ fn lay_out(image: &Image) -> TempDir {
     for (path, content) in image {
         let path = data.join(path);
         match content {
-            None => std::fs::create_dir(&path).expect("a folder can be made"),
+            None => std::fs::create_dir_all(&path).expect("a folder can be made"),
             Some(bytes) => std::fs::write(&path, bytes).expect("a file can be written"),
         }
     }

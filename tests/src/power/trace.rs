@@ -191,8 +191,10 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let (name, rest) = text.split_once('(')?;
-        let (args, after) = rest.rsplit_once(") = ").unwrap_or((rest, ""));
-        Some(Self { name, args, after })
+        // Results are aligned; no string has a space in it.
+        let (args, after) = rest.rsplit_once("= ").unwrap_or((rest, ""));
+        let args = args.trim_end();
+        Some(Self { name, args: args.strip_suffix(')').unwrap_or(args), after })
     }
 
     /// What it returned; `None` for an error.
@@ -264,7 +266,7 @@ mod tests {
              7 fdatasync(3<{a}> <unfinished ...>\n\
              8 pwrite64(3<{a}>, \"{xy}\", 2, 80) = -1 ENOSPC (No space left on device)\n\
              8 writev(9<{s}>, [{{iov_base=\"{answer}\", iov_len=9}}], 1 <unfinished ...>\n\
-             7 <... fdatasync resumed>) = 0\n\
+             7 <... fdatasync resumed>)     = 0\n\
              8 <... writev resumed>) = 9\n\
              7 rename(\"{a}\", \"{b}\") = 0\n\
              7 ftruncate(3<{b}>, 1) = 0\n\
