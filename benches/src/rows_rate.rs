@@ -21,8 +21,9 @@ use crate::tenants::{FASTEST_PER_S, SLOWEST_PER_S, Tenant};
 const CONNECTIONS: usize = 64;
 /// Makes a send's body about 374 bytes.
 const TEXT_CHARS: usize = 180;
-/// People whom each connection writes to in turns.
-const CUSTOMERS: usize = 16;
+/// People whom each connection writes to in turns: so many that nobody gets more than WhatsApp allows,
+/// 45 messages and then one in six seconds.
+const CUSTOMERS: usize = 200;
 /// A backlog is watched no longer while it drains.
 const DRAIN_WINDOW: Duration = Duration::from_secs(10);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
