@@ -270,3 +270,12 @@ pub async fn a_message_that_failed_at_its_acceptance_is_never_due(harness: &dyn 
     assert!(history.attempts.is_empty());
     assert_eq!(stage.message(scoped.id).await, scoped);
 }
+
+pub async fn a_store_that_keeps_up_turns_nothing_away(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    assert!(!stage.store.is_behind());
+    for serial in 1..=20 {
+        stage.store.accept(message(serial), now_due(), None).await.unwrap();
+        assert!(!stage.store.is_behind(), "one after the other, nobody waits");
+    }
+}
