@@ -94,6 +94,10 @@ pub async fn run(plan: &Plan) -> Report {
         ..Evidence::default()
     };
     report.verdict = judge(&evidence);
+    if report.verdict.repeated > 0 {
+        let repeated = report.verdict.repeated;
+        report.verdict.also([format!("{repeated} messages were sent again before their status")]);
+    }
     if report.bound < report.held {
         let unbound = report.held - report.bound;
         report.verdict.also([format!("{unbound} messages were not bound by their status")]);
