@@ -7,7 +7,8 @@ use uuid::Uuid;
 use waypost_domain::command::{Broadcast, BroadcastOutcome};
 use waypost_domain::directory::BroadcastAudience;
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Message};
-use waypost_domain::{BroadcastId, Content, ErrorKind, Failure, OrgId, Phone};
+use waypost_domain::place::Place;
+use waypost_domain::{BroadcastId, Content, Failure, OrgId};
 
 use crate::admission::Acting;
 use crate::countdown::Countdown;
@@ -53,12 +54,13 @@ impl Engine {
         let id = BroadcastId(Uuid::now_v7());
         // Every member has a phone of its own; a model is never sent.
         let phone = acting.number.display_phone.clone();
-        let model = Message {
+        let mut model = Message {
             user_id,
             session_id,
             broadcast_id: Some(id),
             ..self.fresh_message(&ask, &acting, phone, content)
         };
+        self.settle_unknown_policy(&acting, &mut model);
         let record = BroadcastRecord {
             id,
             org_id: acting.org.id.clone(),
@@ -122,7 +124,7 @@ impl Engine {
             tracing::warn!(broadcast = %id, %error, "a broadcast could not be taken back");
         }
         let countdown = started?;
-        self.lane(&acting.number).wake.notify_one();
+        self.lane(&acting.number).queued(Place::BROADCAST);
         Ok(countdown)
     }
 
@@ -208,52 +210,4 @@ impl Engine {
         self.lanes().wake(&progress.record.number_id);
         Ok(changed)
     }
-
-    /// Withdraws a queued message. `false` where it is not queued any more.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn cancel_message(
-        &self,
-        org_id: &OrgId,
-        id: waypost_domain::MessageId,
-    ) -> Result<bool, Failure> {
-        let cancelled = self.store().cancel(org_id, id, self.now()).await?;
-        if cancelled && let Some(history) = self.store().message(org_id, id).await? {
-            let message = history.message;
-            self.tell(&message.id, message.broadcast_id, message.status);
-        }
-        Ok(cancelled)
-    }
-
-    /// Puts a failed, cancelled or unknown message back into the queue. `false` where its status
-    /// does not allow it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::MediaNotFound`] and the like are found when it is attempted again.
-    pub async fn retry_message(
-        &self,
-        org_id: &OrgId,
-        id: waypost_domain::MessageId,
-    ) -> Result<bool, Failure> {
-        let Some(history) = self.store().message(org_id, id).await? else {
-            return Err(Failure::new(ErrorKind::RouteNotFound, "There is no such message."));
-        };
-        if !is_sendable(&history.message) {
-            return Ok(false);
-        }
-        let queued = self.store().requeue(org_id, id, self.now()).await?;
-        self.lanes().wake(&history.message.number_id);
-        Ok(queued)
-    }
-}
-
-/// Whether a message is whole. One that failed at its acceptance may lack its person, or what its
-/// template would have said.
-fn is_sendable(message: &Message) -> bool {
-    let is_bound = match &message.content {
-        Content::Template(template) => template.language.is_some(),
-        _ => true,
-    };
-    is_bound && message.phone != Phone::nobody()
 }

@@ -10,6 +10,7 @@ use waypost_domain::event::TemplateDetail;
 use waypost_domain::failure::Blame;
 use waypost_domain::media::{MediaKind, MimeType, clean_filename};
 use waypost_domain::{ErrorKind, Failure, MessageId, NumberId, OrgId, Timestamp};
+use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
 use crate::consents::new_customer_id;
@@ -98,8 +99,17 @@ impl Engine {
     /// # Errors
     /// Where it cannot be stored: the upstream sends it again.
     pub async fn receive_webhook(&self, body: Bytes) -> Result<(), Failure> {
+        if is_planted(Bug::WebhookBeforeStore) {
+            let engine = self.clone();
+            tokio::spawn(async move {
+                drop(engine.store().store_webhook(body, engine.now()).await);
+                engine.inbox_filled().notify_one();
+            });
+            return Ok(());
+        }
         self.store().store_webhook(body, self.now()).await.inspect_err(|error| {
             self.note_store_error(error);
+            self.note_refused_webhook();
         })?;
         self.count().webhooks.add();
         self.inbox_filled().notify_one();
@@ -111,6 +121,7 @@ impl Engine {
         while !cancel.is_cancelled() {
             // What is broken off here is still in the inbox, and applying it twice changes nothing.
             let worked_off = tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 worked_off = self.work_off_batch() => worked_off,
             };
@@ -130,6 +141,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => {}
                 () = filled => {}
             }
@@ -239,6 +251,8 @@ impl Engine {
         if self.store().record_inbound(message, self.now()).await? {
             self.count().messages_received.add();
             self.event_logged();
+            // What was held until the person writes is due.
+            self.lanes().wake(&number.id);
             if has_media {
                 self.media_arrived().notify_one();
             }
@@ -261,8 +275,10 @@ impl Engine {
             failure: notice.failure,
             extra: notice.extra,
         };
+        let failure = report.failure.clone();
         match self.store().apply_report(report, self.now()).await? {
             ReportEffect::Advanced(id, ..) => {
+                self.heed_report(id, failure.as_ref()).await?;
                 self.watch().tell(&id);
                 self.event_logged();
             }
@@ -277,6 +293,7 @@ impl Engine {
         let mut tries: HashMap<MessageId, u32> = HashMap::new();
         while !cancel.is_cancelled() {
             let round = tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 round = self.fetch_media_round(&mut tries) => round,
             };
@@ -292,6 +309,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => {}
                 () = pause => {}
             }

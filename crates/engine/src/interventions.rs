@@ -48,19 +48,20 @@ impl Engine {
     }
 
     /// Puts a failed, cancelled or unknown message back into the queue. `false` where its status
-    /// does not allow it.
+    /// does not allow it, or where it was never whole.
     ///
     /// # Errors
     /// [`ErrorKind::Expired`] where its caller's time to live is over,
-    /// [`ErrorKind::RecipientBlocked`] where the person opted out since, [`ErrorKind::Cancelled`]
-    /// where it was never whole. [`ErrorKind::MediaNotFound`] and the like are found when it is
-    /// attempted again.
+    /// [`ErrorKind::RecipientBlocked`] where the person opted out since.
+    /// [`ErrorKind::MediaNotFound`] and the like are found when it is attempted again.
     pub async fn retry_message(&self, org_id: &OrgId, id: MessageId) -> Result<bool, Failure> {
         let Some(history) = self.store().message(org_id, id).await? else {
             return Err(Failure::new(ErrorKind::RouteNotFound, "There is no such message."));
         };
         let message = history.message;
-        if !matches!(message.status, Status::Failed | Status::Cancelled | Status::Unknown) {
+        let is_ended =
+            matches!(message.status, Status::Failed | Status::Cancelled | Status::Unknown);
+        if !is_ended || !is_whole(&message) {
             return Ok(false);
         }
         self.check_repeatable(&message).await?;

@@ -1,6 +1,7 @@
 //! Sender numbers: adding them, and speaking to the upstream in their name.
 
 use waypost_domain::directory::Number;
+use waypost_domain::place::Place;
 use waypost_domain::{ErrorKind, Failure, NumberId};
 
 use crate::Engine;
@@ -48,7 +49,8 @@ impl Engine {
         }
         self.check_receipts_address(&number)?;
         self.directory().put(Entry::Number(number.clone()), mode).await?;
-        self.lane(&number).wake.notify_one();
+        self.outages().forget(&number.id);
+        self.lane(&number).queued(Place::FIRST);
         Ok(())
     }
 

@@ -8,12 +8,9 @@ use waypost_domain::{ErrorKind, Failure, Timestamp};
 
 use crate::Engine;
 
-/// How long a message may wait in the queue where its caller names no end, in milliseconds: a day.
-const LIFE_MS: i64 = 24 * 3_600 * 1_000;
-
 /// Names the end of a message that nobody waits for.
 pub(crate) fn limit_life(message: &mut Message) {
-    message.options.expires_at.get_or_insert(message.created_at.plus_ms(LIFE_MS));
+    message.options.limit_life(message.created_at);
 }
 
 /// Whether a message may not be sent any more.
@@ -27,15 +24,15 @@ pub(crate) fn time_left(options: &MessageOptions, now: Timestamp) -> Option<Dura
     Some(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)))
 }
 
-pub(crate) fn expired() -> Failure {
+pub(crate) fn expired(options: &MessageOptions) -> Failure {
     let message = "The message's time to live ended before it could be sent.";
-    Failure::new(ErrorKind::Expired, message)
+    Failure::new(ErrorKind::Expired, message).worth_a_retry(options.has_default_life)
 }
 
 impl Engine {
     /// A message may be sent only before its end.
     pub(crate) fn check_expiry(&self, options: &MessageOptions) -> Result<(), Failure> {
-        if is_expired(options, self.now()) { Err(expired()) } else { Ok(()) }
+        if is_expired(options, self.now()) { Err(expired(options)) } else { Ok(()) }
     }
 
     /// Notes why nothing will be posted to the address that a caller wants its statuses at. The

@@ -1,103 +1,65 @@
-//! Draining the due queue: each number's lane takes what is due, in order, at its pace.
+//! Attempting queued messages: those that have their turn, and the end of those that came too late
+//! for one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use waypost_domain::directory::Number;
-use waypost_domain::message::{AttemptOutcome, Message};
+use waypost_domain::message::Message;
 use waypost_domain::retry::{self, RetryClass};
-use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
+use waypost_domain::{AttemptId, Content, ErrorKind, Failure, NumberId, Status};
+use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
-use crate::lanes::{DUE_WINDOW, Lane, MAX_DUE_WINDOW, PACE_PAUSE, Ticket};
-use crate::options;
-use crate::ports::{CallError, DueMessage, StoreError};
+use crate::lanes::{Lane, STORE_PAUSE, Ticket};
+use crate::outages::Sign;
+use crate::ports::{
+    Account, CallError, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
+};
 use crate::send::{Step, dice, new_attempt_id, settlement_of};
+use crate::{options, windows};
 
-/// Pause after the store could not be read.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Messages that are ended together; their writes share commits.
+const EXPIRED_TOGETHER: usize = 128;
 
 impl Engine {
-    /// Drains one number's queue until it is cancelled; then waits for what is in flight.
-    pub(crate) async fn drain(self, lane: Arc<Lane>, cancel: CancellationToken) {
-        let in_flight = TaskTracker::new();
-        while !cancel.is_cancelled() {
-            let looked_at = self.now();
-            let startable = match self.startable(&lane, looked_at).await {
-                Ok(startable) => startable,
-                Err(error) => {
-                    tracing::error!(number = %lane.number_id, %error, "due queue");
-                    self.note_store_error(&error);
-                    wait(&cancel, tokio::time::sleep(STORE_PAUSE)).await;
-                    continue;
-                }
-            };
-            if startable.is_empty() {
-                wait(&cancel, self.something_due(&lane, looked_at)).await;
-                continue;
+    /// Attempts a message that has its turn.
+    pub(crate) async fn attempt_queued(
+        self,
+        waiting: WaitingMessage,
+        lane: Arc<Lane>,
+        ticket: Ticket,
+    ) {
+        match self.attempt_waiting(&waiting, &lane).await {
+            Ok(true) => ticket.done(),
+            Ok(false) => drop(ticket),
+            Err(failure) => {
+                // It is still in the queue, or its intent is recorded and the next start closes it.
+                tracing::error!(message = %waiting.id, error = %failure, "attempt not recorded");
+                tokio::time::sleep(STORE_PAUSE).await;
+                drop(ticket);
             }
-            let (expired, startable) = split_expired(startable, looked_at);
-            self.fail_expired(&lane, expired).await;
-            for due in startable {
-                let ticket = tokio::select! {
-                    () = cancel.cancelled() => break,
-                    ticket = lane.start(due.message.id, &due.message.phone) => ticket,
-                };
-                let engine = self.clone();
-                let lane = Arc::clone(&lane);
-                in_flight.spawn(async move { engine.attempt_queued(due, &lane, ticket).await });
-            }
-        }
-        in_flight.close();
-        in_flight.wait().await;
-    }
-
-    /// What may start of the messages that are due at `now`. Looks further where a few people have
-    /// so many messages waiting that nobody else's are within the window.
-    async fn startable(&self, lane: &Lane, now: Timestamp) -> Result<Vec<DueMessage>, StoreError> {
-        let mut limit = DUE_WINDOW;
-        loop {
-            let due = self.store().due(&lane.number_id, now, limit).await?;
-            let is_all = due.len() < limit as usize;
-            let startable = lane.startable(due);
-            if !startable.is_empty() || is_all || limit >= MAX_DUE_WINDOW {
-                return Ok(startable);
-            }
-            limit = MAX_DUE_WINDOW;
         }
     }
 
-    /// Waits until the lane is told of something, or a message falls due that was not due at
-    /// `looked_at`, when nothing could be started.
-    async fn something_due(&self, lane: &Lane, looked_at: Timestamp) {
-        let fall_due = async {
-            match self.store().next_due_at(&lane.number_id).await {
-                Ok(Some(next)) if next > looked_at => self.clock().sleep_until(next.0).await,
-                // What was due and could not be started is in flight: its end tells the lane.
-                Ok(_) => std::future::pending().await,
-                Err(error) => {
-                    tracing::error!(number = %lane.number_id, %error, "next due message");
-                    self.note_store_error(&error);
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-            }
+    /// Whether the message is off the queue for good.
+    async fn attempt_waiting(
+        &self,
+        waiting: &WaitingMessage,
+        lane: &Lane,
+    ) -> Result<bool, Failure> {
+        let found = self.store().waiting_message(waiting.id).await;
+        let Some(due) = found.inspect_err(|_| self.note_upstream(&lane.number_id, None))? else {
+            self.note_upstream(&lane.number_id, None);
+            return Ok(true);
         };
-        tokio::select! {
-            () = lane.wake.notified() => {}
-            () = fall_due => {}
-        }
-    }
-
-    async fn attempt_queued(self, due: DueMessage, lane: &Lane, ticket: Ticket) {
         let mut message = due.message;
-        if let Err(failure) = self.attempt_due(&mut message, due.attempts, lane).await {
-            // It is still in the queue, or its intent is recorded and the next start closes it.
-            tracing::error!(message = %message.id, error = %failure, "attempt not recorded");
-            tokio::time::sleep(STORE_PAUSE).await;
-        }
-        drop(ticket);
+        message.possible_duplicate |= due.after_unknown;
+        let attempted = self.attempt_due(&mut message, due.attempts, lane).await;
+        let sign = attempted.as_ref().ok().copied().flatten();
+        self.note_upstream(&message.number_id, sign);
+        attempted?;
+        Ok(message.status == Status::Sent)
     }
 
     async fn attempt_due(
@@ -105,10 +67,10 @@ impl Engine {
         message: &mut Message,
         attempts: u32,
         lane: &Lane,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Sign>, Failure> {
         let Some(number) = self.directory().number(&message.number_id) else {
             let failure = Failure::new(ErrorKind::NumberNotFound, "The sender number has gone.");
-            return self.fail_queued(message, failure).await;
+            return self.fail_queued(message, failure).await.map(|()| None);
         };
         let placed = match self.account(&number) {
             Ok(account) => {
@@ -116,47 +78,107 @@ impl Engine {
                 let placed = self.media_library().place(org_id, &number, &account, content).await;
                 placed.map(|placed| (account, placed))
             }
-            Err(failure) => Err(CallError { failure, class: RetryClass::Operator }),
+            Err(failure) => Err(CallError { failure, class: RetryClass::Account }),
         };
         // Its turn or its file may have taken long.
         if let Err(failure) = self.check_expiry(&message.options) {
-            return self.fail_queued(message, failure).await;
+            return self.fail_queued(message, failure).await.map(|()| None);
         }
         let attempt_id = new_attempt_id();
-        let Some(_) = self.store().begin_attempt(message.id, attempt_id, self.now()).await? else {
-            return Ok(());
-        };
-        let step = match placed {
+        let outcome = match placed {
             Ok((account, placed)) => {
-                settlement_of(self.attempt(&account, message, &placed, attempt_id).await)
+                self.attempt_once(&account, message, &placed, attempt_id).await?
             }
-            Err(error) => Step::Again(AttemptOutcome::NotSent, error),
+            Err(error) => {
+                let begun = self.store().begin_attempt(message.id, attempt_id, self.now()).await?;
+                begun.map(|_| SendOutcome::NotSent(error))
+            }
         };
+        let Some(outcome) = outcome else { return Ok(None) };
+        let sign = Sign::of(&outcome);
+        let step = settlement_of(outcome);
         let (step, again_in) = self.decide(step, attempts + 1, &number, message, lane).await;
-        self.settle(message, attempt_id, step, again_in, true).await
+        self.settle(message, attempt_id, step, again_in, true).await?;
+        Ok(sign)
+    }
+
+    /// Records the intent, then calls the upstream. `None` where the message is no longer there to
+    /// be attempted.
+    async fn attempt_once(
+        &self,
+        account: &Account,
+        message: &Message,
+        placed: &Content<PlacedMedia>,
+        attempt_id: AttemptId,
+    ) -> Result<Option<SendOutcome>, Failure> {
+        let intent = self.store().begin_attempt(message.id, attempt_id, self.now());
+        if is_planted(Bug::NoIntent) {
+            let outcome = self.attempt(account, message, placed, attempt_id).await;
+            return Ok(intent.await?.map(|_| outcome));
+        }
+        let Some(_) = intent.await? else { return Ok(None) };
+        Ok(Some(self.attempt(account, message, placed, attempt_id).await))
+    }
+
+    /// Notes how it stands with the upstream for a number.
+    fn note_upstream(&self, number_id: &NumberId, sign: Option<Sign>) {
+        match self.outages().ended(number_id, sign, self.now()) {
+            Some(Sign::Up) => tracing::info!(number = %number_id, "the upstream answers again"),
+            Some(Sign::Down) => {
+                tracing::warn!(number = %number_id, "the upstream fails: the queue is only probed");
+            }
+            Some(Sign::Locked) => {
+                tracing::error!(
+                    number = %number_id,
+                    "the upstream refuses everything of this number: an operator must act"
+                );
+            }
+            None => {}
+        }
     }
 
     /// Ends a message that waits and will not be attempted any more.
     async fn fail_queued(&self, message: &Message, failure: Failure) -> Result<(), Failure> {
         self.store().fail_queued(message.id, failure, self.now()).await?;
         let closed = self.known_message(message).await?;
-        if closed.status == Status::Failed {
-            self.count_settled(closed.status);
-            self.tell(&closed.id, closed.broadcast_id, closed.status);
+        match closed.status {
+            Status::Failed => {
+                self.count_settled(closed.status);
+                self.tell(&closed.id, closed.broadcast_id, closed.status);
+            }
+            // It was told when it became unknown.
+            Status::Unknown => self.event_logged(),
+            _ => {}
         }
         Ok(())
     }
 
     /// Ends messages whose time is over, together and without a turn: they must not hold up those
     /// that can still be sent.
-    async fn fail_expired(&self, lane: &Lane, expired: Vec<DueMessage>) {
-        let failing = expired.iter().map(|due| self.fail_queued(&due.message, options::expired()));
-        for failed in futures_util::future::join_all(failing).await {
-            if let Err(failure) = failed {
-                tracing::error!(number = %lane.number_id, error = %failure, "expired message");
-                tokio::time::sleep(STORE_PAUSE).await;
+    pub(crate) async fn fail_expired(
+        &self,
+        lane: &Lane,
+        expired: Vec<WaitingMessage>,
+    ) -> StoreResult<()> {
+        for some in expired.chunks(EXPIRED_TOGETHER) {
+            let failing = some.iter().map(|waiting| self.fail_expired_one(waiting));
+            for failed in futures_util::future::join_all(failing).await {
+                failed.inspect_err(|failure| {
+                    tracing::error!(number = %lane.number_id, error = %failure, "expired message");
+                }).map_err(|failure| StoreError::Unavailable(failure.message))?;
             }
         }
+        Ok(())
+    }
+
+    async fn fail_expired_one(&self, waiting: &WaitingMessage) -> Result<(), Failure> {
+        let Some(due) = self.store().waiting_message(waiting.id).await? else { return Ok(()) };
+        let why = if waiting.was_held {
+            windows::never_opened()
+        } else {
+            options::expired(&due.message.options)
+        };
+        self.fail_queued(&due.message, why).await
     }
 
     /// Whether a message that was certainly not sent is tried again, and when.
@@ -177,28 +199,14 @@ impl Engine {
         match retry::delay_ms(error.class, attempts, dice(), asked) {
             Some(delay_ms) => {
                 let mut delay = Duration::from_millis(delay_ms);
-                if error.class == RetryClass::Pace {
-                    lane.pause(delay.max(PACE_PAUSE));
-                }
+                self.heed(&error, delay, message, lane).await;
                 // Due again when its time is over at the latest: then it is told.
                 if let Some(left) = options::time_left(&message.options, self.now()) {
                     delay = delay.min(left);
                 }
                 (Step::Again(outcome, error), Some(delay))
             }
-            None => (Step::Failed(outcome, error.failure), None),
+            None => (Step::Failed(outcome, error.given_up()), None),
         }
-    }
-}
-
-/// Messages whose time is over, and the others.
-fn split_expired(due: Vec<DueMessage>, now: Timestamp) -> (Vec<DueMessage>, Vec<DueMessage>) {
-    due.into_iter().partition(|due| options::is_expired(&due.message.options, now))
-}
-
-async fn wait(cancel: &CancellationToken, what: impl Future<Output = ()>) {
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        () = what => {}
     }
 }

@@ -138,6 +138,12 @@ impl Engine {
         self.settle_unknown_policy(&acting, &mut message);
         let start = self.start_of(&ask, &acting, &message, holding);
         let place = start.place();
+        if is_planted(Bug::AcceptAnsweredEarly) {
+            let (store, claim) = (Arc::clone(self.store()), ask.claim(&acting.org.id));
+            let late = message.clone();
+            tokio::spawn(async move { drop(store.accept(late, start, claim).await) });
+            return Ok(Answer::new(message));
+        }
         let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
             let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;

@@ -9,12 +9,14 @@ use waypost_domain::command::{
 use waypost_domain::content::{MediaRef, MediaSource};
 use waypost_domain::failure::Blame;
 use waypost_domain::message::{Message, MessageOptions};
+use waypost_domain::place::Place;
 use waypost_domain::{Content, ErrorKind, Failure, MessageId, Phone, Status, UserId};
 
 use crate::admission::Acting;
 use crate::idempotency::replayed_ids;
 use crate::options;
 use crate::ports::{Accepted, Recipient, Start};
+use crate::windows::{Passage, Patience};
 use crate::{Answer, Ask, Engine};
 
 /// One message of a request on its way in.
@@ -105,6 +107,7 @@ impl Engine {
         let accepted = self.compose(&ask, lines, door).await?;
         let ids: Vec<MessageId> = accepted.iter().map(|(message, _)| message.id).collect();
         let failed = accepted.iter().filter(|(_, start)| *start == Start::Closed).count();
+        let place = accepted.iter().map(|(_, start)| start.place()).min();
         let outcome = self.store().accept_all(accepted, ask.claim(&org.id)).await;
         if let Accepted::Replay { fingerprint, target } = outcome? {
             return replayed_ids(&ask, fingerprint, target).map(Answer::replay);
@@ -115,7 +118,7 @@ impl Engine {
             self.event_logged();
         }
         for acting in senders {
-            self.lane(&acting.number).wake.notify_one();
+            self.lane(&acting.number).queued(place.unwrap_or(Place::BROADCAST));
         }
         Ok(Answer::new(ids))
     }
@@ -173,8 +176,9 @@ impl Engine {
                 std::iter::from_fn(|| lines.next_if(alike).map(|line| line.head)).collect();
             let (content, failure) = self.settle_draft(&acting, draft, door).await?;
             for head in std::iter::once(head).chain(others) {
-                let head = self.weigh(&acting, head, &content, failure.as_ref(), door)?;
-                composed.push(self.message_of(ask, &acting, head, content.clone()));
+                let (head, passage) =
+                    self.weigh(&acting, head, &content, failure.as_ref(), door)?;
+                composed.push(self.message_of(ask, &acting, head, content.clone(), passage));
             }
         }
         Ok(composed)
@@ -205,7 +209,7 @@ impl Engine {
         }
     }
 
-    /// Finds the first reason why a message fails, if there is any.
+    /// Finds the first reason why a message fails, if there is any, and else how it goes on.
     fn weigh(
         &self,
         acting: &Acting,
@@ -213,16 +217,22 @@ impl Engine {
         content: &Content,
         failure: Option<&Failure>,
         door: Door,
-    ) -> Result<Head, Failure> {
+    ) -> Result<(Head, Passage), Failure> {
+        let mut passage = Passage::Free;
         head.failure = head.failure.or_else(|| failure.cloned());
         if let (None, Some(recipient)) = (&head.failure, &head.recipient) {
             let checked = self
                 .check_expiry(&head.options)
                 .and_then(|()| self.check_consent(&acting.org, recipient))
-                .and_then(|()| self.check_window(acting, recipient, content));
-            head.failure = checked.err().map(|failure| door.let_in(failure)).transpose()?;
+                .and_then(|()| {
+                    self.passage(acting, recipient, content, &head.options, Patience::Some)
+                });
+            match checked {
+                Ok(found) => passage = found,
+                Err(failure) => head.failure = Some(door.let_in(failure)?),
+            }
         }
-        Ok(head)
+        Ok((head, passage))
     }
 
     fn message_of(
@@ -231,7 +241,14 @@ impl Engine {
         acting: &Acting,
         head: Head,
         content: Content,
+        passage: Passage,
     ) -> (Message, Start) {
+        let (content, holding) = match passage {
+            Passage::Free => (content, None),
+            Passage::Held(holding) => (content, Some(holding)),
+            // It has no file.
+            Passage::Replaced(template) => (unkept(Content::Template(template)), None),
+        };
         let phone = match (&head.recipient, head.addressee) {
             (Some(recipient), _) => recipient.phone.clone(),
             (None, Addressee::Phone(phone)) => phone,
@@ -247,9 +264,10 @@ impl Engine {
             ..self.fresh_message(ask, acting, phone, content)
         };
         options::limit_life(&mut message);
+        self.settle_unknown_policy(acting, &mut message);
         self.judge_notify(&mut message.options);
         let start = match head.failure {
-            None => Start::Queue { due_at: message.created_at },
+            None => self.start_of(ask, acting, &message, holding),
             Some(failure) => {
                 message.status = Status::Failed;
                 message.failure = Some(failure);

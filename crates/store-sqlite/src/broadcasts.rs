@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Direction, Message};
+use waypost_domain::place::Place;
 use waypost_domain::{BroadcastId, NumberId, OrgId, Status, Timestamp};
 use waypost_engine::ports::{
     Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, IdempotencyClaim,
@@ -159,13 +160,14 @@ fn prepare(
             return Ok(claimed);
         }
     }
+    let options = (!model.options.is_empty()).then(|| to_json(&model.options)).transpose()?;
     conn.prepare_cached(
         "INSERT INTO broadcasts (id, org, number, template, audience, created_at, state, waiting,
              message_type, dialect, synchronous, user, session, reference, content, claim_route,
-             claim_key)
+             claim_key, options)
          VALUES (?1, (SELECT ref FROM orgs WHERE id = ?2),
              (SELECT ref FROM numbers WHERE id = ?3 AND body IS NOT NULL),
-             ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?
     .execute(params![
         record.id.as_bytes(),
@@ -184,6 +186,7 @@ fn prepare(
         content,
         claim.map(|claim| &claim.route),
         claim.map(|claim| &claim.key),
+        options,
     ])?;
     Ok(Accepted::New)
 }
@@ -252,7 +255,7 @@ fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) 
             model.broadcast,
             Status::Queued.number(),
             model.created_at,
-            codes::BROADCAST_PRIORITY,
+            Place::BROADCAST.number(),
         ])?;
         first.get_or_insert_with(|| conn.last_insert_rowid());
     }
@@ -326,7 +329,7 @@ fn cancel_some(conn: &Connection, broadcast: i64, now: Timestamp) -> Done<bool> 
     let seqs = members(conn, sql, broadcast)?;
     for seq in &seqs {
         let state = State::by_seq(conn, *seq)?.ok_or(StoreError::NotFound)?;
-        state.end(conn, Status::Cancelled, None, now)?;
+        state.withdraw(conn, now)?;
     }
     Ok(!seqs.is_empty())
 }

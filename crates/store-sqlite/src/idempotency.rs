@@ -8,6 +8,7 @@ use waypost_domain::{BroadcastId, MediaId, MessageId, OrgId, Timestamp};
 use waypost_engine::ports::{
     Accepted, IdempotencyClaim, IdempotencyStore, IdempotentTarget, StoreResult,
 };
+use waypost_planted::{Bug, is_planted};
 
 use crate::SqliteStore;
 use crate::fault::{Done, corrupt};
@@ -59,7 +60,7 @@ pub(crate) fn claim(
     target: &IdempotentTarget,
     now: Timestamp,
 ) -> Done<Accepted> {
-    if insert(conn, claim, target, now)? {
+    if insert(conn, claim, target, now)? || is_planted(Bug::ReadThenWriteIdempotency) {
         return Ok(Accepted::New);
     }
     let Some(first) = read(conn, claim.org_id.as_str(), &claim.route, &claim.key)? else {

@@ -55,7 +55,8 @@ macro_rules! select_message {
             "SELECT m.seq, m.attempts, m.id, o.id, n.id, m.customer, m.phone, m.direction,
                 m.message_type, m.dialect, m.synchronous, m.user, m.session, m.reference, b.id,
                 coalesce(m.content, b.content), m.status, m.wamid, m.wa_id, m.failure,
-                m.possible_duplicate, m.created_at, m.settled_at, m.options
+                m.possible_duplicate, m.created_at, m.settled_at,
+                coalesce(m.options, b.options), m.resend_at, coalesce(m.attempt_outcome = 4, 0)
              FROM ",
             $from,
             " CROSS JOIN orgs o ON o.ref = m.org
@@ -94,6 +95,9 @@ pub(crate) struct StoredMessage {
     created_at: i64,
     settled_at: Option<i64>,
     options: Option<String>,
+    resend_at: Option<i64>,
+    /// Whether nobody knows what came of its latest attempt.
+    pub(crate) after_unknown: bool,
 }
 
 impl StoredMessage {
@@ -124,6 +128,8 @@ impl StoredMessage {
             created_at: row.get(21)?,
             settled_at: row.get(22)?,
             options: row.get(23)?,
+            resend_at: row.get(24)?,
+            after_unknown: row.get(25)?,
         })
     }
 
@@ -148,6 +154,7 @@ impl StoredMessage {
             wa_id: self.wa_id,
             failure: self.failure.as_deref().map(from_json).transpose()?,
             possible_duplicate: self.possible_duplicate,
+            resend_at: self.resend_at.map(Timestamp),
             options: self.options.as_deref().map(from_json).transpose()?.unwrap_or_default(),
             created_at: Timestamp(self.created_at),
             settled_at: self.settled_at.map(Timestamp),

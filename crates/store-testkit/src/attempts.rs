@@ -35,8 +35,9 @@ pub async fn a_sent_attempt_settles_the_message(harness: &dyn Harness) {
     assert_eq!(settled.settled_at, Some(at(100)));
     let stage = stage.reopen(harness).await;
     let history = stage.history(first.id).await;
-    let Settled { status, wamid, wa_id, failure, settled_at } = settled.clone();
-    let expected = Message { status, wamid, wa_id, failure, settled_at, ..first.clone() };
+    let Settled { status, wamid, wa_id, failure, settled_at, resend_at } = settled.clone();
+    let expected =
+        Message { status, wamid, wa_id, failure, settled_at, resend_at, ..first.clone() };
     assert_eq!(history.message, expected);
     let statuses: Vec<_> = history.statuses.iter().map(|event| (event.status, event.at)).collect();
     assert_eq!(statuses, [(Status::Sent, at(100))]);

@@ -1,6 +1,7 @@
 //! The due queue, and what ends or renews a queued message.
 
 use waypost_domain::message::Priority;
+use waypost_domain::place::{Place, Traffic};
 use waypost_domain::status::Report;
 use waypost_domain::{OrgId, Status};
 use waypost_engine::ports::{Accepted, Entry, Start, StoreError};
@@ -8,7 +9,7 @@ use waypost_engine::ports::{Accepted, Entry, Start, StoreError};
 use crate::Harness;
 use crate::samples::{
     ORG, Stage, at, claim, message, new_attempt, new_message_id, now_due, number, number_id,
-    org_id, refusal, refused, report, retry, sent, unknown,
+    org_id, queued_at, refusal, refused, report, retry, sent, unknown,
 };
 
 pub async fn due_messages_come_by_priority_then_acceptance(harness: &dyn Harness) {
@@ -17,9 +18,9 @@ pub async fn due_messages_come_by_priority_then_acceptance(harness: &dyn Harness
     for (place, priority) in
         [Priority::Normal, Priority::Low, Priority::High, Priority::Normal].into_iter().enumerate()
     {
-        let mut message = message(1);
-        message.options.priority = priority;
-        stage.store.accept(message.clone(), now_due(), None).await.unwrap();
+        let message = message(1);
+        let start = Start::Queue { due_at: at(0), place: Place::of(Traffic::Service, priority) };
+        stage.store.accept(message.clone(), start, None).await.unwrap();
         expected.push((priority, place, message.id));
     }
     expected.sort_by_key(|(priority, place, _)| (*priority, *place));
@@ -45,7 +46,7 @@ pub async fn what_is_not_due_yet_waits(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), None);
     for due_ms in [300, 200] {
-        let start = Start::Queue { due_at: at(due_ms) };
+        let start = queued_at(at(due_ms));
         stage.store.accept(message(1), start, None).await.unwrap();
     }
     assert!(stage.due(at(199)).await.is_empty());
@@ -117,7 +118,7 @@ pub async fn only_ended_messages_are_queued_again(harness: &dyn Harness) {
     stage.settle(unsure.id, attempt, unknown()).await;
     stage.queue(&cancelled).await;
     stage.store.cancel(&org_id(), cancelled.id, at(1)).await.unwrap();
-    for (id, duplicate) in [(failed.id, false), (unsure.id, true), (cancelled.id, false)] {
+    for id in [failed.id, unsure.id, cancelled.id] {
         let foreign = stage.store.requeue(&OrgId::new("other"), id, at(200)).await.unwrap();
         assert!(!foreign);
         assert!(stage.store.requeue(&org_id(), id, at(200)).await.unwrap());
@@ -125,7 +126,6 @@ pub async fn only_ended_messages_are_queued_again(harness: &dyn Harness) {
         let message = stage.message(id).await;
         assert_eq!(message.status, Status::Queued);
         assert_eq!((message.failure, message.settled_at), (None, None));
-        assert_eq!(message.possible_duplicate, duplicate);
         assert!(!message.synchronous, "nobody waits for it any more");
     }
     assert_eq!(stage.due(at(200)).await, [failed.id, unsure.id, cancelled.id]);

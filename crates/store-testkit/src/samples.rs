@@ -9,7 +9,10 @@ use waypost_domain::command::{MessageType, Receipt};
 use waypost_domain::content::InboundContent;
 use waypost_domain::customer::Customer;
 use waypost_domain::directory::{BroadcastAudience, Number, Org, UnknownPolicy};
-use waypost_domain::message::{AttemptOutcome, Direction, Message, MessageHistory, MessageOptions};
+use waypost_domain::message::{
+    AttemptOutcome, Direction, Message, MessageHistory, MessageOptions, Priority,
+};
+use waypost_domain::place::{Place, Traffic};
 use waypost_domain::status::Report;
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{
@@ -59,6 +62,7 @@ pub fn org(id: &str) -> Org {
         time_zone: Zone::default(),
         default_language: Some("en".to_owned()),
         window_policy: WindowPolicy::Refuse,
+        window_fallback: None,
         unknown_policy: UnknownPolicy::HoldThenResend,
         strict_opt_in: false,
         broadcast_audience: BroadcastAudience::All,
@@ -81,6 +85,7 @@ pub fn number(id: &str, org: &str) -> Number {
         access_token: None,
         app_secret: None,
         throughput_per_s: 80,
+        daily_limit: None,
         app_id: None,
         source_id: None,
         aliases: vec!["main".to_owned()],
@@ -140,6 +145,7 @@ pub fn message(last: u32) -> Message {
         wa_id: None,
         failure: None,
         possible_duplicate: false,
+        resend_at: None,
         options: MessageOptions::default(),
         created_at: START,
         settled_at: None,
@@ -158,7 +164,13 @@ pub fn claim(key: &str, fingerprint: u8) -> IdempotencyClaim {
 
 #[must_use]
 pub fn now_due() -> Start {
-    Start::Queue { due_at: START }
+    queued_at(START)
+}
+
+/// Into the due queue among replies, due at an instant.
+#[must_use]
+pub fn queued_at(due_at: Timestamp) -> Start {
+    Start::Queue { due_at, place: Place::of(Traffic::Service, Priority::Normal) }
 }
 
 #[must_use]
@@ -183,7 +195,14 @@ pub fn refused() -> Settlement {
 
 #[must_use]
 pub fn unknown() -> Settlement {
-    Settlement::Unknown(Failure::new(ErrorKind::OutcomeUnknown, "No answer came."))
+    unknown_until(None)
+}
+
+/// Unknown, and to be sent again at an instant.
+#[must_use]
+pub fn unknown_until(resend_at: Option<Timestamp>) -> Settlement {
+    let failure = Failure::new(ErrorKind::OutcomeUnknown, "No answer came.");
+    Settlement::Unknown { failure, resend_at }
 }
 
 /// Refused for now; due again at an instant.

@@ -193,6 +193,7 @@ impl Engine {
             wa_id: None,
             failure: None,
             possible_duplicate: false,
+            resend_at: None,
             options: MessageOptions::default(),
             created_at: now,
             settled_at: Some(now),

@@ -8,13 +8,14 @@ use waypost_domain::manage::LoggedMessage;
 use waypost_domain::message::{
     AttemptOutcome, BroadcastRecord, BroadcastState, Direction, Message, MessageHistory, Session,
 };
+use waypost_domain::place::Place;
 use waypost_domain::status::Report;
 use waypost_domain::{
-    AttemptId, BroadcastId, CustomerId, Failure, MediaId, MessageId, NumberId, OrgId, Phone,
-    Status, Timestamp, UpstreamFault,
+    AttemptId, BroadcastId, CustomerId, ErrorKind, Failure, MediaId, MessageId, NumberId, OrgId,
+    Phone, Status, Timestamp, UpstreamFault,
 };
 
-use super::{Page, Paged, StoreResult};
+use super::{Hold, Page, Paged, StoreResult};
 
 /// A person to be written to, with what decides whether they may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +29,36 @@ pub struct Recipient {
 }
 
 /// How an accepted message goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Start {
-    /// Into the due queue, to its priority's place.
+    /// Into the due queue.
     Queue {
         /// Not before.
         due_at: Timestamp,
+        /// Where it stands there.
+        place: Place,
     },
+    /// Into the due queue once its person writes.
+    Hold(Box<Hold>),
     /// Straight to its first attempt, whose intent is recorded in the same transaction.
     Attempt(AttemptId),
     /// Nowhere: it has failed already, for the reason in its `failure`. Nothing is attempted.
     Closed,
+}
+
+impl Start {
+    /// The place in the due queue that something takes now or later; the last one where nothing does.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Queue { place, .. } => *place,
+            Self::Hold(hold) => {
+                let nudge = hold.nudge.as_ref().map(|(_, place)| *place);
+                hold.place.min(nudge.unwrap_or(hold.place))
+            }
+            Self::Attempt(_) | Self::Closed => Place::BROADCAST,
+        }
+    }
 }
 
 /// An idempotency key to be claimed in the message's own transaction.
@@ -88,6 +108,8 @@ pub struct DueMessage {
     pub message: Message,
     /// How many attempts it has had.
     pub attempts: u32,
+    /// Whether nobody knows what came of the last of them: the next one may be a duplicate.
+    pub after_unknown: bool,
 }
 
 /// What an attempt came to.
@@ -95,7 +117,8 @@ pub struct DueMessage {
 pub enum Settlement {
     /// Accepted by the upstream.
     Sent(Receipt),
-    /// It will not be sent. The idempotency key is free again where the upstream refused.
+    /// It will not be sent. The idempotency key is free again where the upstream refused. Where an
+    /// earlier attempt may have been sent, the message is `unknown` and not `failed`.
     Failed {
         /// Refused, or never reached the upstream.
         outcome: AttemptOutcome,
@@ -114,7 +137,12 @@ pub enum Settlement {
         requeue: bool,
     },
     /// It may or may not have been sent.
-    Unknown(Failure),
+    Unknown {
+        /// What happened.
+        failure: Failure,
+        /// When it is sent again, unless a status comes before.
+        resend_at: Option<Timestamp>,
+    },
 }
 
 /// What an attempt's end made of its message.
@@ -130,6 +158,8 @@ pub struct Settled {
     pub failure: Option<Failure>,
     /// When it was settled.
     pub settled_at: Option<Timestamp>,
+    /// When it is sent again because its outcome is unknown.
+    pub resend_at: Option<Timestamp>,
 }
 
 /// A status that the upstream reported.
@@ -163,7 +193,7 @@ pub enum ReportEffect {
 /// What the start found left over by a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Messages with an open intent, now `unknown`.
+    /// Messages with an open intent, now `unknown`; those to be sent again by themselves are.
     pub unknown: u64,
     /// Messages waiting in the due queue.
     pub queued: u64,
@@ -182,10 +212,23 @@ pub struct MessageFilter {
     pub direction: Option<Direction>,
     pub message_type: Option<MessageType>,
     pub wamid: Option<String>,
+    /// Why they failed, or why their outcome is unknown.
+    pub error: Option<ErrorFilter>,
+    /// Failed ones that may be sent another time as they are, or may not.
+    pub retryable: Option<bool>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     /// Newest first instead of oldest first; `after` then means before.
     pub newest_first: bool,
+}
+
+/// Why messages failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorFilter {
+    /// Our own word for it.
+    Kind(ErrorKind),
+    /// The upstream's code.
+    Upstream(i64),
 }
 
 /// Which sessions to list.
@@ -221,6 +264,11 @@ pub trait MessageStore: Send + Sync {
         phones: Vec<Phone>,
         number_id: &NumberId,
     ) -> StoreResult<Vec<Recipient>>;
+    /// Whether writes wait for so long that new work should be turned away; what is recorded of
+    /// work that was begun always finds room. Asked before every request, so it must cost nothing.
+    fn is_behind(&self) -> bool {
+        false
+    }
     /// Records a new outbound message, its first step and its idempotency key, all or nothing.
     async fn accept(
         &self,
@@ -237,7 +285,8 @@ pub trait MessageStore: Send + Sync {
     ) -> StoreResult<Accepted>;
     /// Records the intent of an attempt and takes the message off the due queue. `None` where it
     /// is no longer there to be attempted (cancelled, or settled by a status meanwhile); else the
-    /// attempt's number, from 1.
+    /// attempt's number, from 1. After an attempt of unknown outcome it is flagged as a possible
+    /// duplicate.
     async fn begin_attempt(
         &self,
         message_id: MessageId,
@@ -253,18 +302,49 @@ pub trait MessageStore: Send + Sync {
         settlement: Settlement,
         now: Timestamp,
     ) -> StoreResult<Settled>;
-    /// Records a failure of a queued message that no attempt was made for.
+    /// Records a failure of a queued message that no attempt was made for: `failed`, or `unknown`
+    /// where an earlier attempt may have been sent.
     async fn fail_queued(
         &self,
         message_id: MessageId,
         failure: Failure,
         now: Timestamp,
     ) -> StoreResult<()>;
-    /// Withdraws a queued message. `false` where it is no longer queued.
+    /// Withdraws a queued message, or what is to be sent again of an unknown one, which stays
+    /// unknown; so does a queued one that may have been sent before. `false` where nothing is to be
+    /// sent of it.
     async fn cancel(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool>;
-    /// Puts a failed, cancelled or unknown message back into the due queue, flagged as a possible
-    /// duplicate where it was unknown. `false` where its status does not allow it.
+    /// [`MessageStore::cancel`] for several; returns how many were withdrawn.
+    async fn cancel_all(
+        &self,
+        org_id: &OrgId,
+        ids: Vec<MessageId>,
+        now: Timestamp,
+    ) -> StoreResult<u64>;
+    /// Puts a failed, cancelled or unknown message back into the due queue, with a new life where
+    /// its caller named no end. `false` where its status does not allow it.
     async fn requeue(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool>;
+    /// [`MessageStore::requeue`] for several, of those that still have this status; returns how many
+    /// were queued.
+    async fn requeue_all(
+        &self,
+        org_id: &OrgId,
+        ids: Vec<MessageId>,
+        status: Status,
+        now: Timestamp,
+    ) -> StoreResult<u64>;
+    /// When the next message of unknown outcome is to be sent again, if any is.
+    async fn next_resend_at(&self) -> StoreResult<Option<Timestamp>>;
+    /// Puts messages of unknown outcome whose time to be sent again came at `until` or before into
+    /// the due queue; those whose life is over stay unknown for good. Returns how many were queued,
+    /// and the numbers by which they are sent.
+    async fn release_resends(
+        &self,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> StoreResult<(u64, Vec<NumberId>)>;
+    /// Lets no message of unknown outcome be sent again before an instant.
+    async fn postpone_resends(&self, until: Timestamp) -> StoreResult<()>;
     /// Records a report.
     async fn apply_report(&self, report: StatusReport, now: Timestamp)
     -> StoreResult<ReportEffect>;
@@ -272,8 +352,8 @@ pub trait MessageStore: Send + Sync {
     /// began at `before` or earlier, and for whose outcome nobody waited; once for each attempt.
     /// The messages stay as they are. Returns how many there were.
     async fn tell_overdue(&self, before: Timestamp, now: Timestamp) -> StoreResult<u64>;
-    /// Messages of a number that are due: those of high priority first, then normal, low and
-    /// broadcasts; among equals in the order of acceptance.
+    /// Messages of a number that are due, with their content, by place and in the order of
+    /// acceptance; organisations that share the number take turns.
     async fn due(
         &self,
         number_id: &NumberId,
@@ -282,7 +362,8 @@ pub trait MessageStore: Send + Sync {
     ) -> StoreResult<Vec<DueMessage>>;
     /// When the next message of a number falls due, if any waits.
     async fn next_due_at(&self, number_id: &NumberId) -> StoreResult<Option<Timestamp>>;
-    /// Closes what a crash left open. Called once, before anything else.
+    /// Closes what a crash left open. Messages of unknown outcome that are to be sent again wait anew
+    /// for a status. Called once, before anything else.
     async fn recover(&self, now: Timestamp) -> StoreResult<Recovered>;
     /// One message with its history.
     async fn message(&self, org_id: &OrgId, id: MessageId) -> StoreResult<Option<MessageHistory>>;

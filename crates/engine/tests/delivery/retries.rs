@@ -194,7 +194,7 @@ async fn what_an_operator_must_mend_stays_queued_and_goes_out_then() {
     assert_eq!(rig.engine.metrics().messages_failed, 0);
     *rig.upstream.always.lock() = None;
     drained(&rig).await;
-    assert_eq!(rig.engine.metrics().messages_sent, 50);
+    until("all are sent", || rig.engine.metrics().messages_sent == 50).await;
     // Who waits for the answer is told at once.
     rig.upstream.next(refused(ErrorKind::UpstreamAuth, RetryClass::Account));
     rig.open_window("15550001111").await;

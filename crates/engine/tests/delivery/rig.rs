@@ -1,6 +1,6 @@
 //! An engine with one organisation, one number and a scripted upstream.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use tempfile::TempDir;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 use waypost_domain::command::{
@@ -28,12 +29,12 @@ use waypost_domain::{
 use waypost_engine::ports::{
     Account, BlobStream, CallError, CallbackAddresses, CallbackPoster, DownloadedMedia, Entry,
     FetchedLink, LinkCredential, LinkError, LinkFetcher, NumberInfo, OutgoingMessage, PlacedMedia,
-    PutMode, Sample, SendOutcome, Upstream, UpstreamEvent, WebhookCodec,
+    PutMode, Sample, SendOutcome, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
 use waypost_store_files::FileBlobs;
-use waypost_store_sqlite::{Options, SqliteStore};
+use waypost_store_sqlite::{MemoryDisk, Moment, Options, SqliteStore, Turns};
 
 use crate::flows::ScriptedForms;
 use crate::receivers::{Receivers, SHAPES};
@@ -46,12 +47,18 @@ pub(crate) struct Seen {
     pub(crate) to: String,
     pub(crate) content: Content<PlacedMedia>,
     pub(crate) token: String,
+    /// By the runtime's clock.
+    pub(crate) at: Instant,
 }
 
 /// An upstream that does what its script says, and accepts when the script is empty.
 #[derive(Default)]
 pub(crate) struct ScriptedUpstream {
     pub(crate) script: Mutex<VecDeque<SendOutcome>>,
+    /// What every send comes to, as long as it is set.
+    pub(crate) always: Mutex<Option<SendOutcome>>,
+    /// What every send to a person comes to.
+    pub(crate) always_to: Mutex<HashMap<String, SendOutcome>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
     pub(crate) uploads: Mutex<Vec<Vec<u8>>>,
     /// What uploads are refused with, before any is taken.
@@ -97,12 +104,15 @@ impl Upstream for ScriptedUpstream {
                 to: to.digits().to_owned(),
                 content: message.content.clone(),
                 token: message.attempt_token.to_owned(),
+                at: Instant::now(),
             });
             seen.len()
         };
         let _open = self.gate.read().await;
         let scripted = self.script.lock().pop_front();
-        scripted.unwrap_or_else(|| {
+        let of_person = || self.always_to.lock().get(to.digits()).cloned();
+        let of_all = || self.always.lock().clone();
+        scripted.or_else(of_all).or_else(of_person).unwrap_or_else(|| {
             SendOutcome::Sent(Receipt {
                 wamid: format!("wamid.{place}"),
                 wa_id: to.digits().to_owned(),
@@ -264,6 +274,17 @@ impl WebhookCodec for ListedEvents {
     }
 }
 
+/// Everybody goes on as they like.
+struct NobodyElse;
+
+#[async_trait]
+impl Turns for NobodyElse {
+    async fn turn(&self, _: Moment) -> StoreResult<()> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
 /// The engine and what stands around it.
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
@@ -292,12 +313,34 @@ impl Rig {
         Self::over(folder, clock, &Options::default()).await
     }
 
+    /// One whose clock goes with the runtime's timers, which are to be paused, and whose store has
+    /// no threads that they would not wait for.
+    pub(crate) async fn timed() -> Self {
+        Self::timed_on(&MemoryDisk::new().unwrap()).await
+    }
+
+    pub(crate) async fn timed_on(disk: &MemoryDisk) -> Self {
+        let rig = Self::over_memory(disk, Clock::of_runtime(NOON)).await;
+        rig.furnish().await;
+        rig
+    }
+
+    pub(crate) async fn over_memory(disk: &MemoryDisk, clock: Clock) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let store = SqliteStore::in_memory(disk, Arc::new(NobodyElse)).unwrap();
+        Self::around(folder, clock, store).await
+    }
+
     async fn over(folder: Arc<TempDir>, clock: Clock, options: &Options) -> Self {
+        let store = SqliteStore::open(&folder.path().join("waypost.db"), options).unwrap();
+        Self::around(folder, clock, store).await
+    }
+
+    async fn around(folder: Arc<TempDir>, clock: Clock, store: SqliteStore) -> Self {
         let upstream = Arc::new(ScriptedUpstream::default());
         let links = Arc::new(OneFile::default());
         let events = Arc::new(ListedEvents::default());
         let receivers = Arc::new(Receivers::default());
-        let store = SqliteStore::open(&folder.path().join("waypost.db"), options).unwrap();
         let ports = Ports {
             store: Arc::new(store),
             blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
@@ -400,6 +443,14 @@ impl Rig {
         });
     }
 
+    pub(crate) fn approve(&self, name: &str, category: &str, body: &str) {
+        self.approve_template(name);
+        let mut templates = self.upstream.templates.lock();
+        let template = templates.last_mut().unwrap();
+        category.clone_into(&mut template.category);
+        template.components = vec![serde_json::json!({"type": "BODY", "text": body})];
+    }
+
     pub(crate) async fn add_provider(&self, name: &str, token: &str) {
         let place = format!("providers/org-1/{name}");
         let provider = MediaProvider {
@@ -456,6 +507,7 @@ pub(crate) fn org(id: &str) -> Org {
         time_zone: waypost_domain::Zone::default(),
         default_language: None,
         window_policy: waypost_domain::window::WindowPolicy::Refuse,
+        window_fallback: None,
         unknown_policy: waypost_domain::directory::UnknownPolicy::HoldThenResend,
         strict_opt_in: false,
         broadcast_audience: waypost_domain::directory::BroadcastAudience::All,
@@ -478,6 +530,7 @@ pub(crate) fn number(throughput_per_s: u32) -> Number {
         access_token: None,
         app_secret: None,
         throughput_per_s,
+        daily_limit: None,
         app_id: None,
         source_id: None,
         aliases: Vec::new(),

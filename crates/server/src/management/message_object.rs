@@ -17,6 +17,7 @@ use super::fields::{MAX_SESSION_CHARS, check_length, words};
 use super::media_object::MediaInput;
 use super::message_options::{
     ContextInput, check_identity, priorities, read_end, read_notify, read_priority,
+    read_unknown_policy, unknown_policies,
 };
 use super::template_object::{TemplateInput, read_template};
 use crate::problem::{Faults, Problem};
@@ -53,6 +54,10 @@ pub(crate) struct MessageInput {
     /// Which messages of the number's queue go first; `normal` by default.
     #[schema(schema_with = priorities)]
     priority: Option<String>,
+    /// What becomes of it if nobody knows whether it was sent; by default as the organisation says,
+    /// and `never_resend` for one-time codes.
+    #[schema(schema_with = unknown_policies)]
+    unknown_policy: Option<String>,
     /// Where the statuses of this very message are posted.
     notify_url: Option<String>,
     /// The name of a credential registered with the number that these posts carry.
@@ -200,8 +205,9 @@ impl MessageInput {
             expires_at: read_end(faults, self.expires_at.as_deref(), self.ttl_s, now),
             reply_to: self.context.take().map(|context| context.read(faults)),
             identity_key_hash: self.recipient_identity_key_hash.take(),
+            unknown_policy: read_unknown_policy(faults, self.unknown_policy.as_deref()),
             notify: read_notify(faults, notify_url, auth_id),
-            echo: None,
+            ..MessageOptions::default()
         }
     }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use waypost_domain::Timestamp;
 use waypost_domain::message::{Notify, Priority};
+use waypost_domain::unknown::UnknownPolicy;
 
 use super::fields::{check_length, words};
 use crate::problem::Faults;
@@ -49,6 +50,21 @@ pub(super) fn read_priority(faults: &mut Faults, word: Option<&str>) -> Priority
             Priority::Normal
         }
     }
+}
+
+pub(super) fn unknown_policies() -> utoipa::openapi::schema::Object {
+    words(&UnknownPolicy::ALL.map(UnknownPolicy::as_str))
+}
+
+pub(super) fn read_unknown_policy(
+    faults: &mut Faults,
+    word: Option<&str>,
+) -> Option<UnknownPolicy> {
+    let policy = UnknownPolicy::parse(word?);
+    if policy.is_none() {
+        faults.add("unknown_policy", "must be hold_then_resend, never_resend or resend_now");
+    }
+    policy
 }
 
 pub(super) fn check_identity(faults: &mut Faults, hash: Option<&str>) {

@@ -221,7 +221,7 @@ pub(crate) async fn retry_message(
     }
     let queued = app.engine.retry_message(within.org_id(), known.message.id).await;
     let queued = queued.map_err(|failure| match failure.kind {
-        ErrorKind::Expired | ErrorKind::Cancelled => Problem::wrong_state(failure.message),
+        ErrorKind::Expired => Problem::wrong_state(failure.message),
         _ => failure.into(),
     });
     if !queued? {

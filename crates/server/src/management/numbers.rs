@@ -196,6 +196,7 @@ impl NumberInput {
             access_token: secrets.access_token,
             app_secret: secrets.app_secret,
             throughput_per_s: self.throughput_per_s.unwrap_or_else(default_throughput),
+            daily_limit: None,
             app_id: self.app_id,
             source_id: self.source_id,
             aliases: self.aliases.unwrap_or_default(),

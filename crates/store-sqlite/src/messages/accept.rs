@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, params};
 use waypost_domain::message::{AttemptOutcome, Message};
+use waypost_domain::place::{Place, Traffic};
 use waypost_domain::{AttemptId, Status};
-use waypost_engine::ports::{Accepted, IdempotencyClaim, IdempotentTarget, Start};
+use waypost_engine::ports::{Accepted, Hold, IdempotencyClaim, IdempotentTarget, Start};
 
+use super::held;
 use super::state::record_event;
 use crate::codes;
 use crate::events::{self, Because};
@@ -56,20 +58,46 @@ pub(super) fn accept_all(conn: &Connection, new: &NewMessages) -> Done<Accepted>
 
 fn record(conn: &Connection, new: &NewMessage) -> Done<()> {
     let message = &new.message;
-    insert(conn, new)?;
-    let seq = conn.last_insert_rowid();
-    match new.start {
-        Start::Queue { due_at } => {
-            conn.prepare_cached(
-                "INSERT INTO queue (number, due, priority, seq)
-                 SELECT number, ?2, priority, seq FROM messages WHERE seq = ?1",
-            )?
-            .execute(params![seq, due_column(message, due_at)])?;
+    match &new.start {
+        Start::Queue { due_at, place } => {
+            insert(conn, new, First::Queued { due: due_column(message, *due_at), place: *place })?;
+            queue(conn, conn.last_insert_rowid())
         }
-        Start::Attempt(_) => {}
-        Start::Closed => close_at_once(conn, seq, message)?,
+        Start::Hold(hold) => record_held(conn, new, hold),
+        Start::Attempt(attempt) => insert(conn, new, First::Attempted(*attempt)),
+        Start::Closed => {
+            insert(conn, new, First::Failed)?;
+            close_at_once(conn, conn.last_insert_rowid(), message)
+        }
     }
+}
+
+/// Its row says when it is due.
+fn queue(conn: &Connection, seq: i64) -> Done<()> {
+    conn.prepare_cached(
+        "INSERT INTO queue (number, due, priority, org, seq)
+         SELECT number, due, priority, org, seq FROM messages WHERE seq = ?1",
+    )?
+    .execute([seq])?;
     Ok(())
+}
+
+/// A message waits for its person, unless the person wrote meanwhile.
+fn record_held(conn: &Connection, new: &NewMessage, hold: &Hold) -> Done<()> {
+    let waits = held::has_to_wait(conn, &new.message, hold)?;
+    let due = if waits { hold.until.0 } else { 0 };
+    insert(conn, new, First::Queued { due, place: hold.place })?;
+    let seq = conn.last_insert_rowid();
+    queue(conn, seq)?;
+    let is_first = waits && held::keep(conn, seq)?;
+    let Some((nudge, place)) = hold.nudge.as_ref().filter(|_| is_first) else { return Ok(()) };
+    let nudge = NewMessage {
+        content: to_json(&nudge.content)?,
+        message: nudge.clone(),
+        start: Start::Queue { due_at: nudge.created_at, place: *place },
+        claim: None,
+    };
+    record(conn, &nudge)
 }
 
 /// A message reaches its final failed state with its acceptance.
@@ -84,13 +112,22 @@ fn due_column(message: &Message, due_at: waypost_domain::Timestamp) -> i64 {
     if due_at > message.created_at { due_at.0 } else { 0 }
 }
 
-fn insert(conn: &Connection, new: &NewMessage) -> Done<()> {
+/// How a new message's row begins.
+#[derive(Clone, Copy)]
+enum First {
+    Queued { due: i64, place: Place },
+    Attempted(AttemptId),
+    Failed,
+}
+
+fn insert(conn: &Connection, new: &NewMessage, first: First) -> Done<()> {
     let message = &new.message;
     let options = (!message.options.is_empty()).then(|| to_json(&message.options)).transpose()?;
-    let (status, due, attempt) = match new.start {
-        Start::Queue { due_at } => (Status::Queued, due_column(message, due_at), None),
-        Start::Attempt(attempt) => (Status::Sending, 0, Some(attempt)),
-        Start::Closed => (Status::Failed, 0, None),
+    let unqueued = Place::of(Traffic::Service, message.options.priority);
+    let (status, due, place, attempt) = match first {
+        First::Queued { due, place } => (Status::Queued, due, place, None),
+        First::Attempted(attempt) => (Status::Sending, 0, unqueued, Some(attempt)),
+        First::Failed => (Status::Failed, 0, unqueued, None),
     };
     let failed = status == Status::Failed;
     let (failure, _) = failure_columns(message.failure.as_ref().filter(|_| failed))?;
@@ -122,7 +159,7 @@ fn insert(conn: &Connection, new: &NewMessage) -> Done<()> {
         message.possible_duplicate,
         message.created_at.0,
         due,
-        codes::priority(message.options.priority),
+        place.number(),
         new.claim.as_ref().map(|claim| &claim.route),
         new.claim.as_ref().map(|claim| &claim.key),
         options,

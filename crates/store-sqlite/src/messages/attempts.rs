@@ -7,6 +7,7 @@ use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::status::Report;
 use waypost_domain::{AttemptId, Failure, MessageId, Status, Timestamp, UpstreamFault};
 use waypost_engine::ports::{Settled, Settlement, StoreError};
+use waypost_planted::{Bug, is_planted};
 
 use super::reports;
 use super::state::{State, record_event};
@@ -25,7 +26,8 @@ pub(super) fn begin(
     let Some(state) = State::by_id(conn, id)? else { return Ok(None) };
     let broadcast = state.broadcast_state(conn)?;
     let stopped = broadcast.is_some_and(|it| it != BroadcastState::Running);
-    if stopped || !(state.status == Status::Queued || state.is_held()) {
+    let waits = state.status == Status::Queued || state.is_held();
+    if stopped || !(waits || is_planted(Bug::CancelledIsSent)) {
         return Ok(None);
     }
     let number = state.attempts + 1;
@@ -41,7 +43,8 @@ pub(super) fn begin(
     conn.prepare_cached(
         "UPDATE messages SET status = ?2, due = 0, attempts = ?3, attempt = ?4,
              attempt_started_at = ?5, attempt_ended_at = NULL, attempt_outcome = 0,
-             attempt_fault = NULL
+             attempt_fault = NULL,
+             possible_duplicate = possible_duplicate OR coalesce(attempt_outcome = 4 AND ?6, 0)
          WHERE seq = ?1",
     )?
     .execute(params![
@@ -49,7 +52,8 @@ pub(super) fn begin(
         Status::Sending.number(),
         number,
         attempt.as_bytes(),
-        now.0
+        now.0,
+        !is_planted(Bug::DuplicateUnflagged)
     ])?;
     if state.status == Status::Queued {
         state.leave_queue(conn)?;
@@ -78,11 +82,12 @@ pub(super) fn settle(
                 retry(conn, &state, requeue.then_some(*due_at), now)?;
             }
         }
-        Settlement::Unknown(failure) => {
-            if attempt.outcome == AttemptOutcome::Open {
+        Settlement::Unknown { failure, resend_at } => {
+            let overwrites = is_planted(Bug::LateAnswerOverwrites);
+            if attempt.outcome == AttemptOutcome::Open || overwrites {
                 close(conn, &attempt, AttemptOutcome::Unknown, failure.upstream.as_ref(), now)?;
-                if state.status == Status::Sending {
-                    state.end(conn, Status::Unknown, Some(failure), now)?;
+                if state.status == Status::Sending || overwrites {
+                    state.become_unknown(conn, failure, *resend_at, now)?;
                 }
             }
         }
@@ -208,6 +213,7 @@ fn sent(
         wa_id: Some(receipt.wa_id.clone()),
         failure: None,
         settled_at: Some(now),
+        resend_at: None,
     })
 }
 
@@ -262,7 +268,8 @@ fn sent_after_all(
     }
     if becomes_sent {
         conn.prepare_cached(
-            "UPDATE messages SET status = ?2, settled_at = ?3, failure = NULL WHERE seq = ?1",
+            "UPDATE messages SET status = ?2, settled_at = ?3, failure = NULL, resend_at = NULL
+             WHERE seq = ?1",
         )?
         .execute(params![seq, Status::Sent.number(), now.0])?;
         record_event(conn, seq, Status::Sent, now, None)?;
@@ -274,7 +281,7 @@ fn sent_after_all(
     Ok(())
 }
 
-/// A certain failure also settles what was unknown before.
+/// A certain failure also settles what was unknown of this attempt before.
 fn failed(
     conn: &Connection,
     state: &State,
@@ -289,8 +296,7 @@ fn failed(
     close(conn, attempt, outcome, failure.upstream.as_ref(), now)?;
     let undecided = matches!(state.status, Status::Sending | Status::Unknown);
     if undecided && attempt.is_latest {
-        state.end(conn, Status::Failed, Some(failure), now)?;
-        state.free_claim(conn)?;
+        state.give_up(conn, failure, now)?;
     }
     Ok(())
 }
@@ -305,7 +311,7 @@ fn retry(
         return Ok(());
     }
     if state.broadcast_state(conn)? == Some(BroadcastState::Cancelled) {
-        return state.end(conn, Status::Cancelled, None, now);
+        return state.withdraw(conn, now);
     }
     match requeue_at {
         Some(at) => state.enter_queue(conn, if at > now { at.0 } else { 0 }),
@@ -316,7 +322,7 @@ fn retry(
 /// What a message is now.
 fn settled(conn: &Connection, seq: i64) -> Done<Settled> {
     let mut select = conn.prepare_cached(
-        "SELECT status, wamid, wa_id, failure, settled_at FROM messages WHERE seq = ?1",
+        "SELECT status, wamid, wa_id, failure, settled_at, resend_at FROM messages WHERE seq = ?1",
     )?;
     let mut rows = select.query([seq])?;
     let row = rows.next()?.ok_or(StoreError::NotFound)?;
@@ -327,5 +333,6 @@ fn settled(conn: &Connection, seq: i64) -> Done<Settled> {
         wa_id: row.get(2)?,
         failure: failure.as_deref().map(from_json).transpose()?,
         settled_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        resend_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
     })
 }

@@ -26,8 +26,7 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{
     Accepted, DueMessage, IdempotencyClaim, MessageFilter, MessageStore, Page, Paged, Recipient,
-    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
-    StoreResult,
+    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport, StoreResult,
 };
 use waypost_planted::{Bug, is_planted};
 

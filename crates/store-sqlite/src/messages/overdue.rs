@@ -3,13 +3,11 @@
 //! mark says how far they have been looked at.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use waypost_domain::message::AttemptOutcome;
-use waypost_domain::{AttemptId, ErrorKind, Failure, Status, Timestamp};
+use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 use waypost_engine::ports::{StoreError, StoreResult};
 
 use super::state::State;
 use crate::SqliteStore;
-use crate::codes;
 use crate::events::{self, Because};
 use crate::fault::{Done, corrupt};
 use crate::writer::Work;
@@ -37,10 +35,31 @@ impl SqliteStore {
     }
 }
 
+/// Fails a message that waits. One that may have been sent stays unknown; where it was passed over
+/// because it waited, it is told now.
+pub(super) fn fail_queued(
+    conn: &Connection,
+    id: MessageId,
+    failure: &Failure,
+    now: Timestamp,
+) -> Done<()> {
+    let state = State::by_id(conn, id)?.ok_or(StoreError::NotFound)?;
+    if state.status != Status::Queued {
+        return Ok(());
+    }
+    state.give_up(conn, failure, now)?;
+    if let Some((latest, _)) = state.attempt
+        && latest <= mark(conn)?
+    {
+        let state = State::by_id(conn, id)?.ok_or(StoreError::NotFound)?;
+        tell(conn, &state, now)?;
+    }
+    Ok(())
+}
+
 struct Begun {
     id: AttemptId,
     message: i64,
-    is_unknown: bool,
 }
 
 /// Returns how many were told, and whether that was all.
@@ -48,18 +67,10 @@ fn tell_some(conn: &Connection, before: Timestamp, now: Timestamp) -> Done<(u64,
     let begun = begun_after(conn, mark(conn)?, before)?;
     let is_all = begun.len() < usize::try_from(ATTEMPTS_PER_JOB).unwrap_or(0);
     let Some(last) = begun.last().map(|last| last.id) else { return Ok((0, true)) };
-    let failure = Failure::new(
-        ErrorKind::OutcomeUnknown,
-        "The message may or may not have been sent, and no status came within 24 hours.",
-    );
     let mut told = 0;
-    for attempt in begun.iter().filter(|attempt| attempt.is_unknown) {
+    for attempt in begun {
         let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
-        if state.status == Status::Unknown && !is_synchronous(conn, state.seq)? {
-            let because = Because::of(Some(&failure));
-            events::append_status(conn, state.seq, Status::Failed, now, because, now)?;
-            told += 1;
-        }
+        told += u64::from(tell(conn, &state, now)?);
     }
     conn.prepare_cached(
         "INSERT INTO settings (name, value) VALUES (?1, ?2)
@@ -67,6 +78,19 @@ fn tell_some(conn: &Connection, before: Timestamp, now: Timestamp) -> Done<(u64,
     )?
     .execute(params![MARK, last.to_string()])?;
     Ok((told, is_all))
+}
+
+/// Tells of a message as failed, where nobody knows its outcome and nobody waited for it.
+fn tell(conn: &Connection, state: &State, now: Timestamp) -> Done<bool> {
+    if state.status != Status::Unknown || is_synchronous(conn, state.seq)? {
+        return Ok(false);
+    }
+    let failure = Failure::new(
+        ErrorKind::OutcomeUnknown,
+        "The message may or may not have been sent, and no status came within 24 hours.",
+    );
+    events::append_status(conn, state.seq, Status::Failed, now, Because::of(Some(&failure)), now)?;
+    Ok(true)
 }
 
 fn mark(conn: &Connection) -> Done<AttemptId> {
@@ -82,21 +106,17 @@ fn mark(conn: &Connection) -> Done<AttemptId> {
 /// their beginning, up to the first one that did not.
 fn begun_after(conn: &Connection, mark: AttemptId, before: Timestamp) -> Done<Vec<Begun>> {
     let mut select = conn.prepare_cached(
-        "SELECT attempt, seq, attempt_outcome, attempt_started_at
+        "SELECT attempt, seq, attempt_started_at
          FROM messages INDEXED BY messages_not_sent
          WHERE attempt_outcome <> 1 AND attempt > ?1 ORDER BY attempt LIMIT ?2",
     )?;
     let mut rows = select.query(params![mark.as_bytes(), ATTEMPTS_PER_JOB])?;
     let mut begun = Vec::new();
     while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(3)? > before.0 {
+        if row.get::<_, i64>(2)? > before.0 {
             break;
         }
-        begun.push(Begun {
-            id: AttemptId::from_bytes(row.get(0)?),
-            message: row.get(1)?,
-            is_unknown: codes::read_outcome(row.get(2)?)? == AttemptOutcome::Unknown,
-        });
+        begun.push(Begun { id: AttemptId::from_bytes(row.get(0)?), message: row.get(1)? });
     }
     Ok(begun)
 }

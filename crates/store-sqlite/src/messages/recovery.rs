@@ -48,6 +48,12 @@ fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
     );
     let mut unknown = 0;
     for attempt in attempts::open(conn)? {
+        if is_planted(Bug::RestartRepeatsOpen) {
+            attempts::close(conn, &attempt, AttemptOutcome::NotSent, None, now)?;
+            let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
+            state.enter_queue(conn, 0)?;
+            continue;
+        }
         attempts::close(conn, &attempt, AttemptOutcome::Unknown, None, now)?;
         let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
         if state.status == Status::Sending {

@@ -7,6 +7,7 @@ use waypost_domain::message::{AttemptOutcome, Direction};
 use waypost_domain::status::Report;
 use waypost_domain::{AttemptId, Failure, Status, Timestamp};
 use waypost_engine::ports::{ReportEffect, StatusReport, StoreError};
+use waypost_planted::{Bug, is_planted};
 
 use super::attempts;
 use super::state::{State, record_event};
@@ -40,7 +41,7 @@ pub(super) fn apply(
     if let Some(state) = by_former_wamid(conn, &report.wamid)? {
         return climb(conn, &state, &line, Standing::Former);
     }
-    if let Some(attempt_id) = report.attempt_id
+    if let Some(attempt_id) = report.attempt_id.filter(|_| !is_planted(Bug::TokenIgnored))
         && let Some((state, standing)) = bind(conn, wamids, attempt_id, report, now)?
     {
         let effect = climb(conn, &state, &line, standing)?;
@@ -92,12 +93,14 @@ fn climb(
 ) -> Done<ReportEffect> {
     record_event(conn, state.seq, codes::reported_status(line.report), line.at, line.failure)?;
     let next = state.status.advanced_by(line.report);
+    let next =
+        next.or_else(|| is_planted(Bug::StatusFalls).then(|| codes::reported_status(line.report)));
     let Some(next) = next.filter(|next| standing.lets_climb_to(*next)) else {
         return Ok(ReportEffect::Nothing(state.id));
     };
     let (failure, _) = failure_columns(line.failure.filter(|_| next == Status::Failed))?;
     conn.prepare_cached(
-        "UPDATE messages SET status = ?2, failure = ?3,
+        "UPDATE messages SET status = ?2, failure = ?3, resend_at = CASE WHEN ?6 THEN resend_at END,
              settled_at = CASE WHEN ?4 THEN ?5 ELSE coalesce(settled_at, ?5) END
          WHERE seq = ?1",
     )?
@@ -106,7 +109,8 @@ fn climb(
         next.number(),
         failure,
         next == Status::Failed || state.status == Status::Cancelled,
-        line.at.0
+        line.at.0,
+        is_planted(Bug::StatusLeavesResend),
     ])?;
     let because = Because {
         failure: line.failure.filter(|_| next == Status::Failed),
@@ -130,7 +134,8 @@ fn bind(
     let Some(attempt) = attempts::find_not_sent(conn, attempt_id)? else { return Ok(None) };
     let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
     attempts::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
-    let standing = if attempt.is_latest { Standing::Current } else { Standing::Overtaken };
+    let is_last_word = attempt.is_latest || state.is_given_up();
+    let standing = if is_last_word { Standing::Current } else { Standing::Overtaken };
     let counts = standing.lets_climb_to(codes::reported_status(report.report));
     if state.wamid.is_none() && counts {
         conn.prepare_cached("UPDATE messages SET wamid = ?2 WHERE seq = ?1")?
@@ -145,6 +150,9 @@ fn bind(
 /// Applies the reports that came before their message's upstream id was known; `false` where there
 /// were none.
 pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str, now: Timestamp) -> Done<bool> {
+    if is_planted(Bug::ParkedStatusForgotten) {
+        return Ok(false);
+    }
     let waiting = parked(conn, wamid)?;
     let any = !waiting.is_empty();
     for parked in waiting {
@@ -193,6 +201,9 @@ fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
 }
 
 fn park(conn: &Connection, report: &StatusReport, now: Timestamp) -> Done<()> {
+    if is_planted(Bug::EarlyStatusDropped) {
+        return Ok(());
+    }
     let (failure, code) = failure_columns(report.failure.as_ref())?;
     let extra = report.extra.as_ref().map(to_json).transpose()?;
     conn.prepare_cached(

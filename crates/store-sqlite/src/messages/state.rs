@@ -3,8 +3,9 @@
 
 use rusqlite::{Connection, Row, params};
 use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
-use waypost_domain::{AttemptId, Failure, MessageId, Status, Timestamp};
+use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 
+use super::held;
 use super::wamids::Wamids;
 use crate::broadcasts;
 use crate::codes;
@@ -112,23 +113,27 @@ impl State {
             return broadcasts::note_taken(conn, broadcast);
         }
         conn.prepare_cached(
-            "DELETE FROM queue WHERE number = ?1 AND due = ?2 AND priority = ?3 AND seq = ?4",
+            "DELETE FROM queue
+             WHERE number = ?1 AND due = ?2 AND priority = ?3 AND org = ?4 AND seq = ?5",
         )?
-        .execute(params![self.number, self.due, self.priority, self.seq])?;
-        Ok(())
+        .execute(params![self.number, self.due, self.priority, self.org, self.seq])?;
+        // What was due at once never waited for its person.
+        if self.due > 0 { held::forget(conn, self.seq) } else { Ok(()) }
     }
 
     /// Puts the message into the due queue; `due` is 0 for at once.
     pub(crate) fn enter_queue(&self, conn: &Connection, due: i64) -> Done<()> {
-        conn.prepare_cached("UPDATE messages SET status = ?2, due = ?3 WHERE seq = ?1")?
-            .execute(params![self.seq, Status::Queued.number(), due])?;
+        conn.prepare_cached(
+            "UPDATE messages SET status = ?2, due = ?3, resend_at = NULL WHERE seq = ?1",
+        )?
+        .execute(params![self.seq, Status::Queued.number(), due])?;
         if let Some(broadcast) = self.broadcast {
             return broadcasts::note_waiting(conn, broadcast);
         }
         conn.prepare_cached(
-            "INSERT INTO queue (number, due, priority, seq) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![self.number, due, self.priority, self.seq])?;
+        .execute(params![self.number, due, self.priority, self.org, self.seq])?;
         Ok(())
     }
 
@@ -139,9 +144,65 @@ impl State {
         Ok(())
     }
 
+    /// Whether nobody attempts it any more and the last attempt was certainly not sent: then only an
+    /// earlier one was, if any.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let is_not_sent = self.attempt.is_some_and(|(_, outcome)| {
+            matches!(outcome, AttemptOutcome::Refused | AttemptOutcome::NotSent)
+        });
+        is_not_sent && self.status == Status::Unknown
+    }
+
     /// Whether its caller is about to attempt it again.
     pub(crate) fn is_held(&self) -> bool {
         self.status == Status::Sending && self.due == HELD
+    }
+
+    /// Nobody knows whether the message was sent; at `resend_at` it is sent again.
+    pub(crate) fn become_unknown(
+        &self,
+        conn: &Connection,
+        failure: &Failure,
+        resend_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Done<()> {
+        self.end(conn, Status::Unknown, Some(failure), now)?;
+        conn.prepare_cached("UPDATE messages SET resend_at = ?2 WHERE seq = ?1")?
+            .execute(params![self.seq, resend_at.map(|at| at.0)])?;
+        Ok(())
+    }
+
+    /// Whether an attempt of it may have been sent: nobody knows what came of that one.
+    pub(crate) fn may_have_been_sent(&self, conn: &Connection) -> Done<bool> {
+        let mut select = conn.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE seq = ?1 AND attempt_outcome = 4)
+                 OR EXISTS (SELECT 1 FROM former_attempts WHERE message = ?1 AND outcome = 4)",
+        )?;
+        Ok(select.query_row([self.seq], |row| row.get(0))?)
+    }
+
+    /// The message will not be attempted any more. It has failed, unless an earlier attempt may have
+    /// been sent.
+    pub(crate) fn give_up(&self, conn: &Connection, failure: &Failure, now: Timestamp) -> Done<()> {
+        if !self.may_have_been_sent(conn)? {
+            self.end(conn, Status::Failed, Some(failure), now)?;
+            return self.free_claim(conn);
+        }
+        let message =
+            format!("It may have been sent, and sending it again failed. {}", failure.message);
+        let mut unsure = Failure::new(ErrorKind::OutcomeUnknown, message);
+        unsure.upstream.clone_from(&failure.upstream);
+        self.end(conn, Status::Unknown, Some(&unsure), now)
+    }
+
+    /// An operator wants the message not to be attempted any more.
+    pub(crate) fn withdraw(&self, conn: &Connection, now: Timestamp) -> Done<()> {
+        if !self.may_have_been_sent(conn)? {
+            return self.end(conn, Status::Cancelled, None, now);
+        }
+        let message = "It may have been sent; it was cancelled before it was sent again.";
+        let unsure = Failure::new(ErrorKind::OutcomeUnknown, message);
+        self.end(conn, Status::Unknown, Some(&unsure), now)
     }
 
     /// Ends the message locally: `failed`, `unknown` or `cancelled`, with a line in its history.
@@ -157,7 +218,8 @@ impl State {
         // An unknown outcome is no settlement.
         let settled_at = (status != Status::Unknown).then_some(now.0);
         conn.prepare_cached(
-            "UPDATE messages SET status = ?2, failure = ?3, settled_at = ?4 WHERE seq = ?1",
+            "UPDATE messages SET status = ?2, failure = ?3, settled_at = ?4, resend_at = NULL
+             WHERE seq = ?1",
         )?
         .execute(params![self.seq, status.number(), text, settled_at])?;
         record_event(conn, self.seq, status, now, failure)?;

@@ -40,6 +40,7 @@ pub(super) fn message(content: Content) -> Message {
         wa_id: None,
         failure: None,
         possible_duplicate: false,
+        resend_at: None,
         options: waypost_domain::message::MessageOptions::default(),
         created_at: at(NOW),
         settled_at: None,

@@ -46,6 +46,7 @@ fn outbound() -> Message {
         wa_id: None,
         failure: None,
         possible_duplicate: false,
+        resend_at: None,
         options: MessageOptions {
             echo: Some(json!({"source": "src-1"})),
             ..MessageOptions::default()

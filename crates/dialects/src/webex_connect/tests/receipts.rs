@@ -36,6 +36,7 @@ pub(super) fn message(content: Content) -> Message {
         wa_id: None,
         failure: None,
         possible_duplicate: false,
+        resend_at: None,
         options: MessageOptions {
             echo: Some(json!({"correlationid": "row-1", "callbackData": "any text"})),
             ..MessageOptions::default()

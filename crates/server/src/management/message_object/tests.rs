@@ -5,6 +5,7 @@ use super::*;
 use serde_json::json;
 use waypost_domain::content::MediaSource;
 use waypost_domain::message::{Notify, Priority};
+use waypost_domain::unknown::UnknownPolicy;
 
 const NOON: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -163,6 +164,7 @@ fn what_is_asked_for_beside_the_content_is_read() {
     value["priority"] = json!("high");
     value["notify_url"] = json!(" https://example.com/statuses ");
     value["notify_auth_id"] = json!("main");
+    value["unknown_policy"] = json!("never_resend");
     let options = read(value).unwrap().options;
     let notify = Notify {
         url: "https://example.com/statuses".to_owned(),
@@ -176,8 +178,9 @@ fn what_is_asked_for_beside_the_content_is_read() {
             expires_at: Some(NOON.plus_ms(60_000)),
             reply_to: Some("wamid.1".to_owned()),
             identity_key_hash: Some("AAAAAAAAAAA=".to_owned()),
+            unknown_policy: Some(UnknownPolicy::NeverResend),
             notify: Some(notify),
-            echo: None,
+            ..MessageOptions::default()
         }
     );
     let at = NOON.plus_ms(3_600_000);
