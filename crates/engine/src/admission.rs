@@ -9,8 +9,7 @@ use waypost_domain::command::{
 use waypost_domain::content::TemplateMessage;
 use waypost_domain::directory::{Number, Org};
 use waypost_domain::template;
-use waypost_domain::window::{Window, WindowPolicy};
-use waypost_domain::{Content, ErrorKind, Failure, OrgId, Timestamp, UserId};
+use waypost_domain::{Content, ErrorKind, Failure, OrgId, UserId};
 
 use crate::Engine;
 use crate::ports::Recipient;
@@ -173,39 +172,4 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// Free-form messages need an open window.
-    pub(crate) fn check_window<M>(
-        &self,
-        acting: &Acting,
-        recipient: &Recipient,
-        content: &Content<M>,
-    ) -> Result<(), Failure> {
-        if content.is_template() {
-            return Ok(());
-        }
-        let now = self.now();
-        let window = Window::at(now, recipient.last_inbound_at);
-        // A caller who waits cannot be put off: `hold` answers as `refuse`.
-        let policy = match acting.org.window_policy {
-            WindowPolicy::Hold => WindowPolicy::Refuse,
-            policy => policy,
-        };
-        if window.admits_free_form(policy, now, acting.number.created_at) {
-            return Ok(());
-        }
-        Err(Failure::new(ErrorKind::WindowClosed, closed_message(window)))
-    }
-}
-
-fn closed_message(window: Window) -> String {
-    let why = match window {
-        Window::ClosedSince(at) => format!("The 24-hour window closed at {}", rfc3339(at)),
-        _ => "The customer has not written to this number".to_owned(),
-    };
-    format!("{why}; send an approved template, or wait until the customer writes.")
-}
-
-fn rfc3339(at: Timestamp) -> String {
-    at.rfc3339()
 }

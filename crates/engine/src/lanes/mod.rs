@@ -1,0 +1,343 @@
+//! Lanes: one for each number, with its pace, the paces to its people, its bound of calls in flight,
+//! and the drain of its due queue. Numbers do not wait for each other.
+
+mod drain;
+mod pairs;
+mod plan;
+mod slots;
+mod view;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use waypost_domain::pacing::NumberPace;
+use waypost_domain::place::Place;
+use waypost_domain::{ErrorKind, Failure, MessageId, NumberId, Phone, Timestamp};
+use waypost_planted::{Bug, is_planted};
+
+use crate::guards::Guards;
+use crate::ports::WaitingMessage;
+pub(crate) use drain::STORE_PAUSE;
+use pairs::Pairs;
+use slots::{Shared, Slot, Slots};
+pub use view::PacingView;
+
+/// Longest that a synchronous caller waits for its turn; beyond, it is told the rate error.
+pub(crate) const MAX_PACING_WAIT: Duration = Duration::from_secs(5);
+/// How long a number is held back when the upstream says that it is too fast and not for how long.
+pub(crate) const PACE_PAUSE: Duration = Duration::from_secs(1);
+/// No news.
+const NO_PLACE: u8 = u8::MAX;
+
+/// All lanes.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    lanes: Mutex<HashMap<NumberId, Arc<Lane>>>,
+    shared: Shared,
+}
+
+/// One number's lane.
+pub(crate) struct Lane {
+    pub(crate) number_id: NumberId,
+    started: Instant,
+    pacing: Mutex<Pacing>,
+    in_flight: Mutex<InFlight>,
+    slots: Slots,
+    /// What keeps its bulk back.
+    pub(crate) guards: Guards,
+    /// Told when there is something to look for.
+    wake: Notify,
+    /// The foremost place of what was queued since it was looked.
+    news: AtomicU8,
+    /// Whether the drain waits for the end of something in flight.
+    waits_for_end: AtomicBool,
+    /// Counted for operators.
+    counts: Counts,
+}
+
+/// The paces that a start must keep.
+struct Pacing {
+    number: NumberPace,
+    pairs: Pairs,
+}
+
+#[derive(Default)]
+struct InFlight {
+    messages: HashSet<MessageId>,
+    people: HashSet<Phone>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Messages that were put off because of the pace to their person, or a guard.
+    postponed: AtomicU64,
+    /// Callers who were told the rate error.
+    refused: AtomicU64,
+    /// Times that the upstream said that the number is too fast.
+    too_fast: AtomicU64,
+    /// Times that it said so of one person.
+    pair_too_fast: AtomicU64,
+}
+
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}
+
+impl Lanes {
+    /// The lane of a number, at this pace from now on. The flag says that it is new: somebody
+    /// must drain it.
+    pub(crate) fn lane(&self, number_id: &NumberId, rate_per_s: u32) -> (Arc<Lane>, bool) {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.get(number_id) {
+            lane.set_rate(rate_per_s);
+            return (Arc::clone(lane), false);
+        }
+        let lane = Arc::new(Lane::new(number_id.clone(), rate_per_s, &self.shared));
+        lanes.insert(number_id.clone(), Arc::clone(&lane));
+        (lane, true)
+    }
+
+    /// The lane of a number that has one.
+    pub(crate) fn known(&self, number_id: &NumberId) -> Option<Arc<Lane>> {
+        self.lanes.lock().get(number_id).cloned()
+    }
+
+    /// Lets a number's lane look for what may be in any place of its queue.
+    pub(crate) fn wake(&self, number_id: &NumberId) {
+        if let Some(lane) = self.known(number_id) {
+            lane.queued(Place::FIRST);
+        }
+    }
+}
+
+impl Lane {
+    fn new(number_id: NumberId, rate_per_s: u32, shared: &Shared) -> Self {
+        let pacing = Pacing { number: NumberPace::new(rate_per_s), pairs: Pairs::default() };
+        Self {
+            number_id,
+            started: Instant::now(),
+            pacing: Mutex::new(pacing),
+            in_flight: Mutex::default(),
+            slots: Slots::of(shared),
+            guards: Guards::default(),
+            wake: Notify::new(),
+            news: AtomicU8::new(NO_PLACE),
+            waits_for_end: AtomicBool::new(false),
+            counts: Counts::default(),
+        }
+    }
+
+    fn set_rate(&self, rate_per_s: u32) {
+        self.pacing.lock().number.configure(rate_per_s);
+    }
+
+    fn now_us(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Waits for the number's and the person's next turn, for a caller who waits for the answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RateLimited`] at once where the turn is more than five seconds away.
+    pub(crate) async fn turn(&self, phone: &Phone, now: Timestamp) -> Result<(), Failure> {
+        let wait = self.reserve(phone, now).inspect_err(|_| count(&self.counts.refused, 1))?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, phone: &Phone, now: Timestamp) -> Result<Duration, Failure> {
+        let mut pacing = self.pacing.lock();
+        let Pacing { number, pairs } = &mut *pacing;
+        let now_us = self.now_us();
+        let person = pairs.person(phone);
+        let of_person = milliseconds(pairs.wait_ms(person, now.0));
+        if of_person > MAX_PACING_WAIT {
+            return Err(busy(BUSY_PAIR, of_person));
+        }
+        let of_number = microseconds(number.wait_us(now_us));
+        if of_number > MAX_PACING_WAIT {
+            return Err(busy(BUSY_NUMBER, of_number));
+        }
+        pairs.take(person, now.0);
+        Ok(microseconds(number.take(now_us)).max(of_person))
+    }
+
+    /// Waits for the number's next turn however long it takes.
+    async fn any_turn(&self) {
+        let wait = microseconds(self.pacing.lock().number.take(self.now_us()));
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The upstream said that the number is too fast: nothing for a while, then slower.
+    pub(crate) fn too_fast(&self, span: Duration) {
+        count(&self.counts.too_fast, 1);
+        let span_us = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        let now_us = self.now_us();
+        self.pacing.lock().number.too_fast(now_us, span_us);
+    }
+
+    /// The upstream said that the number is too fast to one person: that person waits.
+    pub(crate) fn pair_too_fast(&self, phone: &Phone, now: Timestamp, span: Duration) {
+        count(&self.counts.pair_too_fast, 1);
+        let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let mut pacing = self.pacing.lock();
+        let person = pacing.pairs.person(phone);
+        pacing.pairs.too_fast(person, now.0, span_ms);
+    }
+
+    /// The upstream said how much of its limits is used, in hundredths.
+    pub(crate) fn used(&self, percent: u8) {
+        let now_us = self.now_us();
+        self.pacing.lock().number.used(now_us, percent);
+    }
+
+    /// Something was queued, or released, at a place.
+    pub(crate) fn queued(&self, place: Place) {
+        if is_planted(Bug::QueueNotWoken) {
+            return;
+        }
+        self.news.fetch_min(place.number(), Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// The foremost place of what was queued since the last call.
+    fn take_news(&self) -> Option<Place> {
+        match self.news.swap(NO_PLACE, Ordering::AcqRel) {
+            NO_PLACE => None,
+            place => Some(Place::from_number(place)),
+        }
+    }
+
+    fn is_in_flight(&self, id: &MessageId) -> bool {
+        self.in_flight.lock().messages.contains(id)
+    }
+
+    /// Marks a message as in flight until the ticket is dropped, and takes it out of its person's
+    /// bucket.
+    fn start(self: &Arc<Self>, waiting: &WaitingMessage, slot: Slot, now: Timestamp) -> Ticket {
+        let (id, phone) = (waiting.id, waiting.phone.clone());
+        let mut pacing = self.pacing.lock();
+        let person = pacing.pairs.person(&phone);
+        pacing.pairs.take(person, now.0);
+        drop(pacing);
+        let mut in_flight = self.in_flight.lock();
+        in_flight.messages.insert(id);
+        in_flight.people.insert(phone.clone());
+        Ticket { lane: Arc::clone(self), id, phone, is_done: false, _slot: slot }
+    }
+}
+
+/// A message in flight.
+pub(crate) struct Ticket {
+    lane: Arc<Lane>,
+    id: MessageId,
+    phone: Phone,
+    is_done: bool,
+    _slot: Slot,
+}
+
+impl Ticket {
+    /// The message is off the queue for good: nothing more is to be looked for because of it.
+    pub(crate) fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut in_flight = self.lane.in_flight.lock();
+        in_flight.messages.remove(&self.id);
+        in_flight.people.remove(&self.phone);
+        drop(in_flight);
+        if !self.is_done || self.lane.waits_for_end.load(Ordering::Acquire) {
+            self.lane.wake.notify_one();
+        }
+    }
+}
+
+fn microseconds(span_us: i64) -> Duration {
+    Duration::from_micros(u64::try_from(span_us).unwrap_or(0))
+}
+
+fn milliseconds(span_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(span_ms).unwrap_or(0))
+}
+
+const BUSY_NUMBER: &str = "The sender number is at its pace limit; try again later.";
+const BUSY_PAIR: &str = "This person gets messages from the sender number faster than WhatsApp allows; try again later.";
+
+fn busy(message: &str, wait: Duration) -> Failure {
+    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    Failure::new(ErrorKind::RateLimited, message).retry_after_s(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn lane(rate_per_s: u32) -> Arc<Lane> {
+        Lanes::default().lane(&NumberId::new("n-1"), rate_per_s).0
+    }
+
+    fn phone(place: u32) -> Phone {
+        Phone::parse(&format!("1555{place:07}")).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_synchronous_caller_is_told_the_rate_error_beyond_five_seconds() {
+        let lane = lane(10);
+        for place in 0..51 {
+            let lane = Arc::clone(&lane);
+            tokio::spawn(async move { lane.turn(&phone(place), NOON).await });
+            tokio::task::yield_now().await;
+        }
+        let failure = lane.turn(&phone(99), NOON).await.unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::RateLimited);
+        assert_eq!(failure.retry_after_s, Some(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_synchronous_caller_is_told_the_rate_error_of_one_person_alone() {
+        let lane = lane(1_000);
+        for _ in 0..45 {
+            lane.turn(&phone(1), NOON).await.unwrap();
+        }
+        let failure = lane.turn(&phone(1), NOON).await.unwrap_err();
+        assert_eq!((failure.kind, failure.retry_after_s), (ErrorKind::RateLimited, Some(7)));
+        lane.turn(&phone(2), NOON).await.unwrap();
+        let before = Instant::now();
+        lane.turn(&phone(1), NOON.plus_ms(1_500)).await.unwrap();
+        assert_eq!(before.elapsed().as_millis(), 4_500, "less than five seconds are waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_delays_the_next_turn() {
+        let lane = lane(1_000);
+        lane.too_fast(Duration::from_secs(3));
+        let before = Instant::now();
+        lane.turn(&phone(1), NOON).await.unwrap();
+        assert_eq!(before.elapsed().as_millis(), 3_000);
+    }
+
+    #[test]
+    fn news_are_the_foremost_place_and_told_once() {
+        let lane = lane(80);
+        assert_eq!(lane.take_news(), None);
+        lane.queued(Place::BROADCAST);
+        lane.queued(Place::FIRST);
+        lane.queued(Place::BULK);
+        assert_eq!(lane.take_news(), Some(Place::FIRST));
+        assert_eq!(lane.take_news(), None);
+    }
+}
