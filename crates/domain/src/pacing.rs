@@ -122,21 +122,15 @@ impl NumberPace {
         self.pace.wait_us(now_us)
     }
 
-    /// Lets no start happen for a while, as [`Pace::pause`].
-    pub fn pause(&mut self, now_us: i64, span_us: i64) {
-        self.pace.pause(now_us, span_us);
-    }
-
     /// The upstream said that it is too fast: nothing for a while, then slower.
     pub fn too_fast(&mut self, now_us: i64, span_us: i64) {
-        self.pace.pause(now_us, span_us);
         let is_slowed = self.present_per_s < self.configured_per_s;
-        if is_slowed && now_us < self.changed_at_us.saturating_add(ONE_REFUSAL_US) {
-            return;
+        if !is_slowed || now_us >= self.changed_at_us.saturating_add(ONE_REFUSAL_US) {
+            self.refused_per_s = self.present_per_s;
+            let slowed = self.present_per_s * SLOWED_TO_PERCENT / 100;
+            self.slow_to(slowed, now_us.saturating_add(span_us));
         }
-        self.refused_per_s = self.present_per_s;
-        let slowed = self.present_per_s * SLOWED_TO_PERCENT / 100;
-        self.slow_to(slowed, now_us.saturating_add(span_us));
+        self.pace.pause(now_us, span_us);
     }
 
     /// The upstream said how much of its limits is used, in hundredths: from 80 on, the nearer to

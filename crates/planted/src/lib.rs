@@ -85,6 +85,32 @@ bugs! {
     StopAtOnce = "stop-at-once",
     /// A file gets its name before its content is on the disk.
     MediaNotSynced = "media-not-synced",
+    /// A status that comes before the message's own record is dropped.
+    EarlyStatusDropped = "early-status-dropped",
+    /// A status that came early is not looked at again.
+    ParkedStatusForgotten = "parked-status-forgotten",
+    /// A status is not bound by the token that comes with it.
+    TokenIgnored = "token-ignored",
+    /// Whatever is reported becomes the status, also what lies behind.
+    StatusFalls = "status-falls",
+    /// A message that a person wrote is recorded as often as it is brought.
+    InboundTwice = "inbound-twice",
+    /// A start sends what was on its way anew.
+    RestartRepeatsOpen = "restart-repeats-open",
+    /// Nobody looks whether a message was withdrawn before its attempt begins.
+    CancelledIsSent = "cancelled-is-sent",
+    /// An answer that is lost makes a message unknown whose status had come.
+    LateAnswerOverwrites = "late-answer-overwrites",
+    /// A message that may have been sent is sent again without a flag.
+    DuplicateUnflagged = "duplicate-unflagged",
+    /// Events count as told before their callbacks are recorded.
+    MarkBeforeCallbacks = "mark-before-callbacks",
+    /// A person's messages are sent side by side.
+    PersonInParallel = "person-in-parallel",
+    /// Who asks for later is answered before the message is recorded.
+    AcceptAnsweredEarly = "accept-answered-early",
+    /// What is queued waits until something else wakes its number.
+    QueueNotWoken = "queue-not-woken",
 }
 
 impl Bug {

@@ -3,22 +3,10 @@
 
 use waypost_domain::Status;
 use waypost_domain::command::MessageType;
-use waypost_domain::message::{AttemptOutcome, Direction, Priority};
+use waypost_domain::message::{AttemptOutcome, Direction};
 use waypost_domain::status::Report;
 
 use crate::fault::{Fault, corrupt};
-
-/// The place in the due queue of members of broadcasts: behind every single message.
-pub(crate) const BROADCAST_PRIORITY: u8 = 3;
-
-/// The place of single messages: lower goes first.
-pub(crate) const fn priority(priority: Priority) -> u8 {
-    match priority {
-        Priority::High => 0,
-        Priority::Normal => 1,
-        Priority::Low => 2,
-    }
-}
 
 pub(crate) const fn direction(direction: Direction) -> u8 {
     match direction {

@@ -16,7 +16,8 @@ const PAGE_LIMIT: &str = "100";
 /// Pages that are read; a verified business account has at most 6,000 templates.
 const MAX_PAGES: usize = 100;
 const TEMPLATE_FIELDS: &str = "id,name,language,status,category,parameter_format,components";
-const NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status";
+const NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status,\
+    whatsapp_business_manager_messaging_limit";
 
 impl CloudApi {
     pub(crate) async fn list_templates(
@@ -81,7 +82,37 @@ impl CloudApi {
             verified_name: text("verified_name"),
             quality_rating: text("quality_rating"),
             status: text("status"),
+            people_a_day: text("whatsapp_business_manager_messaging_limit")
+                .and_then(|tier| people_a_day(&tier)),
         })
+    }
+}
+
+/// Of a tier such as `TIER_250`, `TIER_2K` or `TIER_UNLIMITED`.
+fn people_a_day(tier: &str) -> Option<u32> {
+    let size = tier.strip_prefix("TIER_")?;
+    match size.strip_suffix('K') {
+        Some(thousands) => thousands.parse::<u32>().ok()?.checked_mul(1_000),
+        None => size.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_says_how_many_people() {
+        for (tier, people) in [
+            ("TIER_250", Some(250)),
+            ("TIER_2000", Some(2_000)),
+            ("TIER_10K", Some(10_000)),
+            ("TIER_100K", Some(100_000)),
+            ("TIER_UNLIMITED", None),
+            ("", None),
+        ] {
+            assert_eq!(people_a_day(tier), people, "{tier}");
+        }
     }
 }
 

@@ -74,10 +74,8 @@ impl Reply {
 
     /// Adds the wait that the reply asks for, where trying again makes sense at all.
     pub(crate) fn with_wait(&self, mut error: CallError) -> CallError {
-        let waits = !matches!(
-            error.class,
-            RetryClass::Never | RetryClass::Operator | RetryClass::Account
-        );
+        let waits =
+            !matches!(error.class, RetryClass::Never | RetryClass::Operator | RetryClass::Account);
         if waits {
             let asked = wait_s(&self.headers, error.failure.kind == ErrorKind::RateLimited);
             error.failure.retry_after_s = error.failure.retry_after_s.max(asked);

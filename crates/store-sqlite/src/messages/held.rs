@@ -1,0 +1,97 @@
+//! Messages that wait for their person to write. They stand in the due queue, due at their end, and
+//! beside it by person; whoever opens a window lets that person's go, in order.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::message::Message;
+use waypost_domain::{NumberId, OrgId, Phone, Status, Timestamp};
+use waypost_engine::ports::Hold;
+use waypost_planted::{Bug, is_planted};
+
+use super::state::State;
+use crate::fault::Done;
+
+/// Whether a new message has to wait: its person may have written since that was asked.
+pub(super) fn has_to_wait(conn: &Connection, message: &Message, hold: &Hold) -> Done<bool> {
+    let wrote = conn
+        .prepare_cached(
+            "SELECT 1 FROM sessions
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1)
+                 AND number = (SELECT ref FROM numbers WHERE id = ?2)
+                 AND phone = ?3 AND last_inbound_at > ?4",
+        )?
+        .query_row(
+            params![
+                message.org_id.as_str(),
+                message.number_id.as_str(),
+                message.phone.digits(),
+                hold.open_if_wrote_after.0
+            ],
+            |_| Ok(()),
+        )
+        .optional()?;
+    Ok(wrote.is_none())
+}
+
+/// Lets a queued message wait for its person. Tells whether it is the only one that does.
+pub(super) fn keep(conn: &Connection, seq: i64) -> Done<bool> {
+    let is_first: bool = conn
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM messages m JOIN held h
+                 ON h.org = m.org AND h.number = m.number AND h.phone = m.phone
+             WHERE m.seq = ?1)",
+        )?
+        .query_row([seq], |row| row.get(0))?;
+    conn.prepare_cached(
+        "INSERT INTO held (message, org, number, phone)
+         SELECT seq, org, number, phone FROM messages WHERE seq = ?1",
+    )?
+    .execute([seq])?;
+    Ok(is_first)
+}
+
+/// A message does not wait for its person any more.
+pub(super) fn forget(conn: &Connection, seq: i64) -> Done<()> {
+    conn.prepare_cached("DELETE FROM held WHERE message = ?1")?.execute([seq])?;
+    Ok(())
+}
+
+/// A person's window at a number is open: what waited for that is due.
+pub(crate) fn release(
+    conn: &Connection,
+    org: &OrgId,
+    number: &NumberId,
+    phone: &Phone,
+) -> Done<()> {
+    if is_planted(Bug::HoldForgets) {
+        return Ok(());
+    }
+    let mut select = conn.prepare_cached(
+        "SELECT message FROM held
+         WHERE org = (SELECT ref FROM orgs WHERE id = ?1)
+             AND number = (SELECT ref FROM numbers WHERE id = ?2) AND phone = ?3
+         ORDER BY message",
+    )?;
+    let rows = select
+        .query_map(params![org.as_str(), number.as_str(), phone.digits()], |row| row.get(0))?;
+    for seq in rows.collect::<rusqlite::Result<Vec<i64>>>()? {
+        match State::by_seq(conn, seq)? {
+            Some(state) if state.status == Status::Queued => {
+                state.leave_queue(conn)?;
+                state.enter_queue(conn, 0)?;
+            }
+            _ => forget(conn, seq)?,
+        }
+    }
+    Ok(())
+}
+
+/// How many wait, and since when the oldest does.
+pub(super) fn count(conn: &Connection) -> Done<(u64, Option<Timestamp>)> {
+    let (count, oldest): (i64, Option<i64>) = conn
+        .prepare_cached(
+            "SELECT count(*), (SELECT created_at FROM messages
+                 WHERE seq = (SELECT min(message) FROM held)) FROM held",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((u64::try_from(count).unwrap_or(0), oldest.map(Timestamp)))
+}
