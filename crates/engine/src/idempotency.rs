@@ -1,11 +1,16 @@
 //! Idempotency keys: the same request twice is one message, and the second caller gets the first
 //! one's answer.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 use waypost_domain::message::Message;
 use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, MessageId, OrgId, Status};
+use waypost_planted::{Bug, is_planted};
 
 use crate::ports::{IdempotencyClaim, IdempotentTarget};
 use crate::{Ask, Engine, StoreFile};
@@ -25,7 +30,8 @@ pub struct IdempotencyKey {
 impl<T> Ask<T> {
     /// The claim to be recorded with what the request makes.
     pub(crate) fn claim(&self, org_id: &OrgId) -> Option<IdempotencyClaim> {
-        self.idempotency.as_ref().map(|idempotency| IdempotencyClaim {
+        let kept = self.idempotency.as_ref().filter(|_| !is_planted(Bug::ForgetIdempotency));
+        kept.map(|idempotency| IdempotencyClaim {
             org_id: org_id.clone(),
             route: self.route.to_owned(),
             key: idempotency.key.clone(),
@@ -45,7 +51,52 @@ impl<T> Ask<T> {
     }
 }
 
+/// A key as callers name it: organisation, route, key.
+type KeyName = (OrgId, &'static str, String);
+
+/// Keys with which requests are being taken: of several requests with one key only one asks for a
+/// turn, and the others find what it made.
+#[derive(Clone, Default)]
+pub(crate) struct KeysInUse(Arc<Mutex<HashMap<KeyName, Arc<AsyncMutex<()>>>>>);
+
+impl KeysInUse {
+    async fn take(&self, name: KeyName) -> KeyInUse {
+        let in_use = Arc::clone(self.0.lock().entry(name.clone()).or_default());
+        KeyInUse { all: self.clone(), name, _alone: in_use.lock_owned().await }
+    }
+}
+
+/// A key that nobody else's request has meanwhile.
+pub(crate) struct KeyInUse {
+    all: KeysInUse,
+    name: KeyName,
+    _alone: OwnedMutexGuard<()>,
+}
+
+impl Drop for KeyInUse {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock();
+        // The list's and this one's: nobody waits for it.
+        if all.get(&self.name).is_some_and(|in_use| Arc::strong_count(in_use) <= 2) {
+            all.remove(&self.name);
+        }
+    }
+}
+
 impl Engine {
+    /// Waits until no other request with the same key is being taken. `None` where it has no key,
+    /// or one that stands for something by then.
+    pub(crate) async fn alone_with_key<T>(
+        &self,
+        ask: &Ask<T>,
+        org_id: &OrgId,
+    ) -> Result<Option<KeyInUse>, Failure> {
+        let Some(idempotency) = &ask.idempotency else { return Ok(None) };
+        let name = (org_id.clone(), ask.route, idempotency.key.clone());
+        let in_use = self.keys_in_use().take(name).await;
+        Ok(self.claimed(ask, org_id).await?.is_none().then_some(in_use))
+    }
+
     async fn claimed<T>(
         &self,
         ask: &Ask<T>,

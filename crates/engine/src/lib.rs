@@ -64,6 +64,7 @@ pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTE
 use crate::gauges::Gauges;
 pub use crate::gauges::Readings;
 pub use crate::idempotency::IdempotencyKey;
+use crate::idempotency::KeysInUse;
 pub use crate::interventions::{Sweep, Swept};
 use crate::keys::Keys;
 pub use crate::lanes::PacingView;
@@ -195,6 +196,7 @@ struct Parts {
     watch: Watch<MessageId>,
     countdowns: Countdowns,
     unknown_templates: UnknownTemplates,
+    keys_in_use: KeysInUse,
     outages: Outages,
     resends: Resends,
     inbox_filled: Notify,
@@ -256,6 +258,7 @@ impl Engine {
             watch: Watch::new(),
             countdowns: Countdowns::default(),
             unknown_templates: UnknownTemplates::default(),
+            keys_in_use: KeysInUse::default(),
             outages: Outages::default(),
             resends: Resends::default(),
             inbox_filled: Notify::new(),
@@ -444,6 +447,10 @@ impl Engine {
 
     fn unknown_templates(&self) -> &UnknownTemplates {
         &self.0.unknown_templates
+    }
+
+    fn keys_in_use(&self) -> &KeysInUse {
+        &self.0.keys_in_use
     }
 
     fn outages(&self) -> &Outages {

@@ -75,6 +75,7 @@ impl Engine {
 
     async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
         let (ask, command) = ask.part();
+        let alone = self.alone_with_key(&ask, &command.org_id).await?;
         let admitted = match self.admit(&ask, command, Patience::None).await? {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
             Admission::New(admitted) => *admitted,
@@ -109,6 +110,7 @@ impl Engine {
             let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
             return Ok(Answer::replay(delivery_of(&message)));
         }
+        drop(alone);
         self.count().messages_accepted.add();
         let sending = WaitedFor { engine: self, lane, number: &acting.number, account, placed };
         let settled = sending.deliver(message, attempt_id).await?;

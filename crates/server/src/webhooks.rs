@@ -92,6 +92,7 @@ async fn place(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
     let free = timeout(app.limits.webhook_wait, app.webhook_places.acquire()).await;
     free.ok().and_then(Result::ok).ok_or_else(|| {
         app.metrics.count_refused(Refused::Webhooks);
+        app.engine.note_refused_webhook();
         Problem::unavailable("Too many webhooks are being stored; send this one again.")
     })
 }
