@@ -73,7 +73,7 @@ impl Backup {
     /// # Errors
     /// What the store of files says.
     pub async fn file(&self, content: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>> {
-        self.blobs.open(content).await
+        self.blobs.open_as_it_is(content).await
     }
 }
 

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use waypost_engine::ports::{
@@ -101,6 +103,15 @@ impl Folder {
         Ok(())
     }
 
+    async fn open_file(&self, sha256: &Sha256Hex) -> StoreResult<Option<(File, u64)>> {
+        let Some(path) = self.path_of(sha256) else { return Ok(None) };
+        match blocking(move || open_for_reading(&path)).await? {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.write_error(&error)),
+        }
+    }
+
     /// What a failed read or write means to the caller.
     fn write_error(&self, error: &io::Error) -> StoreError {
         match error.kind() {
@@ -136,13 +147,13 @@ impl BlobStore for FileBlobs {
     }
 
     async fn open(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>> {
-        let Some(path) = self.0.path_of(sha256) else { return Ok(None) };
-        let opened = blocking(move || open_for_reading(&path)).await?;
-        match opened {
-            Ok((file, size)) => Ok(Some((size, read_stream(file, size)))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.0.write_error(&error)),
-        }
+        let opened = self.0.open_file(sha256).await?;
+        Ok(opened.map(|(file, size)| (size, read_stream(file, size, Some(sha256)))))
+    }
+
+    async fn open_as_it_is(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>> {
+        let opened = self.0.open_file(sha256).await?;
+        Ok(opened.map(|(file, size)| (size, read_stream(file, size, None))))
     }
 
     async fn list(&self, first_byte: u8) -> StoreResult<Vec<Sha256Hex>> {
@@ -187,18 +198,55 @@ fn open_for_reading(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, size))
 }
 
+/// A file on its way out.
+struct Reading {
+    file: File,
+    left: u64,
+    /// What the bytes must be, and what they were so far.
+    check: Option<(Sha256Hex, Sha256)>,
+    ended: bool,
+}
+
 /// A file's bytes, read ahead by one chunk at most. A file that ends early is an error, never a
-/// short success.
-fn read_stream(file: File, size: u64) -> BlobStream {
-    Box::pin(stream::try_unfold((file, size), |(file, left)| async move {
-        if left == 0 {
+/// short success; and where its bytes are not those of its name, the last chunk is an error instead,
+/// so that nobody takes a damaged file for a whole one.
+fn read_stream(file: File, size: u64, expected: Option<&Sha256Hex>) -> BlobStream {
+    let check = expected.map(|expected| (expected.clone(), Sha256::new()));
+    let reading = Reading { file, left: size, check, ended: false };
+    Box::pin(stream::try_unfold(reading, |mut reading| async move {
+        if reading.ended {
             return Ok(None);
         }
-        let reading = spawn_blocking(move || file::read_chunk(file, left)).await;
-        let (chunk, file) = reading.map_err(io::Error::other)??;
-        let left = left - chunk.len() as u64;
-        Ok(Some((chunk, (file, left))))
+        let read = spawn_blocking(move || {
+            let chunk = reading.next_chunk()?;
+            Ok::<_, io::Error>((chunk, reading))
+        })
+        .await;
+        let (chunk, reading) = read.map_err(io::Error::other)??;
+        Ok(chunk.map(|chunk| (chunk, reading)))
     }))
+}
+
+impl Reading {
+    fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let chunk = match self.left {
+            0 => None,
+            left => Some(file::read_chunk(&mut self.file, left)?),
+        };
+        self.left -= chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        self.ended = self.left == 0;
+        if let (Some((_, hasher)), Some(chunk)) = (&mut self.check, &chunk) {
+            hasher.update(chunk);
+        }
+        let Some((expected, hasher)) = self.check.take_if(|_| self.ended) else {
+            return Ok(chunk);
+        };
+        if Sha256Hex::from_digest(&hasher.finalize()) != expected {
+            tracing::error!(content = expected.as_str(), "a media file is damaged");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is damaged"));
+        }
+        Ok(chunk)
+    }
 }
 
 /// Runs file work where it may block. It only fails to run while the process shuts down.

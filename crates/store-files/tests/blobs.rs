@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use waypost_engine::ports::{BlobInfo, BlobStore, Sha256Hex, StoreError};
 use waypost_store_files::{CHUNK_BYTES, FileBlobs};
 
@@ -187,4 +187,31 @@ async fn a_folder_that_vanished_makes_the_write_fail_without_a_trace() {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(writer.write(Bytes::from_static(b"more")).await.is_err());
     assert!(writer.finish().await.is_err(), "a file with a hole is never finished");
+}
+
+#[tokio::test]
+async fn a_damaged_file_never_ends_as_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = FileBlobs::open(folder.path()).unwrap();
+    for size in [5, 700_000] {
+        let content = vec![7_u8; size];
+        let mut writer = blobs.create().await.unwrap();
+        writer.write(Bytes::from(content.clone())).await.unwrap();
+        let info = writer.finish().await.unwrap();
+        let name = info.sha256.as_str();
+        let path = folder.path().join(&name[..2]).join(name);
+        let mut flipped = content.clone();
+        flipped[size / 2] ^= 1;
+        for damaged in [flipped, content[..size / 2].to_vec(), Vec::new()] {
+            std::fs::write(&path, &damaged).unwrap();
+            let (length, stream) = blobs.open(&info.sha256).await.unwrap().unwrap();
+            let read: Vec<_> = stream.into_stream().collect().await;
+            assert_eq!(length, damaged.len() as u64);
+            assert!(read.last().unwrap().is_err(), "{size} {}", damaged.len());
+            let (_, stream) = blobs.open_as_it_is(&info.sha256).await.unwrap().unwrap();
+            let bytes: Vec<_> = stream.map(|chunk| chunk.unwrap().to_vec()).concat().await;
+            assert_eq!(bytes, damaged, "as it is");
+        }
+        assert!(blobs.list(0x00).await.unwrap().len() <= 1);
+    }
 }

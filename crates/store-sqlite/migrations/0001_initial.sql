@@ -169,6 +169,7 @@ CREATE TABLE messages (
     reference          TEXT,
     broadcast          INTEGER,
     content            TEXT,            -- NULL: the broadcast's
+    digest             INTEGER,         -- of what it says and to whom; NULL: what people wrote
     status             INTEGER NOT NULL,
     wamid              TEXT,
     wa_id              TEXT,

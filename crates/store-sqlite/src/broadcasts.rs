@@ -14,6 +14,7 @@ use waypost_engine::ports::{
 
 use crate::SqliteStore;
 use crate::codes;
+use crate::digest;
 use crate::fault::{Done, corrupt};
 use crate::idempotency;
 use crate::messages::removal;
@@ -203,13 +204,14 @@ struct Model {
     user: Option<String>,
     session: Option<String>,
     reference: Option<String>,
+    content: String,
 }
 
 fn find_model(conn: &Connection, id: BroadcastId) -> Done<Model> {
     let found = conn
         .prepare_cached(
             "SELECT ref, org, number, created_at, message_type, dialect, synchronous, user,
-                 session, reference
+                 session, reference, content
              FROM broadcasts WHERE id = ?1 AND state = ?2",
         )?
         .query_row(params![id.as_bytes(), PREPARED], |row| {
@@ -224,6 +226,7 @@ fn find_model(conn: &Connection, id: BroadcastId) -> Done<Model> {
                 user: row.get(7)?,
                 session: row.get(8)?,
                 reference: row.get(9)?,
+                content: row.get(10)?,
             })
         })
         .optional()?;
@@ -234,8 +237,9 @@ fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) 
     let model = find_model(conn, id)?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO messages (id, org, number, customer, phone, direction, message_type, dialect,
-             synchronous, user, session, reference, broadcast, status, created_at, priority)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             synchronous, user, session, reference, broadcast, status, created_at, priority,
+             digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     let mut first = None;
     for member in members {
@@ -256,6 +260,7 @@ fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) 
             Status::Queued.number(),
             model.created_at,
             Place::BROADCAST.number(),
+            digest::of(member.message_id.as_bytes(), member.phone.digits(), &model.content),
         ])?;
         first.get_or_insert_with(|| conn.last_insert_rowid());
     }

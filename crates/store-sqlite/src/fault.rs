@@ -30,7 +30,10 @@ impl From<rusqlite::Error> for Fault {
 
 /// A stored value that is none of those that are ever written.
 pub(crate) fn corrupt(what: &str) -> Fault {
-    Fault::Store(StoreError::Broken(format!("a stored {what} cannot be understood")))
+    let text = format!(
+        "a stored {what} cannot be understood; the database is damaged: restore a backup (`waypost restore`)"
+    );
+    Fault::Store(StoreError::Broken(text))
 }
 
 /// How far a failure reaches.
@@ -59,9 +62,19 @@ impl Fault {
         };
         match reach(&error) {
             Reach::Group => StoreError::Unavailable(error.to_string()),
-            Reach::Store => StoreError::Broken(error.to_string()),
+            Reach::Store => StoreError::Broken(with_remedy(&error)),
             Reach::Job => constraint(&error),
         }
+    }
+}
+
+/// What to do about a damaged database is told with it.
+fn with_remedy(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            format!("{error}; the database is damaged: restore a backup (`waypost restore`)")
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use waypost_planted::{Bug, is_planted};
 
 use crate::Options;
+use crate::log_check;
 use crate::migrations;
 
 /// Versions 3.7.0 to 3.51.2 can corrupt a write-ahead log when two connections write and
@@ -68,6 +69,14 @@ pub enum OpenError {
     /// The disk is full.
     #[error("cannot write to {}: the disk is full", .0.display())]
     Full(PathBuf),
+    /// What was committed is not there any more, or no database.
+    #[error("{} is damaged ({why}): restore a backup (`waypost restore`)", .path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
     /// SQLite refuses.
     #[error("cannot open {}: {source}", .path.display())]
     Sqlite {
@@ -97,6 +106,7 @@ pub(crate) fn lock(database: &Path) -> Result<File, OpenError> {
 /// Opens the one connection that writes, and brings the layout up to date.
 pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     check_library(rusqlite::version_number(), rusqlite::version())?;
+    check_log(path)?;
     let failed = |source| failure(path, source);
     let mut conn = Connection::open(path).map_err(failed)?;
     let found = migrations::version(&conn).map_err(failed)?;
@@ -130,6 +140,16 @@ pub(crate) fn configure_memory(conn: &Connection) -> rusqlite::Result<()> {
 
 pub(crate) fn memory_failure(source: rusqlite::Error) -> OpenError {
     OpenError::Sqlite { path: PathBuf::from(":memory:"), source }
+}
+
+/// Nothing that was committed may have gone from the log.
+fn check_log(path: &Path) -> Result<(), OpenError> {
+    let damage = log_check::damage(path)
+        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+    let Some(damage) = damage else { return Ok(()) };
+    let (readable, committed) = (damage.readable, damage.committed);
+    let why = format!("of {committed} committed pages in its log, {readable} can be read");
+    Err(OpenError::Damaged { path: path.to_owned(), why })
 }
 
 /// Opens a connection that reads.
@@ -214,8 +234,13 @@ fn check_settings(conn: &Connection) -> rusqlite::Result<Result<(), OpenError>> 
 }
 
 fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
-    if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
-        return OpenError::Full(path.to_owned());
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => return OpenError::Full(path.to_owned()),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            let (path, why) = (path.to_owned(), source.to_string());
+            return OpenError::Damaged { path, why };
+        }
+        _ => {}
     }
     OpenError::Sqlite { path: path.to_owned(), source }
 }

@@ -10,6 +10,7 @@ use waypost_domain::{
 use waypost_engine::ports::{Page, Paged, StoreError};
 
 use crate::codes;
+use crate::digest;
 use crate::fault::{Done, corrupt};
 
 /// Entries on one page at most, whatever is asked for.
@@ -56,7 +57,8 @@ macro_rules! select_message {
                 m.message_type, m.dialect, m.synchronous, m.user, m.session, m.reference, b.id,
                 coalesce(m.content, b.content), m.status, m.wamid, m.wa_id, m.failure,
                 m.possible_duplicate, m.created_at, m.settled_at,
-                coalesce(m.options, b.options), m.resend_at, coalesce(m.attempt_outcome = 4, 0)
+                coalesce(m.options, b.options), m.resend_at, coalesce(m.attempt_outcome = 4, 0),
+                m.digest
              FROM ",
             $from,
             " CROSS JOIN orgs o ON o.ref = m.org
@@ -98,6 +100,7 @@ pub(crate) struct StoredMessage {
     resend_at: Option<i64>,
     /// Whether nobody knows what came of its latest attempt.
     pub(crate) after_unknown: bool,
+    digest: Option<u32>,
 }
 
 impl StoredMessage {
@@ -130,10 +133,15 @@ impl StoredMessage {
             options: row.get(23)?,
             resend_at: row.get(24)?,
             after_unknown: row.get(25)?,
+            digest: row.get(26)?,
         })
     }
 
     pub(crate) fn into_message(self) -> Done<Message> {
+        let digest = || digest::of(&self.id, &self.phone, &self.content);
+        if self.digest.is_some_and(|kept| kept != digest()) {
+            return Err(corrupt("message"));
+        }
         Ok(Message {
             id: MessageId::from_bytes(self.id),
             org_id: OrgId::new(self.org),

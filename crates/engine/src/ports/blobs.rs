@@ -57,6 +57,11 @@ pub trait BlobStore: Send + Sync {
     async fn create(&self) -> StoreResult<Box<dyn BlobWriter>>;
     /// Opens a blob for reading; `None` where there is none of this content.
     async fn open(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>>;
+    /// Opens a blob without looking whether its bytes are those of its name; [`BlobStore::open`] ends
+    /// with an error where they are not.
+    async fn open_as_it_is(&self, sha256: &Sha256Hex) -> StoreResult<Option<(u64, BlobStream)>> {
+        self.open(sha256).await
+    }
     /// The contents whose digest begins with a byte.
     async fn list(&self, first_byte: u8) -> StoreResult<Vec<Sha256Hex>>;
     /// Removes a blob; nothing happens where there is none.

@@ -9,6 +9,7 @@ use waypost_engine::ports::{Accepted, Hold, IdempotencyClaim, IdempotentTarget, 
 use super::held;
 use super::state::record_event;
 use crate::codes;
+use crate::digest;
 use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::idempotency;
@@ -135,11 +136,11 @@ fn insert(conn: &Connection, new: &NewMessage, first: First) -> Done<()> {
         "INSERT INTO messages (id, org, number, customer, phone, direction, message_type, dialect,
              synchronous, user, session, reference, content, status, possible_duplicate,
              created_at, due, priority, claim_route, claim_key, options, failure, settled_at,
-             attempts, attempt, attempt_started_at, attempt_outcome)
+             attempts, attempt, attempt_started_at, attempt_outcome, digest)
          VALUES (?1, (SELECT ref FROM orgs WHERE id = ?2),
              (SELECT ref FROM numbers WHERE id = ?3 AND body IS NOT NULL),
              ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-             ?22, ?23, ?24, ?25, ?26, ?27)",
+             ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
     )?
     .execute(params![
         message.id.as_bytes(),
@@ -169,6 +170,7 @@ fn insert(conn: &Connection, new: &NewMessage, first: First) -> Done<()> {
         attempt.as_ref().map(AttemptId::as_bytes),
         attempt.map(|_| message.created_at.0),
         attempt.map(|_| codes::outcome(AttemptOutcome::Open)),
+        digest::of(message.id.as_bytes(), message.phone.digits(), &new.content),
     ])?;
     Ok(())
 }
