@@ -5,10 +5,12 @@
 
 mod bench;
 mod browser;
+mod campaigns;
 mod clients;
 mod gateway;
 mod new_dialect;
 mod shell;
+mod sim;
 mod stages;
 mod suite;
 mod tidy;
@@ -38,6 +40,12 @@ enum Task {
     Tidy,
     /// Measure Waypost beside bare programs in one interleaved run
     Bench(bench::Options),
+    /// Kill, stop, cut off and starve a gateway under load, and judge what it promised
+    Chaos(campaigns::Chaos),
+    /// Cut the power after each system call of a recorded run, and judge what is left
+    Powerloss(campaigns::PowerLoss),
+    /// Play seeded sequences of engine, store and upstream under faults
+    Sim(sim::Options),
     /// Make the folder of a new dialect, with a skeleton that compiles, and register it
     NewDialect {
         /// Its name: lower-case letters, digits and `_`
@@ -53,6 +61,9 @@ fn main() -> ExitCode {
         Task::Browser => suite::browser(&repository),
         Task::Tidy => tidy::run(&repository),
         Task::Bench(options) => bench::run(&repository, &options),
+        Task::Chaos(options) => campaigns::chaos(&repository, &options),
+        Task::Powerloss(options) => campaigns::power_loss(&repository, &options),
+        Task::Sim(options) => sim::run(&repository, &options),
         Task::NewDialect { name } => new_dialect::run(&repository, &name),
         Task::Ci => suite::ci(&repository),
     });

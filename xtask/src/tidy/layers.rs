@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["waypost-server"],
     &["waypost"],
-    &["waypost-tests", "waypost-bench", "xtask"],
+    &["waypost-tests", "waypost-sim", "waypost-bench", "xtask"],
 ];
 
 /// Crates that know fewer of ours than their layer would allow.
