@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::errors::{Failure, json_response};
 use crate::faults::RuleSpec;
 use crate::log::{Direction, Entry, Status};
+use crate::outbox::Order;
 use crate::state::State;
 use crate::{Sandbox, inbound, tapping, world};
 
@@ -104,6 +105,7 @@ pub(crate) fn routes() -> Router<Sandbox> {
         .route("/_sandbox/state", axum::routing::delete(delete_state))
         .route("/_sandbox/webhook", post(post_webhook))
         .route("/_sandbox/webhooks", get(get_webhooks))
+        .route("/_sandbox/webhooks/release", post(post_release))
         .merge(world::routes())
         .layer(middleware::from_fn(same_origin))
 }
@@ -348,6 +350,22 @@ fn set_webhook(state: &mut State, body: &Map<String, Value>) -> Outcome {
         state.app.with_conversation = major <= 23;
     }
     Ok(json!({"url": state.app.url}))
+}
+
+/// Lets withheld webhooks go out.
+async fn post_release(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
+    let outcome = async {
+        let mut body = read_object(body).await?;
+        let order = match body.remove("order") {
+            None => Order::default(),
+            Some(order) => serde_json::from_value(order)
+                .map_err(|_| Refusal::bad("order is kept, reversed or shuffled"))?,
+        };
+        let released = sandbox.state().outbox.release(order);
+        sandbox.0.wake.webhooks.notify_one();
+        Ok(json!({"released": released}))
+    };
+    answer(outcome.await)
 }
 
 async fn get_webhooks(Shared(sandbox): Shared<Sandbox>) -> Response {

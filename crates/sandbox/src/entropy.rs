@@ -37,6 +37,16 @@ pub(crate) fn trace_id() -> String {
     id
 }
 
+/// Puts things into any order.
+pub(crate) fn shuffle<T>(things: &mut [T]) {
+    for last in (1..things.len()).rev() {
+        let mut random = [0_u8; 8];
+        fill(&mut random);
+        let other = u64::from_le_bytes(random) % (last as u64 + 1);
+        things.swap(last, usize::try_from(other).unwrap_or(last));
+    }
+}
+
 /// A number in `0.0..1.0`.
 pub(crate) fn fraction() -> f64 {
     let mut random = [0_u8; 4];

@@ -28,6 +28,8 @@ pub(crate) enum WebhookFault {
     Duplicate,
     /// Goes out after the next webhook, or after two seconds.
     Reorder,
+    /// Is kept until a control call releases it.
+    Withhold,
 }
 
 /// Which calls a rule concerns. Everything that is given must agree.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -73,6 +74,19 @@ impl Update {
     }
 }
 
+/// In which order withheld updates go out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// As they happened.
+    #[default]
+    Kept,
+    /// The last one first.
+    Reversed,
+    /// In any.
+    Shuffled,
+}
+
 /// One POST.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
@@ -127,6 +141,8 @@ pub(crate) struct Outbox {
     pending: VecDeque<Update>,
     retries: BinaryHeap<Reverse<Retry>>,
     held_back: Option<Update>,
+    /// Kept until they are released.
+    withheld: VecDeque<Update>,
     /// Updates in batches that are under way or await a retry.
     in_batches: usize,
     in_flight: usize,
@@ -161,13 +177,37 @@ impl Outbox {
         }
     }
 
+    /// Keeps an update until it is released.
+    pub(crate) fn withhold(&mut self, update: Update) {
+        self.make_room();
+        self.withheld.push_back(update);
+    }
+
+    /// Queues what was withheld; returns how many there were.
+    pub(crate) fn release(&mut self, order: Order) -> usize {
+        let mut released = Vec::from(std::mem::take(&mut self.withheld));
+        match order {
+            Order::Kept => {}
+            Order::Reversed => released.reverse(),
+            Order::Shuffled => entropy::shuffle(&mut released),
+        }
+        let count = released.len();
+        self.pending.extend(released);
+        count
+    }
+
     fn append(&mut self, update: Update) {
-        if self.pending.len() + self.in_batches >= WEBHOOK_HELD_MAX_UPDATES
-            && self.pending.pop_front().is_some()
+        self.make_room();
+        self.pending.push_back(update);
+    }
+
+    fn make_room(&mut self) {
+        let held = self.pending.len() + self.withheld.len() + self.in_batches;
+        if held >= WEBHOOK_HELD_MAX_UPDATES
+            && self.pending.pop_front().or_else(|| self.withheld.pop_front()).is_some()
         {
             self.totals.dropped_full += 1;
         }
-        self.pending.push_back(update);
     }
 
     pub(crate) fn note_dropped_by_fault(&mut self) {
@@ -240,10 +280,12 @@ impl Outbox {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let waiting = self.pending.len() + usize::from(self.held_back.is_some());
+        let withheld = self.withheld.len();
+        let waiting = self.pending.len() + withheld + usize::from(self.held_back.is_some());
         json!({
             "pending": waiting + self.in_batches,
             "waiting": waiting,
+            "withheld": withheld,
             "in_flight_posts": self.in_flight,
             "awaiting_retry_posts": self.retries.len(),
             "next_retry_at_ms": self.next_retry_ms(),
@@ -372,6 +414,31 @@ mod tests {
         let body: Value = serde_json::from_slice(&outbox.next_batch(0).unwrap().1.body).unwrap();
         let order: Vec<_> = body["entry"][0]["changes"].as_array().unwrap().iter().collect();
         assert_eq!((&order[0]["value"]["n"], &order[1]["value"]["n"]), (&json!(2), &json!(1)));
+    }
+
+    #[test]
+    fn what_is_withheld_goes_out_when_it_is_released_and_in_the_order_asked_for() {
+        for (order, expected) in
+            [(Order::Kept, [3, 1, 2]), (Order::Reversed, [3, 2, 1]), (Order::Shuffled, [3, 1, 2])]
+        {
+            let mut outbox = Outbox::default();
+            outbox.withhold(update(1));
+            outbox.withhold(update(2));
+            assert!(outbox.next_batch(0).is_none());
+            assert_eq!(outbox.to_json()["withheld"], 2);
+            outbox.push(update(3));
+            assert_eq!(outbox.release(order), 2);
+            let (_, batch) = outbox.next_batch(0).unwrap();
+            let body: Value = serde_json::from_slice(&batch.body).unwrap();
+            let changes = body["entry"][0]["changes"].as_array().unwrap();
+            let mut went: Vec<_> =
+                changes.iter().filter_map(|change| change["value"]["n"].as_i64()).collect();
+            if order == Order::Shuffled {
+                went[1..].sort_unstable();
+            }
+            assert_eq!(went, expected, "{order:?}");
+            assert_eq!(outbox.release(order), 0);
+        }
     }
 
     #[test]

@@ -428,6 +428,7 @@ impl State {
             None => self.outbox.push(update),
             Some(WebhookFault::Duplicate) => self.outbox.push_twice(update),
             Some(WebhookFault::Drop) => self.outbox.note_dropped_by_fault(),
+            Some(WebhookFault::Withhold) => self.outbox.withhold(update),
             Some(WebhookFault::Reorder) => {
                 self.outbox.hold_back(update);
                 self.plan(self.now_ms() + REORDER_WAIT_MS, Task::ReleaseHeldBack);

@@ -163,6 +163,23 @@ async fn drops_duplicates_and_reorders_on_demand() {
 }
 
 #[tokio::test]
+async fn withholds_webhooks_until_they_are_released_in_another_order() {
+    let mut rig = Rig::start().await;
+    let rule = json!({"match": {"type": "any"}, "do": {"webhooks": "withhold"}});
+    rig.control("faults", &rule).await;
+    let wamid = rig.sent(&text(OPEN)).await;
+    while rig.get("/_sandbox/webhooks").await.1["withheld"] != 2 {
+        rig.clock.advance(Duration::from_millis(50));
+    }
+    let (status, body) = rig.post("/_sandbox/webhooks/release", &json!({"order": "any"})).await;
+    assert_eq!(status, 400, "{body}");
+    let released = rig.control("webhooks/release", &json!({"order": "reversed"})).await;
+    assert_eq!(released["released"], 2);
+    assert_eq!(rig.status_of(&wamid).await["status"], "delivered");
+    assert_eq!(rig.status_of(&wamid).await["status"], "sent");
+}
+
+#[tokio::test]
 async fn a_held_back_webhook_goes_out_by_itself() {
     let mut rig = Rig::start().await;
     rig.control("faults", &json!({"match": {"next": 1}, "do": {"webhooks": "reorder"}})).await;
