@@ -126,6 +126,8 @@ macro_rules! conformance {
                 a_failure_of_an_earlier_sending_does_not_fail_the_later,
                 a_failed_message_that_is_sent_again_starts_anew,
                 an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal,
+                an_earlier_sendings_failure_is_the_last_word_after_a_refusal,
+                an_early_failure_of_a_later_sending_outlasts_its_receipt,
                 a_receipt_after_a_bound_report_adds_only_what_is_missing,
                 reports_are_not_matched_to_inbound_messages,
                 an_unknown_outcome_is_told_once_as_a_failure,
@@ -141,6 +143,7 @@ macro_rules! conformance {
                 numbers_have_queues_of_their_own,
                 a_cancelled_message_is_not_attempted,
                 a_failed_queued_message_frees_its_key,
+                a_message_between_two_attempts_of_its_caller_can_fail,
                 only_ended_messages_are_queued_again,
                 what_was_sent_is_not_queued_again,
             ]
@@ -293,6 +296,8 @@ macro_rules! conformance {
             unknowns,
             [
                 an_unknown_message_is_queued_at_its_instant_and_no_sooner,
+                the_next_resend_is_known_and_kept,
+                a_cancelled_resend_leaves_its_message_unknown,
                 a_repetition_is_flagged_when_it_begins,
                 a_status_takes_the_resend_away,
                 a_resend_ends_with_its_messages_life,

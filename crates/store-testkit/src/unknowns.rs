@@ -31,15 +31,8 @@ async fn release(stage: &Stage, until: Timestamp) -> u64 {
 
 pub async fn an_unknown_message_is_queued_at_its_instant_and_no_sooner(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
-    assert_eq!(stage.store.next_resend_at().await, Ok(None));
     let later = held(&stage, 1, at(900)).await;
     let sooner = held(&stage, 2, at(700)).await;
-    let never = message(3);
-    let attempt = stage.begin(&never).await;
-    stage.settle(never.id, attempt, unknown()).await;
-    let stage = stage.reopen(harness).await;
-    assert_eq!(stage.store.next_resend_at().await, Ok(Some(at(700))));
-    assert_eq!(stage.message(later).await.resend_at, Some(at(900)));
     assert_eq!(release(&stage, at(699)).await, 0);
     assert!(stage.due(at(100_000)).await.is_empty());
     assert_eq!(release(&stage, at(700)).await, 1);
@@ -49,8 +42,22 @@ pub async fn an_unknown_message_is_queued_at_its_instant_and_no_sooner(harness: 
     assert_eq!(stage.due(at(5_000)).await, [later, sooner], "in the order of acceptance");
     let released = stage.message(sooner).await;
     assert_eq!((released.status, released.resend_at), (Status::Queued, None));
-    assert_eq!(stage.status(never.id).await, Status::Unknown);
+}
+
+pub async fn the_next_resend_is_known_and_kept(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
     assert_eq!(stage.store.next_resend_at().await, Ok(None));
+    let later = held(&stage, 1, at(900)).await;
+    held(&stage, 2, at(700)).await;
+    let never = message(3);
+    let attempt = stage.begin(&never).await;
+    stage.settle(never.id, attempt, unknown()).await;
+    let stage = stage.reopen(harness).await;
+    assert_eq!(stage.store.next_resend_at().await, Ok(Some(at(700))));
+    assert_eq!(stage.message(later).await.resend_at, Some(at(900)));
+    assert_eq!(release(&stage, at(5_000)).await, 2);
+    assert_eq!(stage.store.next_resend_at().await, Ok(None));
+    assert_eq!(stage.status(never.id).await, Status::Unknown);
 }
 
 pub async fn a_repetition_is_flagged_when_it_begins(harness: &dyn Harness) {
@@ -185,11 +192,15 @@ pub async fn what_may_have_been_sent_never_ends_as_failed(harness: &dyn Harness)
         assert_eq!(history.message.settled_at, None);
     }
     assert!(stage.due(at(10_000)).await.is_empty());
-    // What is only held loses its resend, and stays unknown.
+}
+
+pub async fn a_cancelled_resend_leaves_its_message_unknown(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
     let only_held = held(&stage, 4, at(900)).await;
     assert!(stage.store.cancel(&org_id(), only_held, at(300)).await.unwrap());
     assert!(!stage.store.cancel(&org_id(), only_held, at(300)).await.unwrap());
-    assert_eq!(stage.message(only_held).await.resend_at, None);
+    let message = stage.message(only_held).await;
+    assert_eq!((message.status, message.resend_at), (Status::Unknown, None));
 }
 
 /// It was passed over as long as it waited to be sent again; nobody will look at it another time.
@@ -215,18 +226,22 @@ pub async fn several_are_queued_again_or_withdrawn_together(harness: &dyn Harnes
     let attempt = stage.begin(&unsure).await;
     stage.settle(unsure.id, attempt, unknown()).await;
     let ids = || vec![failed.id, arrived.id, unsure.id];
-    let (org, now) = (org_id(), at(300));
-    let other = OrgId::new("other");
-    assert_eq!(stage.store.requeue_all(&other, ids(), Status::Failed, now).await, Ok(0));
-    assert_eq!(stage.store.requeue_all(&org, ids(), Status::Failed, now).await, Ok(1));
-    assert_eq!(stage.store.requeue_all(&org, ids(), Status::Failed, now).await, Ok(0));
-    assert_eq!(stage.due(now).await, [failed.id]);
-    assert_eq!(stage.store.requeue_all(&org, ids(), Status::Unknown, now).await, Ok(1));
-    assert_eq!(stage.store.cancel_all(&other, ids(), now).await, Ok(0));
-    assert_eq!(stage.store.cancel_all(&org, ids(), now).await, Ok(2));
-    assert_eq!(stage.status(failed.id).await, Status::Cancelled);
-    assert_eq!(stage.status(unsure.id).await, Status::Unknown);
-    assert_eq!(stage.status(arrived.id).await, Status::Sent);
+    let requeued = async |org: OrgId, status| {
+        stage.store.requeue_all(&org, ids(), status, at(300)).await.unwrap()
+    };
+    assert_eq!(requeued(OrgId::new("other"), Status::Failed).await, 0);
+    assert_eq!(requeued(org_id(), Status::Failed).await, 1);
+    assert_eq!(requeued(org_id(), Status::Failed).await, 0, "once");
+    assert_eq!(stage.due(at(300)).await, [failed.id]);
+    assert_eq!(requeued(org_id(), Status::Unknown).await, 1);
+    let cancelled = async |org: OrgId| stage.store.cancel_all(&org, ids(), at(400)).await.unwrap();
+    assert_eq!(cancelled(OrgId::new("other")).await, 0);
+    assert_eq!(cancelled(org_id()).await, 2);
+    for (id, status) in
+        [(failed.id, Status::Cancelled), (unsure.id, Status::Unknown), (arrived.id, Status::Sent)]
+    {
+        assert_eq!(stage.status(id).await, status);
+    }
 }
 
 pub async fn a_message_that_is_queued_again_gets_a_new_life_only_where_nobody_named_its_end(
