@@ -86,7 +86,11 @@ impl HttpMetrics {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS_S);
         let durations = Family::new_with_constructor(histogram);
         registry.register("http_requests", "Requests answered", requests.clone());
-        let refused = Family::default();
+        let refused = Family::<RefusedLabels, Counter>::default();
+        // Shown as 0 from the start: an alarm on a rise must see where it began.
+        for reason in [Refused::Store, Refused::Share, Refused::Places, Refused::Webhooks] {
+            drop(refused.get_or_create(&RefusedLabels { reason: reason.word() }));
+        }
         let help = "Requests turned away before anything of them was done";
         registry.register("requests_refused", help, refused.clone());
         let help = "Time from a request's head to its answer's head";

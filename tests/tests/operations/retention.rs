@@ -120,8 +120,9 @@ async fn waiting_messages_lost(bug: Option<&str>) -> usize {
     let waypost = options.start().await;
     let org = format!("/orgs/{}", waypost.variable("WAYPOST_ORG_ID"));
     waypost.admin().patch(&org, &json!({"message_retention_days": 1})).await.expect(200);
+    waypost.send_text("has ended").await.expect(200);
     // The upstream is down: what is queued stays so.
-    let down = json!({"status": 503});
+    let down = json!({"code": 131_016});
     waypost.sandbox().fault(&json!({}), &down).await;
     let mut ids = Vec::new();
     for last in 1..=3 {
@@ -135,9 +136,6 @@ async fn waiting_messages_lost(bug: Option<&str>) -> usize {
         waypost.admin().get(&format!("{org}/messages/{id}")).await.json()
     };
     let phone = waypost.variable("WAYPOST_CUSTOMER_PHONE");
-    waypost.sandbox().clear_faults().await;
-    waypost.send_text("has ended").await.expect(200);
-    waypost.sandbox().fault(&json!({}), &down).await;
     waypost.sandbox().advance(2 * DAY_S).await;
     // The newest place of all is kept, whatever it is.
     waypost.sandbox().writes(&phone, "the newest").await;
