@@ -399,10 +399,8 @@ impl Engine {
 
     pub(crate) fn lane(&self, number: &Number) -> Arc<Lane> {
         let (lane, new) = self.0.lanes.lane(&number.id, number.throughput_per_s);
-        if number.daily_limit.is_some() {
-            lane.guards.set_daily_limit(number.daily_limit);
-        }
         if new {
+            lane.guards.set_daily_limit(number.daily_limit);
             // Nobody receives once the engine has stopped: then nothing is drained any more.
             let _ = self.0.new_lanes.send(Arc::clone(&lane));
         }

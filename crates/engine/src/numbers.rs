@@ -50,7 +50,9 @@ impl Engine {
         self.check_receipts_address(&number)?;
         self.directory().put(Entry::Number(number.clone()), mode).await?;
         self.outages().forget(&number.id);
-        self.lane(&number).queued(Place::FIRST);
+        let lane = self.lane(&number);
+        lane.guards.set_daily_limit(number.daily_limit);
+        lane.queued(Place::FIRST);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
+use waypost_domain::window::ClosedWindow;
 use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::ports::StoreError;
 
@@ -42,6 +43,50 @@ pub(crate) struct ProblemBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldFault>,
+    /// The window that is closed; only with the code `window_closed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    window: Option<ClosedWindowView>,
+}
+
+/// A window that keeps a message from being sent, and what would do in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ClosedWindow)]
+pub(crate) struct ClosedWindowView {
+    /// The number at which it is closed.
+    number_id: String,
+    /// Always `closed`.
+    state: &'static str,
+    /// Since when; `null` where the person never wrote to this number.
+    since: Option<String>,
+    /// Approved templates of this number, at most ten, notices before marketing.
+    templates: Vec<UsableTemplateView>,
+}
+
+/// A template that may be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = UsableTemplate)]
+pub(crate) struct UsableTemplateView {
+    name: String,
+    language: String,
+    /// `UTILITY` or `MARKETING`.
+    category: String,
+}
+
+impl From<&ClosedWindow> for ClosedWindowView {
+    fn from(window: &ClosedWindow) -> Self {
+        let templates = window.templates.iter().map(|template| UsableTemplateView {
+            name: template.name.clone(),
+            language: template.language.clone(),
+            category: template.category.clone(),
+        });
+        Self {
+            number_id: window.number_id.to_string(),
+            state: "closed",
+            since: window.since.map(waypost_domain::Timestamp::rfc3339),
+            templates: templates.collect(),
+        }
+    }
 }
 
 /// A refusal.
@@ -51,6 +96,7 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<FieldFault>,
+    window: Option<ClosedWindowView>,
     retry_after_s: Option<u32>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -63,6 +109,7 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            window: None,
             retry_after_s: None,
             headers: Vec::new(),
         }
@@ -139,6 +186,7 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: self.detail,
             errors: self.errors,
+            window: self.window,
         };
         let bytes = serde_json::to_vec(&body).expect("text and numbers can always be written");
         let mut response = (self.status, bytes).into_response();
@@ -213,6 +261,7 @@ impl From<Failure> for Problem {
         if let Some(field) = failure.field {
             problem.errors.push(FieldFault { field, message: failure.message });
         }
+        problem.window = failure.window.as_deref().map(ClosedWindowView::from);
         let retryable =
             matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         problem.retry_after_s = failure.retry_after_s.or(retryable.then_some(RETRY_AFTER_S));

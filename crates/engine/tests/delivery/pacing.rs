@@ -41,13 +41,16 @@ fn body_of(seen: &Seen) -> String {
     }
 }
 
-/// Submits so many messages of one template, each to another person.
+/// Submits so many messages of one template, each to another person, with two days to live.
 async fn dump(rig: &Rig, name: &str, messages: u32) {
+    let end = rig.engine.now().plus_ms(2 * 86_400_000);
     for thousand in 0..messages.div_ceil(1_000) {
         let of_this = (messages - thousand * 1_000).min(1_000);
         let message = |place: u32| {
             let digits = format!("1555{:07}", 1_000_000 + thousand * 1_000 + place);
-            to_phone(&digits, template(name))
+            let mut message = to_phone(&digits, template(name));
+            message.send.options.expires_at = Some(end);
+            message
         };
         let all = (0..of_this).map(message).collect();
         rig.engine.submit(submit_of(all), &[]).await.unwrap();

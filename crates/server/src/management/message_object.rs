@@ -22,6 +22,8 @@ use super::message_options::{
 use super::template_object::{TemplateInput, read_template};
 use crate::problem::{Faults, Problem};
 
+/// The longest name of a template, in characters.
+const MAX_TEMPLATE_CHARS: usize = 512;
 /// The longest name or address of a place, in characters.
 const MAX_PLACE_CHARS: usize = 1_000;
 
@@ -58,6 +60,9 @@ pub(crate) struct MessageInput {
     /// and `never_resend` for one-time codes.
     #[schema(schema_with = unknown_policies)]
     unknown_policy: Option<String>,
+    /// The template that goes in its place, or ahead of it, where its person's window is closed; by
+    /// default the organisation's `window_fallback`, and none where it is empty.
+    fallback_template: Option<String>,
     /// Where the statuses of this very message are posted.
     notify_url: Option<String>,
     /// The name of a credential registered with the number that these posts carry.
@@ -199,6 +204,8 @@ impl MessageInput {
 
     fn options(&mut self, faults: &mut Faults, now: Timestamp) -> MessageOptions {
         check_identity(faults, self.recipient_identity_key_hash.as_deref());
+        let fallback = self.fallback_template.as_deref();
+        check_length(faults, "fallback_template", fallback, MAX_TEMPLATE_CHARS);
         let (notify_url, auth_id) = (self.notify_url.take(), self.notify_auth_id.take());
         MessageOptions {
             priority: read_priority(faults, self.priority.as_deref()),
@@ -206,6 +213,7 @@ impl MessageInput {
             reply_to: self.context.take().map(|context| context.read(faults)),
             identity_key_hash: self.recipient_identity_key_hash.take(),
             unknown_policy: read_unknown_policy(faults, self.unknown_policy.as_deref()),
+            fallback_template: self.fallback_template.take(),
             notify: read_notify(faults, notify_url, auth_id),
             ..MessageOptions::default()
         }

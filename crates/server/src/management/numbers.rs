@@ -32,6 +32,8 @@ const MAX_ALIASES: usize = 32;
 const MAX_SECRET_CHARS: usize = 4_096;
 /// The most starts a second: Meta's highest throughput.
 const MAX_THROUGHPUT: u32 = 1_000;
+/// Daily limits that are worth guarding; Meta's are 250 to 100,000.
+const DAILY_LIMITS: std::ops::RangeInclusive<u32> = 10..=100_000;
 
 /// A number to be added.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -59,6 +61,10 @@ pub(crate) struct NumberInput {
     /// Starts a second, 1 to 1000; by default 80.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     throughput_per_s: Option<u32>,
+    /// People who may be written to outside of windows within a day, 10 to 100000: its messaging
+    /// limit. By default as Meta says; marketing and broadcasts wait when it is nearly reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    daily_limit: Option<u32>,
     /// Its name in Webex Connect's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     app_id: Option<String>,
@@ -94,6 +100,7 @@ impl From<&Number> for NumberInput {
             access_token: None,
             app_secret: None,
             throughput_per_s: Some(number.throughput_per_s),
+            daily_limit: number.daily_limit,
             app_id: number.app_id.clone(),
             source_id: number.source_id.clone(),
             aliases: Some(number.aliases.clone()),
@@ -138,6 +145,10 @@ impl NumberInput {
         }
         if self.throughput_per_s.is_some_and(|rate| !(1..=MAX_THROUGHPUT).contains(&rate)) {
             faults.add("throughput_per_s", format!("must be 1 to {MAX_THROUGHPUT}"));
+        }
+        if self.daily_limit.is_some_and(|limit| !DAILY_LIMITS.contains(&limit)) {
+            let (least, most) = (DAILY_LIMITS.start(), DAILY_LIMITS.end());
+            faults.add("daily_limit", format!("must be {least} to {most}"));
         }
         if let Some(url) = &self.default_notify_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
@@ -196,7 +207,7 @@ impl NumberInput {
             access_token: secrets.access_token,
             app_secret: secrets.app_secret,
             throughput_per_s: self.throughput_per_s.unwrap_or_else(default_throughput),
-            daily_limit: None,
+            daily_limit: self.daily_limit,
             app_id: self.app_id,
             source_id: self.source_id,
             aliases: self.aliases.unwrap_or_default(),
@@ -278,7 +289,9 @@ pub(crate) async fn get_number(
     within: InOrg<Administration>,
     Ids((_, id)): Ids<(String, String)>,
 ) -> Result<Json<NumberView>, Problem> {
-    Ok(Json(NumberView::from(&*known_number(&app, within.org_id(), &id)?)))
+    let number = known_number(&app, within.org_id(), &id)?;
+    let pacing = app.engine.pacing_of(&number.id);
+    Ok(Json(NumberView::from(&*number).with_pacing(pacing.as_ref())))
 }
 
 /// Changes a number: what the body does not name stays, `null` clears.

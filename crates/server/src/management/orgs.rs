@@ -28,6 +28,8 @@ use crate::problem::{Faults, Problem};
 
 /// The longest time that anything is kept, in days: ten years.
 const MAX_RETENTION_DAYS: u32 = 3_660;
+/// The longest name of a template, in characters.
+const MAX_TEMPLATE_CHARS: usize = 512;
 /// The most dialects whose zones can be set.
 const MAX_OFFSETS: usize = 16;
 
@@ -51,6 +53,11 @@ pub(crate) struct OrgInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = window_policies)]
     window_policy: Option<WindowPolicy>,
+    /// The template that goes while a window is closed: in the place of a text, which it carries,
+    /// where its body has one variable; ahead of what is held, where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "you_have_a_message")]
+    window_fallback: Option<String>,
     /// Messages whose outcome is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = unknown_policies)]
@@ -98,6 +105,7 @@ impl From<&Org> for OrgInput {
             time_zone: Some(org.time_zone.to_string()),
             default_language: org.default_language.clone(),
             window_policy: Some(org.window_policy),
+            window_fallback: org.window_fallback.clone(),
             unknown_policy: Some(org.unknown_policy),
             strict_opt_in: Some(org.strict_opt_in),
             broadcast_audience: Some(org.broadcast_audience),
@@ -116,6 +124,8 @@ impl OrgInput {
         check_text(&mut faults, "name", &self.name, MAX_NAME_CHARS);
         check_optional_text(&mut faults, "default_language", self.default_language.as_deref(), 16);
         check_optional_text(&mut faults, "join_code", self.join_code.as_deref(), 64);
+        let fallback = self.window_fallback.as_deref();
+        check_optional_text(&mut faults, "window_fallback", fallback, MAX_TEMPLATE_CHARS);
         if let Some(zone) = &self.time_zone {
             faults.take("time_zone", Zone::parse(zone));
         }
@@ -147,7 +157,7 @@ impl OrgInput {
             time_zone: self.time_zone.as_ref().map(zone).unwrap_or_default(),
             default_language: self.default_language,
             window_policy: self.window_policy.unwrap_or_default(),
-            window_fallback: None,
+            window_fallback: self.window_fallback,
             unknown_policy: self.unknown_policy.unwrap_or_default(),
             strict_opt_in: self.strict_opt_in.unwrap_or_default(),
             broadcast_audience: self.broadcast_audience.unwrap_or_default(),

@@ -13,6 +13,7 @@ use waypost_domain::{Failure, Timestamp, UpstreamFault};
 use waypost_engine::ports::BroadcastProgress;
 
 use super::views::{time, word};
+use crate::problem::ClosedWindowView;
 
 /// Why a message failed, or why its outcome is unknown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,6 +24,10 @@ pub(crate) struct MessageError {
     /// Whether the very same message may be sent another time, once the cause is gone.
     retryable: bool,
     upstream: Option<UpstreamError>,
+    /// The window that was closed, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    window: Option<ClosedWindowView>,
 }
 
 impl From<&Failure> for MessageError {
@@ -32,6 +37,7 @@ impl From<&Failure> for MessageError {
             message: failure.message.clone(),
             retryable: failure.retryable,
             upstream: failure.upstream.as_ref().map(UpstreamError::from),
+            window: failure.window.as_deref().map(ClosedWindowView::from),
         }
     }
 }
@@ -106,6 +112,8 @@ pub(crate) struct MessageView {
     reply_to: Option<String>,
     /// It is delivered only to a person with this identity.
     recipient_identity_key_hash: Option<String>,
+    /// The template that was to go in its place, or ahead of it, where its person's window is closed.
+    fallback_template: Option<String>,
     notify: Option<NotifyView>,
     created_at: String,
     /// When the upstream accepted it, or when it failed.
@@ -179,6 +187,7 @@ impl From<&Message> for MessageView {
             expires_at: message.options.expires_at.map(time),
             reply_to: message.options.reply_to.clone(),
             recipient_identity_key_hash: message.options.identity_key_hash.clone(),
+            fallback_template: message.options.fallback_template.clone(),
             notify: message.options.notify.as_ref().map(NotifyView::from),
             created_at: time(message.created_at),
             settled_at: message.settled_at.map(time),
@@ -336,6 +345,33 @@ pub(crate) struct SessionView {
     open: bool,
     /// When the window closes, or closed.
     open_until: String,
+    window: WindowView,
+}
+
+/// A 24-hour window.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Window)]
+pub(crate) struct WindowView {
+    /// The number at which it is open or closed.
+    number_id: String,
+    /// `open` or `closed`.
+    state: &'static str,
+    /// Since when: the person's last message opens it anew.
+    since: String,
+    /// When it closes; `null` where it is closed: the person must write.
+    until: Option<String>,
+}
+
+impl WindowView {
+    fn new(session: &Session, now: Timestamp) -> Self {
+        let (state, since, until) = match Window::at(now, Some(session.last_inbound_at)) {
+            Window::Open(until) => ("open", session.last_inbound_at, Some(until)),
+            Window::ClosedSince(since) => ("closed", since, None),
+            Window::NoHistory => ("closed", session.last_inbound_at, None),
+        };
+        let number_id = session.number_id.to_string();
+        Self { number_id, state, since: time(since), until: until.map(time) }
+    }
 }
 
 impl SessionView {
@@ -355,6 +391,7 @@ impl SessionView {
             last_inbound_at: time(session.last_inbound_at),
             open,
             open_until: time(until),
+            window: WindowView::new(session, now),
         }
     }
 }

@@ -7,6 +7,7 @@ use waypost_domain::Timestamp;
 use waypost_domain::customer::Customer;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, Scope, User};
 use waypost_domain::template::Template;
+use waypost_engine::PacingView;
 use waypost_engine::ports::MediaRecord;
 
 /// An instant in RFC 3339, UTC.
@@ -33,6 +34,9 @@ pub(crate) struct OrgView {
     default_language: Option<String>,
     /// `refuse`, `forward` or `hold`.
     window_policy: String,
+    /// The template that goes in the place of a free-form message, or ahead of it, while a window is
+    /// closed.
+    window_fallback: Option<String>,
     /// `hold_then_resend`, `never_resend` or `resend_now`.
     unknown_policy: String,
     strict_opt_in: bool,
@@ -55,6 +59,7 @@ impl From<&Org> for OrgView {
             time_zone: org.time_zone.to_string(),
             default_language: org.default_language.clone(),
             window_policy: word(&org.window_policy),
+            window_fallback: org.window_fallback.clone(),
             unknown_policy: word(&org.unknown_policy),
             strict_opt_in: org.strict_opt_in,
             broadcast_audience: word(&org.broadcast_audience),
@@ -143,6 +148,8 @@ pub(crate) struct NumberView {
     /// Whether its webhooks are signed with a secret of their own.
     has_app_secret: bool,
     throughput_per_s: u32,
+    /// People who may be written to outside of windows within a day; `null`: as Meta says.
+    daily_limit: Option<u32>,
     app_id: Option<String>,
     source_id: Option<String>,
     aliases: Vec<String>,
@@ -153,6 +160,58 @@ pub(crate) struct NumberView {
     shared: bool,
     registered: bool,
     created_at: String,
+    /// How its pace stands; absent in lists, and until it has sent or queued something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pacing: Option<NumberPacing>,
+}
+
+/// How a number's pace stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NumberPacing {
+    /// Starts a second at present: fewer than `throughput_per_s` after Meta said that it is too
+    /// fast.
+    present_per_s: u32,
+    /// For how long nothing starts, in milliseconds.
+    paused_ms: u64,
+    /// Calls to Meta under way for queued messages.
+    in_flight: u64,
+    /// Until when marketing and broadcasts are kept back, because of the daily limit.
+    bulk_held_until: Option<String>,
+    /// People who were written to outside of windows in the last 24 hours, where there is a limit.
+    people_of_the_day: Option<u64>,
+    /// That limit, as set or as Meta says.
+    daily_limit: Option<u32>,
+    /// People who get no marketing for now, because Meta said so.
+    capped_people: u64,
+    /// Messages that were put off since the start.
+    postponed: u64,
+    /// Callers who were told the rate error since the start.
+    refused: u64,
+}
+
+impl From<&PacingView> for NumberPacing {
+    fn from(pacing: &PacingView) -> Self {
+        Self {
+            present_per_s: pacing.present_per_s,
+            paused_ms: pacing.paused_ms,
+            in_flight: pacing.in_flight,
+            bulk_held_until: pacing.bulk_held_until.map(time),
+            people_of_the_day: pacing.people_of_the_day,
+            daily_limit: pacing.daily_limit,
+            capped_people: pacing.capped_people,
+            postponed: pacing.postponed,
+            refused: pacing.refused,
+        }
+    }
+}
+
+impl NumberView {
+    /// With how its pace stands.
+    pub(crate) fn with_pacing(mut self, pacing: Option<&PacingView>) -> Self {
+        self.pacing = pacing.map(NumberPacing::from);
+        self
+    }
 }
 
 impl From<&Number> for NumberView {
@@ -166,6 +225,7 @@ impl From<&Number> for NumberView {
             has_access_token: number.access_token.is_some(),
             has_app_secret: number.app_secret.is_some(),
             throughput_per_s: number.throughput_per_s,
+            daily_limit: number.daily_limit,
             app_id: number.app_id.clone(),
             source_id: number.source_id.clone(),
             aliases: number.aliases.clone(),
@@ -175,6 +235,7 @@ impl From<&Number> for NumberView {
             shared: number.shared,
             registered: number.registered,
             created_at: time(number.created_at),
+            pacing: None,
         }
     }
 }

@@ -56,9 +56,9 @@ async fn each_command_makes_the_call_that_the_api_documents() {
         ),
         ("orgs get o", format!("GET {org}"), Value::Null),
         (
-            "orgs update o --window-policy hold",
+            "orgs update o --window-policy hold --window-fallback you_have_a_message",
             format!("PATCH {org}"),
-            json!({"window_policy": "hold"}),
+            json!({"window_policy": "hold", "window_fallback": "you_have_a_message"}),
         ),
         ("orgs delete o", format!("DELETE {org}"), Value::Null),
         (

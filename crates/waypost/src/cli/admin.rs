@@ -180,6 +180,10 @@ pub(crate) struct OrgFields {
     /// Free-form messages while a window is closed
     #[arg(long, value_name = "POLICY", value_parser = ["refuse", "forward", "hold"])]
     pub(crate) window_policy: Option<String>,
+    /// Template that goes while a window is closed: with the text as its one value, or ahead of what
+    /// is held where it takes none
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) window_fallback: Option<String>,
     /// Messages whose outcome is unknown
     #[arg(long, value_name = "POLICY")]
     #[arg(value_parser = ["hold_then_resend", "never_resend", "resend_now"])]
@@ -405,6 +409,9 @@ pub(crate) struct NumberFields {
     /// Messages a second
     #[arg(long, value_name = "N")]
     pub(crate) throughput_per_s: Option<u32>,
+    /// People who may be written to outside of windows within a day [default: as Meta says]
+    #[arg(long, value_name = "N")]
+    pub(crate) daily_limit: Option<u32>,
     /// Its name in Webex Connect's dialect (appid)
     #[arg(long, value_name = "NAME")]
     pub(crate) app_id: Option<String>,
