@@ -77,7 +77,16 @@ impl SweepInput {
             until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
             ..MessageFilter::default()
         };
-        if filter == MessageFilter::default() {
+        let texts = [
+            &self.customer_id,
+            &self.phone,
+            &self.number_id,
+            &self.broadcast_id,
+            &self.since,
+            &self.until,
+        ];
+        let is_any = texts.into_iter().any(Option::is_some);
+        if !is_any && self.error_code.is_none() && self.retryable.is_none() {
             let text = "or another of customer_id, phone, number_id, broadcast_id, error_code, \
                         retryable and until must say which messages are meant";
             faults.add("since", text);

@@ -92,6 +92,28 @@ async fn each_command_makes_the_call_that_the_api_documents() {
         ("providers get twilio --org o", format!("GET {org}/media-providers/twilio"), Value::Null),
         ("templates sync --org o", format!("POST {org}/templates/sync"), Value::Null),
         ("messages get m --org o", format!("GET {org}/messages/m"), Value::Null),
+        ("messages cancel m --org o", format!("POST {org}/messages/m/cancel"), Value::Null),
+        ("messages retry m --org o", format!("POST {org}/messages/m/retry"), Value::Null),
+        (
+            "messages retry m --include-unknown --org o",
+            format!("POST {org}/messages/m/retry?include_unknown=true"),
+            Value::Null,
+        ),
+        (
+            "messages retry --retryable true --error-code 131016 --number n --broadcast b --since 2030-01-31T00:00:00Z --dry-run --org o",
+            format!("POST {org}/messages/retry"),
+            json!({"retryable": true, "error_code": "131016", "number_id": "n", "broadcast_id": "b", "since": "2030-01-31T00:00:00Z", "dry_run": true}),
+        ),
+        (
+            "messages retry --status unknown --include-unknown --until 2030-01-31T00:00:00Z --org o",
+            format!("POST {org}/messages/retry"),
+            json!({"status": "unknown", "until": "2030-01-31T00:00:00Z", "include_unknown": true}),
+        ),
+        (
+            "messages cancel --phone +15550001111 --customer c --org o",
+            format!("POST {org}/messages/cancel"),
+            json!({"phone": "+15550001111", "customer_id": "c"}),
+        ),
         ("broadcasts get b --org o", format!("GET {org}/broadcasts/b"), Value::Null),
     ])
     .await;
