@@ -372,6 +372,7 @@ impl Loop {
             let _ = job.run(&self.conn);
         }
         group.drain(..).for_each(|job| job.answer(&Ok(())));
+        std::thread::sleep(Duration::from_millis(5));
         let _ = self.execute("COMMIT");
     }
 
