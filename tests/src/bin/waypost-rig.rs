@@ -22,7 +22,7 @@ use waypost_tests::power::{record, replay};
 /// How often the exact kill, the stop and the failing disk come where the random kill comes 500 times.
 const SHARE: (u64, u64) = (200, 500);
 /// Requests in each of the two lives of a recorded run.
-const RECORDED_REQUESTS: u64 = 260;
+const RECORDED_REQUESTS: u64 = 120;
 
 /// Long campaigns against the running gateway.
 #[derive(Parser)]
