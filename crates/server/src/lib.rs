@@ -13,6 +13,7 @@ mod listener;
 mod log_fields;
 mod management;
 mod metrics;
+mod pace_metrics;
 mod places;
 mod problem;
 mod public_media;
