@@ -138,7 +138,11 @@ impl Engine {
     }
 
     /// Ends a message that waits and will not be attempted any more.
-    async fn fail_queued(&self, message: &Message, failure: Failure) -> Result<(), Failure> {
+    pub(crate) async fn fail_queued(
+        &self,
+        message: &Message,
+        failure: Failure,
+    ) -> Result<(), Failure> {
         self.store().fail_queued(message.id, failure, self.now()).await?;
         let closed = self.known_message(message).await?;
         match closed.status {

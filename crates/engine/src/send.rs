@@ -293,12 +293,12 @@ impl WaitedFor<'_> {
             }
             attempt_id = new_attempt_id();
             attempts += 1;
-            let begun = self
-                .engine
-                .store()
-                .begin_attempt(message.id, attempt_id, self.engine.now())
-                .await?;
-            if begun.is_none() {
+            let begun =
+                self.engine.store().begin_attempt(message.id, attempt_id, self.engine.now()).await;
+            if let Err(error) = &begun {
+                self.engine.close_later(&message, error);
+            }
+            if begun?.is_none() {
                 return self.engine.known_message(&message).await;
             }
         }
@@ -449,6 +449,24 @@ impl Engine {
         message.settled_at = settled.settled_at;
         message.resend_at = settled.resend_at;
         Ok(())
+    }
+
+    /// A caller who waits is told that the store cannot begin another attempt now: nobody will, and
+    /// the message is closed as soon as that can be recorded.
+    fn close_later(&self, message: &Message, error: &StoreError) {
+        let (engine, message) = (self.clone(), message.clone());
+        let failure = Failure::from(error.clone());
+        self.0.callers.spawn(async move {
+            for _ in 0..MAX_RECORD_TRIES {
+                tokio::time::sleep(RECORD_PAUSE).await;
+                match engine.fail_queued(&message, failure.clone()).await {
+                    Err(why) if why.kind == ErrorKind::Unavailable => {
+                        tracing::warn!(message = %message.id, error = %why, "not closed yet");
+                    }
+                    _ => return,
+                }
+            }
+        });
     }
 
     async fn record(&self, record: &Record) -> StoreResult<Settled> {

@@ -109,6 +109,19 @@ pub async fn a_failed_queued_message_frees_its_key(harness: &dyn Harness) {
     assert_eq!(nothing, Err(StoreError::NotFound));
 }
 
+pub async fn a_message_between_two_attempts_of_its_caller_can_fail(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let waited_for = message(1);
+    let attempt = stage.begin(&waited_for).await;
+    stage.settle(waited_for.id, attempt, retry(at(5), false)).await;
+    assert_eq!(stage.status(waited_for.id).await, Status::Sending);
+    stage.store.fail_queued(waited_for.id, refusal(), at(9)).await.unwrap();
+    let failed = stage.message(waited_for.id).await;
+    assert_eq!((failed.status, failed.settled_at), (Status::Failed, Some(at(9))));
+    let begun = stage.store.begin_attempt(waited_for.id, new_attempt(), at(10)).await.unwrap();
+    assert_eq!(begun, None);
+}
+
 pub async fn only_ended_messages_are_queued_again(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let (failed, unsure, cancelled) = (message(1), message(2), message(3));

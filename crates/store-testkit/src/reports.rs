@@ -215,6 +215,45 @@ pub async fn an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal(harne
     assert_eq!(read, ReportEffect::Advanced(unsure.id, Status::Sent, Status::Read));
 }
 
+pub async fn an_earlier_sendings_failure_is_the_last_word_after_a_refusal(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let unsure = message(1);
+    let first = stage.begin(&unsure).await;
+    stage.settle(unsure.id, first, unknown()).await;
+    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
+    let second = new_attempt();
+    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let settled = stage.settle(unsure.id, second, refused()).await;
+    assert_eq!(settled.status, Status::Unknown, "the first one may have been sent");
+    let mut failed = report("wamid.1", Report::Failed, at(1_000));
+    failed.attempt_id = Some(first);
+    let effect = stage.apply(failed).await;
+    assert_eq!(effect, ReportEffect::Advanced(unsure.id, Status::Unknown, Status::Failed));
+    assert_eq!(stage.message(unsure.id).await.wamid.as_deref(), Some("wamid.1"));
+}
+
+pub async fn an_early_failure_of_a_later_sending_outlasts_its_receipt(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let unsure = message(1);
+    let first = stage.begin(&unsure).await;
+    stage.settle(unsure.id, first, unknown()).await;
+    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
+    let second = new_attempt();
+    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    for (attempt, wamid, told) in
+        [(first, "wamid.1", Report::Sent), (second, "wamid.2", Report::Failed)]
+    {
+        let mut early = report(wamid, told, at(1_000));
+        early.attempt_id = Some(attempt);
+        stage.apply(early).await;
+    }
+    let settled = stage.settle(unsure.id, second, sent("wamid.2")).await;
+    assert_eq!(settled.status, Status::Failed);
+    assert_eq!(settled.wamid.as_deref(), Some("wamid.2"));
+    let arrived = stage.apply(report("wamid.1", Report::Delivered, at(2_000))).await;
+    assert_eq!(arrived, ReportEffect::Advanced(unsure.id, Status::Failed, Status::Delivered));
+}
+
 pub async fn a_receipt_after_a_bound_report_adds_only_what_is_missing(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let first = message(1);

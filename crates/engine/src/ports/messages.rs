@@ -302,8 +302,9 @@ pub trait MessageStore: Send + Sync {
         settlement: Settlement,
         now: Timestamp,
     ) -> StoreResult<Settled>;
-    /// Records a failure of a queued message that no attempt was made for: `failed`, or `unknown`
-    /// where an earlier attempt may have been sent.
+    /// Records a failure of a message that is queued, or between two attempts of a caller who waits,
+    /// and that no attempt was made for: `failed`, or `unknown` where an earlier attempt may have
+    /// been sent.
     async fn fail_queued(
         &self,
         message_id: MessageId,

@@ -44,7 +44,7 @@ pub(super) fn fail_queued(
     now: Timestamp,
 ) -> Done<()> {
     let state = State::by_id(conn, id)?.ok_or(StoreError::NotFound)?;
-    if state.status != Status::Queued {
+    if state.status != Status::Queued && !state.is_held() {
         return Ok(());
     }
     state.give_up(conn, failure, now)?;

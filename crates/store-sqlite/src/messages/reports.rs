@@ -11,7 +11,7 @@ use waypost_planted::{Bug, is_planted};
 
 use super::attempts;
 use super::state::{State, record_event};
-use super::wamids::Wamids;
+use super::wamids::{self, Wamids};
 use crate::codes;
 use crate::events::{self, Because};
 use crate::fault::Done;
@@ -137,7 +137,11 @@ fn bind(
     let is_last_word = attempt.is_latest || state.is_given_up();
     let standing = if is_last_word { Standing::Current } else { Standing::Overtaken };
     let counts = standing.lets_climb_to(codes::reported_status(report.report));
-    if state.wamid.is_none() && counts {
+    if counts && (attempt.is_latest || state.wamid.is_none()) {
+        if let Some(earlier) = &state.wamid {
+            keep_former_wamid(conn, state.seq, earlier)?;
+            wamids::forget(conn, state.seq, earlier)?;
+        }
         conn.prepare_cached("UPDATE messages SET wamid = ?2 WHERE seq = ?1")?
             .execute(params![state.seq, report.wamid])?;
         wamids.note(conn, state.seq, Direction::Outbound, &report.wamid)?;
