@@ -204,6 +204,23 @@ async fn receive(waypost: &Waypost) {
     .await;
 }
 
+/// Makes a backup beside the data folder, where it is searched like every other file.
+async fn back_up(waypost: &Waypost) -> Vec<u8> {
+    let file = waypost.folder().path().join("backup.tar");
+    let made = tokio::process::Command::new(waypost_tests::binary::path())
+        .arg("backup")
+        .arg(&file)
+        .arg("--data-dir")
+        .arg(waypost.data_dir())
+        .env_remove("WAYPOST_URL")
+        .env_remove("WAYPOST_ADMIN_KEY")
+        .output()
+        .await
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    std::fs::read(file).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_any_file_and_nothing_personal_in_the_log() {
     let mock = MockUpstream::start().await;
@@ -236,6 +253,8 @@ async fn no_secret_is_in_any_file_and_nothing_personal_in_the_log() {
         personal(STRANGER),
     ];
     assert!(waypost.errors().len() > 10_000, "the log is silent: the test would find nothing");
+    let backup = back_up(&waypost).await;
+    assert!(contains(&backup, "c-canary"), "the backup holds what it should");
     // While it runs, with its write-ahead log; and after its end.
     assert_eq!(leaks(&waypost, &words), Vec::<String>::new());
     let metrics = waypost.get("/metrics").await.expect(200).body;

@@ -112,6 +112,14 @@ pub struct NumberQueue {
     pub next_due_at: Option<Timestamp>,
 }
 
+impl NumberQueue {
+    /// Of a number that has nothing waiting.
+    #[must_use]
+    pub const fn empty(number_id: NumberId) -> Self {
+        Self { number_id, due: 0, later: 0, broadcast: 0, oldest_due_at: None, next_due_at: None }
+    }
+}
+
 /// How the store itself does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreHealth {

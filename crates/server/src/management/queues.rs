@@ -5,8 +5,8 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use waypost_domain::Timestamp;
-use waypost_engine::Readings;
 use waypost_engine::ports::NumberQueue;
+use waypost_engine::{PacingView, Readings};
 
 use super::access::Access;
 use super::views::time;
@@ -41,7 +41,7 @@ pub(crate) struct QueuesView {
     parked_reports: u64,
     callbacks: CallbacksView,
     store: StoreView,
-    /// Numbers that have something waiting.
+    /// Numbers that have something waiting, or are slower than configured.
     numbers: Vec<NumberQueueView>,
 }
 
@@ -82,6 +82,41 @@ pub(crate) struct NumberQueueView {
     broadcast: u64,
     oldest_due_s: Option<i64>,
     next_due_at: Option<String>,
+    pace: Option<PaceView>,
+}
+
+/// The pace of one number since the start.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NumberPace)]
+pub(crate) struct PaceView {
+    /// Messages a second as configured.
+    configured_per_s: u32,
+    /// Messages a second at present: fewer after Meta said that the number is too fast.
+    present_per_s: u32,
+    /// For how long nothing starts, in milliseconds.
+    paused_ms: u64,
+    /// Calls under way for queued messages.
+    in_flight: u64,
+    /// Until when bulk is kept back by the number's messaging limit.
+    bulk_held_until: Option<String>,
+    /// Messages that were put off by the pace to their person, or by a guard.
+    postponed: u64,
+    /// Times that Meta said that the number is too fast.
+    too_fast: u64,
+}
+
+impl From<&PacingView> for PaceView {
+    fn from(pacing: &PacingView) -> Self {
+        Self {
+            configured_per_s: pacing.configured_per_s,
+            present_per_s: pacing.present_per_s,
+            paused_ms: pacing.paused_ms,
+            in_flight: pacing.in_flight,
+            bulk_held_until: pacing.bulk_held_until.map(time),
+            postponed: pacing.postponed,
+            too_fast: pacing.too_fast,
+        }
+    }
 }
 
 /// Shows how the queues stand, all together and by number.
@@ -93,9 +128,18 @@ pub(crate) async fn show_queues(
 ) -> Result<Json<QueuesView>, Problem> {
     access.require_installation()?;
     let readings = app.engine.readings().await?;
-    let numbers = app.engine.number_queues().await?;
     let now = app.engine.now();
-    let numbers = numbers.iter().map(|queue| number_view(&app, queue, now)).collect();
+    let mut pacing = app.engine.pacing();
+    let mut numbers = Vec::new();
+    for queue in app.engine.number_queues().await? {
+        let place = pacing.iter().position(|pace| pace.number_id == queue.number_id);
+        let pace = place.map(|place| pacing.swap_remove(place));
+        numbers.push(number_view(&app, &queue, pace.as_ref(), now));
+    }
+    for pace in pacing.iter().filter(|pace| is_slowed(pace)) {
+        let queue = NumberQueue::empty(pace.number_id.clone());
+        numbers.push(number_view(&app, &queue, Some(pace), now));
+    }
     Ok(Json(view(&readings, numbers, now)))
 }
 
@@ -129,7 +173,17 @@ fn view(readings: &Readings, numbers: Vec<NumberQueueView>, now: Timestamp) -> Q
     }
 }
 
-fn number_view(app: &App, queue: &NumberQueue, now: Timestamp) -> NumberQueueView {
+/// Whether a number is slower than configured.
+pub(crate) fn is_slowed(pace: &PacingView) -> bool {
+    pace.present_per_s < pace.configured_per_s || pace.bulk_held_until.is_some()
+}
+
+fn number_view(
+    app: &App,
+    queue: &NumberQueue,
+    pace: Option<&PacingView>,
+    now: Timestamp,
+) -> NumberQueueView {
     let number = app.engine.directory().number(&queue.number_id);
     NumberQueueView {
         number_id: queue.number_id.to_string(),
@@ -139,6 +193,7 @@ fn number_view(app: &App, queue: &NumberQueue, now: Timestamp) -> NumberQueueVie
         broadcast: queue.broadcast,
         oldest_due_s: queue.oldest_due_at.map(|at| seconds(at, now)),
         next_due_at: queue.next_due_at.map(time),
+        pace: pace.map(PaceView::from),
     }
 }
 

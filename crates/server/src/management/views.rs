@@ -158,7 +158,8 @@ pub(crate) struct NumberView {
     notify_auth: Vec<String>,
     errors_as_200: bool,
     shared: bool,
-    registered: bool,
+    /// Whether it was registered through this gateway; `null`: not known, it may well be.
+    registered: Option<bool>,
     created_at: String,
     /// How its pace stands; absent in lists, and until it has sent or queued something.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,7 +234,7 @@ impl From<&Number> for NumberView {
             notify_auth: number.notify_auth.keys().cloned().collect(),
             errors_as_200: number.errors_as_200,
             shared: number.shared,
-            registered: number.registered,
+            registered: number.registered.then_some(true),
             created_at: time(number.created_at),
             pacing: None,
         }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::cli::admin::{CustomerFields, KeyFields, NumberFields, OrgFields};
+use crate::cli::admin::{CustomerFields, JwtFields, KeyFields, NumberFields, OrgFields};
 use crate::cli::callbacks::WebhookFields;
 
 /// The longest secret that is read, in bytes.
@@ -115,8 +115,8 @@ fn credentials(files: &[String]) -> anyhow::Result<Option<Value>> {
 }
 
 /// An API key; with a secret, one that exists elsewhere already.
-pub(super) fn key(fields: KeyFields, secret: Option<String>) -> Value {
-    Body::default()
+pub(super) fn key(fields: KeyFields, secret: Option<String>) -> anyhow::Result<Value> {
+    let body = Body::default()
         .with("id", fields.id)
         .with("name", fields.name)
         .with("scopes", Some(fields.scopes))
@@ -124,8 +124,22 @@ pub(super) fn key(fields: KeyFields, secret: Option<String>) -> Value {
         .with("sends_as", fields.sends_as)
         .with_list("allowed_ips", fields.allowed_ips)
         .with("rate_limit", fields.rate_limit)
-        .with("secret", secret)
-        .done()
+        .with("disabled", fields.disabled.then_some(true))
+        .with("jwt", jwt(fields.jwt)?)
+        .with("secret", secret);
+    Ok(body.done())
+}
+
+/// A change of a key.
+pub(super) fn key_change(disabled: Option<bool>, fields: JwtFields) -> anyhow::Result<Value> {
+    Ok(Body::default().with("disabled", disabled).with("jwt", jwt(fields)?).done())
+}
+
+fn jwt(fields: JwtFields) -> anyhow::Result<Option<Value>> {
+    let Some((service_id, file)) = fields.jwt_service_id.zip(fields.jwt_secret_file) else {
+        return Ok(None);
+    };
+    Ok(Some(json!({"service_id": service_id, "secret": read_secret(&file)?})))
 }
 
 /// A media provider.

@@ -238,8 +238,13 @@ async fn keys(desk: &Desk<'_>, command: KeyCommand) -> anyhow::Result<()> {
             make_key(desk, fields, Some(secret)).await
         }
         KeyCommand::List(page) => {
-            let columns = ["id", "name", "scopes", "sends_as", "expires_at", "revoked_at"];
+            let columns =
+                ["id", "name", "scopes", "sends_as", "disabled", "expires_at", "revoked_at"];
             desk.list("api-keys", &page, &columns).await
+        }
+        KeyCommand::Update { id, disabled, jwt } => {
+            let change = bodies::change(bodies::key_change(disabled, jwt)?)?;
+            desk.update("api-keys", &id, &change).await
         }
         KeyCommand::Revoke(which) => {
             desk.api.delete(&desk.at(&["api-keys", &which.id])).await?;
@@ -255,7 +260,7 @@ async fn make_key(
     fields: KeyFields,
     secret: Option<String>,
 ) -> anyhow::Result<()> {
-    let body = bodies::key(fields, secret);
+    let body = bodies::key(fields, secret)?;
     let made = desk.api.post(&desk.at(&["api-keys"]), Some(&body)).await?;
     print_one(&made, desk.as_json);
     if !desk.as_json && made["secret"].is_string() {

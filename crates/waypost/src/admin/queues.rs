@@ -7,8 +7,17 @@ use super::output::{note, print_done, print_list, print_one};
 use crate::cli::admin::QueueCommand;
 
 /// Columns of the numbers that have something waiting.
-const COLUMNS: [&str; 7] =
-    ["number_id", "org_id", "due", "later", "broadcast", "oldest_due_s", "next_due_at"];
+const COLUMNS: [&str; 9] = [
+    "number_id",
+    "org_id",
+    "due",
+    "later",
+    "broadcast",
+    "oldest_due_s",
+    "next_due_at",
+    "pace_per_s",
+    "postponed",
+];
 
 pub(super) async fn queues(
     api: &Api,
@@ -32,6 +41,7 @@ async fn show(api: &Api, as_json: bool) -> anyhow::Result<()> {
         anyhow::bail!("not the answer of a gateway: {answer}");
     };
     print_one(&answer, false);
+    let numbers: Vec<Value> = numbers.into_iter().map(with_pace).collect();
     if !numbers.is_empty() {
         print_list(&Listed { data: numbers, next: None }, &COLUMNS, false);
     }
@@ -42,6 +52,17 @@ async fn show(api: &Api, as_json: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The pace in columns: at present, of the configured one.
+fn with_pace(mut number: Value) -> Value {
+    let pace = number["pace"].take();
+    if pace.is_object() {
+        let present = format!("{} of {}", pace["present_per_s"], pace["configured_per_s"]);
+        number["pace_per_s"] = json!(present);
+        number["postponed"] = pace["postponed"].clone();
+    }
+    number
 }
 
 async fn settle(api: &Api, action: &str, as_json: bool) -> anyhow::Result<()> {

@@ -452,6 +452,17 @@ pub(crate) enum KeyCommand {
     /// List keys; no secrets are kept
     #[command(after_help = "Example:\n  waypost admin keys list")]
     List(Page),
+    /// Switch a key off or on, or let its holder sign tokens
+    #[command(after_help = "Example:\n  waypost admin keys update 0a1b2c3d4e5f --disabled true")]
+    Update {
+        /// The key's id
+        id: String,
+        /// Whether it is switched off
+        #[arg(long, value_name = "BOOL")]
+        disabled: Option<bool>,
+        #[command(flatten)]
+        jwt: JwtFields,
+    },
     /// Stop a key from working
     #[command(after_help = "Example:\n  waypost admin keys revoke 0a1b2c3d4e5f")]
     Revoke(Id),
@@ -482,6 +493,22 @@ pub(crate) struct KeyFields {
     /// Requests a second
     #[arg(long, value_name = "N")]
     pub(crate) rate_limit: Option<u32>,
+    /// Make it switched off
+    #[arg(long)]
+    pub(crate) disabled: bool,
+    #[command(flatten)]
+    pub(crate) jwt: JwtFields,
+}
+
+/// How a key's holder signs tokens of its own (Webex Connect).
+#[derive(Args, Debug, Default)]
+pub(crate) struct JwtFields {
+    /// The tokens' `iss`: the service id
+    #[arg(long, value_name = "ID", requires = "jwt_secret_file")]
+    pub(crate) jwt_service_id: Option<String>,
+    /// File with the secret that signs them
+    #[arg(long, value_name = "FILE", requires = "jwt_service_id")]
+    pub(crate) jwt_secret_file: Option<PathBuf>,
 }
 
 fn scopes() -> Vec<&'static str> {
