@@ -17,12 +17,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use waypost_dialects::Credential;
 use waypost_domain::Timestamp;
-use waypost_engine::{PacingView, Readings};
+use waypost_engine::Readings;
 
 use crate::App;
 use crate::auth::recognise;
 use crate::client::{Client, Peer};
-use crate::management::queues::{is_slowed, seconds};
+use crate::management::queues::seconds;
 use crate::pace_metrics;
 use crate::problem::Problem;
 
@@ -164,13 +164,6 @@ fn render(
     for (name, value) in app.engine.metrics().all() {
         engine.register(name, "Of the delivery engine", ConstCounter::new(value));
     }
-    let pacing = app.engine.pacing();
-    for (name, help, value) in paces(&pacing) {
-        engine.register(name, help, ConstCounter::new(value));
-    }
-    let slowed = pacing.iter().filter(|pace| is_slowed(pace)).count();
-    let slowed = ConstGauge::new(i64::try_from(slowed).unwrap_or(i64::MAX));
-    engine.register("pacing_slowed_numbers", "Numbers slower than configured", slowed);
     let ready = i64::from(app.engine.is_ready().is_ok());
     engine.register("ready", "1 while requests can be served", ConstGauge::new(ready));
     if let Some(readings) = readings {
@@ -184,21 +177,6 @@ fn render(
     encode_registry(&mut text, &engine)?;
     encode_eof(&mut text)?;
     Ok(text)
-}
-
-/// What the paces of all numbers have counted together.
-fn paces(pacing: &[PacingView]) -> [(&'static str, &'static str, u64); 4] {
-    let sum = |part: fn(&PacingView) -> u64| pacing.iter().map(part).sum();
-    [
-        ("pacing_postponed", "Messages put off by a pace or a guard", sum(|pace| pace.postponed)),
-        ("pacing_refused", "Callers told that a number is too busy", sum(|pace| pace.refused)),
-        ("pacing_too_fast", "Numbers told that they are too fast", sum(|pace| pace.too_fast)),
-        (
-            "pacing_pair_too_fast",
-            "Numbers told that they are too fast to one person",
-            sum(|pace| pace.pair_too_fast),
-        ),
-    ]
 }
 
 /// What goes up and down: name, meaning, value.

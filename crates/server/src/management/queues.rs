@@ -174,7 +174,7 @@ fn view(readings: &Readings, numbers: Vec<NumberQueueView>, now: Timestamp) -> Q
 }
 
 /// Whether a number is slower than configured.
-pub(crate) fn is_slowed(pace: &PacingView) -> bool {
+fn is_slowed(pace: &PacingView) -> bool {
     pace.present_per_s < pace.configured_per_s || pace.bulk_held_until.is_some()
 }
 
