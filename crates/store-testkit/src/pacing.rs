@@ -98,29 +98,40 @@ pub async fn what_waits_is_told_without_its_content(harness: &dyn Harness) {
     assert_eq!(stage.store.waiting_message(id).await.unwrap(), None);
 }
 
-pub async fn what_is_put_off_falls_due_later_and_keeps_its_place(harness: &dyn Harness) {
-    let stage = Stage::new(harness).await;
+/// Two messages, the first put off for longer than the second, and one that was cancelled before.
+async fn two_put_off(stage: &Stage) -> [MessageId; 2] {
     let first = stage.queue(&message(1)).await;
     let second = stage.queue(&message(2)).await;
     let gone = stage.queue(&message(3)).await;
     stage.store.cancel(&org_id(), gone, at(1)).await.unwrap();
     let put_off = vec![(first, at(500)), (second, at(400)), (gone, at(300))];
     stage.store.postpone(put_off).await.unwrap();
+    [first, second]
+}
+
+pub async fn what_is_put_off_falls_due_later_and_keeps_its_place(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let [first, second] = two_put_off(&stage).await;
     assert!(waiting(&stage, at(399), ALL).await.is_empty());
-    let next = stage.store.next_due_after(&number_id(), at(1)).await.unwrap();
-    assert_eq!(next, Some(at(400)));
-    assert_eq!(stage.store.next_due_after(&number_id(), at(400)).await.unwrap(), Some(at(500)));
-    assert_eq!(stage.store.next_due_after(&number_id(), at(500)).await.unwrap(), None);
-    let stage = stage.reopen(harness).await;
-    let remembered = stage.store.postponed(&number_id(), at(1), 10).await.unwrap();
-    let due: Vec<_> = remembered.iter().map(|it| (it.phone.clone(), it.due_at)).collect();
-    assert_eq!(due, [(phone(2), at(400)), (phone(1), at(500))]);
-    assert!(remembered[0].order > remembered[1].order);
+    for (after, next) in [(1, Some(400)), (400, Some(500)), (500, None)] {
+        let found = stage.store.next_due_after(&number_id(), at(after)).await.unwrap();
+        assert_eq!(found, next.map(at));
+    }
     assert_eq!(waiting(&stage, at(500), ALL).await, [first, second], "in the order of acceptance");
     stage.store.postpone(vec![(first, at(600))]).await.unwrap();
     assert_eq!(waiting(&stage, at(600), ALL).await, [first, second]);
     assert!(stage.store.begin_attempt(first, new_attempt(), at(600)).await.unwrap().is_some());
     assert_eq!(waiting(&stage, at(600), ALL).await, [second]);
+}
+
+pub async fn what_was_put_off_is_known_after_a_reopening(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    two_put_off(&stage).await;
+    let stage = stage.reopen(harness).await;
+    let remembered = stage.store.postponed(&number_id(), at(1), 10).await.unwrap();
+    let due: Vec<_> = remembered.iter().map(|it| (it.phone.clone(), it.due_at)).collect();
+    assert_eq!(due, [(phone(2), at(400)), (phone(1), at(500))]);
+    assert!(remembered[0].order > remembered[1].order);
 }
 
 pub async fn what_is_held_is_let_go_in_order_when_its_person_writes(harness: &dyn Harness) {
