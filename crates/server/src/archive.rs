@@ -23,7 +23,7 @@ pub const MEDIA: &str = "media";
 pub const END: &str = "waypost-backup-end.json";
 
 /// Entries of a tar archive begin at multiples of this, in bytes.
-const BLOCK_BYTES: u64 = 512;
+const BLOCK_BYTES: usize = 512;
 /// Pieces on their way to whoever takes the archive, at most 256 KiB each.
 const PIECES: usize = 4;
 /// Lost or damaged files that are named; of more, the number is told.
@@ -122,9 +122,9 @@ impl Writer {
     /// Writes everything.
     pub(crate) async fn write(&self, head: &Head, backup: &Backup) -> Result<End, Unfinished> {
         self.json(HEAD, head).await?;
-        let mut end = End::default();
-        end.database_sha256 =
-            self.entry(DATABASE, backup.database_size(), backup.database()?).await?;
+        let (size, bytes) = (backup.database_size(), backup.database()?);
+        let database_sha256 = self.entry(DATABASE, size, bytes).await?;
+        let mut end = End { database_sha256, ..End::default() };
         let mut after = None;
         loop {
             let contents = backup.contents(after).await?;
@@ -135,7 +135,7 @@ impl Writer {
             }
         }
         self.json(END, &end).await?;
-        self.piece(Bytes::from_static(&[0; 2 * BLOCK_BYTES as usize])).await?;
+        self.piece(Bytes::from_static(&[0; 2 * BLOCK_BYTES])).await?;
         Ok(end)
     }
 
@@ -208,8 +208,8 @@ impl Writer {
     }
 
     async fn fill(&self, size: u64) -> Result<(), Unfinished> {
-        static ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
-        let over = usize::try_from(size % BLOCK_BYTES).unwrap_or(0);
+        static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+        let over = usize::try_from(size % BLOCK_BYTES as u64).unwrap_or(0);
         if over == 0 {
             return Ok(());
         }

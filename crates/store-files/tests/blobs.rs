@@ -203,7 +203,7 @@ async fn a_damaged_file_never_ends_as_a_whole_one() {
         let mut flipped = content.clone();
         flipped[size / 2] ^= 1;
         for damaged in [flipped, content[..size / 2].to_vec(), Vec::new()] {
-            std::fs::write(&path, &damaged).unwrap();
+            fs::write(&path, &damaged).unwrap();
             let (length, stream) = blobs.open(&info.sha256).await.unwrap().unwrap();
             let read: Vec<_> = stream.into_stream().collect().await;
             assert_eq!(length, damaged.len() as u64);

@@ -106,12 +106,12 @@ fn copy(database: &Path, abandoned: &AtomicBool) -> Done<Copied> {
     let _ = std::fs::remove_file(&path);
     let _named = Named(&path);
     if is_planted(Bug::BackupSkipsWal) {
-        std::fs::copy(database, &path).map_err(unreadable)?;
+        std::fs::copy(database, &path).map_err(|error| unreadable(&error))?;
     } else {
         copy_pages(database, &path, abandoned)?;
     }
-    let file = File::open(&path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
+    let file = File::open(&path).map_err(|error| unreadable(&error))?;
+    let size = file.metadata().map_err(|error| unreadable(&error))?.len();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let conn = Connection::open_with_flags(immutable_uri(&path), flags)?;
     let layout = u32::try_from(migrations::version(&conn)?).unwrap_or(u32::MAX);
@@ -129,20 +129,20 @@ fn copy_pages(database: &Path, path: &Path, abandoned: &AtomicBool) -> Done<()> 
     target.execute_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -2048;",
     )?;
-    let synced = File::open(path).map_err(unreadable)?;
+    let synced = File::open(path).map_err(|error| unreadable(&error))?;
     let backup = Backup::new(&snapshot, &mut target)?;
     while backup.step(PAGES_PER_STEP)? != StepResult::Done {
         if abandoned.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("the copy was abandoned".to_owned()).into());
         }
-        synced.sync_data().map_err(unreadable)?;
+        synced.sync_data().map_err(|error| unreadable(&error))?;
         std::thread::sleep(REST);
     }
     Ok(())
 }
 
 /// A failure of the copy's own file is no failure of the database.
-fn unreadable(error: io::Error) -> Fault {
+fn unreadable(error: &io::Error) -> Fault {
     StoreError::Unavailable(format!("the copy of the database: {error}")).into()
 }
 

@@ -61,7 +61,6 @@ pub async fn ended_messages_go_with_everything_of_theirs(harness: &dyn Harness) 
     assert!(!exists(&stage, sent.id).await && !exists(&stage, failed.id).await);
     assert!(exists(&stage, young.id).await, "it is not old enough");
     assert!(exists(&stage, newest.id).await, "the newest place of all is kept");
-    let stage = stage.reopen(harness).await;
     assert_eq!(stage.list(&MessageFilter::default()).await.len(), 2);
     // Its upstream id means nothing any more: a late report waits for a message of that id.
     let late = stage.apply(report("wamid.1", Report::Delivered, at(300))).await;

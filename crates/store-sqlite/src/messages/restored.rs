@@ -165,10 +165,13 @@ pub(crate) fn held_back(conn: &Connection) -> Done<HeldBack> {
     })
 }
 
+/// A message's place; its organisation and id, where it is still unknown.
+type Held = (i64, Option<(String, [u8; 16])>);
+
 /// Lets some of the messages go. One that a status has settled meanwhile, or that was sent again
 /// already, stays as it is.
 pub(crate) fn resume_some(conn: &Connection, now: Timestamp) -> Done<Pruned> {
-    let held: Vec<(i64, Option<(String, [u8; 16])>)> = {
+    let held: Vec<Held> = {
         let mut select = conn.prepare_cached(
             "SELECT r.message, o.id, m.id FROM restored_messages r
              LEFT JOIN messages m ON m.seq = r.message AND m.status = 6
