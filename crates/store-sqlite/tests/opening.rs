@@ -67,7 +67,8 @@ fn refuses_what_is_no_database() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("waypost.db"), vec![7; 8_192]).unwrap();
     let line = refusal(folder.path());
-    assert!(line.contains("waypost.db: file is not a database"), "{line}");
+    assert!(line.contains("waypost.db is damaged (file is not a database)"), "{line}");
+    assert!(line.contains("restore a backup"), "{line}");
 }
 
 #[test]
