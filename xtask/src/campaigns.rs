@@ -44,7 +44,7 @@ pub(crate) struct PowerLoss {
 /// What both take.
 #[derive(Args)]
 struct Common {
-    /// Against a release build
+    /// Against a release build of the gateway
     #[arg(long)]
     release: bool,
     /// Where the report goes, beside the terminal
@@ -79,19 +79,19 @@ fn run(repository: &Repository, mut words: Vec<String>, common: &Common) -> Resu
     if shell::output(&mut repository.command("strace", &["--version"])).is_none() {
         bail!("strace is missing; on Debian: apt-get install strace");
     }
-    for package in [&["--package", "waypost"][..], &["--package", "waypost-tests", "--bins"]] {
-        let mut args = vec!["build", "--locked"];
-        args.extend_from_slice(package);
-        if common.release {
-            args.push("--release");
-        }
-        shell::run(&mut repository.cargo(&args))?;
+    let mut gateway = vec!["build", "--locked", "--package", "waypost"];
+    if common.release {
+        gateway.push("--release");
     }
+    shell::run(&mut repository.cargo(&gateway))?;
+    let rig = ["build", "--locked", "--package", "waypost-tests", "--bins"];
+    shell::run(&mut repository.cargo(&rig))?;
     if let Some(report) = &common.report {
         words.extend(["--report".to_owned(), report.display().to_string()]);
     }
-    let built = repository.target.join(if common.release { "release" } else { "debug" });
+    let gateway = if common.release { "release/waypost" } else { "debug/waypost" };
+    let rig = repository.target.join("debug/waypost-rig");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut command = repository.command(&built.join("waypost-rig").to_string_lossy(), &words);
-    shell::run(command.env("WAYPOST_BIN", built.join("waypost")))
+    let mut command = repository.command(&rig.to_string_lossy(), &words);
+    shell::run(command.env("WAYPOST_BIN", repository.target.join(gateway)))
 }
