@@ -179,9 +179,7 @@ fn reports_kept(
     fault: &mut impl FnMut(&'static str, String),
 ) {
     for (place, send) in accepted {
-        let is_known = history.attempts.iter().any(|attempt| {
-            attempt.id.as_bytes() == &send.attempt && attempt.outcome == AttemptOutcome::Sent
-        });
+        let is_known = is_known(history, send);
         for told in books.told_of(*place) {
             let status = status_of(told.report);
             let is_kept =
@@ -225,10 +223,18 @@ fn expected(
     // That an earlier sending failed says nothing about the later one.
     let others = accepted.iter().filter(|(place, _)| *place != current);
     let others = others
-        .flat_map(|(place, _)| told(*place))
-        .filter(|(told, status)| told.has_token && rung(*status) > rung(Status::Failed))
-        .map(|(_, status)| status);
+        .flat_map(|(place, send)| told(*place).map(move |(told, status)| (send, told, status)))
+        .filter(|(send, told, _)| told.has_token || is_known(history, send))
+        .map(|(_, _, status)| status)
+        .filter(|status| rung(*status) > rung(Status::Failed));
     own.chain(others).chain([Status::Sent]).max_by_key(|status| rung(*status))
+}
+
+/// Whether the gateway knows that this call was accepted, and so the upstream's id.
+fn is_known(history: &MessageHistory, send: &Send) -> bool {
+    history.attempts.iter().any(|attempt| {
+        attempt.id.as_bytes() == &send.attempt && attempt.outcome == AttemptOutcome::Sent
+    })
 }
 
 /// The status of a message that has no id of its own: that of its earlier sendings, once nothing
@@ -238,8 +244,11 @@ fn of_former(
     history: &MessageHistory,
     accepted: &[(usize, &Send)],
 ) -> Option<Status> {
-    let told = accepted.iter().flat_map(|(place, _)| books.told_of(*place));
-    let told = told.filter(|told| told.has_token).map(|told| status_of(told.report));
+    let told = accepted
+        .iter()
+        .flat_map(|(place, send)| books.told_of(*place).map(move |told| (send, told)))
+        .filter(|(send, told)| told.has_token || is_known(history, send))
+        .map(|(_, told)| status_of(told.report));
     let best = told.max_by_key(|status| rung(*status))?;
     let is_decided = |outcome| !matches!(outcome, AttemptOutcome::Unknown | AttemptOutcome::Open);
     let all_decided = history.attempts.iter().all(|attempt| is_decided(attempt.outcome));

@@ -21,7 +21,7 @@ const SET_UP_BEFORE_MS: i64 = 10 * 3_600_000;
 /// Processes of one sequence; more crashes are not played.
 const MAX_EPOCHS: u32 = 40;
 /// How long everything has to come to rest each time the clock is moved on.
-const REST: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_millis(1_500);
 /// How far the clock is moved on each time, in seconds, until everything is at rest: beyond the
 /// retries of messages and callbacks, then beyond the wait for a status, then beyond a day.
 const REST_JUMPS_S: [u64; 20] = [

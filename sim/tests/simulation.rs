@@ -21,10 +21,9 @@ fn played(plan: fn(u64) -> Plan, first: u64, count: u64) -> Campaign {
 
 #[track_caller]
 fn assert_nothing_violated(campaign: &Campaign, option: &str) {
-    if let Some((seed, violations)) = &campaign.failed {
-        let shown = format!("see it with: cargo xtask sim --seed {seed}{option}");
-        panic!("seed {seed} violates {violations:#?}; {shown}");
-    }
+    let seed = campaign.failed.as_ref().map(|(seed, _)| *seed).unwrap_or_default();
+    let failed = &campaign.failed;
+    assert!(failed.is_none(), "{failed:#?}; see it with: cargo xtask sim --seed {seed}{option}");
 }
 
 #[test]
@@ -33,8 +32,8 @@ fn nothing_is_lost_doubled_or_told_wrongly_whatever_fails() {
     assert_nothing_violated(&campaign, "");
     assert_eq!(campaign.counts.sequences, SEQUENCES);
     // It went where it is dangerous.
-    assert!(campaign.counts.processes > 2 * SEQUENCES, "{:?}", campaign.counts);
-    assert!(campaign.counts.unknown > SEQUENCES / 2, "{:?}", campaign.counts);
+    assert!(campaign.counts.processes > SEQUENCES * 3 / 2, "{:?}", campaign.counts);
+    assert!(campaign.counts.unknown > SEQUENCES / 3, "{:?}", campaign.counts);
 }
 
 #[test]
