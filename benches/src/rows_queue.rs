@@ -32,6 +32,8 @@ const FILLERS: usize = 2;
 /// After it, every number has found its pace.
 const SETTLING: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Whoever is turned away while the queue is filled comes again.
+const COME_AGAIN: Duration = Duration::from_secs(1);
 /// When a start with many messages waiting must be done.
 const READY_MS: f64 = 2_000.0;
 
@@ -92,7 +94,12 @@ impl Field {
                 async move {
                     let mut connection = Connection::open(address).await?;
                     for call in &calls {
-                        let answer = connection.call(call).await?.json()?;
+                        let mut answer = connection.call(call).await?;
+                        while answer.says_when {
+                            tokio::time::sleep(COME_AGAIN).await;
+                            answer = connection.call(call).await?;
+                        }
+                        let answer = answer.json()?;
                         if answer["response"].as_array().map_or(0, Vec::len) != REQUEST_PEOPLE {
                             bail!("not all of a request were queued");
                         }

@@ -45,6 +45,7 @@ pub use open::OpenError;
 
 use inline::Inline;
 use messages::behind::Behind;
+use messages::queued::QueuedAttempts;
 use messages::wamids::Wamids;
 use readers::Readers;
 use recipients::Recipients;
@@ -95,6 +96,7 @@ pub struct SqliteStore {
     writer: Writer,
     wamids: Arc<Wamids>,
     recipients: Arc<Recipients>,
+    queued_attempts: QueuedAttempts,
     path: PathBuf,
     _lock: Option<File>,
 }
@@ -123,7 +125,7 @@ impl SqliteStore {
         };
         let writer = Writer::start(conn, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { readers, writer, wamids, recipients, path: path.to_owned(), _lock: Some(lock) })
+        Ok(Self { readers, writer, wamids, recipients, queued_attempts: QueuedAttempts::default(), path: path.to_owned(), _lock: Some(lock) })
     }
 
     /// Opens a store without threads on a database in memory, for simulations: `turns` decides who
@@ -147,7 +149,7 @@ impl SqliteStore {
         };
         let writer = Writer::inline(inline.clone(), move || written.tell(), upkeep);
         let readers = Readers::inline(inline);
-        Ok(Self { readers, writer, wamids, recipients, path: PathBuf::new(), _lock: None })
+        Ok(Self { readers, writer, wamids, recipients, queued_attempts: QueuedAttempts::default(), path: PathBuf::new(), _lock: None })
     }
 
     /// Shows why the store takes no more writes, once that is so: the process should then end with

@@ -9,6 +9,8 @@
 //! nothing else. After an error of the disk itself nothing is written any more: what a failed sync
 //! left behind is known only after a restart.
 
+mod gather;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -22,6 +24,7 @@ use waypost_domain::backlog::Backlog;
 use waypost_engine::ports::{StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
+use self::gather::Gathering;
 use crate::fault::{Done, Fault, Reach};
 use crate::inline::Inline;
 
@@ -41,6 +44,9 @@ const CHECKPOINT_WAIT_PAGES: u32 = 12_288;
 /// How long the thread may be busy with one group: beyond, nothing leaves the queue whose wait could
 /// be measured, and whoever waits has waited too long.
 const STALL: Duration = Duration::from_secs(1);
+/// Jobs in a group that make a queue. Fewer wait for one another and for nothing else: a few large
+/// ones would look like a backlog for ever.
+const CROWD_JOBS: usize = 16;
 
 /// Whether a job may be turned away while many wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +55,8 @@ pub(crate) enum Work {
     New,
     /// It records what happened: waits for its turn.
     Known,
+    /// The same, and nobody waits for it: it may wait for company.
+    Unhurried,
 }
 
 pub(crate) struct Writer {
@@ -70,11 +78,13 @@ struct InlineLoop {
 struct Waiting {
     job: Box<dyn Job>,
     since: Instant,
+    is_hurried: bool,
 }
 
 struct Shared {
     started: Instant,
     broken: watch::Sender<Option<String>>,
+    gathering: Gathering,
     is_behind: AtomicBool,
     /// Since when the thread is busy with one group, in microseconds after the start; 0: it is not.
     busy_since_us: AtomicU64,
@@ -148,8 +158,12 @@ impl Writer {
         }
         let (reply, answer) = oneshot::channel();
         let task = Task { work, outcome: None, reply };
-        let waiting = Waiting { job: Box::new(task), since: Instant::now() };
+        let is_hurried = kind != Work::Unhurried;
+        let waiting = Waiting { job: Box::new(task), since: Instant::now(), is_hurried };
         jobs.send(waiting).await.map_err(|_| self.stopped())?;
+        if let (true, Some(thread)) = (is_hurried, &self.thread) {
+            self.shared.gathering.end(thread.thread());
+        }
         match answer.await {
             Ok((outcome, _)) => outcome,
             Err(_) => Err(self.stopped()),
@@ -297,7 +311,10 @@ impl Loop {
         let mut taken = Vec::with_capacity(GROUP_JOBS);
         let mut group = Vec::with_capacity(GROUP_JOBS);
         let guard = PanicGuard(Arc::clone(&self.shared));
+        let mut before = 0;
         while waiting.blocking_recv_many(&mut taken, GROUP_JOBS) > 0 {
+            self.shared.gathering.gather(&mut waiting, &mut taken, before);
+            before = taken.len();
             self.note_taken(&taken);
             group.extend(taken.drain(..).map(|waiting| waiting.job));
             if is_planted(Bug::AckBeforeCommit) {
@@ -333,7 +350,9 @@ impl Loop {
     fn note_taken(&mut self, taken: &[Waiting]) {
         let now = Instant::now();
         let now_us = micros(now.duration_since(self.shared.started));
-        if let Some(last) = taken.last() {
+        if taken.len() < CROWD_JOBS {
+            self.backlog.emptied();
+        } else if let Some(last) = taken.last() {
             let wait_us = micros(now.duration_since(last.since));
             self.backlog.left(wait_us.cast_signed(), now_us.cast_signed());
         }
@@ -493,6 +512,7 @@ impl Shared {
         Self {
             started: Instant::now(),
             broken: watch::Sender::new(None),
+            gathering: Gathering::default(),
             is_behind: AtomicBool::new(false),
             busy_since_us: AtomicU64::new(0),
             commits: AtomicU64::new(0),

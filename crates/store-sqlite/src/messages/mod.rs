@@ -8,6 +8,7 @@ mod lists;
 mod overdue;
 mod pacing;
 mod queue;
+pub(crate) mod queued;
 mod recovery;
 pub(crate) mod removal;
 mod reports;
@@ -110,8 +111,9 @@ impl MessageStore for SqliteStore {
         attempt_id: AttemptId,
         now: Timestamp,
     ) -> StoreResult<Option<u32>> {
+        self.queued_attempts.begin(attempt_id);
         self.writer
-            .run(Work::Known, move |conn| attempts::begin(conn, message_id, attempt_id, now))
+            .run(Work::Unhurried, move |conn| attempts::begin(conn, message_id, attempt_id, now))
             .await
     }
 
@@ -124,7 +126,7 @@ impl MessageStore for SqliteStore {
     ) -> StoreResult<Settled> {
         let wamids = Arc::clone(&self.wamids);
         self.writer
-            .run(Work::Known, move |conn| {
+            .run(self.queued_attempts.end(attempt_id), move |conn| {
                 attempts::settle(conn, &wamids, message_id, attempt_id, &settlement, now)
             })
             .await

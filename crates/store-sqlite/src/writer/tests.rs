@@ -239,3 +239,32 @@ async fn the_log_stays_bounded_under_load() {
     assert!(database_bytes > 40_000_000, "{database_bytes}");
     assert!(log_bytes < 30_000_000, "{log_bytes}");
 }
+
+#[tokio::test]
+async fn nobody_waits_for_company_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = writer(folder.path()).await;
+    for round in 0..20 {
+        // Many at once, so that the next one expects company.
+        let (release, holding) = hold(&writer).await;
+        let mut answers = vec![holding];
+        for place in 0..8 {
+            answers.push(
+                submit(&writer, move |conn| insert(conn, &format!("{round} {place}"))).await,
+            );
+        }
+        drop(release);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        let alone = format!("{round} alone");
+        writer.run(Work::Unhurried, move |conn| insert(conn, &alone)).await.unwrap();
+        let (patient, hurried) = (format!("{round} patient"), format!("{round} hurried"));
+        let both = tokio::join!(
+            writer.run(Work::Unhurried, move |conn| insert(conn, &patient)),
+            writer.run(Work::Known, move |conn| insert(conn, &hurried)),
+        );
+        assert!(both.0.is_ok() && both.1.is_ok());
+    }
+    assert_eq!(count(&writer).await, 20 * 11);
+}
