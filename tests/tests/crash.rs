@@ -56,15 +56,17 @@ impl Desk {
         }
     }
 
-    fn synchronous(&self, text: &str) -> reqwest::RequestBuilder {
+    /// To one of the people of [`befriend`]: one person gets 45 messages at once and no more.
+    fn synchronous(&self, text: &str, serial: usize) -> reqwest::RequestBuilder {
         let mut body = self.ids.clone();
+        body["customerId"] = json!(format!("c-{}", serial % PEOPLE));
         body["message"] = json!({"type": "text", "text": {"body": text}});
         let request = self.client.post(format!("{}/whatsapp/messages/send", self.url));
         request.header("X-API-KEY", &self.key).json(&body)
     }
 
-    fn asynchronous(&self, text: &str) -> reqwest::RequestBuilder {
-        let body = json!({"number": NUMBER_ID, "to": "15550001111", "type": "text",
+    fn asynchronous(&self, text: &str, serial: usize) -> reqwest::RequestBuilder {
+        let body = json!({"number": NUMBER_ID, "to": format!("1556{serial:07}"), "type": "text",
             "text": {"body": text}});
         let path = format!("/orgs/{}/messages", self.org);
         Api::new(&self.url, &self.key).request(Method::POST, &path).json(&body)
@@ -75,7 +77,7 @@ impl Desk {
         let text = format!("message {serial:04}");
         // Every third is to be sent later.
         let later = serial.is_multiple_of(3);
-        let request = if later { self.asynchronous(&text) } else { self.synchronous(&text) };
+        let request = if later { self.asynchronous(&text, serial) } else { self.synchronous(&text, serial) };
         let Ok(reply) = Reply::attempt(request).await else {
             callers.unanswered.lock().await.push(text);
             return false;
@@ -115,6 +117,17 @@ async fn widen(waypost: &Waypost) {
     waypost.admin().patch(&path, &json!({"throughput_per_s": 1000})).await.ok();
 }
 
+/// People to whom callers write who wait for the answer.
+const PEOPLE: usize = 100;
+
+async fn befriend(waypost: &Waypost) {
+    let path = format!("/orgs/{}/customers/import", waypost.variable("WAYPOST_ORG_ID"));
+    let lines = (0..PEOPLE).map(|person| format!("c-{person},1557{person:07}\n"));
+    let csv = format!("id,phone\n{}", lines.collect::<String>());
+    let import = waypost.admin().request(Method::POST, &path);
+    Reply::to(import.header("content-type", "text/csv").body(csv)).await.ok();
+}
+
 fn body_of(message: &Value) -> String {
     message["text"]["body"].as_str().unwrap_or_default().to_owned()
 }
@@ -124,6 +137,7 @@ async fn a_thousand_sends_survive_five_kills() {
     let mock = MockUpstream::start().await;
     let mut waypost = Waypost::before(&mock).await;
     widen(&waypost).await;
+    befriend(&waypost).await;
     let desk = Desk::of(&waypost);
     let callers = Arc::new(Callers::default());
     for at in KILLS_AT {
