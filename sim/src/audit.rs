@@ -116,9 +116,11 @@ fn too_soon(world: &World, held: &Attempt, latest: &Attempt) -> Option<(&'static
         return None;
     }
     let started_ms = world.state().started_wall_ms;
-    let now_ms = latest.started_at.0;
-    let since_ms = held.finished_at.map_or(started_ms, |at| at.0).max(started_ms);
-    let waited_ms = now_ms - since_ms;
+    let held_ms = held.finished_at.map_or(started_ms, |at| at.0);
+    // What had waited long enough before this start was queued then.
+    let waited_before = started_ms - held_ms >= HOLD_MS;
+    let since_ms = if waited_before { held_ms } else { held_ms.max(started_ms) };
+    let waited_ms = latest.started_at.0 - since_ms;
     (waited_ms < HOLD_MS).then(|| ("hold", format!("it is repeated after {waited_ms} ms")))
 }
 
