@@ -161,6 +161,7 @@ async fn t19() -> Vec<String> {
     }
     *rig.upstream.always.lock() = None;
     drained(&rig).await;
+    until("nothing is on its way", || rig.engine.metrics().messages_sent >= QUEUED as u64).await;
     let all = MessageFilter { status: Some(Status::Sent), ..MessageFilter::default() };
     let sent = listed(&rig, &all).await.len();
     if sent != QUEUED {
