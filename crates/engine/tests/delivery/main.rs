@@ -22,6 +22,7 @@ mod reconcile;
 mod retries;
 mod rig;
 mod sends;
+mod statuses;
 mod stop;
 mod submissions;
 mod windows;
