@@ -13,10 +13,11 @@ use waypost_planted::{Bug, is_planted};
 use crate::Engine;
 use crate::lanes::{Lane, STORE_PAUSE, Ticket};
 use crate::outages::Sign;
+use crate::outcomes::{Step, settlement_of};
 use crate::ports::{
     Account, CallError, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
 };
-use crate::send::{Step, dice, new_attempt_id, settlement_of};
+use crate::send::{dice, new_attempt_id};
 use crate::{options, windows};
 
 /// Messages that are ended together; their writes share commits.
@@ -37,7 +38,7 @@ impl Engine {
                 // It is still in the queue, or its intent is recorded and the next start closes it.
                 tracing::error!(message = %waiting.id, error = %failure, "attempt not recorded");
                 tokio::time::sleep(STORE_PAUSE).await;
-                drop(ticket);
+                ticket.unbegun();
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,10 @@ impl Engine {
             // Something more urgent may have come while the turn was waited for.
             if let Err(error) = self.look_ahead(&lane, &mut plan).await {
                 self.note_unread(&lane, &error);
+            }
+            if lane.has_unbegun.swap(false, Ordering::AcqRel) {
+                plan.clear();
+                continue;
             }
             let gate = Gate { now: self.now(), ..gate };
             let Some(next) = plan.next(&lane, gate) else { continue };
@@ -286,7 +291,7 @@ impl Plan {
 
 impl Lane {
     fn waits_for_ends(&self, waits: bool) {
-        self.waits_for_end.store(waits, std::sync::atomic::Ordering::Release);
+        self.waits_for_end.store(waits, Ordering::Release);
     }
 
     /// Two seconds' worth of messages, so that who shares the number soon gets a turn.

@@ -56,6 +56,8 @@ pub(crate) struct Lane {
     news: AtomicU8,
     /// Whether the drain waits for the end of something in flight.
     waits_for_end: AtomicBool,
+    /// Whether something had its turn and could not begin: it stands before all that was read.
+    has_unbegun: AtomicBool,
     /// Counted for operators.
     counts: Counts,
 }
@@ -128,6 +130,7 @@ impl Lane {
             wake: Notify::new(),
             news: AtomicU8::new(NO_PLACE),
             waits_for_end: AtomicBool::new(false),
+            has_unbegun: AtomicBool::new(false),
             counts: Counts::default(),
         }
     }
@@ -246,6 +249,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// The message could not begin and waits as before: nothing of its person may overtake it.
+    pub(crate) fn unbegun(self) {
+        self.lane.has_unbegun.store(true, Ordering::Release);
+    }
+
     /// The message is off the queue for good: nothing more is to be looked for because of it.
     pub(crate) fn done(mut self) {
         self.is_done = true;
