@@ -25,6 +25,7 @@ mod metrics;
 mod numbers;
 mod options;
 mod outages;
+mod outcomes;
 mod overdue;
 mod overload;
 mod pacing;
@@ -283,6 +284,7 @@ impl Engine {
         tasks.spawn(self.clone().dispatch_events(cancel.clone()));
         tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
         tasks.spawn(self.clone().keep_house(cancel.clone()));
+        tasks.spawn(self.clone().learn_limits(cancel.clone()));
         tasks.spawn(self.clone().retain(cancel.clone()));
         tasks.spawn(self.clone().record_calls(cancel.clone()));
         tasks.spawn(self.clone().tell_overdue(cancel.clone()));
@@ -327,7 +329,6 @@ impl Engine {
                 () = cancel.cancelled() => return,
                 () = self.sync_all_templates() => {}
             }
-            self.learn_limits().await;
         }
     }
 

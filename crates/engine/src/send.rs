@@ -11,38 +11,22 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt, SendMessage};
 use waypost_domain::directory::Number;
-use waypost_domain::message::{AttemptOutcome, Direction, Message, MessageOptions};
+use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::retry::{self, RetryClass};
-use waypost_domain::{
-    AttemptId, BroadcastId, Content, ErrorKind, Failure, MessageId, Phone, Status, Timestamp,
-    UpstreamFault,
-};
-
+use waypost_domain::{AttemptId, Content, ErrorKind, Failure, MessageId, Phone, Status};
 use waypost_planted::{Bug, is_planted};
 
 use crate::admission::Acting;
-use crate::calls::AttemptLine;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
-use crate::ports::{
-    Accepted, Account, CallError, OutgoingMessage, PlacedMedia, Recipient, SendOutcome, Settled,
-    Settlement, Start, StoreError, StoreResult,
-};
+use crate::outcomes::{Step, settlement_of};
+use crate::ports::{Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Start};
 use crate::templates::call_failure;
 use crate::windows::{Holding, Passage, Patience};
 use crate::{Answer, Ask, Engine};
 
-/// How long a caller who waits is kept waiting for the status of a message whose outcome is
-/// unknown.
-const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
 /// Attempts that a caller who waits may cost when the upstream is down; pace errors may cost more.
 const MAX_ATTEMPTS_WHILE_WAITED_FOR: u32 = 2;
-/// Pause between two tries to record an outcome that the store could not take.
-const RECORD_PAUSE: Duration = Duration::from_secs(1);
-/// Tries to record it: a day of a full disk. Beyond, the next start closes the message.
-const MAX_RECORD_TRIES: u32 = 86_400;
-/// How long is waited for that before who waits for the message is told.
-const RECORD_WAIT: Duration = Duration::from_secs(5);
 
 /// A message that may go ahead.
 struct Admitted {
@@ -318,53 +302,6 @@ impl WaitedFor<'_> {
     }
 }
 
-/// An attempt's outcome, to be recorded.
-struct Record {
-    id: MessageId,
-    broadcast_id: Option<BroadcastId>,
-    attempt_id: AttemptId,
-    settlement: Settlement,
-    now: Timestamp,
-}
-
-/// What an attempt's outcome asks for.
-pub(crate) enum Step {
-    Sent(Receipt),
-    Again(AttemptOutcome, CallError),
-    Failed(AttemptOutcome, Failure),
-    Unknown(Failure),
-}
-
-impl Step {
-    fn given_up(self) -> Self {
-        match self {
-            Self::Again(outcome, error) => Self::Failed(outcome, error.given_up()),
-            step => step,
-        }
-    }
-}
-
-pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
-    match outcome {
-        SendOutcome::Sent(receipt) => Step::Sent(receipt),
-        SendOutcome::Unknown(failure) if is_planted(Bug::UnknownCountsAsNotSent) => {
-            let error = CallError { failure, class: RetryClass::BackOff };
-            Step::Again(AttemptOutcome::NotSent, error)
-        }
-        SendOutcome::Unknown(failure) => Step::Unknown(failure),
-        SendOutcome::NotSent(error) => Step::Again(AttemptOutcome::NotSent, error),
-        SendOutcome::Refused(error) => {
-            let media_gone = error.failure.kind == ErrorKind::MediaNotFound;
-            match error.class {
-                RetryClass::Never | RetryClass::Operator if !media_gone => {
-                    Step::Failed(AttemptOutcome::Refused, error.given_up())
-                }
-                _ => Step::Again(AttemptOutcome::Refused, error),
-            }
-        }
-    }
-}
-
 /// How long a caller who waits must wait before the next attempt; `None` to give up.
 fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
     if error.class == RetryClass::Account {
@@ -381,188 +318,6 @@ fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
 /// Uniform in 0..=1.
 pub(crate) fn dice() -> f64 {
     waypost_clock::dice()
-}
-
-impl Engine {
-    /// One call to the upstream. The intent is durable before this.
-    pub(crate) async fn attempt(
-        &self,
-        account: &Account,
-        message: &Message,
-        placed: &Content<PlacedMedia>,
-        attempt_id: AttemptId,
-    ) -> SendOutcome {
-        self.count().attempts.add();
-        let line = AttemptLine::begin(self, message, attempt_id);
-        let token = self.tokens().compose(attempt_id);
-        let outgoing = OutgoingMessage {
-            reply_to: message.options.reply_to.as_deref(),
-            identity_key_hash: message.options.identity_key_hash.as_deref(),
-            ..OutgoingMessage::new(&message.phone, placed, &token)
-        };
-        let (outcome, call) = self.upstream().send_and_tell(account, &outgoing).await;
-        line.end(&outcome, call);
-        self.heed_usage(account, &message.number_id);
-        outcome
-    }
-
-    /// Records what an attempt came to, also in `message`, and tells who waits for it.
-    pub(crate) async fn settle(
-        &self,
-        message: &mut Message,
-        attempt_id: AttemptId,
-        step: Step,
-        again_in: Option<Duration>,
-        requeue: bool,
-    ) -> Result<(), Failure> {
-        let now = self.now();
-        let settlement = match step {
-            Step::Sent(receipt) => Settlement::Sent(receipt),
-            Step::Unknown(failure) => {
-                let resend_at = message.resend_after_unknown(now);
-                Settlement::Unknown { failure, resend_at }
-            }
-            Step::Failed(outcome, failure) => Settlement::Failed { outcome, failure },
-            Step::Again(outcome, error) => {
-                let wait_ms = again_in.unwrap_or_default().as_millis();
-                Settlement::Retry {
-                    outcome,
-                    due_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
-                    fault: fault_of(&error.failure),
-                    requeue,
-                }
-            }
-        };
-        // Who waits for a broadcast was told of a member that is sent again when it became unknown.
-        let broadcast_id = message.broadcast_id.filter(|_| !message.possible_duplicate);
-        let id = message.id;
-        let record = Record { id, broadcast_id, attempt_id, settlement, now };
-        let settled = match self.record(&record).await {
-            Err(StoreError::Unavailable(_)) => self.record_later(record).await?,
-            Err(error) => return Err(unrecorded(&record.settlement, error)),
-            Ok(settled) => settled,
-        };
-        message.status = settled.status;
-        message.wamid = settled.wamid;
-        message.wa_id = settled.wa_id;
-        message.failure = settled.failure;
-        message.settled_at = settled.settled_at;
-        message.resend_at = settled.resend_at;
-        Ok(())
-    }
-
-    /// A caller who waits is told that the store cannot begin another attempt now: nobody will, and
-    /// the message is closed as soon as that can be recorded.
-    fn close_later(&self, message: &Message, error: &StoreError) {
-        let (engine, message) = (self.clone(), message.clone());
-        let failure = Failure::from(error.clone());
-        self.0.callers.spawn(async move {
-            for _ in 0..MAX_RECORD_TRIES {
-                tokio::time::sleep(RECORD_PAUSE).await;
-                match engine.fail_queued(&message, failure.clone()).await {
-                    Err(why) if why.kind == ErrorKind::Unavailable => {
-                        tracing::warn!(message = %message.id, error = %why, "not closed yet");
-                    }
-                    _ => return,
-                }
-            }
-        });
-    }
-
-    async fn record(&self, record: &Record) -> StoreResult<Settled> {
-        let Record { id, broadcast_id, attempt_id, settlement, now } = record;
-        let settled =
-            self.store().settle_attempt(*id, *attempt_id, settlement.clone(), *now).await?;
-        self.count_settled(settled.status);
-        self.tell(id, *broadcast_id, settled.status);
-        if settled.resend_at.is_some() {
-            self.resends().planned();
-        }
-        Ok(settled)
-    }
-
-    /// The store cannot take an outcome now: goes on trying after the caller has been told.
-    async fn record_later(&self, record: Record) -> Result<Settled, Failure> {
-        let full = StoreError::Unavailable(String::new());
-        let settlement = record.settlement.clone();
-        let engine = self.clone();
-        let recording = self.0.callers.spawn(async move {
-            for _ in 1..MAX_RECORD_TRIES {
-                tokio::time::sleep(RECORD_PAUSE).await;
-                match engine.record(&record).await {
-                    Err(StoreError::Unavailable(why)) => {
-                        tracing::warn!(message = %record.id, why, "outcome not recorded yet");
-                    }
-                    recorded => return recorded,
-                }
-            }
-            engine.record(&record).await
-        });
-        match tokio::time::timeout(RECORD_WAIT, recording).await {
-            Ok(Ok(recorded)) => recorded.map_err(|error| unrecorded(&settlement, error)),
-            Ok(Err(_)) | Err(_) => Err(unrecorded(&settlement, full)),
-        }
-    }
-
-    pub(crate) fn count_settled(&self, status: Status) {
-        let metrics = self.count();
-        match status {
-            Status::Queued | Status::Sending => metrics.attempts_retried.add(),
-            Status::Failed => metrics.messages_failed.add(),
-            Status::Unknown => metrics.messages_unknown.add(),
-            _ => metrics.messages_sent.add(),
-        }
-    }
-
-    /// Wakes who waits for a message or for its broadcast.
-    pub(crate) fn tell(&self, id: &MessageId, broadcast_id: Option<BroadcastId>, status: Status) {
-        self.watch().tell(id);
-        self.event_logged();
-        let open = matches!(status, Status::Queued | Status::Sending);
-        if let (Some(broadcast_id), false) = (broadcast_id, open) {
-            self.countdowns().settled(broadcast_id);
-        }
-    }
-
-    /// Gives a status the chance to settle what the upstream's reply did not.
-    async fn wait_for_status(&self, message: Message) -> Result<Message, Failure> {
-        let mut waiting = self.watch().watch(message.id);
-        let deadline = Instant::now() + UNKNOWN_WAIT;
-        loop {
-            let known = self.known_message(&message).await?;
-            if known.status != Status::Unknown || !waiting.told_before(deadline).await {
-                return Ok(known);
-            }
-        }
-    }
-
-    /// A message as the store has it now.
-    pub(crate) async fn known_message(&self, message: &Message) -> Result<Message, Failure> {
-        let known = self.store().message(&message.org_id, message.id).await?;
-        known.map(|history| history.message).ok_or_else(|| {
-            Failure::new(ErrorKind::Unavailable, "The message was removed while it was sent.")
-        })
-    }
-}
-
-/// What is told of an outcome that cannot be recorded: of what may have been sent never that it was
-/// not.
-fn unrecorded(settlement: &Settlement, error: StoreError) -> Failure {
-    match settlement {
-        Settlement::Sent(_) | Settlement::Unknown { .. } => Failure::new(
-            ErrorKind::OutcomeUnknown,
-            "The message was given to the upstream, and what came of it cannot be recorded \
-             now. Look at its status before sending it again.",
-        ),
-        Settlement::Failed { .. } | Settlement::Retry { .. } => error.into(),
-    }
-}
-
-pub(crate) fn fault_of(failure: &Failure) -> UpstreamFault {
-    failure.upstream.clone().unwrap_or_else(|| UpstreamFault {
-        details: failure.message.clone(),
-        ..UpstreamFault::default()
-    })
 }
 
 /// What a caller is told of a message.

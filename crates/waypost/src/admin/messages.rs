@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Desk;
 use super::output::{print_done, print_one};
-use crate::cli::admin::{MessageCommand, PickedMessages};
+use crate::cli::messages::{MessageCommand, PickedMessages};
 
 /// Runs a command about messages.
 ///

@@ -4,6 +4,7 @@
 pub(crate) mod admin;
 pub(crate) mod backup;
 pub(crate) mod callbacks;
+pub(crate) mod messages;
 pub(crate) mod send;
 #[cfg(test)]
 mod tests;
