@@ -17,7 +17,7 @@ use crate::messages::removal;
 use crate::writer::Work;
 
 /// Messages looked at for one job, and deleted by it at most.
-const MESSAGES_PER_JOB: i64 = 200;
+const MESSAGES_PER_JOB: i64 = 100;
 /// Other rows deleted in one job.
 const ROWS_PER_JOB: i64 = 500;
 

@@ -8,7 +8,7 @@ use crate::events;
 use crate::fault::Done;
 
 /// Messages deleted in one job.
-const MESSAGES_PER_JOB: i64 = 200;
+const MESSAGES_PER_JOB: i64 = 100;
 /// Other rows deleted in one job.
 const ROWS_PER_JOB: i64 = 500;
 

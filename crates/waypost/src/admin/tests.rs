@@ -56,11 +56,27 @@ async fn each_command_makes_the_call_that_the_api_documents() {
         ),
         ("orgs get o", format!("GET {org}"), Value::Null),
         (
-            "orgs update o --window-policy hold --window-fallback you_have_a_message",
+            "orgs update o --window-policy hold --window-fallback hello",
             format!("PATCH {org}"),
-            json!({"window_policy": "hold", "window_fallback": "you_have_a_message"}),
+            json!({"window_policy": "hold", "window_fallback": "hello"}),
         ),
         ("orgs delete o", format!("DELETE {org}"), Value::Null),
+        ("queues", "GET /waypost/v1/queues".to_owned(), Value::Null),
+        (
+            "queues resume",
+            "POST /waypost/v1/held-back".to_owned(),
+            json!({"action": "send"}),
+        ),
+        (
+            "queues leave",
+            "POST /waypost/v1/held-back".to_owned(),
+            json!({"action": "leave"}),
+        ),
+        (
+            "keys update k --disabled true --org o",
+            format!("PATCH {org}/api-keys/k"),
+            json!({"disabled": true}),
+        ),
         (
             "users create --id u --name A_B --org o",
             format!("POST {org}/users"),
