@@ -96,7 +96,7 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<FieldFault>,
-    window: Option<ClosedWindowView>,
+    window: Option<Box<ClosedWindowView>>,
     retry_after_s: Option<u32>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -186,7 +186,7 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: self.detail,
             errors: self.errors,
-            window: self.window,
+            window: self.window.map(|window| *window),
         };
         let bytes = serde_json::to_vec(&body).expect("text and numbers can always be written");
         let mut response = (self.status, bytes).into_response();
@@ -261,7 +261,7 @@ impl From<Failure> for Problem {
         if let Some(field) = failure.field {
             problem.errors.push(FieldFault { field, message: failure.message });
         }
-        problem.window = failure.window.as_deref().map(ClosedWindowView::from);
+        problem.window = failure.window.as_deref().map(|window| Box::new(window.into()));
         let retryable =
             matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         problem.retry_after_s = failure.retry_after_s.or(retryable.then_some(RETRY_AFTER_S));

@@ -125,7 +125,15 @@ impl SqliteStore {
         };
         let writer = Writer::start(conn, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { readers, writer, wamids, recipients, queued_attempts: QueuedAttempts::default(), path: path.to_owned(), _lock: Some(lock) })
+        Ok(Self {
+            readers,
+            writer,
+            wamids,
+            recipients,
+            queued_attempts: QueuedAttempts::default(),
+            path: path.to_owned(),
+            _lock: Some(lock),
+        })
     }
 
     /// Opens a store without threads on a database in memory, for simulations: `turns` decides who
@@ -149,7 +157,15 @@ impl SqliteStore {
         };
         let writer = Writer::inline(inline.clone(), move || written.tell(), upkeep);
         let readers = Readers::inline(inline);
-        Ok(Self { readers, writer, wamids, recipients, queued_attempts: QueuedAttempts::default(), path: PathBuf::new(), _lock: None })
+        Ok(Self {
+            readers,
+            writer,
+            wamids,
+            recipients,
+            queued_attempts: QueuedAttempts::default(),
+            path: PathBuf::new(),
+            _lock: None,
+        })
     }
 
     /// Shows why the store takes no more writes, once that is so: the process should then end with
