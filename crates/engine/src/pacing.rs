@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use waypost_domain::directory::Number;
 use waypost_domain::message::Message;
 use waypost_domain::place::Traffic;
@@ -20,6 +21,10 @@ use crate::ports::{Account, CallError, Recipient, StoreResult, WaitingMessage};
 const PERSON_HAD_ENOUGH: i64 = 131_049;
 /// The upstream's code for a number that may not write to more people for now.
 const NUMBER_HAD_ENOUGH: i64 = 131_048;
+/// When the upstream is first asked for the limits of numbers.
+const FIRST_LEARNT_AFTER: Duration = Duration::from_secs(60);
+/// How often it is asked then: an hour.
+const LEARNT_EVERY: Duration = Duration::from_secs(3_600);
 /// Caps that are read at the start.
 const MAX_CAPS: u32 = 100_000;
 /// Messages that are looked through at the start for people who were written to outside of windows.
@@ -171,8 +176,24 @@ impl Engine {
         }
     }
 
-    /// Learns the messaging limits of numbers from the upstream; operators' own settings go before.
-    pub(crate) async fn learn_limits(&self) {
+    /// Learns the messaging limits of numbers from the upstream, soon after the start and then again
+    /// and again; operators' own settings go before.
+    pub(crate) async fn learn_limits(self, cancel: CancellationToken) {
+        let mut pause = FIRST_LEARNT_AFTER;
+        while !cancel.is_cancelled() {
+            let learning = async {
+                tokio::time::sleep(pause).await;
+                self.learn_limits_once().await;
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                () = learning => pause = LEARNT_EVERY,
+            }
+        }
+    }
+
+    async fn learn_limits_once(&self) {
         for number in self.directory().all_numbers() {
             if number.daily_limit.is_some() {
                 continue;

@@ -12,3 +12,4 @@ mod isolation;
 mod places;
 mod rig;
 mod surface;
+mod windows;

@@ -242,6 +242,7 @@ impl Answer {
 /// The router and what stands around it.
 pub(crate) struct Rig {
     pub(crate) router: Router,
+    pub(crate) engine: Engine,
     pub(crate) clock: Clock,
     _folder: TempDir,
 }
@@ -280,8 +281,8 @@ impl Rig {
         let (engine, _) = Engine::start(ports, settings, vault, clock.clone()).await.unwrap();
         engine.keys().set_admin(hash_secret(ADMIN));
         let config = ServerConfig { limits, ..ServerConfig::default() };
-        let router = router(engine, config);
-        Self { router, clock, _folder: folder }
+        let router = router(engine.clone(), config);
+        Self { router, engine, clock, _folder: folder }
     }
 
     /// Sends a request as it is.
