@@ -249,9 +249,8 @@ async fn nobody_waits_for_company_for_ever() {
         let (release, holding) = hold(&writer).await;
         let mut answers = vec![holding];
         for place in 0..8 {
-            answers.push(
-                submit(&writer, move |conn| insert(conn, &format!("{round} {place}"))).await,
-            );
+            answers
+                .push(submit(&writer, move |conn| insert(conn, &format!("{round} {place}"))).await);
         }
         drop(release);
         for answer in answers {
