@@ -47,6 +47,9 @@ struct Common {
     /// Against a release build of the gateway
     #[arg(long)]
     release: bool,
+    /// Against a gateway with this bug, which must be a debug build: the campaign must fail
+    #[arg(long)]
+    planted_bug: Option<String>,
     /// Where the report goes, beside the terminal
     #[arg(long)]
     report: Option<PathBuf>,
@@ -86,6 +89,9 @@ fn run(repository: &Repository, mut words: Vec<String>, common: &Common) -> Resu
     shell::run(&mut repository.cargo(&gateway))?;
     let rig = ["build", "--locked", "--package", "waypost-tests", "--bins"];
     shell::run(&mut repository.cargo(&rig))?;
+    if let Some(bug) = &common.planted_bug {
+        words.extend(["--planted-bug".to_owned(), bug.clone()]);
+    }
     if let Some(report) = &common.report {
         words.extend(["--report".to_owned(), report.display().to_string()]);
     }

@@ -44,6 +44,9 @@ enum Campaign {
         /// Only these parts
         #[arg(long, value_delimiter = ',')]
         only: Vec<Part>,
+        /// Against a gateway with this bug, which must be a debug build: the campaign must fail
+        #[arg(long)]
+        planted_bug: Option<String>,
         /// Where the report goes, beside the terminal
         #[arg(long)]
         report: Option<PathBuf>,
@@ -56,6 +59,9 @@ enum Campaign {
         /// At most so many points; 0 for each one
         #[arg(long, default_value_t = 0)]
         points: usize,
+        /// Against a gateway with this bug, which must be a debug build: the campaign must fail
+        #[arg(long)]
+        planted_bug: Option<String>,
         /// Torn disks at each point
         #[arg(long, default_value_t = 2)]
         torn: u64,
@@ -114,13 +120,13 @@ async fn main() -> ExitCode {
     let mut told = Told::default();
     told.line(&machine());
     let report = match Cli::parse().campaign {
-        Campaign::Chaos { kills, seed, only, report } => {
-            chaos(&mut told, kills, seed, &only).await;
+        Campaign::Chaos { kills, seed, only, planted_bug, report } => {
+            chaos(&mut told, kills, seed, &only, kept(planted_bug)).await;
             report
         }
-        Campaign::Powerloss { requests, points, torn, seed, report } => {
+        Campaign::Powerloss { requests, points, torn, seed, planted_bug, report } => {
             let plan = replay::Plan { points, torn, seed, start_every: 50 };
-            power_loss(&mut told, requests, &plan).await;
+            power_loss(&mut told, requests, &plan, kept(planted_bug)).await;
             report
         }
     };
@@ -135,6 +141,11 @@ async fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// A name that lives as long as the process.
+fn kept(name: Option<String>) -> Option<&'static str> {
+    name.map(|name| &*name.leak())
+}
+
 /// What it runs on.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -146,31 +157,34 @@ fn machine() -> String {
     format!("machine: {cores} cores of {model}, Linux {}", kernel.trim())
 }
 
-async fn chaos(told: &mut Told, kills: u64, seed: u64, only: &[Part]) {
+async fn chaos(told: &mut Told, kills: u64, seed: u64, only: &[Part], bug: Option<&'static str>) {
+    if let Some(bug) = bug {
+        told.line(&format!("planted: {bug}"));
+    }
     let wants = |part: Part| only.is_empty() || only.contains(&part);
     let share = (kills * SHARE.0 / SHARE.1).max(1);
     if wants(Part::Kills) {
-        let report = kills::run(&KillPlan::long(kills, seed)).await;
+        let report = kills::run(&KillPlan { bug, ..KillPlan::long(kills, seed) }).await;
         tell_kills(told, "kills at random times (T1, T12)", seed, &report);
     }
     if wants(Part::Grief) {
-        let plan = KillPlan { grief: true, ..KillPlan::long((kills / 10).max(1), seed + 1) };
+        let plan = KillPlan { grief: true, bug, ..KillPlan::long((kills / 10).max(1), seed + 1) };
         let report = kills::run(&plan).await;
         tell_kills(told, "the same while connections break (T1, T4)", seed + 1, &report);
     }
     if wants(Part::Unrecorded) {
-        tell_unrecorded(told, share).await;
+        tell_unrecorded(told, share, bug).await;
     }
     if wants(Part::Stops) {
-        tell_stops(told, share, seed).await;
+        tell_stops(told, share, seed, bug).await;
     }
     if wants(Part::Links) {
-        let violations = links::run(None).await;
+        let violations = links::run(bug).await;
         told.line("connections that break at a chosen byte (T4)");
         told.violations(&violations, 0);
     }
     if wants(Part::Disks) {
-        tell_disks(told, u32::try_from(share).unwrap_or(u32::MAX)).await;
+        tell_disks(told, u32::try_from(share).unwrap_or(u32::MAX), bug).await;
     }
 }
 
@@ -203,9 +217,9 @@ fn tell_kills(told: &mut Told, what: &str, seed: u64, report: &KillReport) {
     told.violations(&verdict.violations, verdict.more);
 }
 
-async fn tell_unrecorded(told: &mut Told, kills: u64) {
+async fn tell_unrecorded(told: &mut Told, kills: u64, bug: Option<&'static str>) {
     let (silence, resend_wait) = (Duration::from_millis(300), Duration::from_secs(150));
-    let plan = unrecorded::Plan { kills, silence, resend_wait, bug: None };
+    let plan = unrecorded::Plan { kills, silence, resend_wait, bug };
     let report = unrecorded::run(&plan).await;
     told.line(&format!(
         "kills between the upstream's acceptance and our reading of it (T2), {:.0} s",
@@ -224,8 +238,8 @@ async fn tell_unrecorded(told: &mut Told, kills: u64) {
     told.violations(&report.verdict.violations, report.verdict.more);
 }
 
-async fn tell_stops(told: &mut Told, stops: u64, seed: u64) {
-    let plan = stops::Plan { stops, seed, callers: 32, up_ms: 200..900, bug: None };
+async fn tell_stops(told: &mut Told, stops: u64, seed: u64, bug: Option<&'static str>) {
+    let plan = stops::Plan { stops, seed, callers: 32, up_ms: 200..900, bug };
     let report = stops::run(&plan).await;
     let verdict = &report.verdict;
     told.line(&format!(
@@ -242,12 +256,12 @@ async fn tell_stops(told: &mut Told, stops: u64, seed: u64) {
     told.violations(&verdict.violations, verdict.more);
 }
 
-async fn tell_disks(told: &mut Told, share: u32) {
+async fn tell_disks(told: &mut Told, share: u32, bug: Option<&'static str>) {
     told.line("a disk that fills up under load and has room again (T14)");
-    told.violations(&disks::full(None).await, 0);
+    told.violations(&disks::full(bug).await, 0);
     let base = Base::make().await;
     told.line("each acknowledgement after a sync of its own (T16)");
-    told.violations(&base.syncs(None).await, 0);
+    told.violations(&base.syncs(bug).await, 0);
     let limit_kib = base.database_kib() + 120;
     let faults = (1..=share).map(Fault::Sync);
     let faults = faults.chain((1..=share).step_by(10).map(Fault::Write));
@@ -255,7 +269,7 @@ async fn tell_disks(told: &mut Told, share: u32) {
     let faults = faults.chain((0..5).map(|nth| Fault::ShortWrite(limit_kib + 60 * nth)));
     let (mut reached, mut count, mut promised) = (0, 0, 0);
     for fault in faults {
-        let report = base.fail(fault, None).await;
+        let report = base.fail(fault, bug).await;
         count += 1;
         reached += u32::from(report.reached);
         promised += report.promised;
@@ -268,8 +282,16 @@ async fn tell_disks(told: &mut Told, share: u32) {
     ));
 }
 
-async fn power_loss(told: &mut Told, requests: u64, plan: &replay::Plan) {
-    let recording = record::record(requests, None).await;
+async fn power_loss(
+    told: &mut Told,
+    requests: u64,
+    plan: &replay::Plan,
+    bug: Option<&'static str>,
+) {
+    if let Some(bug) = bug {
+        told.line(&format!("planted: {bug}"));
+    }
+    let recording = record::record(requests, bug).await;
     let report = replay::replay(&recording, plan).await;
     told.line(&format!(
         "power cuts in a recorded run (T5), seed {}, {:.0} s",
