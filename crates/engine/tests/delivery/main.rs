@@ -21,6 +21,7 @@ mod receivers;
 mod reconcile;
 mod retries;
 mod rig;
+mod scripted;
 mod sends;
 mod statuses;
 mod stop;
