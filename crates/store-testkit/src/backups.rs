@@ -1,8 +1,8 @@
 //! A copy of everything at one instant, taken while others write.
 
 use futures_util::StreamExt as _;
-use waypost_domain::media::MimeType;
 use waypost_domain::MediaId;
+use waypost_domain::media::MimeType;
 use waypost_engine::ports::{MediaRecord, Sha256Hex, Snapshot};
 
 use crate::Harness;
