@@ -20,11 +20,9 @@ const BUGS: &[Bug] = &[
     Bug::ForgetIdempotency,
     Bug::UnknownCountsAsNotSent,
     Bug::ResendWithoutWaiting,
-    Bug::RestartEndsWait,
     Bug::StatusLeavesResend,
     Bug::DuplicateUnflagged,
     Bug::RestartRepeatsOpen,
-    Bug::CancelledIsSent,
     Bug::EarlyStatusDropped,
     Bug::ParkedStatusForgotten,
     Bug::TokenIgnored,
@@ -35,7 +33,6 @@ const BUGS: &[Bug] = &[
     Bug::MarkBeforeCallbacks,
     Bug::PersonInParallel,
     Bug::QueueNotWoken,
-    Bug::HoldForgets,
 ];
 
 #[test]

@@ -97,8 +97,6 @@ bugs! {
     InboundTwice = "inbound-twice",
     /// A start sends what was on its way anew.
     RestartRepeatsOpen = "restart-repeats-open",
-    /// Nobody looks whether a message was withdrawn before its attempt begins.
-    CancelledIsSent = "cancelled-is-sent",
     /// An answer that is lost makes a message unknown whose status had come.
     LateAnswerOverwrites = "late-answer-overwrites",
     /// A message that may have been sent is sent again without a flag.

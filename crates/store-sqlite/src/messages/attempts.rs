@@ -27,7 +27,7 @@ pub(super) fn begin(
     let broadcast = state.broadcast_state(conn)?;
     let stopped = broadcast.is_some_and(|it| it != BroadcastState::Running);
     let waits = state.status == Status::Queued || state.is_held();
-    if stopped || !(waits || is_planted(Bug::CancelledIsSent)) {
+    if stopped || !waits {
         return Ok(None);
     }
     let number = state.attempts + 1;
