@@ -86,12 +86,12 @@ async fn row_59_says_that_nothing_can_be_recorded() {
     database.busy_timeout(waypost_tests::wait::LIVENESS).unwrap();
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     let technical = ("8005", "Technical error occurred");
-    table.refuses("59", desk.send(&text()), 500, technical).await;
+    table.refuses("59", desk.send(&text()), 503, technical).await;
     let entry = json!({"recipient": "15550005555", "source": "WEB"});
     let optin = json!({"type": "optin", "recipients": [entry]});
     let consent = desk.post("/api/v2/consent/manage/", &optin);
     let words = ("8005", "Error occurred while updating optin for mobilenumber");
-    table.refuses("59", consent, 500, words).await;
+    table.refuses("59", consent, 503, words).await;
     database.execute_batch("ROLLBACK").unwrap();
     table.check("59", desk.sandbox().ledger().await.is_empty(), "it was sent");
     let id = table.accepts("59", desk.send(&text())).await;

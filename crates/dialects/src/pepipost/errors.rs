@@ -122,8 +122,8 @@ const fn row(kind: ErrorKind) -> (StatusCode, Code) {
         K::IdempotencyConflict => (S::CONFLICT, Code::Value),
         K::IdempotencyInProgress => (S::CONFLICT, Code::Platform),
         K::RateLimited => (S::TOO_MANY_REQUESTS, Code::Platform),
-        K::UpstreamUnavailable => (S::SERVICE_UNAVAILABLE, Code::Technical),
-        K::UpstreamAuth | K::OutcomeUnknown | K::UpstreamError | K::Unavailable => {
+        K::UpstreamUnavailable | K::Unavailable => (S::SERVICE_UNAVAILABLE, Code::Technical),
+        K::UpstreamAuth | K::OutcomeUnknown | K::UpstreamError => {
             (S::INTERNAL_SERVER_ERROR, Code::Technical)
         }
     }
@@ -133,9 +133,6 @@ const fn row(kind: ErrorKind) -> (StatusCode, Code) {
 pub(super) fn reply(failure: &Failure, at: ErrorSite<'_>, allowed: &[&Method]) -> Reply {
     let kind = failure.kind;
     let (status, code) = row(kind);
-    // Overload and shutdown name a time to come again; what cannot be recorded does not.
-    let comes_again = kind == ErrorKind::Unavailable && failure.retry_after_s.is_some();
-    let status = if comes_again { StatusCode::SERVICE_UNAVAILABLE } else { status };
     let is_send = at.route.is_some_and(|route| route.operation == Operation::Submit);
     // A file that a message names is a fault of the message, not a path that leads nowhere.
     let status =

@@ -136,7 +136,7 @@ fn a_thousand_people_fit_into_one_request() {
 fn a_consent_that_cannot_be_recorded_has_words_of_its_own() {
     let failure = Failure::new(ErrorKind::Unavailable, "The disk is full.");
     let text = "Error occurred while updating optin for mobilenumber";
-    assert_answered(Err::<(), _>(failure), RECORD, (500, "8005", text));
+    assert_answered(Err::<(), _>(failure), RECORD, (503, "8005", text));
 }
 
 /// 52

@@ -53,7 +53,7 @@ const TABLE: &[(ErrorKind, u16, &str, &str)] = &[
     (ErrorKind::UpstreamError, 500, "8005", "8012"),
     (ErrorKind::UpstreamAuth, 500, "8005", "8015"),
     (ErrorKind::OutcomeUnknown, 500, "8005", "8005"),
-    (ErrorKind::Unavailable, 500, "8005", "8005"),
+    (ErrorKind::Unavailable, 503, "8005", "8005"),
 ];
 
 fn reply(failure: &Failure) -> Reply {
@@ -121,7 +121,7 @@ fn faults_that_are_not_the_messages_have_statuses_of_their_own() {
     for (kind, expected) in [
         (ErrorKind::BodyTooLarge, (413, "8001", MISSING)),
         (ErrorKind::RouteNotFound, (404, "8001", MISSING)),
-        (ErrorKind::Unavailable, (500, "8005", "Technical error occurred")),
+        (ErrorKind::Unavailable, (503, "8005", "Technical error occurred")),
     ] {
         assert_answered(Err::<(), _>(Failure::new(kind, "Why.")), wire::SEND_PATH, expected);
     }
