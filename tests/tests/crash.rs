@@ -77,7 +77,8 @@ impl Desk {
         let text = format!("message {serial:04}");
         // Every third is to be sent later.
         let later = serial.is_multiple_of(3);
-        let request = if later { self.asynchronous(&text, serial) } else { self.synchronous(&text, serial) };
+        let request =
+            if later { self.asynchronous(&text, serial) } else { self.synchronous(&text, serial) };
         let Ok(reply) = Reply::attempt(request).await else {
             callers.unanswered.lock().await.push(text);
             return false;
