@@ -97,25 +97,6 @@ fn people_a_day(tier: &str) -> Option<u32> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tier_says_how_many_people() {
-        for (tier, people) in [
-            ("TIER_250", Some(250)),
-            ("TIER_2000", Some(2_000)),
-            ("TIER_10K", Some(10_000)),
-            ("TIER_100K", Some(100_000)),
-            ("TIER_UNLIMITED", None),
-            ("", None),
-        ] {
-            assert_eq!(people_a_day(tier), people, "{tier}");
-        }
-    }
-}
-
 fn templates_path(account: &Account, pairs: &[(&str, Option<&str>)]) -> String {
     let mut query = Serializer::new(String::new());
     for (name, value) in pairs {
@@ -146,4 +127,23 @@ fn template(entry: &Value, account: &Account, now: Timestamp) -> Option<Template
         components: entry["components"].as_array().cloned().unwrap_or_default(),
         synced_at: now,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_says_how_many_people() {
+        for (tier, people) in [
+            ("TIER_250", Some(250)),
+            ("TIER_2000", Some(2_000)),
+            ("TIER_10K", Some(10_000)),
+            ("TIER_100K", Some(100_000)),
+            ("TIER_UNLIMITED", None),
+            ("", None),
+        ] {
+            assert_eq!(people_a_day(tier), people, "{tier}");
+        }
+    }
 }
