@@ -1,5 +1,7 @@
 //! The one source of chance of a simulation: a fixed sequence for each seed. Not for secrets.
 
+use waypost_clock::mixed;
+
 /// `SplitMix64`.
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
@@ -46,12 +48,6 @@ impl Chance {
             things.swap(place, self.below(most) as usize);
         }
     }
-}
-
-const fn mixed(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

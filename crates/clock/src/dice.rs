@@ -37,7 +37,8 @@ fn random_bits() -> u64 {
 }
 
 /// The finaliser of `SplitMix64`: every bit of the value decides half of the result's.
-const fn mixed(value: u64) -> u64 {
+#[must_use]
+pub const fn mixed(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     value ^ (value >> 31)

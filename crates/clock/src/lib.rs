@@ -6,7 +6,7 @@
 
 mod dice;
 
-pub use dice::{dice, seed_dice};
+pub use dice::{dice, mixed, seed_dice};
 
 use std::pin::pin;
 use std::sync::Arc;

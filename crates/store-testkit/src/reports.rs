@@ -151,11 +151,7 @@ pub async fn a_token_settles_an_unknown_outcome_and_cancels_a_resend(harness: &d
 pub async fn a_failure_of_an_earlier_sending_does_not_fail_the_later(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let unsure = message(1);
-    let first = stage.begin(&unsure).await;
-    stage.settle(unsure.id, first, unknown()).await;
-    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
-    let second = new_attempt();
-    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let (first, second) = stage.begin_again(&unsure).await;
     let mut failed = report("wamid.1", Report::Failed, at(1_000));
     failed.attempt_id = Some(first);
     assert_eq!(stage.apply(failed).await, ReportEffect::Nothing(unsure.id));
@@ -199,11 +195,7 @@ pub async fn a_failed_message_that_is_sent_again_starts_anew(harness: &dyn Harne
 pub async fn an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let unsure = message(1);
-    let first = stage.begin(&unsure).await;
-    stage.settle(unsure.id, first, unknown()).await;
-    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
-    let second = new_attempt();
-    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let (first, second) = stage.begin_again(&unsure).await;
     let mut proof = report("wamid.1", Report::Sent, at(1_000));
     proof.attempt_id = Some(first);
     let effect = stage.apply(proof).await;
@@ -218,11 +210,7 @@ pub async fn an_earlier_attempt_that_proves_sent_outweighs_a_later_refusal(harne
 pub async fn an_earlier_sendings_failure_is_the_last_word_after_a_refusal(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let unsure = message(1);
-    let first = stage.begin(&unsure).await;
-    stage.settle(unsure.id, first, unknown()).await;
-    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
-    let second = new_attempt();
-    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let (first, second) = stage.begin_again(&unsure).await;
     let settled = stage.settle(unsure.id, second, refused()).await;
     assert_eq!(settled.status, Status::Unknown, "the first one may have been sent");
     let mut failed = report("wamid.1", Report::Failed, at(1_000));
@@ -235,11 +223,7 @@ pub async fn an_earlier_sendings_failure_is_the_last_word_after_a_refusal(harnes
 pub async fn an_early_failure_of_a_later_sending_outlasts_its_receipt(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let unsure = message(1);
-    let first = stage.begin(&unsure).await;
-    stage.settle(unsure.id, first, unknown()).await;
-    stage.store.requeue(&org_id(), unsure.id, at(200)).await.unwrap();
-    let second = new_attempt();
-    stage.store.begin_attempt(unsure.id, second, at(300)).await.unwrap();
+    let (first, second) = stage.begin_again(&unsure).await;
     for (attempt, wamid, told) in
         [(first, "wamid.1", Report::Sent), (second, "wamid.2", Report::Failed)]
     {

@@ -279,6 +279,15 @@ impl Stage {
         attempt
     }
 
+    /// Accepts a message with its first attempt, which ends unknown, and begins a second one.
+    pub async fn begin_again(&self, message: &Message) -> (AttemptId, AttemptId) {
+        let (first, second) = (self.begin(message).await, new_attempt());
+        self.settle(message.id, first, unknown()).await;
+        self.store.requeue(&org_id(), message.id, at(200)).await.unwrap();
+        self.store.begin_attempt(message.id, second, at(300)).await.unwrap();
+        (first, second)
+    }
+
     /// Accepts and sends a message.
     pub async fn send(&self, message: &Message, wamid: &str) {
         let attempt = self.begin(message).await;
