@@ -1,5 +1,5 @@
-//! The client as other crates hold it. One connection per request, except for callbacks that ask
-//! for connections to be kept.
+//! The client as other crates hold it: the guard, the way to a checked address, and the head of
+//! each request. What is asked and what of the answer is kept is told by downloads and callbacks.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use url::{Position, Url};
 
 use crate::{
     EgressError, EgressPolicy, Purpose, Resolve,
-    connection::{Answer, Dial, TcpDial, Tls, Wire, connect, exchange},
+    connection::{Dial, TcpDial, Tls, Wire, connect},
     guard::Guard,
     kept::Kept,
     timeouts::Deadline,
@@ -56,20 +56,6 @@ impl Egress {
         self.guard.check_url(url, purpose)
     }
 
-    /// Sends one request to a URL that passed [`Self::check_url`] and follows no redirect.
-    pub(crate) async fn request(
-        &self,
-        method: Method,
-        url: &Url,
-        headers: HeaderMap,
-        body: Bytes,
-        deadline: Deadline,
-    ) -> Result<Answer, EgressError> {
-        let request = build(method, url, headers, body)?;
-        let wire = self.wire_to(url, &deadline).await?;
-        exchange(wire, request, deadline).await
-    }
-
     /// A connection to a checked address of a URL that passed [`Self::check_url`].
     pub(crate) async fn wire_to(
         &self,
@@ -85,6 +71,7 @@ impl Egress {
     }
 }
 
+/// A request for `url` as it leaves. Whether the connection stays open is the caller's to say.
 pub(crate) fn build(
     method: Method,
     url: &Url,
@@ -101,12 +88,16 @@ pub(crate) fn build(
     *request.headers_mut() = headers;
     let headers = request.headers_mut();
     // Framing is this client's business, whatever the caller was told to send along.
-    for framing in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TE, header::UPGRADE]
-    {
+    for framing in [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::UPGRADE,
+    ] {
         headers.remove(framing);
     }
     headers.insert(header::HOST, host);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));

@@ -52,9 +52,12 @@ pub enum EgressError {
     /// The answer is not HTTP/1.1, or its head is larger than allowed.
     #[error("the server did not answer in valid HTTP")]
     Protocol(#[source] hyper::Error),
-    /// More redirects than [`MAX_REDIRECTS`](crate::MAX_REDIRECTS).
-    #[error("the server redirected more than {} times", crate::MAX_REDIRECTS)]
-    TooManyRedirects,
+    /// More redirects than a download follows.
+    #[error("the server redirected more than {limit} times")]
+    TooManyRedirects {
+        /// How many are followed.
+        limit: usize,
+    },
     /// A redirect without a readable `Location`.
     #[error("the server redirected without saying where to")]
     RedirectWithoutLocation,

@@ -4,11 +4,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use url::Url;
 
 use crate::{
     Credential, Egress, EgressError, Purpose, Timeouts,
-    connection::{Answer, BodyReader},
+    client::build,
+    connection::{Answer, BodyReader, exchange},
     planted::Planted,
     timeouts::Deadline,
 };
@@ -64,7 +66,7 @@ impl Egress {
         }
         for _ in 0..=MAX_REDIRECTS {
             let headers = authorization(credential)?;
-            let answer = self.request(Method::GET, &url, headers, Bytes::new(), deadline).await?;
+            let answer = self.ask(&url, headers, deadline).await?;
             if !is_redirect(answer.status) {
                 return accept(answer, request.limit_bytes);
             }
@@ -74,7 +76,20 @@ impl Egress {
             });
             url = next;
         }
-        Err(EgressError::TooManyRedirects)
+        Err(EgressError::TooManyRedirects { limit: MAX_REDIRECTS })
+    }
+
+    /// Asks over a connection of its own a URL that passed [`Self::check_url`].
+    async fn ask(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        deadline: Deadline,
+    ) -> Result<Answer, EgressError> {
+        let mut request = build(Method::GET, url, headers, Bytes::new())?;
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let wire = self.wire_to(url, &deadline).await?;
+        exchange(wire, request, deadline).await
     }
 }
 

@@ -1,11 +1,20 @@
-//! Callbacks: events posted to a tenant's endpoint. No redirect is followed.
+//! Callbacks: events posted to a tenant's endpoint, over a connection that may have been used before
+//! and may be used again. No redirect is followed.
 
 use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use url::Position;
 
-use crate::{Egress, EgressError, Purpose, Timeouts, connection::BodyReader, timeouts::Deadline};
+use crate::{
+    Egress, EgressError, Phase, Purpose, Timeouts,
+    client::build,
+    connection::BodyReader,
+    kept::{Link, Lost},
+    timeouts::Deadline,
+};
 
 /// How much of an endpoint's reply is kept, in bytes.
 pub const MAX_REPLY_BYTES: usize = 64 * 1024;
@@ -49,13 +58,42 @@ impl Egress {
         let limits = Timeouts { head: timeout, total: timeout, ..Timeouts::default() };
         let deadline = Deadline::starting_now(limits);
         let url = self.check_url(url, Purpose::Callback)?;
-        let answer = self.request(Method::POST, &url, headers, body, deadline).await?;
-        let (body, truncated) = beginning(answer.body).await;
-        Ok(PostResponse { status: answer.status, headers: answer.headers, body, truncated })
+        let origin = url[..Position::BeforePath].to_owned();
+        let mut request = build(Method::POST, &url, headers, body)?;
+        while let Some(mut link) = self.kept.take(&origin) {
+            match link.send(request, &deadline).await {
+                Ok(answer) => return Ok(self.finish(origin, link, answer, deadline).await),
+                // It was closed meanwhile, and nothing was sent.
+                Err(Lost::Unsent(unsent)) => request = *unsent,
+                Err(Lost::Failed(error)) => return Err(error),
+            }
+        }
+        let mut link = Link::over(self.wire_to(&url, &deadline).await?, &deadline).await?;
+        match link.send(request, &deadline).await {
+            Ok(answer) => Ok(self.finish(origin, link, answer, deadline).await),
+            Err(Lost::Unsent(_)) => Err(EgressError::Timeout(Phase::Connect)),
+            Err(Lost::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Reads the reply; the connection is kept where the reply ended as it should.
+    async fn finish(
+        &self,
+        origin: String,
+        link: Link,
+        answer: Response<Incoming>,
+        deadline: Deadline,
+    ) -> PostResponse {
+        let (head, incoming) = answer.into_parts();
+        let (body, truncated) = beginning(BodyReader::of(incoming, deadline)).await;
+        if !truncated {
+            self.kept.keep(origin, link).await;
+        }
+        PostResponse { status: head.status, headers: head.headers, body, truncated }
     }
 }
 
-pub(crate) async fn beginning(mut reader: BodyReader) -> (Bytes, bool) {
+async fn beginning(mut reader: BodyReader) -> (Bytes, bool) {
     let mut kept = BytesMut::new();
     while let Some(piece) = reader.next().await {
         let Ok(mut piece) = piece else {

@@ -19,7 +19,7 @@ async fn follows_three_redirects_and_not_a_fourth() {
     }
     let before = site.requests().len();
     let refused = download(&egress, fetch_of(&url(4))).await;
-    assert!(matches!(refused, Err(EgressError::TooManyRedirects)), "{refused:?}");
+    assert!(matches!(refused, Err(EgressError::TooManyRedirects { limit: 3 })), "{refused:?}");
     assert_eq!(site.requests().len() - before, 4);
 }
 

@@ -22,7 +22,7 @@ impl Posts {
 impl CallbackPoster for Posts {
     async fn post(&self, post: CallbackPost) -> Result<CallbackReply, PostError> {
         let headers = header_map(&post.headers)?;
-        let answer = self.0.post_kept(&post.url, headers, post.body, post.timeout).await;
+        let answer = self.0.post(&post.url, headers, post.body, post.timeout).await;
         let answer = answer.map_err(|error| post_error(&error))?;
         let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         Ok(CallbackReply {
@@ -63,7 +63,7 @@ mod tests {
         let refused = post_error(&EgressError::PrivateAddress { host: "10.0.0.1".to_owned() });
         let PostError::Refused(why) = refused else { panic!("refused") };
         assert!(why.contains("egress.allow_networks"), "{why}");
-        assert!(matches!(post_error(&EgressError::TooManyRedirects), PostError::Failed(_)));
+        assert!(matches!(post_error(&EgressError::Status(500)), PostError::Failed(_)));
     }
 
     #[test]
