@@ -1,20 +1,28 @@
 //! The one source of time. Everything that waits or compares instants asks a [`Clock`], so that a
-//! test can move time without sleeping and the sandbox can advance its virtual days while the
-//! gateway in the same process sees the same hour.
+//! test can move time without sleeping, the sandbox can advance its virtual days while the gateway
+//! in the same process sees the same hour, and a wall clock that somebody sets ends nothing early.
 //!
 //! It knows no calendar and no zone: instants are milliseconds since the Unix epoch.
 
 mod dice;
+mod steady;
 
 pub use dice::{dice, mixed, seed_dice};
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::steady::{Reading, Steady};
+
+/// The longest that a timer is trusted, in milliseconds: it stands while the machine sleeps.
+const LONGEST_NAP_MS: u64 = 60_000;
+/// The same of a runtime's own time: a far deadline must not overflow the timer.
+const LONGEST_RUNTIME_NAP_MS: u64 = 86_400_000;
 
 /// A shared clock. Clones show the same time.
 #[derive(Clone, Debug)]
@@ -30,7 +38,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Source {
-    System,
+    System(Steady),
     /// Stands still until it is advanced.
     Manual(i64),
     /// Goes as the timers of the runtime go, which in a simulation are not those of the machine.
@@ -41,10 +49,11 @@ enum Source {
 }
 
 impl Clock {
-    /// The machine's wall clock.
+    /// The hour that the machine's wall clock shows now, and from then on the time that passes. A wall
+    /// clock that is set later is approached slowly; a new process shows its hour at once.
     #[must_use]
     pub fn system() -> Self {
-        Self::with(Source::System)
+        Self::with(Source::System(Steady::begin(Reading::now())))
     }
 
     /// A clock that stands at `start_ms` (Unix milliseconds) and moves only by [`Clock::advance`].
@@ -67,15 +76,34 @@ impl Clock {
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
-        let base = match self.0.source {
-            Source::System => system_ms(),
-            Source::Manual(start_ms) => start_ms,
+        let base = match &self.0.source {
+            Source::System(steady) => steady.now_ms(Reading::now()),
+            Source::Manual(start_ms) => *start_ms,
             Source::Runtime { start_ms, started } => {
                 let passed_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
                 start_ms.saturating_add(passed_ms)
             }
         };
         base.saturating_add(self.0.offset_ms.load(Ordering::Acquire))
+    }
+
+    /// The hour as the machine's wall clock has it at this instant, for what others compare with their
+    /// own clocks. Not for spans: it may be set on or back at any time.
+    #[must_use]
+    pub fn wall_ms(&self) -> i64 {
+        match self.0.source {
+            Source::System(_) => {
+                let offset_ms = self.0.offset_ms.load(Ordering::Acquire);
+                Reading::now().wall_ms().saturating_add(offset_ms)
+            }
+            Source::Manual(_) | Source::Runtime { .. } => self.now_ms(),
+        }
+    }
+
+    /// How far the machine's wall clock is ahead of this one, in milliseconds: not 0 after it was set.
+    #[must_use]
+    pub fn wall_ahead_ms(&self) -> i64 {
+        self.wall_ms().saturating_sub(self.now_ms())
     }
 
     /// Moves this clock and all its clones forward and wakes who sleeps on it.
@@ -107,25 +135,22 @@ impl Clock {
             moved.as_mut().enable();
             let left_ms = deadline_ms.saturating_sub(self.now_ms());
             let Ok(left_ms @ 1..) = u64::try_from(left_ms) else { return };
-            match self.0.source {
-                Source::Manual(_) => moved.await,
-                Source::System | Source::Runtime { .. } => {
-                    // A day at most, so that a far deadline cannot overflow the timer.
-                    let nap = Duration::from_millis(left_ms.min(86_400_000));
-                    tokio::select! {
-                        biased;
-                        () = tokio::time::sleep_until(Instant::now() + nap) => {}
-                        () = moved => {}
-                    }
+            let longest_ms = match self.0.source {
+                Source::Manual(_) => {
+                    moved.await;
+                    continue;
                 }
+                Source::System(_) => LONGEST_NAP_MS,
+                Source::Runtime { .. } => LONGEST_RUNTIME_NAP_MS,
+            };
+            let nap = Duration::from_millis(left_ms.min(longest_ms));
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(Instant::now() + nap) => {}
+                () = moved => {}
             }
         }
     }
-}
-
-fn system_ms() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -177,6 +202,7 @@ mod tests {
         let before = clock.now_ms();
         clock.advance(Duration::from_secs(90_000));
         assert!(clock.now_ms() >= before + 90_000_000);
+        assert!(clock.wall_ms() >= before + 90_000_000);
         clock.sleep_until(before + 90_000_000).await;
     }
 }
