@@ -1,5 +1,6 @@
 //! Broadcasts: one template to every customer of an organisation. Accepted as a whole, sent by the
-//! number's lane, and answered when every customer has an outcome or the time is up.
+//! number's lane, and answered when every customer has an outcome or the time is up. Statuses of
+//! those whose outcome is unknown are waited for as long as a single message's is.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use waypost_domain::{BroadcastId, Content, Failure, OrgId};
 use crate::admission::Acting;
 use crate::countdown::Countdown;
 use crate::idempotency::in_progress;
+use crate::outcomes::UNKNOWN_WAIT;
 use crate::ports::{Accepted, Audience, BroadcastMember, IdempotentTarget, MessageFilter, Page};
 use crate::send::{delivery_of, new_message_id};
 use crate::{Answer, Ask, Engine};
@@ -21,8 +23,8 @@ use crate::{Answer, Ask, Engine};
 const CHUNK: u32 = 1_000;
 
 impl Engine {
-    /// Accepts a broadcast and waits at most `wait_s` seconds for its outcomes; with 0, answers as
-    /// soon as it is accepted. Runs to its end even if the caller goes away.
+    /// Accepts a broadcast and waits at most `wait_s` seconds for its outcomes and, in that time,
+    /// five seconds more for statuses of unknown ones; with 0, answers as soon as it is accepted. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// Where nothing was accepted.
@@ -81,7 +83,7 @@ impl Engine {
         }
         let mut countdown = self.start_broadcast(&acting, id).await?;
         if wait_s > 0 {
-            countdown.finished(Duration::from_secs(u64::from(wait_s))).await;
+            countdown.finished(Duration::from_secs(u64::from(wait_s)), UNKNOWN_WAIT).await;
         }
         drop(countdown);
         Ok(Answer::new(self.outcome(&acting.org.id, id).await?))

@@ -280,6 +280,7 @@ impl Engine {
             ReportEffect::Advanced(id, ..) => {
                 self.heed_report(id, failure.as_ref()).await?;
                 self.watch().tell(&id);
+                self.countdowns().known(&id);
                 self.event_logged();
             }
             ReportEffect::Nothing(_) => {}

@@ -14,6 +14,7 @@ mod events;
 mod flows;
 mod gauges;
 mod guards;
+mod hour;
 mod idempotency;
 mod inbound;
 mod interventions;
@@ -30,6 +31,7 @@ mod overdue;
 mod overload;
 mod pacing;
 pub mod ports;
+mod probes;
 mod queue;
 mod retention;
 mod samples;
@@ -64,6 +66,7 @@ use crate::directory::Directory;
 pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTES};
 use crate::gauges::Gauges;
 pub use crate::gauges::Readings;
+use crate::hour::Hour;
 pub use crate::idempotency::IdempotencyKey;
 use crate::idempotency::KeysInUse;
 pub use crate::interventions::{Sweep, Swept};
@@ -206,6 +209,7 @@ struct Parts {
     metrics: Arc<Metrics>,
     calls: Calls,
     gauges: Gauges,
+    hour: Hour,
     store_broken: AtomicBool,
     /// What callers asked for and may have gone away from.
     callers: TaskTracker,
@@ -222,7 +226,9 @@ impl Engine {
         vault: Vault,
         clock: Clock,
     ) -> Result<(Self, Recovered), StoreError> {
-        let recovered = ports.store.recover(Timestamp(clock.now_ms())).await?;
+        let now = Timestamp(clock.now_ms());
+        let hour = Hour::at_start(&*ports.store, now).await;
+        let recovered = ports.store.recover(now).await?;
         let directory = Arc::new(Directory::load(Arc::clone(&ports.store)).await?);
         let metrics = Arc::new(Metrics::default());
         let media = MediaLibrary {
@@ -268,6 +274,7 @@ impl Engine {
             metrics,
             calls: Calls::default(),
             gauges: Gauges::default(),
+            hour,
             store_broken: AtomicBool::new(false),
             callers: TaskTracker::new(),
         }));
@@ -366,6 +373,12 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         Timestamp(self.0.clock.now_ms())
+    }
+
+    /// The hour of the machine's wall clock: only for what others compare with their own clocks.
+    #[must_use]
+    pub fn wall_now(&self) -> Timestamp {
+        Timestamp(self.0.clock.wall_ms())
     }
 
     /// What the engine was told about the installation.
@@ -478,6 +491,10 @@ impl Engine {
 
     fn gauges(&self) -> &Gauges {
         &self.0.gauges
+    }
+
+    fn hour(&self) -> &Hour {
+        &self.0.hour
     }
 
     fn count(&self) -> &Metrics {

@@ -71,6 +71,8 @@ counters! {
     media_deleted,
     /// Files removed that no record named.
     media_collected,
+    /// Times that nothing was deleted for its age, because the hour may be wrong.
+    retention_refused,
 }
 
 /// One counter.

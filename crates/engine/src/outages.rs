@@ -11,17 +11,14 @@ use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
 use crate::ports::{CallError, SendOutcome};
+use crate::probes::{PauseBounds, ProbePause};
 
 /// Failures in a row after which a number's queue is only probed.
 const FAILURES_TO_PROBE: u32 = 5;
-/// The first pause between two probes, in milliseconds; each failed one doubles it.
-const FIRST_PAUSE_MS: i64 = 1_000;
-/// The longest pause between two probes, in milliseconds.
-const LONGEST_PAUSE_MS: i64 = 30_000;
-/// The same where an operator must act before anything can be sent.
-const FIRST_LOCKED_PAUSE_MS: i64 = 30_000;
-/// The same: five minutes.
-const LONGEST_LOCKED_PAUSE_MS: i64 = 300_000;
+/// The pauses between two probes.
+const PAUSES: PauseBounds = PauseBounds { first_ms: 1_000, longest_ms: 30_000 };
+/// The same where an operator must act before anything can be sent: five minutes at most.
+const LOCKED_PAUSES: PauseBounds = PauseBounds { first_ms: 30_000, longest_ms: 300_000 };
 /// What a first attempt adds to the budget of retries, of which a retry costs 10: one in ten.
 const EARNED: u32 = 1;
 const RETRY_COSTS: u32 = 10;
@@ -68,11 +65,9 @@ pub(crate) struct Outages(Mutex<HashMap<NumberId, Trouble>>);
 
 struct Trouble {
     in_a_row: u32,
-    pauses: u32,
-    /// No probe before then.
-    quiet_until: Timestamp,
-    /// The longest that `quiet_until` may lie ahead, whatever the clock does.
-    pause_ms: i64,
+    pause: ProbePause,
+    /// Since when the queue is only probed, where it is.
+    since: Option<Timestamp>,
     is_probed: bool,
     is_locked: bool,
     earned: u32,
@@ -82,17 +77,21 @@ struct Trouble {
 /// A number whose queue is only probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
-    /// When the upstream is asked again.
-    pub next_probe_at: Timestamp,
+    /// Since when.
+    pub since: Timestamp,
+    /// When the upstream is asked again; `None`: as soon as a message is due, or it is being asked.
+    pub next_probe_at: Option<Timestamp>,
     /// Whether it refuses everything of the number until an operator acts.
     pub is_locked: bool,
 }
 
 impl Engine {
-    /// How it stands with the upstream for a number; `None` where its queue is sent as usual.
+    /// How it stands with the upstream for a number; `None` where its queue is sent as usual, or the
+    /// number was removed.
     #[must_use]
     pub fn outage(&self, number_id: &NumberId) -> Option<Outage> {
-        self.outages().outage(number_id)
+        self.directory().number(number_id)?;
+        self.outages().outage(number_id, self.now())
     }
 }
 
@@ -139,14 +138,15 @@ impl Outages {
             let was_probed = troubles.remove(id).is_some_and(|trouble| trouble.is_open());
             return was_probed.then_some(Sign::Up);
         }
-        let trouble = troubles.entry(id.clone()).or_insert_with(|| Trouble::new(now));
+        let trouble = troubles.entry(id.clone()).or_default();
         trouble.failed(sign, now).then_some(sign)
     }
 
-    fn outage(&self, id: &NumberId) -> Option<Outage> {
+    fn outage(&self, id: &NumberId, now: Timestamp) -> Option<Outage> {
         let troubles = self.0.lock();
-        let trouble = troubles.get(id).filter(|trouble| trouble.is_open())?;
-        Some(Outage { next_probe_at: trouble.quiet_until, is_locked: trouble.is_locked })
+        let trouble = troubles.get(id)?;
+        let next_probe_at = trouble.pause.ends_at(now).filter(|_| !trouble.is_probed);
+        Some(Outage { since: trouble.since?, next_probe_at, is_locked: trouble.is_locked })
     }
 
     /// Forgets what is known of a number: an operator changed it.
@@ -155,20 +155,21 @@ impl Outages {
     }
 }
 
-impl Trouble {
-    fn new(now: Timestamp) -> Self {
+impl Default for Trouble {
+    fn default() -> Self {
         Self {
             in_a_row: 0,
-            pauses: 0,
-            quiet_until: now,
-            pause_ms: 0,
+            pause: ProbePause::default(),
+            since: None,
             is_probed: false,
             is_locked: false,
             earned: MOST_EARNED,
             last_retry_at: Timestamp(0),
         }
     }
+}
 
+impl Trouble {
     fn is_open(&self) -> bool {
         self.is_locked || self.in_a_row >= FAILURES_TO_PROBE
     }
@@ -179,17 +180,16 @@ impl Trouble {
         let was_probe = std::mem::take(&mut self.is_probed);
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.is_locked = sign == Sign::Locked;
-        // What was on its way together fails together: that is one failed probe.
-        if self.is_open() && (was_probe || !was_open) {
-            let (first, longest) = match sign {
-                Sign::Locked => (FIRST_LOCKED_PAUSE_MS, LONGEST_LOCKED_PAUSE_MS),
-                Sign::Down | Sign::Up => (FIRST_PAUSE_MS, LONGEST_PAUSE_MS),
-            };
-            self.pause_ms = first.saturating_mul(1 << self.pauses.min(20)).min(longest);
-            self.quiet_until = now.plus_ms(self.pause_ms);
-            self.pauses += 1;
+        if !self.is_open() {
+            self.since = None;
+            return false;
         }
-        self.is_open() && !was_open
+        self.since.get_or_insert(now);
+        // What was on its way together fails together: that is one failed probe.
+        if was_probe || !was_open {
+            self.pause.begin(if self.is_locked { LOCKED_PAUSES } else { PAUSES }, now);
+        }
+        !was_open
     }
 
     fn leave(&self, now: Timestamp) -> Leave {
@@ -202,12 +202,7 @@ impl Trouble {
         if self.is_probed {
             return Leave::NotBefore(None);
         }
-        // A clock that was set back must not make the pause longer.
-        let ahead_ms = self.quiet_until.0.saturating_sub(now.0);
-        if (1..=self.pause_ms).contains(&ahead_ms) {
-            return Leave::NotBefore(Some(self.quiet_until));
-        }
-        Leave::Probe
+        self.pause.ends_at(now).map_or(Leave::Probe, |end| Leave::NotBefore(Some(end)))
     }
 
     fn started(&mut self, is_retry: bool, now: Timestamp) {
@@ -243,33 +238,36 @@ mod tests {
     fn a_number_is_probed_at_growing_intervals_until_the_upstream_answers() {
         let outages = Outages::default();
         fail(&outages, FAILURES_TO_PROBE - 1, NOON);
-        assert_eq!(outages.outage(&number()), None);
+        assert_eq!(outages.outage(&number(), NOON), None);
         let began = outages.ended(&number(), Some(Sign::Down), NOON);
         assert_eq!(began, Some(Sign::Down));
         let mut now = NOON;
         for pause_s in [1, 2, 4, 8, 16, 30, 30] {
-            let Outage { next_probe_at: until, is_locked } = outages.outage(&number()).unwrap();
-            assert_eq!((until, is_locked), (now.plus_ms(pause_s * 1_000), false));
+            let until = now.plus_ms(pause_s * 1_000);
+            let told = Outage { since: NOON, next_probe_at: Some(until), is_locked: false };
+            assert_eq!(outages.outage(&number(), now), Some(told));
             let early = outages.leave(&number(), until.plus_ms(-1));
             assert_eq!(early, Leave::NotBefore(Some(until)));
             now = until;
             assert_eq!(outages.leave(&number(), now), Leave::Probe);
             outages.started(&number(), true, now);
             assert_eq!(outages.leave(&number(), now), Leave::NotBefore(None));
+            assert_eq!(outages.outage(&number(), now).unwrap().next_probe_at, None);
             assert_eq!(outages.ended(&number(), Some(Sign::Down), now), None);
         }
         assert_eq!(outages.ended(&number(), Some(Sign::Up), now), Some(Sign::Up));
-        assert_eq!(outages.outage(&number()), None);
+        assert_eq!(outages.outage(&number(), now), None);
     }
 
     #[test]
     fn what_fails_together_is_one_failed_probe_and_a_clock_that_is_set_back_holds_nothing_up() {
         let outages = Outages::default();
         fail(&outages, 200, NOON);
-        let outage = outages.outage(&number()).unwrap();
-        assert_eq!(outage.next_probe_at, NOON.plus_ms(FIRST_PAUSE_MS));
+        let outage = outages.outage(&number(), NOON).unwrap();
+        assert_eq!(outage.next_probe_at, Some(NOON.plus_ms(PAUSES.first_ms)));
         let yesterday = NOON.plus_ms(-86_400_000);
         assert_eq!(outages.leave(&number(), yesterday), Leave::Probe);
+        assert_eq!(outages.outage(&number(), yesterday).unwrap().next_probe_at, None);
     }
 
     #[test]
@@ -298,10 +296,11 @@ mod tests {
     fn an_account_that_is_locked_pauses_the_number_at_once() {
         let outages = Outages::default();
         assert_eq!(outages.ended(&number(), Some(Sign::Locked), NOON), Some(Sign::Locked));
-        let next_probe_at = NOON.plus_ms(FIRST_LOCKED_PAUSE_MS);
-        assert_eq!(outages.outage(&number()), Some(Outage { next_probe_at, is_locked: true }));
+        let next_probe_at = Some(NOON.plus_ms(LOCKED_PAUSES.first_ms));
+        let told = Outage { since: NOON, next_probe_at, is_locked: true };
+        assert_eq!(outages.outage(&number(), NOON), Some(told));
         outages.forget(&number());
-        assert_eq!(outages.outage(&number()), None);
+        assert_eq!(outages.outage(&number(), NOON), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::ports::{
 
 /// How long a caller who waits is kept waiting for the status of a message whose outcome is
 /// unknown.
-const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
 /// Pause between two tries to record an outcome that the store could not take.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 /// Tries to record it: a day of a full disk. Beyond, the next start closes the message.
@@ -166,8 +166,15 @@ impl Engine {
 
     async fn record(&self, record: &Record) -> StoreResult<Settled> {
         let Record { id, broadcast_id, attempt_id, settlement, now } = record;
+        if let (Some(broadcast_id), Settlement::Unknown { .. }) = (broadcast_id, settlement) {
+            self.countdowns().unknown(*broadcast_id, *id);
+        }
         let settled =
             self.store().settle_attempt(*id, *attempt_id, settlement.clone(), *now).await?;
+        if settled.status != Status::Unknown {
+            // A status came before.
+            self.countdowns().known(id);
+        }
         self.count_settled(settled.status);
         self.tell(id, *broadcast_id, settled.status);
         if settled.resend_at.is_some() {

@@ -20,6 +20,10 @@ impl Engine {
                 () = cancel.cancelled() => return,
                 () = self.clock().sleep_until(next.0) => {}
             }
+            // Told too early it would be wrong; a later look tells it.
+            if !self.believes_hour().await {
+                continue;
+            }
             let now = self.now();
             match self.store().tell_overdue(now.plus_ms(-STATUS_WAIT_MS), now).await {
                 Ok(0) => {}

@@ -1,6 +1,7 @@
 //! What goes when its time is over: messages and media as long as each organisation wants them,
 //! events, keys, reports and webhooks as long as they are of use, what removed organisations left,
-//! and bytes that no record names. All of it in steps of milliseconds, with rests between them.
+//! and bytes that no record names. All of it in steps of milliseconds, with rests between them. At an
+//! hour that may be wrong nothing is deleted for its age.
 
 use std::time::Duration;
 
@@ -49,8 +50,25 @@ impl Engine {
     /// Removes everything whose time is over now. A part that cannot be done now is done at the
     /// next look.
     async fn clean_up(&self) {
-        let now = self.now();
+        self.tell_of_wall_clock();
         let mut parts = vec![("removed organisations", self.finish_removals().await)];
+        if self.believes_hour().await {
+            parts.extend(self.clean_up_old(self.now()).await);
+        } else {
+            self.count().retention_refused.add();
+            tracing::warn!("nothing is deleted for its age: the hour may be wrong");
+        }
+        parts.push(("unnamed media", self.media_library().collect().await));
+        for (what, end) in parts {
+            if let Err(error) = end {
+                tracing::warn!(%error, what, "what is past its time stays for now");
+                self.note_store_error(&error);
+            }
+        }
+    }
+
+    async fn clean_up_old(&self, now: Timestamp) -> Vec<(&'static str, StoreResult<()>)> {
+        let mut parts = Vec::new();
         for org in self.directory().orgs() {
             parts.push(("messages", self.clean_up_org(&org, now).await));
         }
@@ -59,13 +77,7 @@ impl Engine {
         let oldest = now.plus_ms(-idempotency::KEPT_MS);
         parts.push(("idempotency keys", self.store().forget_idempotency(oldest).await.map(drop)));
         parts.push(("unmatched", self.clean_up_unmatched(now).await));
-        parts.push(("unnamed media", self.media_library().collect().await));
-        for (what, end) in parts {
-            if let Err(error) = end {
-                tracing::warn!(%error, what, "what is past its time stays for now");
-                self.note_store_error(&error);
-            }
-        }
+        parts
     }
 
     /// Removes an organisation: nobody acts for it any more when this returns. What it leaves is

@@ -109,6 +109,24 @@ bugs! {
     AcceptAnsweredEarly = "accept-answered-early",
     /// What is queued waits until something else wakes its number.
     QueueNotWoken = "queue-not-woken",
+    /// Bodies are read however long they are.
+    BodiesUnbounded = "bodies-unbounded",
+    /// A clock that was set back makes who was written to before wait for the old hour.
+    ClockBackHolds = "clock-back-holds",
+    /// What fails is tried again without end.
+    PoisonNeverEnds = "poison-never-ends",
+    /// A refusal does not tell of the window that is closed.
+    WindowUntold = "window-untold",
+    /// There is no line in the log about an attempt whose answer was lost.
+    AttemptUntold = "attempt-untold",
+    /// What operators do to many messages, they do to messages in any state.
+    SweepIgnoresState = "sweep-ignores-state",
+    /// What is past its time is deleted in one job.
+    RetentionAtOnce = "retention-at-once",
+    /// Nobody looks whether the write-ahead log is whole.
+    LogUnchecked = "log-unchecked",
+    /// What is too old is deleted at whatever hour the machine shows.
+    HourBelieved = "hour-believed",
 }
 
 impl Bug {

@@ -160,7 +160,7 @@ impl Engine {
         rows: &[Row],
     ) -> Vec<CallbackOutcome> {
         let events: Vec<&Event> = rows.iter().map(|row| &row.logged.event).collect();
-        let post = self.call_to(endpoint, &events, self.now());
+        let post = self.call_to(endpoint, &events);
         self.count().callbacks_posted.add();
         let answer = self.callbacks().poster.post(post).await;
         let (now, dice) = (self.now(), dice());

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use waypost_domain::Timestamp;
 
+use crate::probes::{PauseBounds, ProbePause};
+
 /// Failures in a row after which a target is only probed.
 const FAILURES_TO_OPEN: u32 = 10;
-/// The first pause between two probes, in milliseconds; each failed one doubles it.
-const FIRST_PAUSE_MS: i64 = 1_000;
-/// The longest pause between two probes, in milliseconds.
-const LONGEST_PAUSE_MS: i64 = 30_000;
+/// The pauses between two probes.
+const PAUSES: PauseBounds = PauseBounds { first_ms: 1_000, longest_ms: 30_000 };
 /// Failing targets that are remembered; beyond, all are forgotten.
 const MAX_FAILING: usize = 10_000;
 
@@ -25,10 +25,16 @@ pub(super) enum Leave {
     NotBefore(Timestamp),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Failing {
     in_a_row: u32,
-    quiet_until: Timestamp,
+    pause: ProbePause,
+}
+
+impl Failing {
+    fn is_open(self) -> bool {
+        self.in_a_row >= FAILURES_TO_OPEN
+    }
 }
 
 /// The breakers of all targets. Those that do not fail have no entry.
@@ -38,12 +44,8 @@ pub(crate) struct Breakers(Mutex<HashMap<i64, Failing>>);
 impl Breakers {
     pub(super) fn leave(&self, target: i64, now: Timestamp) -> Leave {
         match self.0.lock().get(&target) {
-            Some(failing) if failing.in_a_row >= FAILURES_TO_OPEN => {
-                if now < failing.quiet_until {
-                    Leave::NotBefore(failing.quiet_until)
-                } else {
-                    Leave::Probe
-                }
+            Some(failing) if failing.is_open() => {
+                failing.pause.ends_at(now).map_or(Leave::Probe, Leave::NotBefore)
             }
             _ => Leave::Full,
         }
@@ -51,7 +53,7 @@ impl Breakers {
 
     /// Whether a target is only probed.
     pub(super) fn is_open(&self, target: i64) -> bool {
-        self.0.lock().get(&target).is_some_and(|failing| failing.in_a_row >= FAILURES_TO_OPEN)
+        self.0.lock().get(&target).is_some_and(|failing| failing.is_open())
     }
 
     pub(super) fn succeeded(&self, target: i64) {
@@ -63,11 +65,11 @@ impl Breakers {
         if targets.len() >= MAX_FAILING {
             targets.clear();
         }
-        let failing = targets.entry(target).or_insert(Failing { in_a_row: 0, quiet_until: now });
+        let failing = targets.entry(target).or_default();
         failing.in_a_row = failing.in_a_row.saturating_add(1);
-        if let Some(probes) = failing.in_a_row.checked_sub(FAILURES_TO_OPEN) {
-            let pause = FIRST_PAUSE_MS.saturating_mul(1 << probes.min(20));
-            failing.quiet_until = now.plus_ms(pause.min(LONGEST_PAUSE_MS));
+        // What was on its way together fails together: that is one failed probe.
+        if failing.is_open() && failing.pause.ends_at(now).is_none() {
+            failing.pause.begin(PAUSES, now);
         }
     }
 }
@@ -93,5 +95,29 @@ mod tests {
         assert_eq!(breakers.leave(2, now), Leave::Full, "another target");
         breakers.succeeded(1);
         assert_eq!(breakers.leave(1, now), Leave::Full);
+    }
+
+    #[test]
+    fn what_fails_together_is_one_failed_probe() {
+        let breakers = Breakers::default();
+        let noon = Timestamp(1_800_000_000_000);
+        for _ in 0..200 {
+            breakers.failed(1, noon);
+        }
+        assert_eq!(breakers.leave(1, noon), Leave::NotBefore(noon.plus_ms(1_000)));
+    }
+
+    #[test]
+    fn t30_a_clock_that_is_set_back_or_on_keeps_no_target_waiting() {
+        let noon = Timestamp(1_800_000_000_000);
+        for set_ms in [-3_600_000, -86_400_000, -noon.0, 3_600_000, 86_400_000, i64::MAX] {
+            let breakers = Breakers::default();
+            for _ in 0..20 {
+                breakers.failed(1, noon);
+            }
+            let set = noon.plus_ms(set_ms);
+            assert_eq!(breakers.leave(1, set), Leave::Probe, "{set_ms}");
+            assert!(breakers.is_open(1));
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use waypost_domain::Zone;
 use waypost_domain::callback::{CallbackShape, CallbackSite, Webhook};
 use waypost_domain::directory::{Number, Sealed};
 use waypost_domain::event::{Event, EventDetail};
 use waypost_domain::message::Notify;
-use waypost_domain::{Timestamp, Zone};
 
 use super::sign;
 use crate::Engine;
@@ -141,12 +141,7 @@ impl Engine {
     }
 
     /// The call that tells of events: of one, or of several where the shape takes them.
-    pub(super) fn call_to(
-        &self,
-        endpoint: &Endpoint,
-        events: &[&Event],
-        now: Timestamp,
-    ) -> CallbackPost {
+    pub(super) fn call_to(&self, endpoint: &Endpoint, events: &[&Event]) -> CallbackPost {
         let info = endpoint.shape.info();
         let first = events.first();
         let number = first.and_then(|event| self.directory().number(event.number_id.as_ref()?));
@@ -159,7 +154,13 @@ impl Engine {
         // Several events in one call have the name of the first.
         let id = first.map(|event| event.id.public()).unwrap_or_default();
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers.extend(sign::headers(info.signature, &endpoint.secrets, &id, now, &body));
+        headers.extend(sign::headers(
+            info.signature,
+            &endpoint.secrets,
+            &id,
+            self.wall_now(),
+            &body,
+        ));
         headers.extend(endpoint.headers.iter().cloned());
         CallbackPost {
             url: endpoint.url.clone(),

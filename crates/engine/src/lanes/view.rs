@@ -6,6 +6,7 @@ use waypost_domain::{NumberId, Timestamp};
 
 use super::{Lane, Lanes};
 use crate::Engine;
+use crate::outages::Outage;
 
 /// How a number's pace stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct PacingView {
     pub too_fast: u64,
     /// Times that it said so of one person, since the start.
     pub pair_too_fast: u64,
+    /// The outage, where the queue is only probed.
+    pub outage: Option<Outage>,
 }
 
 impl Engine {
@@ -46,7 +49,7 @@ impl Engine {
     #[must_use]
     pub fn pacing(&self) -> Vec<PacingView> {
         let now = self.now();
-        let mut views = self.lanes().each(|lane| lane.view(now));
+        let mut views = self.lanes().each(|lane| self.pacing_view(lane, now));
         views.sort_by(|one, other| one.number_id.cmp(&other.number_id));
         views
     }
@@ -55,7 +58,11 @@ impl Engine {
     #[must_use]
     pub fn pacing_of(&self, number_id: &NumberId) -> Option<PacingView> {
         let lane = self.lanes().known(number_id)?;
-        Some(lane.view(self.now()))
+        Some(self.pacing_view(&lane, self.now()))
+    }
+
+    fn pacing_view(&self, lane: &Lane, now: Timestamp) -> PacingView {
+        PacingView { outage: self.outage(&lane.number_id), ..lane.view(now) }
     }
 }
 
@@ -91,6 +98,7 @@ impl Lane {
             refused: of(&self.counts.refused),
             too_fast: of(&self.counts.too_fast),
             pair_too_fast: of(&self.counts.pair_too_fast),
+            outage: None,
         }
     }
 }

@@ -27,3 +27,4 @@ mod statuses;
 mod stop;
 mod submissions;
 mod windows;
+mod wrong_hour;

@@ -394,9 +394,9 @@ async fn the_callers_own_value_comes_back_byte_for_byte() {
 }
 
 /// A broadcast's caller is told that a member is still on its way, not that it is lost.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_held_member_of_a_broadcast_is_told_as_still_queued() {
-    let rig = Rig::new().await;
+    let rig = Rig::timed().await;
     rig.approve_template("hello_world");
     rig.upstream.next(lost());
     let answer =
