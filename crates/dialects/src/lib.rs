@@ -20,7 +20,10 @@
 #[cfg(test)]
 mod changed_json;
 pub mod contract;
+#[cfg(test)]
+mod expected;
 pub mod json;
+mod link;
 pub mod lipachat;
 pub mod pepipost;
 pub mod proof;

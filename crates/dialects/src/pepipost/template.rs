@@ -7,7 +7,7 @@ use serde_json::Value;
 use waypost_domain::command::{MediaDraft, TemplateBinding};
 use waypost_domain::content::{Component, MediaSource, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::Template;
+use waypost_domain::template::{Template, variables};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::wire;
@@ -109,21 +109,6 @@ fn text_component(
         parameters.push(Parameter::Text { text: value.clone(), name });
     }
     Ok((!parameters.is_empty()).then(|| Component::new(name, parameters)))
-}
-
-/// The different variables of a text: numbers by size, names in the order in which they stand.
-fn variables(text: &str) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
-        let name = name.0.trim();
-        let is_name = !name.is_empty() && name.chars().all(|it| it.is_alphanumeric() || it == '_');
-        if is_name && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    // Stable, so that names, which are no numbers, keep their order.
-    names.sort_by_key(|name| name.parse::<u32>().ok());
-    names
 }
 
 /// A button whose address ends in a variable.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::Template;
+use waypost_domain::template::{Template, variables};
 use waypost_domain::{ErrorKind, Failure, MediaId, MediaSource};
 
 use super::codes;
@@ -154,7 +154,7 @@ impl<'a> Binder<'a> {
 
     fn body(&mut self) -> Result<Option<Component<MediaDraft>>, Failure> {
         let Some(body) = self.part("BODY") else { return Ok(None) };
-        let mut variables = variables(body["text"].as_str().unwrap_or_default());
+        let variables = variables(body["text"].as_str().unwrap_or_default());
         if variables.is_empty() {
             return Ok(None);
         }
@@ -162,8 +162,6 @@ impl<'a> Binder<'a> {
             self.is_otp_used = true;
             return Ok(Some(Component::new("body", vec![text(code)])));
         }
-        // Numbers count, not places: {{2}} may stand before {{1}}.
-        variables.sort_by_key(|variable| variable.parse::<u32>().ok());
         let by_order = if self.has_numbered() { Vec::new() } else { self.unnamed() };
         let mut parameters = Vec::with_capacity(variables.len());
         for (place, variable) in variables.into_iter().enumerate() {
@@ -344,20 +342,6 @@ fn is_place(name: &str) -> bool {
 
 fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The names between `{{` and `}}`, each once, in the order of their first place.
-fn variables(text: &str) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for rest in text.split("{{").skip(1) {
-        let Some((name, _)) = rest.split_once("}}") else { continue };
-        let name = name.trim();
-        let is_name = !name.is_empty() && name.chars().all(|it| it.is_alphanumeric() || it == '_');
-        if is_name && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 /// A variable's value in the Cloud API's form, with the name where the variable has one.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{count_variables, variables};
+use super::variables::{count_variables, variables};
 use crate::content::{Component, Parameter};
 use crate::failure::{ErrorKind, Failure};
 use crate::media::MediaKind;

@@ -1,6 +1,5 @@
 //! Text, media, a contact, a place.
 
-use url::Url;
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{
     Contact, ContactName, ContactPhone, Location, MAX_CAPTION_CHARS, MAX_TEXT_CHARS, MediaMessage,
@@ -13,10 +12,9 @@ use super::{
     text as required,
 };
 use crate::json::{Field, Object};
+use crate::link::{MAX_LINK_CHARS, WEB_LINK, is_web_link};
 use crate::lipachat::wire::member;
 
-/// The longest link, in code points; what the guarded client takes.
-const MAX_LINK_CHARS: usize = 8_192;
 /// The most numbers of one contact.
 const MAX_PHONES: usize = 10;
 /// The kind of a contact's number where the request names none.
@@ -60,15 +58,7 @@ pub(super) fn file_name(field: &Field<'_>, kind: MediaKind) -> Result<Option<Str
 pub(super) fn link(field: &Field<'_>) -> Result<String, Failure> {
     let text = field.lenient_text(MAX_LINK_CHARS)?;
     let text = text.trim();
-    // The URL standard forgives a missing host (`http:///x`) and line breaks; the link is passed
-    // on as it is, to somebody who may not.
-    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
-    let is_web = Url::parse(text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if has_host && is_web && !text.contains(|char: char| char.is_control() || char == ' ') {
-        return Ok(text.to_owned());
-    }
-    Err(field.invalid("must be a URL that begins with http:// or https:// and names a host"))
+    if is_web_link(text) { Ok(text.to_owned()) } else { Err(field.invalid(WEB_LINK)) }
 }
 
 /// `POST /api/v1/whatsapp/contact`

@@ -19,6 +19,7 @@ use super::LipaChat;
 use super::wire::path;
 use crate::changed_json::{with, without};
 use crate::contract::{Body, Command, Dialect, Form, FormFile, Request, Route, Task};
+use crate::expected::assert_refused;
 
 /// Makes a valid body.
 type Sample = fn() -> Value;
@@ -181,20 +182,5 @@ fn form(fields: &[(&str, &str)], file: Option<(&str, &str, &[u8])>) -> Form {
             size: bytes.len() as u64,
             head: bytes.to_vec(),
         }),
-    }
-}
-
-/// Asserts kind and field, and that the message names the field.
-#[track_caller]
-fn assert_refused<T: std::fmt::Debug>(
-    result: Result<T, Failure>,
-    kind: ErrorKind,
-    field: Option<&str>,
-) {
-    let failure = result.unwrap_err();
-    assert_eq!((failure.kind, failure.field.as_deref()), (kind, field), "{}", failure.message);
-    assert!(failure.message.ends_with('.'), "{}", failure.message);
-    if let Some(field) = field {
-        assert!(failure.message.starts_with(field), "{}", failure.message);
     }
 }

@@ -15,11 +15,10 @@ use waypost_domain::{ErrorKind, Failure};
 use super::errors::Code;
 use super::wire::ID;
 use crate::json::{Field, Object, Type};
+use crate::link::{MAX_LINK_CHARS, WEB_LINK, is_web_link};
 
 /// The longest name, id or word that is looked at, in code points.
 const MAX_NAME_CHARS: usize = 512;
-/// The longest link, in code points; what the guarded client takes.
-const MAX_LINK_CHARS: usize = 8_192;
 /// The most digits of a telephone number.
 const MAX_DIGITS: usize = 15;
 /// The fewest that the vendor takes.
@@ -99,23 +98,11 @@ fn digits(field: &Field<'_>, texts: &DigitTexts) -> Result<String, Failure> {
 
 /// An http or https URL with a host, as it was written; anything else is bad media.
 fn link(field: &Field<'_>) -> Result<String, Failure> {
-    let bad = || {
-        field
-            .invalid("must be a URL that begins with http:// or https:// and names a host")
-            .in_words_of(ID, Code::Media.number(), Code::Media.text())
-    };
+    let bad = || field.invalid(WEB_LINK).in_words_of(ID, Code::Media.number(), Code::Media.text());
     let text = field.text(MAX_LINK_CHARS).map_err(|failure| match failure.kind {
         ErrorKind::MissingField | ErrorKind::InvalidType => failure,
         _ => bad(),
     })?;
     let text = text.trim();
-    // The URL standard forgives a missing host (`http:///x`) and line breaks; the link is passed
-    // on as it is, to somebody who may not.
-    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
-    let is_web = Url::parse(text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if has_host && is_web && !text.contains(|char: char| char.is_control() || char == ' ') {
-        return Ok(text.to_owned());
-    }
-    Err(bad())
+    if is_web_link(text) { Ok(text.to_owned()) } else { Err(bad()) }
 }

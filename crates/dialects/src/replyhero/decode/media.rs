@@ -1,6 +1,5 @@
 //! Media objects: the one inside a message and the one inside a template's header.
 
-use url::Url;
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{InlineFile, MAX_CAPTION_CHARS, MediaMessage};
 use waypost_domain::media::{MediaKind, clean_filename};
@@ -8,11 +7,9 @@ use waypost_domain::{Content, ErrorKind, Failure, MediaId, MediaSource};
 
 use super::{MAX_ID_CHARS, media_kind};
 use crate::json::{Field, Object, Type};
+use crate::link::{MAX_LINK_CHARS, WEB_LINK, is_web_link};
 use crate::replyhero::wire::member;
 use crate::replyhero::{file_data, media_type};
-
-/// The longest link, in code points; what the guarded client takes.
-const MAX_LINK_CHARS: usize = 8_192;
 
 /// A media object, read.
 pub(super) struct Media {
@@ -92,15 +89,7 @@ fn finish(object: &Object<'_>, kind: MediaKind, origin: Origin<'_>) -> Result<Me
 fn url(link: &Field<'_>) -> Result<String, Failure> {
     let text = link.text(MAX_LINK_CHARS)?;
     let text = text.trim();
-    // The URL standard forgives a missing host (`http:///x`) and line breaks; we pass the link on
-    // as it is, to somebody who may not.
-    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
-    let is_web = Url::parse(text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if has_host && is_web && !text.contains(|char: char| char.is_control() || char == ' ') {
-        return Ok(text.to_owned());
-    }
-    Err(link.invalid("must be a URL that begins with http:// or https:// and names a host"))
+    if is_web_link(text) { Ok(text.to_owned()) } else { Err(link.invalid(WEB_LINK)) }
 }
 
 /// A provider's name: a string, or Meta's older `{"name":"…"}`.

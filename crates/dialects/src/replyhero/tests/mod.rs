@@ -18,6 +18,7 @@ use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 use super::ReplyHero;
 use crate::changed_json::{with, without};
 use crate::contract::{Body, Command, Dialect, Operation, Request};
+use crate::expected::assert_refused;
 
 /// The first bytes of a PNG file, and something after them.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xF0\x01\x02\xFF";
@@ -103,20 +104,5 @@ fn file_of(send: SendMessage) -> InlineFile {
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
-    }
-}
-
-/// Asserts kind and field, and that the message names the field.
-#[track_caller]
-fn assert_refused<T: std::fmt::Debug>(
-    result: Result<T, Failure>,
-    kind: ErrorKind,
-    field: Option<&str>,
-) {
-    let failure = result.unwrap_err();
-    assert_eq!((failure.kind, failure.field.as_deref()), (kind, field), "{}", failure.message);
-    assert!(failure.message.ends_with('.'), "{}", failure.message);
-    if let Some(field) = field {
-        assert!(failure.message.starts_with(field), "{}", failure.message);
     }
 }

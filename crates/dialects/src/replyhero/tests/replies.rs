@@ -5,6 +5,7 @@ use waypost_domain::{BroadcastId, CustomerId, MediaId, MessageId, Phone, Timesta
 
 use super::*;
 use crate::contract::{Asked, Call, CommandEcho, Outcome, Reply};
+use crate::expected::assert_body;
 
 fn delivery(id: &str, customer: &str, phone: &str, at: &str, wamid: &str) -> Delivery {
     Delivery {
@@ -33,14 +34,6 @@ fn echo(operation: Operation, body: &Value) -> CommandEcho {
 
 fn encode(command: &CommandEcho, outcome: &Outcome) -> Reply {
     ReplyHero.encode(&Asked { command, call: Call::default(), replayed: false }, outcome)
-}
-
-#[track_caller]
-fn assert_body(reply: &Reply, fixture: &str) {
-    assert_eq!(std::str::from_utf8(&reply.body).unwrap(), fixture.trim_end());
-    assert_eq!(reply.status, http::StatusCode::OK);
-    let json = (http::header::CONTENT_TYPE, "application/json".parse().unwrap());
-    assert_eq!(reply.headers, [json]);
 }
 
 /// 1

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use waypost_domain::{ErrorKind, Failure, Phone};
 
-use super::member::{Member, members};
-use super::{MAX_RECIPIENTS, correlation_id};
+use super::member::{Member, cut, members};
 use crate::json::{Node, Type};
 use crate::webex_connect::codes;
 use crate::webex_connect::wire::member as name;
 
+/// The most recipients of one body.
+pub(super) const MAX_RECIPIENTS: usize = 1_000;
+/// The longest `correlationid`, in code points.
+const MAX_CORRELATION_CHARS: usize = 2_000;
 /// The digits that a number may have.
 const MIN_DIGITS: usize = 8;
 const MAX_DIGITS: usize = 15;
@@ -82,6 +85,14 @@ fn read_entry<'a>(
         }
     }
     if is_anybody { Ok(()) } else { Err(nobody()) }
+}
+
+/// The effective `correlationid` of a place: none where it is blank.
+fn correlation_id<'a>(member: &Member<'a>) -> Result<Option<Cow<'a, str>>, Failure> {
+    match member.optional_label()? {
+        Some(text) if cut(&text, MAX_CORRELATION_CHARS).is_some() => Err(member.invalid()),
+        given => Ok(given),
+    }
 }
 
 /// An element's text: a string, or a number as it was written.

@@ -4,13 +4,13 @@ use waypost_domain::Failure;
 use waypost_domain::media::{MediaKind, clean_filename};
 
 use super::member::{Member, cut};
-use super::options::{MAX_LINK_CHARS, is_web_url};
+use crate::link::{MAX_LINK_CHARS, is_web_link};
 
 /// An absolute http or https URL.
 pub(super) fn link(url: &Member<'_>) -> Result<String, Failure> {
     let text = url.text()?;
     let text = text.trim();
-    if cut(text, MAX_LINK_CHARS).is_some() || !is_web_url(text) {
+    if cut(text, MAX_LINK_CHARS).is_some() || !is_web_link(text) {
         return Err(url.invalid());
     }
     Ok(text.to_owned())

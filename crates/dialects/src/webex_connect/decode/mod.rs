@@ -18,20 +18,16 @@ use waypost_domain::content::MAX_REFERENCE_CHARS;
 use waypost_domain::message::MessageOptions;
 use waypost_domain::{Content, ErrorKind, Failure, OrgId, Timestamp};
 
-use self::destination::Addressee;
+use self::destination::{Addressee, MAX_RECIPIENTS};
 use self::member::{Doom, Member, cut, members};
 use super::codes;
 use super::wire::{echo, member as name};
 use crate::contract::{Command, SendMessage, Submission, Submit};
 use crate::json::{self, Node, Type};
 
-/// The most recipients of one body.
-const MAX_RECIPIENTS: usize = 1_000;
 /// What a body may amount to once its content stands in every recipient's message, in bytes as
 /// written: one content of 32 KiB for 1,000 recipients. Without a bound, 1 MiB could become 1 GiB.
 const MAX_SPREAD_BYTES: usize = 32 * 1_024 * 1_024;
-/// The longest `correlationid`, in code points.
-const MAX_CORRELATION_CHARS: usize = 2_000;
 
 /// What a request says to all its recipients.
 struct Said {
@@ -162,14 +158,6 @@ fn app_id_of(app_id: &Member<'_>) -> Result<String, Failure> {
         return Err(codes::APPID_MISSING.failure(ErrorKind::MissingField, message).at(name::APPID));
     }
     Ok(app_id.text()?.trim().to_owned())
-}
-
-/// The effective `correlationid` of a place: none where it is blank.
-fn correlation_id<'a>(member: &Member<'a>) -> Result<Option<Cow<'a, str>>, Failure> {
-    match member.optional_label()? {
-        Some(text) if cut(&text, MAX_CORRELATION_CHARS).is_some() => Err(member.invalid()),
-        given => Ok(given),
-    }
 }
 
 /// One message for each recipient. The last one gets the content itself, the others copies.

@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 
-use url::Url;
 use waypost_domain::message::{Notify, Priority};
 use waypost_domain::{ErrorKind, Failure, Timestamp};
 
 use super::member::{Member, cut};
 use crate::json::Node;
+use crate::link::{MAX_LINK_CHARS, is_web_link};
 use crate::webex_connect::codes;
-
-/// The longest address, in code points; what the guarded client takes.
-const MAX_URL_CHARS: usize = 8_192;
 
 /// The members, not read yet.
 pub(super) struct Written<'a> {
@@ -105,31 +102,18 @@ fn notify(url: &Member<'_>, auth_id: &Member<'_>) -> Result<Option<Notify>, Fail
     } else {
         problem_of(text)
     };
-    let url = cut(text, MAX_URL_CHARS).unwrap_or(text).to_owned();
+    let url = cut(text, MAX_LINK_CHARS).unwrap_or(text).to_owned();
     Ok(Some(Notify { url, auth_id, refused: refused.map(str::to_owned) }))
 }
 
 /// What is wrong with an address whatever the installation's settings are.
 fn problem_of(address: &str) -> Option<&'static str> {
-    if cut(address, MAX_URL_CHARS).is_some() {
+    if cut(address, MAX_LINK_CHARS).is_some() {
         return Some("`notifyurl` is longer than 8192 characters.");
     }
-    if is_web_url(address) {
+    if is_web_link(address) {
         None
     } else {
         Some("`notifyurl` is not an absolute http or https URL.")
     }
 }
-
-/// An http or https URL with a host, fit to be passed on as it is written.
-pub(super) fn is_web_url(text: &str) -> bool {
-    // The URL standard forgives a missing host (`http:///x`) and line breaks; others may not.
-    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
-    has_host
-        && !text.contains(|char: char| char.is_control() || char == ' ')
-        && Url::parse(text)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-}
-
-/// The longest link to a file, in code points.
-pub(super) const MAX_LINK_CHARS: usize = MAX_URL_CHARS;

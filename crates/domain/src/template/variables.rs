@@ -1,0 +1,42 @@
+//! The variables of a template's text: `{{1}}`, or `{{name}}` where they have names.
+
+/// How many different ones a text has.
+#[must_use]
+pub fn count_variables(text: &str) -> usize {
+    variables(text).len()
+}
+
+/// The different ones of a text: numbers by size, names in the order in which they stand.
+#[must_use]
+pub fn variables(text: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
+        let name = name.trim();
+        let is_name = !name.is_empty() && name.chars().all(|it| it.is_alphanumeric() || it == '_');
+        if is_name && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // Stable, so that names, which are no numbers, keep their order.
+    names.sort_by_key(|name| name.parse::<u32>().ok());
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_each_variable_once() {
+        for (text, found) in [
+            ("no variables", &[][..]),
+            ("{{2}} and {{1}} and {{2}}", &["1", "2"]),
+            ("{{10}} {{9}}", &["9", "10"]),
+            ("{{order_id}}, {{ first_name }}", &["order_id", "first_name"]),
+            ("{{}} {{a b}} {{not closed", &[]),
+        ] {
+            assert_eq!(variables(text), found, "{text}");
+            assert_eq!(count_variables(text), found.len(), "{text}");
+        }
+    }
+}
