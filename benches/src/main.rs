@@ -22,6 +22,7 @@ mod rows_memory;
 mod rows_overload;
 mod rows_queue;
 mod rows_rate;
+mod scan;
 mod statistics;
 mod statuses;
 mod tenants;

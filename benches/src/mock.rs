@@ -22,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::receiver::{self, Receiver};
+use crate::scan::text_of;
 use crate::statuses::{self, Statuses};
 
 /// Where the counts can be read.
@@ -152,15 +153,6 @@ fn accepted(to: &str, wamid: &str) -> String {
 /// The digits behind `"to":"`.
 fn receiver(body: &[u8]) -> &str {
     text_of(body, b"\"to\":\"").trim_start_matches('+')
-}
-
-/// What stands between `key` and the next quotation mark, found without parsing: the mock shall cost as little as it
-/// can. Empty where there is no such thing.
-pub(crate) fn text_of<'a>(body: &'a [u8], key: &[u8]) -> &'a str {
-    let start = body.windows(key.len()).position(|window| window == key).map(|at| at + key.len());
-    let rest = start.map_or(&[][..], |start| &body[start..]);
-    let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(0);
-    std::str::from_utf8(&rest[..end]).unwrap_or_default()
 }
 
 /// An id of the shape that Meta's have.

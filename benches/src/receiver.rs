@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::mock::text_of;
+use crate::scan::text_of;
 
 /// Where callbacks are received.
 pub(crate) const CALLBACKS_PATH: &str = "/callbacks";
