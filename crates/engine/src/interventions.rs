@@ -3,6 +3,7 @@
 
 use waypost_domain::message::Message;
 use waypost_domain::{Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status};
+use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
 use crate::ports::{MessageFilter, Page};
@@ -84,7 +85,8 @@ impl Engine {
         sweep: Sweep,
     ) -> Result<Swept, Failure> {
         let (engine, org_id) = (self.clone(), org_id.clone());
-        let filter = MessageFilter { status: Some(status), newest_first: false, ..filter };
+        let only = Some(status).filter(|_| !is_planted(Bug::SweepIgnoresState));
+        let filter = MessageFilter { status: only, newest_first: false, ..filter };
         self.detached(async move { engine.sweep_now(&org_id, &filter, status, sweep).await }).await
     }
 

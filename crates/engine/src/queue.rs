@@ -201,6 +201,7 @@ impl Engine {
             return (Step::Again(outcome, error), Some(Duration::ZERO));
         }
         let asked = error.failure.retry_after_s;
+        let attempts = if is_planted(Bug::PoisonNeverEnds) { 1 } else { attempts };
         match retry::delay_ms(error.class, attempts, dice(), asked) {
             Some(delay_ms) => {
                 let mut delay = Duration::from_millis(delay_ms);

@@ -88,6 +88,10 @@ impl Engine {
             ..self.fresh_message(&ask, &acting, recipient.phone, content)
         };
         let attempt_id = new_attempt_id();
+        let mut early = None;
+        if is_planted(Bug::NoIntent) {
+            early = Some(self.attempt(&account, &message, &placed, attempt_id).await);
+        }
         let start = Start::Attempt(attempt_id);
         let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
@@ -96,7 +100,8 @@ impl Engine {
         }
         drop(alone);
         self.count().messages_accepted.add();
-        let sending = WaitedFor { engine: self, lane, number: &acting.number, account, placed };
+        let number = &acting.number;
+        let sending = WaitedFor { engine: self, lane, number, account, placed, early };
         let settled = sending.deliver(message, attempt_id).await?;
         Ok(Answer::new(delivery_of(&settled)))
     }
@@ -229,6 +234,8 @@ struct WaitedFor<'a> {
     number: &'a Number,
     account: Account,
     placed: Content<PlacedMedia>,
+    /// Only where a bug is planted: what the first call came to, before there was an intent.
+    early: Option<SendOutcome>,
 }
 
 impl WaitedFor<'_> {
@@ -240,11 +247,12 @@ impl WaitedFor<'_> {
         let mut attempts = 1;
         let mut turn = Ok(());
         loop {
-            let outcome = match turn {
-                Ok(()) => {
+            let outcome = match (self.early.take(), turn) {
+                (Some(outcome), _) => outcome,
+                (None, Ok(())) => {
                     self.engine.attempt(&self.account, &message, &self.placed, attempt_id).await
                 }
-                Err(failure) => {
+                (None, Err(failure)) => {
                     SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
                 }
             };

@@ -16,6 +16,7 @@ use http_body_util::{BodyExt as _, BodyStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use waypost_domain::{ErrorKind, Failure};
+use waypost_planted::{Bug, is_planted};
 
 /// Bodies up to this size are buffered without asking the budget, in bytes: as many as there may be
 /// requests at once take no more than a quarter of it.
@@ -113,6 +114,7 @@ impl BodyReader {
         limit_bytes: u64,
         pace: BodyPace,
     ) -> Result<Self, BodyFault> {
+        let limit_bytes = if is_planted(Bug::BodiesUnbounded) { u64::MAX } else { limit_bytes };
         let declared_bytes = content_length(headers);
         if declared_bytes.is_some_and(|bytes| bytes > limit_bytes) {
             return Err(BodyFault::TooLarge { limit_bytes });

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use waypost_domain::window::ClosedWindow;
 use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::ports::StoreError;
+use waypost_planted::{Bug, is_planted};
 
 /// When to try again where nothing better is known, in seconds.
 const RETRY_AFTER_S: u32 = 5;
@@ -261,7 +262,8 @@ impl From<Failure> for Problem {
         if let Some(field) = failure.field {
             problem.errors.push(FieldFault { field, message: failure.message });
         }
-        problem.window = failure.window.as_deref().map(|window| Box::new(window.into()));
+        let window = failure.window.as_deref().filter(|_| !is_planted(Bug::WindowUntold));
+        problem.window = window.map(|window| Box::new(window.into()));
         let retryable =
             matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         problem.retry_after_s = failure.retry_after_s.or(retryable.then_some(RETRY_AFTER_S));

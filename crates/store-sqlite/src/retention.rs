@@ -169,6 +169,7 @@ fn rows(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Done<u64
 /// The next messages of an organisation, in the order of acceptance. Those that are not in the
 /// index yet come after those that are.
 fn candidates(conn: &Connection, org: &OrgId, after: i64) -> Done<Vec<Candidate>> {
+    let limit = if is_planted(Bug::RetentionAtOnce) { i64::MAX } else { MESSAGES_PER_JOB };
     let snapshot = conn.unchecked_transaction()?;
     let mut found = Vec::new();
     for sql in [
@@ -180,7 +181,7 @@ fn candidates(conn: &Connection, org: &OrgId, after: i64) -> Done<Vec<Candidate>
              AND org = (SELECT ref FROM orgs WHERE id = ?1) ORDER BY seq LIMIT ?3",
     ] {
         let mut select = snapshot.prepare_cached(sql)?;
-        let rows = select.query_map(params![org.as_str(), after, MESSAGES_PER_JOB], |row| {
+        let rows = select.query_map(params![org.as_str(), after, limit], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
         found = rows.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -185,7 +185,8 @@ impl Pairs {
     /// Where the clock was set back, what was borrowed from the future lies too far ahead: it is
     /// forgotten.
     fn notice(&mut self, now_ms: i64) {
-        if now_ms < self.last_ms.saturating_sub(CLOCK_SET_MS) {
+        let is_set_back = now_ms < self.last_ms.saturating_sub(CLOCK_SET_MS);
+        if is_set_back && !is_planted(Bug::ClockBackHolds) {
             self.paces.clear();
             self.swept_ms = i64::MIN;
         }

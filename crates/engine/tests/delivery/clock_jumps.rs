@@ -1,10 +1,12 @@
 //! The wall clock is set on and back under way (T30): by an hour, by a day, beyond 2038. Nothing is
-//! stuck, nothing counts twice, and what a wrong hour closed is open again in the right one.
+//! stuck, nothing counts twice, and what a wrong hour closed is open again in the right one. Checks
+//! give what is wrong where a control must see them fail.
 
 use std::time::Duration;
 
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{ErrorKind, Status};
+use waypost_planted::{Bug, plant};
 
 use crate::callbacks::{ANN, hooked, until, written};
 use crate::rig::{NOON, Rig, keyed, refused, send_to, text};
@@ -13,6 +15,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// The second in which a signed number of 32 bits is full, in milliseconds.
 const FULL_MS: i64 = 2_147_483_648_000;
+/// Messages that one person may get at once.
+const BURST: usize = 45;
 /// Generous: what would hang without end must fail.
 const LIVELY: Duration = Duration::from_secs(60);
 
@@ -138,4 +142,32 @@ async fn t30_receivers_are_told_with_the_hour_of_telling() {
         let told_at_s: i64 = rig.receivers.got()[0].header("webhook-timestamp").parse().unwrap();
         assert_eq!(told_at_s, rig.clock.now_ms() / 1_000, "{jump:?}");
     }
+}
+
+/// A person gets as much as may be at once, then the clock jumps: whoever is made to wait for the
+/// old hour.
+async fn held_by_a_jump() -> Vec<String> {
+    let mut held = Vec::new();
+    for jump in [Jump::On(HOUR), Jump::Back(HOUR), Jump::Back(DAY)] {
+        let rig = Rig::new().await;
+        for place in 0..BURST {
+            rig.engine.send(send_to("cust-1", text(&place.to_string()))).await.unwrap();
+        }
+        jump.make(&rig);
+        if let Err(failure) = rig.engine.send(send_to("cust-1", text("next"))).await {
+            held.push(format!("{jump:?}: {failure}"));
+        }
+    }
+    held
+}
+
+#[tokio::test]
+async fn t30_nobody_waits_for_the_hour_that_was_set_back() {
+    assert_eq!(held_by_a_jump().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn t30_control_who_waits_for_the_old_hour_is_seen() {
+    plant(Some(Bug::ClockBackHolds));
+    assert_eq!(held_by_a_jump().await.len(), 2);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use waypost_domain::message::Message;
 use waypost_domain::retry::{FEW_ATTEMPTS, RetryClass};
-use waypost_domain::{ErrorKind, MessageId, OrgId, Status};
+use waypost_domain::{ErrorKind, MessageId, OrgId, Status, Timestamp};
 use waypost_engine::ports::{ErrorFilter, MessageFilter, Page, SendOutcome};
 use waypost_engine::{Sweep, Swept};
 use waypost_planted::{Bug, plant};
@@ -59,8 +59,9 @@ fn poison(rig: &Rig) -> Vec<(String, u32)> {
     kinds
 }
 
-#[tokio::test]
-async fn t34_poison_ends_after_its_limit_and_holds_nothing_up() {
+/// Sends poison among healthy messages; tells what is wrong with its end.
+async fn t34() -> Vec<String> {
+    let mut violations = Vec::new();
     let rig = Rig::new().await;
     rig.approve_template("hello_world");
     let poison = poison(&rig);
@@ -77,15 +78,22 @@ async fn t34_poison_ends_after_its_limit_and_holds_nothing_up() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         steps += 1;
     }
-    assert!(given_up(), "the poison is not given up: {:?}", rig.engine.metrics());
+    if !given_up() {
+        violations.push(format!("the poison is not given up: {:?}", rig.engine.metrics()));
+    }
     let sent_to = rig.upstream.sent_to();
     for (digits, sends) in &poison {
         let seen = sent_to.iter().filter(|to| *to == digits).count();
-        assert_eq!(seen, *sends as usize, "{digits}");
+        if seen != *sends as usize {
+            violations.push(format!("{digits}: sent {seen} times"));
+        }
     }
     let dead = MessageFilter { retryable: Some(true), ..MessageFilter::default() };
-    let dead = listed(&rig, &dead).await;
-    assert_eq!(dead.len(), 1, "what is refused for its content is no use to be sent again");
+    let dead = listed(&rig, &dead).await.len();
+    if dead != 1 {
+        // What is refused for its content is no use to be sent again.
+        violations.push(format!("{dead} may be sent again"));
+    }
     let by_word =
         |kind| MessageFilter { error: Some(ErrorFilter::Kind(kind)), ..MessageFilter::default() };
     for (kind, count) in [
@@ -94,12 +102,29 @@ async fn t34_poison_ends_after_its_limit_and_holds_nothing_up() {
         (ErrorKind::OutcomeUnknown, 1),
         (ErrorKind::Expired, 0),
     ] {
-        assert_eq!(listed(&rig, &by_word(kind)).await.len(), count, "{kind:?}");
+        let found = listed(&rig, &by_word(kind)).await.len();
+        if found != count {
+            violations.push(format!("{found} ended as {kind:?}"));
+        }
     }
+    violations
 }
 
 #[tokio::test]
-async fn t34_a_replay_of_the_dead_works_once() {
+async fn t34_poison_ends_after_its_limit_and_holds_nothing_up() {
+    assert_eq!(t34().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn t34_control_poison_without_an_end_is_seen() {
+    plant(Some(Bug::PoisonNeverEnds));
+    let violations = t34().await;
+    assert!(violations.iter().any(|it| it.starts_with("the poison is not")), "{violations:?}");
+}
+
+/// Sends what is dead again, all of it, several times; tells what is wrong with what was done.
+async fn replays() -> Vec<String> {
+    let mut violations = Vec::new();
     let rig = Rig::new().await;
     rig.approve_template("hello_world");
     let locked = refused(ErrorKind::RejectedByUpstream, RetryClass::Operator);
@@ -107,17 +132,21 @@ async fn t34_a_replay_of_the_dead_works_once() {
     let ids = submit_to(&rig, (0..40).map(|place| format!("1555003{place:04}"))).await;
     rig.failed(40).await;
     *rig.upstream.always.lock() = None;
-    let filter = MessageFilter { retryable: Some(true), ..MessageFilter::default() };
-    let sweep = async |sweep| {
-        rig.engine.sweep(&org_id(), filter.clone(), Status::Failed, sweep).await.unwrap()
+    let filter = MessageFilter { since: Some(Timestamp(0)), ..MessageFilter::default() };
+    let mut sweep = async |sweep, matched| {
+        let status = Status::Failed;
+        let swept = rig.engine.sweep(&org_id(), filter.clone(), status, sweep).await.unwrap();
+        if swept != (Swept { matched, done: matched }) {
+            violations.push(format!("{sweep:?}: {swept:?} in place of {matched}"));
+        }
     };
-    let all = Swept { matched: 40, done: 40 };
-    assert_eq!(sweep(Sweep::CountRetries).await, all);
+    sweep(Sweep::CountRetries, 40).await;
     assert_eq!(rig.upstream.sent_to().len(), 40, "counting sends nothing");
-    assert_eq!(sweep(Sweep::Retry).await, all);
-    assert_eq!(sweep(Sweep::Retry).await, Swept::default(), "none is left");
+    sweep(Sweep::Retry, 40).await;
+    // None is left.
+    sweep(Sweep::Retry, 0).await;
     until("sent", || rig.engine.metrics().messages_sent == 40).await;
-    assert_eq!(sweep(Sweep::Retry).await, Swept::default());
+    sweep(Sweep::Retry, 0).await;
     quiet().await;
     assert_eq!(rig.upstream.sent_to().len(), 80);
     for id in ids {
@@ -127,6 +156,18 @@ async fn t34_a_replay_of_the_dead_works_once() {
         assert_eq!(history.attempts.len(), 2);
         assert!(!rig.engine.retry_message(&org_id(), id).await.unwrap(), "it was sent");
     }
+    violations
+}
+
+#[tokio::test]
+async fn t34_a_replay_of_the_dead_works_once() {
+    assert_eq!(replays().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn t34_control_a_sweep_that_takes_any_state_is_seen() {
+    plant(Some(Bug::SweepIgnoresState));
+    assert!(!replays().await.is_empty());
 }
 
 // ---- T19: the upstream is down. -----------------------------------------------------------------
@@ -268,8 +309,9 @@ async fn who_opted_out_since_is_not_written_to_again() {
     assert_eq!(rig.upstream.sent_to().len(), 1);
 }
 
-#[tokio::test]
-async fn what_waits_is_withdrawn_by_filter_and_nothing_else() {
+/// Withdraws all that waits, several times; tells what is wrong with what was done.
+async fn withdrawals() -> Vec<String> {
+    let mut violations = Vec::new();
     let rig = Rig::new().await;
     rig.approve_template("hello_world");
     let closed = rig.upstream.gate.write().await;
@@ -281,12 +323,13 @@ async fn what_waits_is_withdrawn_by_filter_and_nothing_else() {
     let ids = submit_to(&rig, (0..20).map(to_one)).await;
     rig.saw(1).await;
     let all = MessageFilter::default();
-    let sweep = async |sweep| {
-        rig.engine.sweep(&org_id(), all.clone(), Status::Queued, sweep).await.unwrap()
-    };
-    assert_eq!(sweep(Sweep::CountCancels).await, Swept { matched: 19, done: 19 });
-    assert_eq!(sweep(Sweep::Cancel).await, Swept { matched: 19, done: 19 });
-    assert_eq!(sweep(Sweep::Cancel).await, Swept::default());
+    for (sweep, matched) in [(Sweep::CountCancels, 19), (Sweep::Cancel, 19), (Sweep::Cancel, 0)] {
+        let status = Status::Queued;
+        let swept = rig.engine.sweep(&org_id(), all.clone(), status, sweep).await.unwrap();
+        if swept != (Swept { matched, done: matched }) {
+            violations.push(format!("{sweep:?}: {swept:?} in place of {matched}"));
+        }
+    }
     drop(closed);
     until("the one on its way", || rig.engine.metrics().messages_sent == 1).await;
     quiet().await;
@@ -296,4 +339,16 @@ async fn what_waits_is_withdrawn_by_filter_and_nothing_else() {
         cancelled += u32::from(rig.stored(id).await.status == Status::Cancelled);
     }
     assert_eq!(cancelled, 19);
+    violations
+}
+
+#[tokio::test]
+async fn what_waits_is_withdrawn_by_filter_and_nothing_else() {
+    assert_eq!(withdrawals().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn control_a_withdrawal_that_looks_at_any_state_is_seen() {
+    plant(Some(Bug::SweepIgnoresState));
+    assert!(!withdrawals().await.is_empty());
 }
