@@ -181,9 +181,8 @@ fn candidates(conn: &Connection, org: &OrgId, after: i64) -> Done<Vec<Candidate>
              AND org = (SELECT ref FROM orgs WHERE id = ?1) ORDER BY seq LIMIT ?3",
     ] {
         let mut select = snapshot.prepare_cached(sql)?;
-        let rows = select.query_map(params![org.as_str(), after, limit], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        let rows = select
+            .query_map(params![org.as_str(), after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
         found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         if !found.is_empty() {
             break;
