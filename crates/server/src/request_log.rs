@@ -1,21 +1,18 @@
-//! Around every request: its id, its one log line, its numbers, and a net for panics. The line
-//! holds no body, no secret and no phone number.
+//! Around every request: its id, its one log line, its numbers. The line holds no body, no secret
+//! and no phone number.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
+use axum::response::Response;
 use http::header::{EXPECT, HeaderValue};
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Version};
 
+use crate::App;
 use crate::bodies::Lingering;
 use crate::log_fields::LogFields;
-use crate::problem::Problem;
-use crate::{App, dialects};
 
 /// The header that names a request.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,10 +34,7 @@ pub(crate) async fn log_request(
     request.extensions_mut().insert(fields.clone());
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
     let mut line = Line::begin(&app, &request, &id, fields);
-    let path = request.uri().path().to_owned();
-    let request = lingering(request);
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| panicked(&path));
+    let mut response = next.run(lingering(request)).await;
     line.status = response.status().as_u16();
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
@@ -53,15 +47,6 @@ fn lingering(request: Request) -> Request {
         return request;
     }
     request.map(|body| Body::new(Lingering::new(body)))
-}
-
-fn panicked(path: &str) -> Response {
-    // Not the path: it may hold a phone number. The request's own line names its route.
-    tracing::error!("a request ended in a panic; this is a bug, please report it");
-    dialects::internal_error(path).unwrap_or_else(|| {
-        let detail = "Something went wrong inside. The log names this request by its X-Request-Id.";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
-    })
 }
 
 /// The caller's id where it can be put into a header and a log as it is, else a new one.

@@ -10,6 +10,8 @@ use crate::problem::{Faults, Problem};
 pub(crate) const MAX_NAME_CHARS: usize = 200;
 /// The longest word of the caller's for a conversation, in characters.
 pub(crate) const MAX_SESSION_CHARS: usize = 256;
+/// The longest address, in characters.
+const MAX_ADDRESS_CHARS: usize = 2_048;
 
 /// An id that a caller chose, if it did.
 pub(crate) fn check_id(faults: &mut Faults, chosen: Option<&str>) {
@@ -58,6 +60,16 @@ pub(crate) fn check_optional_text(
 pub(crate) fn check_length(faults: &mut Faults, field: &str, text: Option<&str>, max_chars: usize) {
     if text.is_some_and(|text| text.chars().count() > max_chars) {
         faults.add(field, format!("may have at most {max_chars} characters"));
+    }
+}
+
+/// An http or https address with a host. Whether it may be called is judged when it is.
+pub(crate) fn check_address(faults: &mut Faults, field: &str, address: &str) {
+    check_length(faults, field, Some(address), MAX_ADDRESS_CHARS);
+    let is_web = url::Url::parse(address)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !is_web {
+        faults.add(field, "must be an http or https URL");
     }
 }
 

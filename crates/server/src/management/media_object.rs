@@ -8,11 +8,8 @@ use waypost_domain::content::{MAX_CAPTION_CHARS, MediaMessage, MediaSource};
 use waypost_domain::media::{MediaKind, clean_filename};
 use waypost_domain::{Content, MediaId};
 
-use super::fields::check_length;
+use super::fields::{check_address, check_length};
 use crate::problem::Faults;
-
-/// The longest link, in characters.
-const MAX_LINK_CHARS: usize = 2_048;
 
 /// A file: `id` of an upload, or `link`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -69,7 +66,7 @@ impl MediaInput {
                 Some(MediaSource::Id(MediaId::new(id)))
             }
             (None, Some(link)) => {
-                check_link(faults, &format!("{path}.link"), link);
+                check_address(faults, &format!("{path}.link"), link);
                 Some(MediaSource::Link { url: link.clone(), provider: self.provider.clone() })
             }
             (None, None) => {
@@ -81,14 +78,5 @@ impl MediaInput {
                 None
             }
         }
-    }
-}
-
-fn check_link(faults: &mut Faults, field: &str, link: &str) {
-    check_length(faults, field, Some(link), MAX_LINK_CHARS);
-    let valid = url::Url::parse(link)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !valid {
-        faults.add(field, "must be an http or https URL");
     }
 }

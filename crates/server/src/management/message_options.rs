@@ -7,15 +7,13 @@ use waypost_domain::Timestamp;
 use waypost_domain::message::{Notify, Priority};
 use waypost_domain::unknown::UnknownPolicy;
 
-use super::fields::{check_length, words};
+use super::fields::{check_address, check_length, words};
 use crate::problem::Faults;
 
 /// The longest id of a message at the upstream, in characters.
 const MAX_WAMID_CHARS: usize = 512;
 /// The longest hash of an identity, in characters.
 const MAX_IDENTITY_CHARS: usize = 256;
-/// The longest address for statuses, in characters.
-const MAX_NOTIFY_CHARS: usize = 2_048;
 /// The longest name of a credential registered with a number, in characters.
 const MAX_AUTH_NAME_CHARS: usize = 128;
 /// How long a message may wait at most, in seconds: thirty days.
@@ -113,12 +111,7 @@ pub(super) fn read_notify(
         return None;
     };
     let url = url.trim().to_owned();
-    let valid = url::Url::parse(&url)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !valid {
-        faults.add("notify_url", "must be an http or https URL");
-    }
-    check_length(faults, "notify_url", Some(&url), MAX_NOTIFY_CHARS);
+    check_address(faults, "notify_url", &url);
     if let Some(name) = &auth_id {
         check_given(faults, "notify_auth_id", name, MAX_AUTH_NAME_CHARS);
     }

@@ -14,7 +14,7 @@ use waypost_domain::{NumberId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::{EntryKey, PutMode, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
-use super::fields::{check_id, check_optional_text, check_text, keep_id};
+use super::fields::{check_address, check_id, check_optional_text, check_text, keep_id};
 use super::idempotency::Creation;
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
@@ -150,10 +150,8 @@ impl NumberInput {
             let (least, most) = (DAILY_LIMITS.start(), DAILY_LIMITS.end());
             faults.add("daily_limit", format!("must be {least} to {most}"));
         }
-        if let Some(url) = &self.default_notify_url
-            && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
-        {
-            faults.add("default_notify_url", "must be an https URL");
+        if let Some(url) = &self.default_notify_url {
+            check_address(&mut faults, "default_notify_url", url);
         }
         match phone {
             Some(phone) => faults.check().map(|()| phone),
