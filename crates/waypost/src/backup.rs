@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use waypost_server::archive::{End, Head};
 
-use crate::admin::{Api, print_done, printable};
+use crate::admin::{Api, print_done};
 use crate::cli::backup::BackupArgs;
 use crate::http_client::Lines;
 
@@ -130,7 +130,7 @@ fn tell(file: &Path, bytes: u64, head: &Head, end: &End, as_json: bool) {
         "media_bytes": end.media_bytes, "lost_media": end.lost.contents,
         "damaged_media": end.damaged.contents,
     });
-    print_done(&printable(&text), &answer, as_json);
+    print_done(&text, &answer, as_json);
 }
 
 #[cfg(test)]

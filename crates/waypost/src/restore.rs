@@ -14,7 +14,7 @@ use waypost_engine::vault::Vault;
 use waypost_planted::{Bug, is_planted};
 use waypost_server::archive::{DATABASE, End, Head, MEDIA};
 
-use crate::admin::{print_done, printable};
+use crate::admin::print_done;
 use crate::backup::archive::{self, Folder};
 use crate::cli::backup::RestoreArgs;
 use crate::config::Config;
@@ -152,5 +152,5 @@ fn tell(
         "held_back_broadcasts": held.broadcasts.len(),
         "lost_media": lost, "damaged_media": damaged,
     });
-    print_done(&printable(&lines.join("\n")), &answer, args.json);
+    print_done(&lines.join("\n"), &answer, args.json);
 }

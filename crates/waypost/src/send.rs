@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::admin::{Api, print_done, printable};
+use crate::admin::{Api, print_done};
 use crate::cli::send::SendArgs;
 
 /// Sends one message and tells its id and state.
@@ -17,11 +17,7 @@ pub(crate) async fn run(args: &SendArgs, data_dir: &Path) -> anyhow::Result<()> 
     let body = message(args);
     let sent = api.post(&["orgs", &org, "messages"], Some(&body)).await?;
     let word = |key: &str| sent[key].as_str().unwrap_or("?").to_owned();
-    print_done(
-        &printable(&format!("Message {}: {}.", word("id"), word("status"))),
-        &sent,
-        args.gateway.json,
-    );
+    print_done(&format!("Message {}: {}.", word("id"), word("status")), &sent, args.gateway.json);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What commands print on standard output. A reader that has had enough (`| head`) ends the
-//! command as it ends every other: silently, by the status of a broken pipe.
+//! command as it ends every other: silently, by the status of a broken pipe. Nor can a text of
+//! strangers steer the terminal, once it is made [`printable`].
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
@@ -16,4 +17,9 @@ pub(crate) fn say(line: impl Display) {
     }
     eprintln!("error: standard output: {error}");
     exit(1);
+}
+
+/// Text without characters that steer a terminal, but for line ends.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() && char != '\n' { '?' } else { char }).collect()
 }

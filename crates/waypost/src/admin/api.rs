@@ -10,10 +10,11 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::cli::admin::Gateway;
+use crate::cli::gateway::Gateway;
 use crate::config::{Secret, without_slash};
 use crate::data_dir::{self, ADMIN_ENV};
 use crate::http_client::{Answer, Call, HttpClient, Lines, Opened};
+use crate::stdout::printable;
 
 /// How long one call may take. An import's part is the longest.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -315,7 +316,7 @@ fn refusal(answer: &Answer) -> String {
     if answer.status == StatusCode::UNAUTHORIZED {
         text.push_str("\nCheck --key, or the admin.env of the folder in --data-dir.");
     }
-    super::output::printable(&text)
+    printable(&text)
 }
 
 #[cfg(test)]

@@ -8,8 +8,11 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::cli::admin::{CustomerFields, JwtFields, KeyFields, NumberFields, OrgFields};
+use crate::cli::admin::OrgFields;
 use crate::cli::callbacks::WebhookFields;
+use crate::cli::customers::CustomerFields;
+use crate::cli::keys::{JwtFields, KeyFields};
+use crate::cli::numbers::NumberFields;
 
 /// The longest secret that is read, in bytes.
 const MAX_SECRET_BYTES: u64 = 8 * 1024;

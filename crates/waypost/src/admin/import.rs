@@ -17,9 +17,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::output::printable;
-use crate::cli::admin::ImportFormat;
-use crate::stdout::say;
+use crate::cli::customers::ImportFormat;
+use crate::stdout::{printable, say};
 
 /// Customers in one part.
 const MAX_PART_RECORDS: usize = 500;

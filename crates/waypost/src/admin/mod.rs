@@ -19,13 +19,16 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 pub(crate) use api::Api;
-pub(crate) use output::{print_done, printable};
+pub(crate) use output::print_done;
 
 use crate::cli::admin::{
-    AdminArgs, BroadcastCommand, ConnectArgs, CustomerCommand, KeyCommand, KeyFields, MediaCommand,
-    NumberCommand, OrgCommand, Page, ProviderCommand, Resource, SessionCommand, TemplateCommand,
-    UserCommand,
+    AdminArgs, BroadcastCommand, MediaCommand, OrgCommand, ProviderCommand, Resource,
+    SessionCommand, TemplateCommand, UserCommand,
 };
+use crate::cli::customers::CustomerCommand;
+use crate::cli::keys::{KeyCommand, KeyFields};
+use crate::cli::numbers::{ConnectArgs, NumberCommand};
+use crate::cli::pick::Page;
 use api::id_of;
 use output::{print_list, print_one};
 

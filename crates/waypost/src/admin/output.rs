@@ -10,7 +10,7 @@
 use serde_json::{Value, json};
 
 use super::api::Listed;
-use crate::stdout::say;
+use crate::stdout::{printable, say};
 
 /// Wider cells are cut, in characters.
 const MAX_CELL_CHARS: usize = 48;
@@ -90,11 +90,6 @@ pub(crate) fn print_done(told: &str, answer: &Value, as_json: bool) {
 /// Says something beside the data, on standard error.
 pub(crate) fn note(text: &str) {
     eprintln!("{text}");
-}
-
-/// Text without characters that steer a terminal, but for line ends.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() && char != '\n' { '?' } else { char }).collect()
 }
 
 fn table(entries: &[Value], columns: &[&str]) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::admin::Gateway;
+use super::gateway::Gateway;
 
 pub(super) const BACKUP_EXAMPLES: &str = "\
 Examples:

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use waypost_domain::event::EventKind;
 
-use super::admin::{Id, Page};
+use super::pick::{Id, Page};
 
 /// Webhooks.
 #[derive(Debug, Subcommand)]

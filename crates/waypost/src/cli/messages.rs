@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::admin::{Id, Page};
+use super::pick::{Id, Page};
 
 /// The message log.
 #[derive(Debug, Subcommand)]

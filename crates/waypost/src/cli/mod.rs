@@ -4,7 +4,12 @@
 pub(crate) mod admin;
 pub(crate) mod backup;
 pub(crate) mod callbacks;
+pub(crate) mod customers;
+pub(crate) mod gateway;
+pub(crate) mod keys;
 pub(crate) mod messages;
+pub(crate) mod numbers;
+pub(crate) mod pick;
 pub(crate) mod send;
 #[cfg(test)]
 mod tests;

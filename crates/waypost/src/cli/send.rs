@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args};
 
-use super::admin::Gateway;
+use super::gateway::Gateway;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

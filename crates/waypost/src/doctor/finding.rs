@@ -7,8 +7,7 @@ use std::io::IsTerminal as _;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::admin::printable;
-use crate::stdout::say;
+use crate::stdout::{printable, say};
 
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,7 +9,7 @@ use waypost_domain::Timestamp;
 
 use super::finding::Finding;
 use crate::admin::Api;
-use crate::cli::admin::Gateway;
+use crate::cli::gateway::Gateway;
 use crate::config::{Config, Secret, UpstreamTarget};
 use crate::data_dir::{self, ADMIN_ENV, Variables};
 use crate::http_client::{Answer, Call, HttpClient};
