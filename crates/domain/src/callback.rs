@@ -144,4 +144,10 @@ pub trait CallbackShape: Send + Sync {
     /// number where [`ShapeInfo::batch`] allows it, which then all tell of people's messages or all
     /// of something else. All of them pass [`CallbackShape::tells`].
     fn encode(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<u8>;
+
+    /// The bodies that tell of `events`, each to be posted in a call of its own, in this order:
+    /// one, unless the vendor tells apart what comes together.
+    fn calls(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<Vec<u8>> {
+        vec![self.encode(events, site)]
+    }
 }

@@ -156,14 +156,22 @@ fn content(content: &Content) -> (String, Option<String>, Option<Value>) {
             (media.kind.as_str().to_uppercase(), None, Some(metadata))
         }
         Content::Inbound(inbound) => {
-            let told = inbound::told(inbound, None);
-            let mut payload = told.payload.map(|(_, payload)| payload);
+            let told = |part| inbound::told(inbound, part, None);
+            let payload_of = |part| told(part).payload.map(|(_, payload)| payload);
+            let mut payload = payload_of(0);
             let text = payload.as_ref().and_then(Value::as_str).map(str::to_owned);
-            if let (Some(Value::Object(object)), Some(id)) = (&mut payload, &inbound.media) {
-                object.insert("mediaId".to_owned(), json!(id));
+            if let Some(Value::Object(object)) = &mut payload {
+                let parts = inbound::parts(content);
+                if parts > 1 {
+                    let cards: Vec<Value> = (0..parts).filter_map(payload_of).collect();
+                    object.insert("contacts".to_owned(), json!(cards));
+                }
+                if let Some(id) = &inbound.media {
+                    object.insert("mediaId".to_owned(), json!(id));
+                }
             }
             let metadata = payload.filter(|_| text.is_none());
-            (told.kind.to_owned(), text, metadata)
+            (told(0).kind.to_owned(), text, metadata)
         }
         other => {
             let mut object = Map::new();

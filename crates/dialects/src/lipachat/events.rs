@@ -2,10 +2,10 @@
 //! `TEMPLATE_STATUS`.
 
 use serde_json::{Map, Value, json};
-use waypost_domain::Content;
 use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
 use waypost_domain::event::{Event, EventDetail, ReceivedDetail, StatusDetail, TemplateDetail};
 use waypost_domain::status::Status;
+use waypost_domain::{Content, EventId};
 
 use super::{ID, ZONE_OFFSET_MINUTES, errors, inbound};
 
@@ -39,13 +39,36 @@ impl CallbackShape for LipaChatEvents {
     }
 
     fn encode(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<u8> {
-        let told = events.first().map_or(Value::Null, |event| match &event.detail {
-            EventDetail::Status(detail) => message_status(detail),
-            EventDetail::Received(detail) => received(event, detail, site),
-            EventDetail::Template(detail) => template_status(detail),
-        });
-        serde_json::to_vec(&told).unwrap_or_default()
+        events.first().map_or_else(Vec::new, |event| part(event, 0, site))
     }
+
+    /// One call a contact card.
+    fn calls(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<Vec<u8>> {
+        let Some(event) = events.first() else { return Vec::new() };
+        let parts = match &event.detail {
+            EventDetail::Received(detail) => inbound::parts(&detail.message.content),
+            EventDetail::Status(_) | EventDetail::Template(_) => 1,
+        };
+        (0..parts).map(|place| part(event, place, site)).collect()
+    }
+}
+
+/// The body that tells of an event, or of one part of it.
+fn part(event: &Event, place: u8, site: &CallbackSite<'_>) -> Vec<u8> {
+    let told = match &event.detail {
+        EventDetail::Status(detail) => message_status(detail),
+        EventDetail::Received(detail) => received(part_id(event.id, place), place, detail, site),
+        EventDetail::Template(detail) => template_status(detail),
+    };
+    serde_json::to_vec(&told).unwrap_or_default()
+}
+
+/// The id of one part, the same at every repetition: the event's own for the first. No other event
+/// has it, for events differ in more than the bits beside the version.
+fn part_id(id: EventId, place: u8) -> EventId {
+    let mut bytes = *id.as_bytes();
+    bytes[7] ^= place;
+    EventId::from_bytes(bytes)
 }
 
 /// The vendor's word for a status, and its text where the upstream gives none.
@@ -78,12 +101,12 @@ fn message_status(detail: &StatusDetail) -> Value {
     }})
 }
 
-fn received(event: &Event, detail: &ReceivedDetail, site: &CallbackSite<'_>) -> Value {
+fn received(id: EventId, place: u8, detail: &ReceivedDetail, site: &CallbackSite<'_>) -> Value {
     let Content::Inbound(content) = &detail.message.content else { return Value::Null };
-    let told = inbound::told(content, detail.file.as_ref().map(|file| file.url.as_str()));
+    let told = inbound::told(content, place, detail.file.as_ref().map(|file| file.url.as_str()));
     let own = site.number.map_or("", |number| number.display_phone.digits());
     let mut object = Map::from_iter([
-        ("messageId".to_owned(), json!(event.id.to_string())),
+        ("messageId".to_owned(), json!(id.to_string())),
         ("from".to_owned(), json!(detail.message.phone.digits())),
         ("to".to_owned(), json!(own)),
         ("profileName".to_owned(), json!(detail.profile_name)),

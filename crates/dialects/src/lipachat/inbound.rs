@@ -1,8 +1,12 @@
 //! What people write, in the vendor's flat form: a type in capitals and its payload under the same
-//! word in small letters.
+//! word in small letters. Contact cards that come together are told one by one.
 
 use serde_json::{Value, json};
+use waypost_domain::Content;
 use waypost_domain::content::InboundContent;
+
+/// The most contact cards of one message that are told.
+const MAX_CARDS: u8 = 255;
 
 /// A message in the vendor's words.
 pub(super) struct Told {
@@ -14,8 +18,19 @@ pub(super) struct Told {
 
 const UNSUPPORTED: Told = Told { kind: "UNSUPPORTED", payload: None };
 
-/// Tells a message; `url` is where its file can be fetched.
-pub(super) fn told(content: &InboundContent, url: Option<&str>) -> Told {
+/// In how many parts a message is told.
+pub(super) fn parts(content: &Content) -> u8 {
+    let Content::Inbound(content) = content else { return 1 };
+    match content.message["contacts"].as_array() {
+        Some(cards) if content.kind == "contacts" => {
+            u8::try_from(cards.len()).unwrap_or(MAX_CARDS).max(1)
+        }
+        _ => 1,
+    }
+}
+
+/// Tells one part of a message; `url` is where its file can be fetched.
+pub(super) fn told(content: &InboundContent, part: u8, url: Option<&str>) -> Told {
     let payload = &content.message[content.kind.as_str()];
     match content.kind.as_str() {
         "text" => tell("TEXT", "text", or_null(payload, "body")),
@@ -32,7 +47,10 @@ pub(super) fn told(content: &InboundContent, url: Option<&str>) -> Told {
             let place = ["latitude", "longitude", "name", "address"];
             tell("LOCATION", "location", members(payload, place))
         }
-        "contacts" => contact(payload),
+        "contacts" => match payload.get(usize::from(part)) {
+            Some(shared) => tell("CONTACT", "contact", card(shared)),
+            None => UNSUPPORTED,
+        },
         "interactive" => interactive(payload),
         // A tap on a template's quick reply.
         "button" => {
@@ -63,21 +81,6 @@ fn members<const N: usize>(object: &Value, names: [&str; N]) -> Value {
 
 fn file(payload: &Value, url: Option<&str>) -> Value {
     json!({"caption": or_null(payload, "caption"), "url": url})
-}
-
-/// The first card under the vendor's word. An event is one call, so that further cards stand
-/// beside it, all of them under `contacts`.
-fn contact(payload: &Value) -> Told {
-    let cards: Vec<Value> = payload.as_array().into_iter().flatten().map(card).collect();
-    match cards.as_slice() {
-        [] => UNSUPPORTED,
-        [card] => tell("CONTACT", "contact", card.clone()),
-        [first, ..] => {
-            let mut first = first.clone();
-            first["contacts"] = json!(cards);
-            tell("CONTACT", "contact", first)
-        }
-    }
 }
 
 fn card(card: &Value) -> Value {

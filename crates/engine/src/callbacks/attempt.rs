@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use waypost_domain::callback::CallbackShape;
+use waypost_domain::callback::{CallbackShape, Verdict};
 use waypost_domain::event::{Event, EventDetail};
 use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 
@@ -10,8 +10,8 @@ use super::compose::{Destination, Endpoint};
 use super::verdict::{Judgement, judge, span_ms};
 use crate::Engine;
 use crate::ports::{
-    CallbackEnd, CallbackOutcome, CallbackTarget, DueCallback, Entry, LoggedEvent, PutMode,
-    StoreResult, TargetAddress,
+    CallbackEnd, CallbackOutcome, CallbackReply, CallbackTarget, DueCallback, Entry, LoggedEvent,
+    PostError, PutMode, StoreResult, TargetAddress,
 };
 use crate::send::dice;
 
@@ -160,9 +160,8 @@ impl Engine {
         rows: &[Row],
     ) -> Vec<CallbackOutcome> {
         let events: Vec<&Event> = rows.iter().map(|row| &row.logged.event).collect();
-        let post = self.call_to(endpoint, &events);
         self.count().callbacks_posted.add();
-        let answer = self.callbacks().poster.post(post).await;
+        let answer = self.post_all(endpoint, &events).await;
         let (now, dice) = (self.now(), dice());
         let mut outcomes = Vec::with_capacity(rows.len());
         for (place, row) in rows.iter().enumerate() {
@@ -178,6 +177,25 @@ impl Engine {
             outcomes.push(outcome(&row.due, attempts, end, status, error));
         }
         outcomes
+    }
+
+    /// Makes the calls that tell of events, up to the first that is not taken; its answer, or the
+    /// last one. The next try begins again with the first.
+    pub(super) async fn post_all(
+        &self,
+        endpoint: &Endpoint,
+        events: &[&Event],
+    ) -> Result<CallbackReply, PostError> {
+        let verdict = endpoint.shape.info().verdict;
+        let mut answer = Err(PostError::Failed("there is nothing to tell".to_owned()));
+        for post in self.calls_to(endpoint, events) {
+            answer = self.callbacks().poster.post(post).await;
+            let is_taken = |reply: &CallbackReply| verdict(reply.status) == Verdict::Delivered;
+            if !answer.as_ref().is_ok_and(is_taken) {
+                break;
+            }
+        }
+        answer
     }
 
     /// What a try says about its target.

@@ -140,8 +140,9 @@ impl Engine {
         }
     }
 
-    /// The call that tells of events: of one, or of several where the shape takes them.
-    pub(super) fn call_to(&self, endpoint: &Endpoint, events: &[&Event]) -> CallbackPost {
+    /// The calls that tell of events, of one or of several where the shape takes them: one call,
+    /// unless the shape tells apart what comes together.
+    pub(super) fn calls_to(&self, endpoint: &Endpoint, events: &[&Event]) -> Vec<CallbackPost> {
         let info = endpoint.shape.info();
         let first = events.first();
         let number = first.and_then(|event| self.directory().number(event.number_id.as_ref()?));
@@ -150,24 +151,21 @@ impl Engine {
         });
         let zone = zone.unwrap_or_else(|| Zone::of_offset_minutes(info.zone_offset_minutes));
         let site = CallbackSite { number: number.as_deref(), zone: &zone };
-        let body = endpoint.shape.encode(events, &site);
         // Several events in one call have the name of the first.
         let id = first.map(|event| event.id.public()).unwrap_or_default();
-        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers.extend(sign::headers(
-            info.signature,
-            &endpoint.secrets,
-            &id,
-            self.wall_now(),
-            &body,
-        ));
-        headers.extend(endpoint.headers.iter().cloned());
-        CallbackPost {
-            url: endpoint.url.clone(),
-            headers,
-            body: Bytes::from(body),
-            timeout: Duration::from_secs(info.timeout_s.into()),
-        }
+        let call = |body: Vec<u8>| {
+            let (secrets, now) = (&endpoint.secrets, self.wall_now());
+            let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            headers.extend(sign::headers(info.signature, secrets, &id, now, &body));
+            headers.extend(endpoint.headers.iter().cloned());
+            CallbackPost {
+                url: endpoint.url.clone(),
+                headers,
+                body: Bytes::from(body),
+                timeout: Duration::from_secs(info.timeout_s.into()),
+            }
+        };
+        endpoint.shape.calls(events, &site).into_iter().map(call).collect()
     }
 }
 

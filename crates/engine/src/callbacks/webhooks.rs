@@ -156,8 +156,7 @@ impl Engine {
 
     async fn call_for_trial(&self, endpoint: &Endpoint, webhook: &Webhook) -> WebhookTest {
         let event = self.made_up_event(webhook);
-        let post = self.call_to(endpoint, &[&event]);
-        match self.callbacks().poster.post(post).await {
+        match self.post_all(endpoint, &[&event]).await {
             Ok(reply) => WebhookTest { status: Some(reply.status), error: None },
             Err(error) => WebhookTest { status: None, error: Some(error.to_string()) },
         }

@@ -1,5 +1,7 @@
 //! The callbacks.
 
+use std::collections::HashSet;
+
 use waypost_domain::callback::{CallbackShape, CallbackSite, Signature, Verdict};
 use waypost_domain::content::InboundContent;
 use waypost_domain::directory::Number;
@@ -166,9 +168,31 @@ fn every_type_has_its_word_and_payload() {
         assert_eq!((&body["type"], &body[key]), (&json!(word), &expected));
         assert_eq!(body.as_object().unwrap().len(), 6, "nothing beside the payload");
     }
-    let two = value(&received("contacts", json!([card("Ann"), card("Bob")])));
-    assert_eq!(two["contact"]["name"]["formattedName"], "Ann");
-    assert_eq!(two["contact"]["contacts"][1]["name"]["formattedName"], "Bob");
+}
+
+/// The table of 9.1: one event a card.
+#[test]
+fn cards_that_come_together_are_told_one_by_one() {
+    let card = |name: &str| json!({"name": {"formatted_name": name}, "phones": []});
+    let three = received("contacts", json!([card("Ann"), card("Bob"), card("Cid")]));
+    let (number, zone) = (number(), Zone::default());
+    let site = CallbackSite { number: Some(&number), zone: &zone };
+    let calls = || LipaChatEvents.calls(&[&three], &site);
+    assert_eq!(calls()[0], encode(&three).into_bytes());
+    assert_eq!(calls(), calls(), "the same at every repetition");
+    let told: Vec<Value> = calls().iter().map(|it| serde_json::from_slice(it).unwrap()).collect();
+    let names: Vec<&Value> =
+        told.iter().map(|it| &it["contact"]["name"]["formattedName"]).collect();
+    assert_eq!(names, ["Ann", "Bob", "Cid"]);
+    let ids: HashSet<&str> = told.iter().map(|it| it["messageId"].as_str().unwrap()).collect();
+    assert_eq!((ids.len(), told[0]["messageId"].as_str()), (3, Some(&*three.id.to_string())));
+    assert!(told.iter().all(|it| it["type"] == "CONTACT" && it.as_object().unwrap().len() == 6));
+
+    let many = received("contacts", json!(vec![card("Ann"); 300]));
+    assert_eq!(LipaChatEvents.calls(&[&many], &site).len(), 255);
+    for single in [received("contacts", json!([])), received("text", json!({"body": "hello"}))] {
+        assert_eq!(LipaChatEvents.calls(&[&single], &site), [encode(&single).into_bytes()]);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use waypost_domain::{MediaId, MediaRef, MessageId, NumberId, Phone, Status, Time
 
 use super::*;
 use crate::contract::{Asked, Call, CommandEcho, Outcome, Reply};
+use crate::expected::assert_body;
 
 const WAMID: &str = "wamid.HBgLMTU1NTAwMDExMTEVAgARGBJBMUIyQzNENEU1RjYwNzE4MjkA";
 const NOW: &str = "2026-01-15T07:27:56.825Z";
@@ -78,14 +79,6 @@ fn managed(path: &str, managed: Managed) -> Reply {
     let mut command = echo(path::TEXT, &text());
     command.page_size = Some(10);
     encode(path, &command, &Outcome::Managed(Box::new(managed)))
-}
-
-#[track_caller]
-fn assert_body(reply: &Reply, fixture: &str) {
-    assert_eq!(std::str::from_utf8(&reply.body).unwrap(), fixture.trim_end());
-    assert_eq!(reply.status, http::StatusCode::OK);
-    let json = (http::header::CONTENT_TYPE, "application/json".parse().unwrap());
-    assert_eq!(reply.headers, [json]);
 }
 
 /// 1, 3
@@ -180,6 +173,20 @@ fn entries_of_the_message_list_tell_what_they_are() {
                 "IMAGE",
                 json!(null),
                 json!(r#"{"caption":"a","url":null,"mediaId":"1000000000000042"}"#),
+                "DELIVERED",
+            ),
+        ),
+        (
+            inbound("contacts", json!([{"name": {"formatted_name": "Ann"}}, {}]), None),
+            Status::Received,
+            (
+                "CONTACT",
+                json!(null),
+                json!(concat!(
+                    r#"{"name":{"formattedName":"Ann"},"phones":[],"contacts":["#,
+                    r#"{"name":{"formattedName":"Ann"},"phones":[]},"#,
+                    r#"{"name":{"formattedName":null},"phones":[]}]}"#
+                )),
                 "DELIVERED",
             ),
         ),
