@@ -1,12 +1,11 @@
 //! How messages and chats look on the handset: bubbles with text, media and ticks; templates are
-//! rendered in `template_view`. It reads the state and changes nothing.
+//! rendered in `template_view`, files in `media_view`. It reads the state and changes nothing.
 
 use serde_json::{Map, Value, json};
 
 use crate::log::{Direction, Entry, Status};
-use crate::media_kind::MediaKind;
 use crate::state::State;
-use crate::template_view;
+use crate::{media_view, template_view};
 
 /// Chats of people who are not known by name, newest first.
 const STRANGERS_MAX: usize = 500;
@@ -30,8 +29,8 @@ pub(crate) fn bubble(state: &State, seq: u64) -> Option<Value> {
         "type": entry.kind,
         "at_ms": entry.at_ms,
         "text": text,
-        "media": media_of(state, entry.kind, content),
-        "card_media": card_media(state, content),
+        "media": media_view::of_message(state, entry.kind, content),
+        "card_media": media_view::of_cards(state, content),
         "template": template,
         "raw": raw,
         "status": status(entry),
@@ -77,47 +76,6 @@ fn text_of(kind: &str, content: &Value) -> Option<String> {
         _ => None,
     };
     found.map(str::to_owned)
-}
-
-fn media_of(state: &State, kind: &str, content: &Value) -> Option<Value> {
-    if let Some(kind) = MediaKind::parse(kind) {
-        return media(state, kind, content);
-    }
-    let header = (kind == "interactive").then(|| &content["header"])?;
-    let kind = MediaKind::parse(header["type"].as_str()?)?;
-    media(state, kind, &header[kind.name()])
-}
-
-/// The pictures and films of an interactive carousel's cards, in their order.
-fn card_media(state: &State, content: &Value) -> Vec<Option<Value>> {
-    let cards = content["action"]["cards"].as_array().into_iter().flatten();
-    cards
-        .map(|card| {
-            let header = &card["header"];
-            let kind = MediaKind::parse(header["type"].as_str()?)?;
-            media(state, kind, &header[kind.name()])
-        })
-        .collect()
-}
-
-/// A file that is here, or the link to one that is not.
-pub(crate) fn media(state: &State, kind: MediaKind, reference: &Value) -> Option<Value> {
-    let text = |name: &str| reference.get(name).and_then(Value::as_str);
-    let link = text("link");
-    let id = text("id").or_else(|| state.links.media_of(kind, link?).map(AsRef::as_ref));
-    let file = id.and_then(|id| state.media.get(id, state.now_ms()));
-    match (file, link) {
-        (Some(file), _) => Some(json!({
-            "url": format!("/_sandbox/handset/media/{}", file.id),
-            "mime_type": file.mime,
-            "filename": text("filename").or(file.filename.as_deref()),
-            "size": file.size,
-        })),
-        (None, Some(link)) => Some(json!({
-            "url": link, "mime_type": null, "filename": text("filename"), "size": null,
-        })),
-        (None, None) => None,
-    }
 }
 
 /// One business number as the page names it.

@@ -1,95 +1,30 @@
-//! The control plane under `/_sandbox`: what a test or a person does to the simulated world. Every
-//! refusal is `400 {"error":{"message"}}`.
+//! The control plane under `/_sandbox`: what a test or a person does to the simulated world.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Query, Request, State as Shared};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Query, State as Shared};
+use axum::middleware;
+use axum::response::Response;
 use axum::routing::{get, post};
-use http::StatusCode;
-use http::header::{HOST, ORIGIN};
-use http_body_util::{BodyExt as _, Limited};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::control_call::{Outcome, Refusal, answer, read_object, same_origin};
 use crate::errors::{Failure, json_response};
 use crate::faults::RuleSpec;
 use crate::log::{Direction, Entry, Status};
 use crate::outbox::Order;
 use crate::state::State;
+use crate::validate::is_web_url;
 use crate::{Sandbox, inbound, tapping, world};
 
-/// The largest body of a control call; it may hold a file in base64.
-pub const CONTROL_BODY_MAX_BYTES: usize = 32 * 1_048_576;
 /// Messages in one page of the ledger, and its default.
 pub const LEDGER_PAGE_MAX: usize = 10_000;
 /// The furthest the clock is moved by one call: ten years.
 const ADVANCE_MAX_S: f64 = 315_360_000.0;
-
-/// A control answer.
-pub(crate) type Outcome = Result<Value, Refusal>;
-
-/// Why a control call was refused.
-pub(crate) struct Refusal(StatusCode, String);
-
-impl Refusal {
-    pub(crate) fn bad(why: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.into())
-    }
-
-    pub(crate) fn unknown(why: impl Into<String>) -> Self {
-        Self(StatusCode::NOT_FOUND, why.into())
-    }
-}
-
-impl From<String> for Refusal {
-    fn from(why: String) -> Self {
-        Self::bad(why)
-    }
-}
-
-/// The answer of a control call.
-pub(crate) fn answer(outcome: Outcome) -> Response {
-    match outcome {
-        Ok(value) => json_response(200, &value),
-        Err(Refusal(status, why)) => {
-            json_response(status.as_u16(), &json!({"error": {"message": why}}))
-        }
-    }
-}
-
-/// Reads a body as an object; an empty one is `{}`.
-pub(crate) async fn read_object(body: Body) -> Result<Map<String, Value>, Refusal> {
-    let collected = Limited::new(body, CONTROL_BODY_MAX_BYTES).collect().await;
-    let bytes = collected
-        .map_err(|_| {
-            Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broken".into())
-        })?
-        .to_bytes();
-    if bytes.trim_ascii().is_empty() {
-        return Ok(Map::new());
-    }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::bad(format!("the body must be a JSON object: {error}")))
-}
-
-/// A web page of another origin must not reach in: browsers name theirs.
-pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    let is_foreign = origin.is_some_and(|origin| {
-        origin.split_once("://").is_none_or(|(_, authority)| authority != host)
-    });
-    if is_foreign {
-        return (StatusCode::FORBIDDEN, "another origin").into_response();
-    }
-    next.run(request).await
-}
 
 /// The routes of the control plane.
 pub(crate) fn routes() -> Router<Sandbox> {
@@ -327,12 +262,9 @@ fn set_webhook(state: &mut State, body: &Map<String, Value>) -> Outcome {
     match body.get("url") {
         None => {}
         Some(Value::Null) => state.app.url = None,
-        Some(Value::String(url)) => {
-            let parsed = url::Url::parse(url);
-            if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-                return Err(Refusal::bad("url must be an http or https address"));
-            }
-            state.app.url = Some(url.clone());
+        Some(Value::String(url)) if is_web_url(url) => state.app.url = Some(url.clone()),
+        Some(Value::String(_)) => {
+            return Err(Refusal::bad("url must be an http or https address"));
         }
         Some(_) => return Err(Refusal::bad("url must be a string or null")),
     }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::control::{Outcome, Refusal, answer, read_object, same_origin};
+use crate::control_call::{Outcome, Refusal, answer, read_object, same_origin};
 use crate::inbound::Received;
 use crate::state::{Change, State};
 use crate::validate::{is_user_id, phone_digits};

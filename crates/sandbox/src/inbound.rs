@@ -12,33 +12,12 @@ use crate::Sandbox;
 use crate::log::{Category, Direction, Entry};
 use crate::media_kind::{MediaKind, essence};
 use crate::media_store::{INBOUND_LIFETIME_MS, Media};
+use crate::message_kind::{listed, receivable};
 use crate::state::State;
 use crate::statuses;
 use crate::validate::{is_user_id, phone_digits};
 use crate::wamid::{self, Sender};
 
-/// Every type of the reference §5.3.
-const KINDS: [&str; 19] = [
-    "text",
-    "image",
-    "video",
-    "document",
-    "audio",
-    "sticker",
-    "location",
-    "contacts",
-    "reaction",
-    "button",
-    "interactive",
-    "order",
-    "system",
-    "edit",
-    "revoke",
-    "unsupported",
-    "unknown",
-    "request_welcome",
-    "ephemeral",
-];
 /// Types that may come without a member of their name.
 const EMPTY_KINDS: [&str; 5] =
     ["unsupported", "unknown", "request_welcome", "ephemeral", "interactive"];
@@ -69,8 +48,8 @@ pub(crate) async fn receive(
         None => "text",
         Some(value) => {
             let name = value.as_str().unwrap_or("");
-            let known = KINDS.into_iter().find(|kind| *kind == name);
-            known.ok_or_else(|| format!("type must be one of {}", KINDS.join(", ")))?
+            let known = receivable().find(|kind| *kind == name);
+            known.ok_or_else(|| format!("type must be one of {}", listed(receivable())))?
         }
     };
     check_content(kind, body.get(kind))?;

@@ -10,6 +10,7 @@ mod call;
 mod chat_view;
 mod config;
 mod control;
+mod control_call;
 mod entropy;
 mod errors;
 mod faults;
@@ -26,6 +27,8 @@ mod log;
 mod media;
 mod media_kind;
 mod media_store;
+mod media_view;
+mod message_kind;
 mod messages;
 mod numbers;
 mod outbox;
@@ -43,6 +46,7 @@ mod tapping;
 mod template_api;
 mod template_view;
 mod templates;
+mod uploads;
 mod validate;
 mod wamid;
 mod webhooks;
@@ -57,7 +61,8 @@ use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 
 pub use config::{APP_ID, FetchedLink, LinkFetcher, SandboxConfig, Seed, SeedNumber, SeedPerson};
-pub use control::{CONTROL_BODY_MAX_BYTES, LEDGER_PAGE_MAX};
+pub use control::LEDGER_PAGE_MAX;
+pub use control_call::CONTROL_BODY_MAX_BYTES;
 pub use faults::{FAULT_LATENCY_MAX_MS, FAULT_RULES_MAX};
 pub use fetching::LINK_FETCHES_MAX;
 pub use flows::FLOWS_MAX;
@@ -72,10 +77,10 @@ pub use outbox::{
     WEBHOOK_RETRY_SPAN_MS,
 };
 pub use people::{CHAT_MESSAGES_MAX, NOT_ON_WHATSAPP, PEOPLE_MAX};
-pub use resumable::{UPLOAD_HANDLES_MAX, UPLOAD_SESSIONS_MAX};
 pub use serve::CONNECTIONS_MAX;
 pub use state::{DELIVERED_DELAY_MS, SENT_DELAY_MS};
 pub use templates::{REVIEW_MS, TEMPLATES_MAX};
+pub use uploads::{UPLOAD_HANDLES_MAX, UPLOAD_SESSIONS_MAX};
 pub use webhooks::WEBHOOK_POSTS_MAX;
 
 use outbox::AppWebhook;

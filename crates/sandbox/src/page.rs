@@ -19,7 +19,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml; charset=utf-8";
 
 /// Path, type and content.
-const FILES: [(&str, &str, &str); 19] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("/", HTML, include_str!("../static/index.html")),
     ("/favicon.svg", SVG, include_str!("../static/favicon.svg")),
     ("/handset/page.css", CSS, include_str!("../static/page.css")),
@@ -36,6 +36,9 @@ const FILES: [(&str, &str, &str); 19] = [
     ("/handset/dom.js", SCRIPT, include_str!("../static/dom.js")),
     ("/handset/forms.js", SCRIPT, include_str!("../static/forms.js")),
     ("/handset/log.js", SCRIPT, include_str!("../static/log.js")),
+    ("/handset/media.js", SCRIPT, include_str!("../static/media.js")),
+    ("/handset/place.js", SCRIPT, include_str!("../static/place.js")),
+    ("/handset/refresh.js", SCRIPT, include_str!("../static/refresh.js")),
     ("/handset/sheets.js", SCRIPT, include_str!("../static/sheets.js")),
     ("/handset/state.js", SCRIPT, include_str!("../static/state.js")),
     ("/handset/text.js", SCRIPT, include_str!("../static/text.js")),

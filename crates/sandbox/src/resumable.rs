@@ -1,85 +1,21 @@
 //! The resumable upload of template samples (reference §0.2): a session, its bytes in one or more
-//! parts, the handle. A sample is never shown, so its bytes are counted and let go.
-
-use std::collections::VecDeque;
+//! parts, the handle. A sample is never shown, so its bytes are counted and let go; what is
+//! remembered of them is in `uploads`.
 
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::StreamExt as _;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::Sandbox;
 use crate::call::Call;
-use crate::entropy;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::media_kind::{MEDIA_FILE_MAX_BYTES, essence};
 use crate::state::State;
 
-/// Upload sessions that are remembered; the oldest is forgotten.
-pub const UPLOAD_SESSIONS_MAX: usize = 1_000;
-/// Handles of complete uploads that are remembered; the oldest is forgotten.
-pub const UPLOAD_HANDLES_MAX: usize = 10_000;
 /// What may be a sample.
 const SAMPLE_TYPES: [&str; 5] =
     ["application/pdf", "image/jpeg", "image/jpg", "image/png", "video/mp4"];
-
-#[derive(Debug)]
-struct Session {
-    id: String,
-    /// The value of `sig` in its address.
-    sig: String,
-    mime: String,
-    length: u64,
-    received: u64,
-}
-
-/// Sessions under way and handles of complete uploads with their types.
-#[derive(Debug, Default)]
-pub(crate) struct Uploads {
-    sessions: VecDeque<Session>,
-    handles: VecDeque<(String, String)>,
-}
-
-impl Uploads {
-    /// The type of the file behind a handle.
-    pub(crate) fn type_of(&self, handle: &str) -> Option<&str> {
-        let found = self.handles.iter().find(|(known, _)| known == handle);
-        found.map(|(_, mime)| mime.as_str())
-    }
-
-    fn begin(&mut self, mime: String, length: u64) -> String {
-        let mut random = [0_u8; 18];
-        entropy::fill(&mut random);
-        let id = STANDARD.encode(format!("attachment:{}", entropy::lower_hex(&random[..12])));
-        let sig = format!("AR{}", entropy::lower_hex(&random[12..]));
-        let address = format!("upload:{id}?sig={sig}");
-        if self.sessions.len() >= UPLOAD_SESSIONS_MAX {
-            self.sessions.pop_front();
-        }
-        self.sessions.push_back(Session { id, sig, mime, length, received: 0 });
-        address
-    }
-
-    fn find(&mut self, id: &str, sig: &str) -> Option<&mut Session> {
-        self.sessions.iter_mut().find(|session| session.id == id && session.sig == sig)
-    }
-
-    fn finish(&mut self, id: &str) -> Option<String> {
-        let position = self.sessions.iter().position(|session| session.id == id)?;
-        let session = self.sessions.remove(position)?;
-        let mut random = [0_u8; 24];
-        entropy::fill(&mut random);
-        let token = URL_SAFE_NO_PAD.encode(random);
-        let handle = format!("4::{}:AR{token}", STANDARD.encode(&session.mime));
-        if self.handles.len() >= UPLOAD_HANDLES_MAX {
-            self.handles.pop_front();
-        }
-        self.handles.push_back((handle.clone(), session.mime));
-        Some(handle)
-    }
-}
 
 /// `POST /{app}/uploads`: begins the upload of a template sample.
 pub(crate) async fn begin(sandbox: &Sandbox, mut call: Call) -> Answer<Response> {

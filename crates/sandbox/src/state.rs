@@ -19,8 +19,8 @@ use crate::log::{Direction, Log, Status};
 use crate::media_store::MediaStore;
 use crate::outbox::{AppWebhook, Outbox, REORDER_WAIT_MS, Route, Update};
 use crate::people::{Chat, People};
-use crate::resumable::Uploads;
 use crate::templates::{Shape, Template, Templates};
+use crate::uploads::Uploads;
 
 /// The 24 hours in which free-form messages are delivered.
 pub(crate) const WINDOW_MS: i64 = 86_400_000;

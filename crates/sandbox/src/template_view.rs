@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::chat_view::media;
 use crate::log::Entry;
 use crate::media_kind::MediaKind;
+use crate::media_view;
 use crate::state::State;
 use crate::templates::{component_type, placeholders};
 
@@ -77,7 +77,7 @@ fn header(state: &State, component: &Value, sent: &Value) -> Value {
             let kind =
                 if other == "GIF" { Some(MediaKind::Video) } else { MediaKind::parse(other) };
             let Some(kind) = kind else { return Value::Null };
-            let media = media(state, kind, &first[kind.name()]);
+            let media = media_view::of(state, kind, &first[kind.name()]);
             json!({"type": kind.name(), "media": media})
         }
     }

@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
 
-use crate::control::{Outcome, Refusal, answer, read_object};
+use crate::control_call::{Outcome, Refusal, answer, read_object};
 use crate::flows::FlowStatus;
 use crate::numbers::NUMBERS_MAX;
 use crate::people::Person;

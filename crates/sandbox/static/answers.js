@@ -1,13 +1,11 @@
 /**
- * What the person does with a chat: sends a message, taps, reacts, listens. Each ends in a call and in the bubble
- * shown at once; what goes wrong is told above the composer.
+ * What the person does with a chat: sends a message, taps, reacts, listens. Each ends in a call and in a bubble that
+ * is there at once, or in the trouble that is told above the composer. It draws neither.
  */
 
 import { postMessage, postPlayed, postTap } from "./api.js";
-import { refreshChats, refreshMessages } from "./app.js";
-import { drawConversation, showTrouble } from "./conversation.js";
-import { scrollToEnd } from "./log.js";
-import { keyOf, state } from "./state.js";
+import { refreshAll, refreshMessages } from "./refresh.js";
+import { keyOf, noteTrouble, state, tell } from "./state.js";
 
 /** Sends an inbound message, quoting what was chosen; the error if it failed, else `null`. */
 export async function send(message) {
@@ -32,24 +30,22 @@ export const react = (bubble, emoji) => send({ type: "reaction", reaction: { mes
 export const playedVoice = (wamid) => postPlayed(wamid).then(refreshMessages, () => {});
 
 async function carryOut(chat, perform, done = () => {}) {
-  showTrouble("");
+  noteTrouble("");
   try {
     const bubble = await perform();
     done();
-    showOwn(chat, bubble);
+    noteOwn(chat, bubble);
     return null;
   } catch (error) {
-    showTrouble(`Not sent: ${error.message}`);
+    noteTrouble(`Not sent: ${error.message}`);
     return error;
   } finally {
-    refreshMessages();
-    refreshChats();
+    refreshAll();
   }
 }
 
-function showOwn(chat, bubble) {
+function noteOwn(chat, bubble) {
   if (!state.active || keyOf(chat) !== keyOf(state.active) || !state.bubbles) return;
   if (!state.bubbles.some((known) => known.id === bubble.id)) state.bubbles.push(bubble);
-  drawConversation();
-  scrollToEnd();
+  tell("answer");
 }

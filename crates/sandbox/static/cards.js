@@ -6,9 +6,11 @@
  */
 
 import { tap } from "./answers.js";
-import { drawText, drawUnknown, mediaNode, placeNode, rawContent } from "./bubbles.js";
 import { el, icon, safeUrl, setText } from "./dom.js";
+import { mediaNode } from "./media.js";
+import { placeNode } from "./place.js";
 import { askAddress, askFlow, askList, askLocation } from "./sheets.js";
+import { rawContent } from "./state.js";
 import { captionNode, phoneText, summaryOfKind, textNode } from "./text.js";
 
 const MEDIA_KINDS = ["image", "video", "document"];
@@ -74,9 +76,10 @@ const flowRow = (bubble, answered, label, flow) => buttonRow({
 
 // ---------------------------------------------------------------- templates
 
+/** Draws a template message; `null` if there is none to draw. */
 export function drawTemplate(box, bubble, answered) {
   const template = bubble.template;
-  if (!template) return drawUnknown(box, bubble);
+  if (!template) return null;
   drawTemplatePart(box, template, bubble.text);
   box.append(captionNode(el("span", { class: "card-name", title: "The template’s name and language" }, `${template.name} · ${template.language}`)));
   const buttons = buttonList(template.buttons.map((button) => templateButton(bubble, answered, button)));
@@ -118,6 +121,7 @@ function templateButton(bubble, answered, button) {
 
 // ---------------------------------------------------------------- interactive
 
+/** Draws an interactive message or an answer to one; `null` if it holds neither. */
 export function drawInteractive(box, bubble, answered) {
   const content = rawContent(bubble);
   const reply = content.button_reply ?? content.list_reply;
@@ -128,7 +132,7 @@ export function drawInteractive(box, bubble, answered) {
     box.append(textNode(allowed ? "You may call me" : "Please do not call me"));
     return "";
   }
-  if (!content.body && !content.action) return bubble.text ? drawText(box, bubble) : drawUnknown(box, bubble);
+  if (!content.body && !content.action) return null;
   drawInteractiveCard(box, content, bubble.media);
   const cards = content.action?.cards ?? [];
   if (cards.length === 0) return { className: "wide", after: buttonList(actionRows(content, bubble, answered)) };

@@ -1,10 +1,10 @@
 /**
- * The list of people with their last message, and adding a person.
+ * The list of people with their last message.
  */
 
 import { byId, el, icon, reconcile, setText } from "./dom.js";
-import { hashOf, isOpen, businessName, keyOf, now, numberIdOf, personName, refOf, state } from "./state.js";
-import { initials, listTimeText, phoneText, remainingText, summaryOfKind, tone } from "./text.js";
+import { hashOf, isOpen, keyOf, now, numberIdOf, refOf, state } from "./state.js";
+import { businessName, initials, listTimeText, personName, phoneText, remainingText, summaryOfKind, tone } from "./text.js";
 
 const LISTED_CHATS_MAX = 200;
 

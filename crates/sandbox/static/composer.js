@@ -3,11 +3,10 @@
  */
 
 import { send } from "./answers.js";
-import { showTrouble } from "./conversation.js";
 import { byId, setText } from "./dom.js";
 import { askAttachment, askContact, askLocation } from "./sheets.js";
-import { activeChat, businessName, keyOf, personName, state } from "./state.js";
-import { summaryOf } from "./text.js";
+import { activeChat, keyOf, noteTrouble, state } from "./state.js";
+import { businessName, personName, summaryOf } from "./text.js";
 
 /** The control plane takes 32 MiB of JSON; base64 makes four bytes of three. */
 const FILE_MAX_BYTES = 20 * 1_048_576;
@@ -86,7 +85,7 @@ function base64Of(file) {
 /** Sends a file; what stands in the box goes along as its caption. */
 async function sendFile(file) {
   if (file.size > FILE_MAX_BYTES) {
-    showTrouble("Not sent: the file has more than 20 MB");
+    noteTrouble("Not sent: the file has more than 20 MB");
     return;
   }
   const mime = file.type || "application/octet-stream";
@@ -100,7 +99,7 @@ async function sendFile(file) {
     try {
       content.data = await base64Of(file);
     } catch (error) {
-      showTrouble(`Not sent: ${error.message}`);
+      noteTrouble(`Not sent: ${error.message}`);
       return;
     }
     const error = await send({ type: kind, [kind]: content });
@@ -123,7 +122,7 @@ function attach() {
 export function listenToComposer() {
   const input = byId("composer-text");
   input.addEventListener("input", () => {
-    showTrouble("");
+    noteTrouble("");
     fitComposer();
   });
   input.addEventListener("keydown", (event) => {

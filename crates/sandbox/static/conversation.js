@@ -4,15 +4,13 @@
  */
 
 import { postRead } from "./api.js";
-import { refreshChats, refreshMessages } from "./app.js";
 import { drawPeople } from "./chats.js";
 import { drawQuoted, fitComposer } from "./composer.js";
 import { byId, el, setText } from "./dom.js";
 import { clearLog, drawLog, showJump } from "./log.js";
-import {
-  activeChat, businessName, businessOf, hashOf, isOpen, isWide, keyOf, now, numberIdOf, personName, refOf, state,
-} from "./state.js";
-import { initials, phoneText, remainingText, timeFormat } from "./text.js";
+import { refreshChats, refreshMessages } from "./refresh.js";
+import { activeChat, businessOf, hashOf, isOpen, isWide, keyOf, noteTrouble, now, numberIdOf, refOf, state } from "./state.js";
+import { businessName, initials, personName, phoneText, remainingText, timeFormat } from "./text.js";
 
 const WINDOW_MS = 24 * 60 * 60 * 1000;
 
@@ -107,7 +105,7 @@ export function followAddress() {
   state.reportedRead.clear();
   state.quoted = null;
   clearLog();
-  showTrouble("");
+  noteTrouble("");
   showJump(0);
   input.value = (next && state.drafts.get(keyOf(next))) ?? "";
   fitComposer();
@@ -133,9 +131,9 @@ export function drawAll() {
   drawConversation();
 }
 
-export function showTrouble(text) {
-  byId("trouble").hidden = text === "";
-  setText(byId("trouble"), text);
+export function drawTrouble() {
+  byId("trouble").hidden = state.trouble === "";
+  setText(byId("trouble"), state.trouble);
 }
 
 /** Tells the sandbox that what lies open before a reader's eyes is read. */

@@ -4,10 +4,6 @@
  * Data reaches the page as text nodes and checked addresses only, never as markup.
  */
 
-const REFRESH_GAP_MS = 150;
-/** A refresh that took long (ten thousand chats) is repeated the more seldom. */
-const REFRESH_GAP_PER_TASK = 3;
-
 export const byId = (id) => document.getElementById(id);
 
 /** Makes an element; strings among the children become text nodes, `null` and `false` are left out. */
@@ -48,30 +44,6 @@ export const isOurs = (address) => new URL(address, location.href).origin === lo
 
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
-}
-
-/** Runs `task` soon after a trigger, never twice at a time, and once more if triggered meanwhile. */
-export function coalesced(task) {
-  let running = false;
-  let again = false;
-  let timer = 0;
-  let notBefore = 0;
-  const run = async () => {
-    timer = 0;
-    running = true;
-    again = false;
-    const startedAt = performance.now();
-    await task();
-    const endedAt = performance.now();
-    notBefore = endedAt + Math.max(REFRESH_GAP_MS, (endedAt - startedAt) * REFRESH_GAP_PER_TASK);
-    running = false;
-    if (again) trigger();
-  };
-  const trigger = () => {
-    if (running) again = true;
-    else if (timer === 0) timer = setTimeout(run, Math.max(0, notBefore - performance.now()));
-  };
-  return trigger;
 }
 
 /**

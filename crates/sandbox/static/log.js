@@ -3,11 +3,13 @@
  * What a bubble holds is drawn in `bubbles.js`.
  */
 
-import { drawContent, rawContent } from "./bubbles.js";
+import { react } from "./answers.js";
+import { drawContent } from "./bubbles.js";
+import { quote } from "./composer.js";
 import { byId, el, icon, reconcile } from "./dom.js";
 import { askAction } from "./sheets.js";
-import { businessName, personName, state } from "./state.js";
-import { dayOf, dayText, summaryOf, timeFormat } from "./text.js";
+import { rawContent, state } from "./state.js";
+import { businessName, dayOf, dayText, personName, summaryOf, timeFormat } from "./text.js";
 
 const NEAR_BOTTOM_PX = 80;
 const STATUS_TEXT = {
@@ -35,7 +37,6 @@ function tickNode(status) {
   return el("span", { class: "ticks", role: "img", "aria-label": STATUS_TEXT[known], title: STATUS_TEXT[known] }, tick);
 }
 
-
 function quoteNode(quoted, chat) {
   const author = quoted.direction === "in" ? personName(chat) : businessName(chat);
   const node = el("button", { class: "quote", type: "button", dir: "auto", "aria-label": `In reply to: ${summaryOf(quoted)}` },
@@ -61,7 +62,7 @@ function buildBubbleRow(bubble, quoted, answered, chat) {
   words.append(el("span", { class: "meta" }, el("time", { datetime: new Date(bubble.at_ms).toISOString() }, timeFormat.format(bubble.at_ms))));
   box.append(after || "");
   const act = el("button", { class: "act", type: "button", "aria-label": `React or reply to: ${summaryOf(bubble)}`, title: "React or reply" }, icon("smile"));
-  act.addEventListener("click", () => askAction(bubble));
+  act.addEventListener("click", () => askAction(bubble, { react, quote }));
   return el("li", { class: "row", "data-id": bubble.id, "data-direction": bubble.direction, "data-type": bubble.type },
     el("div", { class: "line" }, box, act));
 }

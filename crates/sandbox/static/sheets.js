@@ -5,12 +5,10 @@
  */
 
 import { fetchFlow, postPerson } from "./api.js";
-import { react } from "./answers.js";
-import { refreshChats } from "./app.js";
-import { mapNode } from "./bubbles.js";
-import { quote } from "./composer.js";
 import { byId, el, icon } from "./dom.js";
 import { buildFlow } from "./forms.js";
+import { mapNode } from "./place.js";
+import { refreshChats } from "./refresh.js";
 import { hashOf, keyOf, refOf, state } from "./state.js";
 
 const EMOJIS = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
@@ -164,7 +162,7 @@ export function askAttachment({ file, location, contact }) {
 }
 
 /** What to do with a message: react, or answer quoting it. */
-export function askAction(bubble) {
+export function askAction(bubble, { react, quote }) {
   const own = state.bubbles?.findLast((other) =>
     other.type === "reaction" && other.direction === "in" && other.raw?.reaction?.message_id === bubble.id)?.raw.reaction.emoji;
   openSheet("React or reply", (body, close) => {

@@ -1,9 +1,7 @@
 /**
- * What the page knows: chats, numbers, the shown chat with its bubbles; and the names that follow from it.
- * The page keeps nothing: a reload shows the same.
+ * What the page knows: chats, numbers, the shown chat with its bubbles; what follows from it; and a way to tell that
+ * it changed. It asks and draws nothing. The page keeps nothing: a reload shows the same.
  */
-
-import { phoneText } from "./text.js";
 
 export const state = {
   /** Chats as the sandbox lists them, the newest first; `null` before the first answer. */
@@ -25,14 +23,26 @@ export const state = {
   unlistedWindowMs: null,
   /** The bubble that the next message answers. */
   quoted: null,
+  /** Why the last thing that the person did failed; empty if it did not. */
+  trouble: "",
 };
+
+const changes = new EventTarget();
+
+/** Tells whoever listens that something of the state changed: `chats`, `bubbles`, `answer`, `live`, `trouble`. */
+export const tell = (what) => changes.dispatchEvent(new Event(what));
+export const listen = (what, act) => changes.addEventListener(what, act);
+
+export function noteTrouble(text) {
+  state.trouble = text;
+  tell("trouble");
+}
 
 export const now = () => Date.now() + state.clockOffsetMs;
 export const keyOf = (chat) => `${chat.phone}/${chat.numberId}`;
 export const numberIdOf = (chat) => (chat.number ?? state.numbers[0])?.phone_number_id ?? "";
 export const refOf = (chat) => ({ phone: chat.phone, numberId: numberIdOf(chat) });
 export const hashOf = (ref) => `#/${ref.phone}/${ref.numberId}`;
-export const personName = (chat) => chat.name || phoneText(chat.phone);
 export const isWide = () => matchMedia("(min-width: 720px)").matches;
 
 export function activeChat() {
@@ -51,4 +61,6 @@ function chatWithOtherNumber() {
 
 export const isOpen = (chat) => (chat.window_open_until_ms ?? 0) > now();
 export const businessOf = (chat) => chat.number ?? state.numbers[0] ?? null;
-export const businessName = (chat) => businessOf(chat)?.verified_name || businessOf(chat)?.display_phone_number || "Business";
+
+/** The content of the Cloud API message object for this bubble's type. */
+export const rawContent = (bubble) => bubble.raw?.[bubble.type] ?? bubble.raw ?? {};

@@ -3,7 +3,7 @@
  */
 
 import { el, safeUrl } from "./dom.js";
-import { now } from "./state.js";
+import { businessOf, now } from "./state.js";
 
 /** Digits as a person writes them; only North American numbers are grouped, for theirs is the demo's plan. */
 export function phoneText(digits) {
@@ -12,6 +12,9 @@ export function phoneText(digits) {
   // Somebody may be known by a user id alone.
   return /^\d+$/u.test(digits) ? `+${digits}` : digits;
 }
+
+export const personName = (chat) => chat.name || phoneText(chat.phone);
+export const businessName = (chat) => businessOf(chat)?.verified_name || businessOf(chat)?.display_phone_number || "Business";
 
 export function initials(name) {
   const words = name.split(/\s+/u).filter((word) => /^[\p{L}\p{N}]/u.test(word));
@@ -70,7 +73,7 @@ const INLINE =
   /```([\s\S]+?)```|`([^`\n]+)`|(\bhttps?:\/\/[^\s<>"]+)|(?<![\p{L}\p{N}])([*_~])(?=\S)([^\n]{0,1000}?\S)\4(?![\p{L}\p{N}])/gu;
 
 /** Appends `text` with WhatsApp's marks drawn and its links clickable. */
-export function appendFormatted(parent, text) {
+function appendFormatted(parent, text) {
   let rest = text;
   for (let match = QUOTED_LINES.exec(rest); match?.[0]; match = QUOTED_LINES.exec(rest)) {
     appendInline(parent, rest.slice(0, match.index));

@@ -17,6 +17,7 @@ pub(crate) use template_send::check_template;
 
 use crate::errors::{Answer, GraphError};
 use crate::media_kind::MediaKind;
+use crate::message_kind::{INBOUND_ONLY, listed, sendable};
 
 const TEXT_MAX_CHARS: usize = 4_096;
 const CAPTION_MAX_CHARS: usize = 1_024;
@@ -173,43 +174,18 @@ pub(crate) fn is_user_id(text: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The types that can be sent, and those that only come in.
 fn check_kind(body: &Map<String, Value>) -> Answer<&'static str> {
-    const SENDABLE: [&str; 11] = [
-        "text",
-        "image",
-        "video",
-        "document",
-        "audio",
-        "sticker",
-        "location",
-        "contacts",
-        "reaction",
-        "interactive",
-        "template",
-    ];
-    const INBOUND_ONLY: [&str; 9] = [
-        "system",
-        "button",
-        "order",
-        "unsupported",
-        "unknown",
-        "edit",
-        "revoke",
-        "request_welcome",
-        "ephemeral",
-    ];
     let name = match body.get("type") {
         None | Some(Value::Null) => return Ok("text"),
         Some(value) => value.as_str().unwrap_or(""),
     };
-    if let Some(kind) = SENDABLE.into_iter().find(|kind| *kind == name) {
+    if let Some(kind) = sendable().find(|kind| *kind == name) {
         return Ok(kind);
     }
     if INBOUND_ONLY.contains(&name) {
         return Err(GraphError::new(131_051, format!("Messages of type {name} cannot be sent.")));
     }
-    Err(GraphError::parameter(format!("type must be one of: {}", SENDABLE.join(", "))))
+    Err(GraphError::parameter(format!("type must be one of: {}", listed(sendable()))))
 }
 
 fn check_opaque(body: &Map<String, Value>) -> Answer<Option<&str>> {
@@ -277,9 +253,16 @@ fn check_media<'a>(content: &'a Value, kind: MediaKind, at: &str) -> Answer<Medi
 }
 
 fn check_link<'a>(link: &'a str, at: &str) -> Answer<&'a str> {
-    let is_web = url::Url::parse(link)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if is_web { Ok(link) } else { Err(invalid(&format!("{at}.link"), "must be a valid URL")) }
+    if is_web_url(link) {
+        return Ok(link);
+    }
+    Err(invalid(&format!("{at}.link"), "must be a valid URL"))
+}
+
+/// Whether it is an http or https address with a host.
+pub(crate) fn is_web_url(text: &str) -> bool {
+    url::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn check_location(content: &Value) -> Answer<()> {
