@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use waypost_tests::files::{PNG, base64};
@@ -54,6 +56,31 @@ async fn rows_54_and_55_tell_what_people_write() {
     let posts = receiver.such(|post| post["event"].is_null());
     table.check("54-55", posts.len() == 2, &format!("{} posts", posts.len()));
     table.end();
+}
+
+/// The table of §9.1: one event a card. What failed halfway is told again from the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_that_come_together_are_told_one_by_one() {
+    let lipachat = LipaChat::new().await;
+    let receiver = Receiver::start().await;
+    lipachat.tells_of("org-1", &json!(["message.received"]), &receiver).await;
+    receiver.answers(&[200, 500]);
+    let card = |name: &str| json!({"name": {"formatted_name": name, "first_name": name}});
+    let cards = json!([card("Ann"), card("Bob"), card("Cid")]);
+    let message = json!({"from": "15550001111", "type": "contacts", "contacts": cards});
+    lipachat.sandbox().inbound(&message).await;
+    until_noted(&lipachat, &Value::Null).await;
+    lipachat.sandbox().advance(10).await;
+    until_heard(&lipachat).await;
+    let seen = receiver.seen();
+    let told: Vec<Value> = seen.iter().map(Request::json).collect();
+    let names: Vec<&Value> =
+        told.iter().map(|it| &it["contact"]["name"]["formattedName"]).collect();
+    assert_eq!(names, ["Ann", "Bob", "Ann", "Bob", "Cid"]);
+    assert_eq!((&told[0], &told[1]), (&told[2], &told[3]), "the same at every repetition");
+    let ids: HashSet<&str> = told.iter().map(|it| it["messageId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 3, "{told:?}");
+    assert!(seen.iter().all(is_signed), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
