@@ -26,6 +26,7 @@ pub mod receiver;
 pub mod sandbox;
 pub mod shell;
 pub mod signing;
+pub mod tenant;
 pub mod wait;
 pub mod waypost;
 pub mod webex;

@@ -1,15 +1,13 @@
 //! A host of media files: some public, some behind a bearer token or a password, some that redirect
 //! or never end. It remembers who asked for what, and with which credential.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::net::TcpStream;
 
 use crate::files::{MP4, PDF, PNG, padded};
-use crate::wire::{Reader, Request, response};
+use crate::wire::{Listening, Reader, Request, response};
 
 /// The token that `/bearer/…` demands.
 pub const TOKEN: &str = "media-host-token-7f3a";
@@ -25,25 +23,23 @@ const CHUNK_BYTES: usize = 1_048_576;
 
 /// The host; it stops when dropped.
 pub struct MediaHost {
-    address: SocketAddr,
+    listening: Listening,
     seen: Arc<Mutex<Vec<Request>>>,
-    accepting: AbortHandle,
 }
 
 impl MediaHost {
     /// Starts it.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&seen))).abort_handle();
-        Self { address, seen, accepting }
+        let noting = Arc::clone(&seen);
+        let listening = Listening::start(move |stream| serve(stream, Arc::clone(&noting))).await;
+        Self { listening, seen }
     }
 
     /// The address of a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.listening.url(path)
     }
 
     /// Every request.
@@ -56,18 +52,6 @@ impl MediaHost {
     #[must_use]
     pub fn credentials_seen(&self) -> usize {
         self.seen().iter().filter(|request| request.header("authorization").is_some()).count()
-    }
-}
-
-impl Drop for MediaHost {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, seen: Arc<Mutex<Vec<Request>>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve(stream, Arc::clone(&seen)));
     }
 }
 

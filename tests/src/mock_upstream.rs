@@ -2,7 +2,6 @@
 //! ledger of what reached it. It knows no rule of Meta's; what it says is scripted.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::net::TcpStream;
 
-use crate::wire::{Reader, Request, response};
+use crate::wire::{Listening, Reader, Request, response};
 
 /// How often an answer that drips does so.
 const DRIP_EVERY: Duration = Duration::from_millis(200);
@@ -60,16 +58,13 @@ struct Inner {
 
 /// The stand-in; it stops when dropped.
 pub struct MockUpstream {
-    address: SocketAddr,
+    listening: Listening,
     inner: Arc<Inner>,
-    accepting: AbortHandle,
 }
 
 impl MockUpstream {
     /// Starts one that accepts everything.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let inner = Arc::new(Inner {
             script: Mutex::new(Box::new(|_| Deed::Accept)),
             seen: Mutex::default(),
@@ -77,14 +72,15 @@ impl MockUpstream {
             files: Mutex::default(),
             serial: AtomicU64::new(1),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&inner))).abort_handle();
-        Self { address, inner, accepting }
+        let serving = Arc::clone(&inner);
+        let listening = Listening::start(move |stream| serve(stream, Arc::clone(&serving))).await;
+        Self { listening, inner }
     }
 
     /// Its base address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.listening.url("")
     }
 
     /// From now on each call is judged by `script`.
@@ -130,19 +126,6 @@ impl MockUpstream {
     #[must_use]
     pub fn upload(&self, id: &str) -> Option<Vec<u8>> {
         self.inner.files.lock().unwrap().get(id).cloned()
-    }
-}
-
-impl Drop for MockUpstream {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, inner: Arc<Inner>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        drop(stream.set_nodelay(true));
-        tokio::spawn(serve(stream, Arc::clone(&inner)));
     }
 }
 

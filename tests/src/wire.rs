@@ -1,14 +1,71 @@
-//! HTTP/1.1 by hand, for servers that must be able to misbehave: one request is read whole, and what
-//! goes back is bytes.
+//! HTTP/1.1 by hand, for servers that must be able to misbehave: somebody listens, one request is read
+//! whole, and what goes back is bytes.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
 
 /// The longest request that a stand-in reads.
 const REQUEST_MAX_BYTES: usize = 160 * 1_048_576;
+
+/// Somebody who listens. Port and connections are closed when this is dropped.
+pub struct Listening {
+    address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+impl Listening {
+    /// At a free port of this machine; `serve` sees each connection to its end.
+    pub async fn start<S>(serve: impl Fn(TcpStream) -> S + Send + 'static) -> Self
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        Self::at((Ipv4Addr::LOCALHOST, 0).into(), serve).await
+    }
+
+    /// At this address.
+    ///
+    /// # Panics
+    /// Where somebody else listens there.
+    pub async fn at<S>(address: SocketAddr, serve: impl Fn(TcpStream) -> S + Send + 'static) -> Self
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("nobody listens there");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                drop(stream.set_nodelay(true));
+                while connections.try_join_next().is_some() {}
+                connections.spawn(serve(stream));
+            }
+        });
+        Self { address, accepting: accepting.abort_handle() }
+    }
+
+    /// Where.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
 
 /// A request as it came.
 #[derive(Clone, Debug, Default)]

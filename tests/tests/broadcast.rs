@@ -1,9 +1,9 @@
-//! Broadcasts: to four and to ten thousand customers, with their progress; callers who go away, and
-//! pausing, resuming and cancelling.
+//! Broadcasts: to four and to ten thousand customers, with their progress; callers who go away, a
+//! `kill -9` under way, and pausing, resuming and cancelling.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use reqwest::Method;
@@ -170,4 +170,38 @@ async fn a_broadcast_can_be_paused_resumed_and_cancelled() {
     let sent = settled.iter().filter(|message| message["status"] == "sent").count();
     assert_eq!(sent, mock.accepted());
     assert!(sent < 304, "everything was sent before it was cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_goes_on_after_a_kill_and_reaches_nobody_twice() {
+    let mock = MockUpstream::start().await;
+    let waypost = Waypost::before(&mock).await;
+    set_throughput(&waypost, 100).await;
+    import(&waypost, 400).await;
+    let request = waypost.request(Method::POST, BROADCAST);
+    let request = request.header("X-API-KEY", waypost.variable("WAYPOST_API_KEY"));
+    let call = tokio::spawn(Reply::attempt(request.json(&hello(&waypost))));
+    eventually("part of the broadcast", async || (mock.accepted() > 120).then_some(())).await;
+    let waypost = waypost.kill().start().await;
+    assert!(call.await.unwrap().is_err(), "nobody can have answered");
+    let log = eventually("nothing on its way", async || {
+        let log = waypost.log().await;
+        let open = ["queued", "sending"];
+        let done = log.iter().all(|it| !open.contains(&it["status"].as_str().unwrap()));
+        (done && log.len() == 404).then_some(log)
+    })
+    .await;
+    let mut reached: HashMap<String, usize> = HashMap::new();
+    for message in mock.ledger() {
+        *reached.entry(message["to"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert!(reached.values().all(|times| *times == 1), "somebody was messaged twice");
+    for message in &log {
+        let phone = format!("+{}", message["phone"].as_str().unwrap());
+        match message["status"].as_str().unwrap() {
+            "sent" => assert!(reached.contains_key(&phone), "called sent and was not: {phone}"),
+            "unknown" => {}
+            other => panic!("{other}: {message}"),
+        }
+    }
 }

@@ -4,137 +4,29 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use waypost_tests::receiver::Hanging;
 use waypost_tests::signing::signature;
+use waypost_tests::tenant::{REQUEST_PEOPLE, Tenant, WEBEX};
 use waypost_tests::waypost::APP_SECRET;
 use waypost_tests::webex::local;
 use waypost_tests::{MockUpstream, Options, Receiver, Reply, Waypost, eventually};
 
-const WEBEX: &str = "/resources/v1/messaging";
 /// Servers of the tenant who floods; at each of them eight calls may hang, and together that would be
 /// more than there are calls at once.
-const HANGING_SERVERS: usize = 72;
-const PEOPLE_EACH: usize = 8;
+const HANGING_SERVERS: u64 = 72;
+const PEOPLE_EACH: u64 = 8;
 /// What is dumped on a slow number.
-const DUMPED: usize = 2_000;
+const DUMPED: u64 = 2_000;
 const SLOW_PER_S: u32 = 20;
 /// Messages of the other tenant.
-const OTHERS: usize = 10;
-
-/// An organisation with a number and a key.
-struct Tenant {
-    place: usize,
-    key: String,
-}
-
-impl Tenant {
-    async fn add(waypost: &Waypost, place: usize, per_s: u32, rate_limit: Option<u32>) -> Self {
-        let admin = waypost.admin();
-        let org = json!({"id": format!("org-{place}"), "name": "Org", "window_policy": "forward"});
-        admin.post("/orgs", &org).await.expect(201);
-        let number = format!("20000000000000{place}");
-        let number = json!({"id": number, "phone_number_id": number, "waba_id": "300000000000000",
-            "display_phone": format!("1555900000{place}"), "throughput_per_s": per_s,
-            "app_id": format!("a_{place}"), "source_id": format!("source-{place}")});
-        admin.post(&format!("/orgs/org-{place}/numbers"), &number).await.expect(201);
-        let key = json!({"scopes": ["messages:send", "messages:read"], "rate_limit": rate_limit});
-        let key = admin.post(&format!("/orgs/org-{place}/api-keys"), &key).await.expect(201);
-        let key = key.json()["secret"].as_str().unwrap().to_owned();
-        Self { place, key }
-    }
-
-    /// One request to some people, of whom nobody else writes.
-    fn submit(
-        &self,
-        waypost: &Waypost,
-        first: usize,
-        people: usize,
-        notify: &str,
-    ) -> RequestBuilder {
-        let person = |place: usize| json!({"waid": [format!("1556{}{place:06}", self.place)]});
-        let people: Vec<Value> = (first..first + people).map(person).collect();
-        let body = json!({"deliverychannel": "whatsapp", "appid": format!("a_{}", self.place),
-            "destination": people, "notifyurl": notify, "correlationid": "load",
-            "channels": {"OTT-Messaging": {"wa": {"type": "text", "text": {"body": "hello"}}}}});
-        waypost.request(Method::POST, WEBEX).header("key", &self.key).json(&body)
-    }
-
-    async fn submitted(
-        &self,
-        waypost: &Waypost,
-        first: usize,
-        people: usize,
-        notify: &str,
-    ) -> Vec<String> {
-        let reply = Reply::to(self.submit(waypost, first, people, notify)).await.expect(200).json();
-        let ids = reply["response"].as_array().unwrap().iter();
-        ids.map(|entry| entry["transid"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-/// A server at every address of this machine that takes calls and never answers.
-struct Hanging {
-    port: u16,
-    calls: Arc<AtomicUsize>,
-    given_up: Arc<AtomicUsize>,
-    accepting: AbortHandle,
-}
-
-impl Hanging {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (calls, given_up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (came, went) = (Arc::clone(&calls), Arc::clone(&given_up));
-        let accepting = tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                came.fetch_add(1, Ordering::Relaxed);
-                let went = Arc::clone(&went);
-                tokio::spawn(async move {
-                    let mut buffer = [0; 4_096];
-                    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
-                    went.fetch_add(1, Ordering::Relaxed);
-                });
-            }
-        });
-        Self { port, calls, given_up, accepting: accepting.abort_handle() }
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
-    }
-
-    fn given_up(&self) -> usize {
-        self.given_up.load(Ordering::Relaxed)
-    }
-
-    /// Waits until all calls that may hang do.
-    async fn is_full(&self) {
-        let (mut before, mut since) = (0, Instant::now());
-        eventually("hanging calls", async || {
-            let now = self.calls();
-            if now != before {
-                (before, since) = (now, Instant::now());
-            }
-            (now > 0 && since.elapsed() > Duration::from_millis(700)).then_some(())
-        })
-        .await;
-    }
-}
-
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
+const OTHERS: u64 = 10;
+const TEXT: &str = "hello";
 
 /// Lets one tenant flood; tells what another one notices of it.
 async fn noticed(options: Options) -> Vec<String> {
@@ -146,17 +38,18 @@ async fn noticed(options: Options) -> Vec<String> {
     let fast = Tenant::add(&waypost, 1, 1_000, None).await;
     let other = Tenant::add(&waypost, 2, 1_000, None).await;
     let slow = Tenant::add(&waypost, 3, SLOW_PER_S, None).await;
-    for part in 0..DUMPED / 1_000 {
-        slow.submitted(&waypost, part * 1_000, 1_000, "").await;
+    for part in 0..DUMPED / REQUEST_PEOPLE {
+        let first = part * REQUEST_PEOPLE;
+        slow.submitted(first..first + REQUEST_PEOPLE, TEXT, "").await;
     }
     for server in 0..HANGING_SERVERS {
-        let url = format!("http://127.0.0.{}:{}/dlr", server + 10, hanging.port);
-        fast.submitted(&waypost, server * PEOPLE_EACH, PEOPLE_EACH, &url).await;
+        let first = server * PEOPLE_EACH;
+        fast.submitted(first..first + PEOPLE_EACH, TEXT, &hanging.url(server)).await;
     }
     hanging.is_full().await;
     let mut ids = Vec::new();
-    for place in 0..OTHERS {
-        ids.extend(other.submitted(&waypost, place, 1, &receiver.url("/dlr")).await);
+    for person in 0..OTHERS {
+        ids.extend(other.submitted(person..person + 1, TEXT, &receiver.url("/dlr")).await);
     }
     let reached = |tenant: &Tenant| {
         let prefix = format!("1556{}", tenant.place);
@@ -164,7 +57,7 @@ async fn noticed(options: Options) -> Vec<String> {
             let to = message["to"].as_str().unwrap_or_default().trim_start_matches('+');
             to.starts_with(&prefix)
         };
-        mock.ledger().iter().filter(|message| to(message)).count()
+        mock.ledger().iter().filter(|message| to(message)).count() as u64
     };
     eventually("the other's messages", async || (reached(&other) == OTHERS).then_some(())).await;
     let mut noticed = Vec::new();
@@ -199,7 +92,7 @@ async fn t20_where_one_tenant_may_take_every_call_the_check_fails() {
 
 /// A message by each dialect and by our own API, with what their callers must be told.
 fn in_every_dialect(waypost: &Waypost, tenant: &Tenant) -> Vec<(&'static str, RequestBuilder)> {
-    let own = format!("/waypost/v1/orgs/org-{}/messages", tenant.place);
+    let own = format!("/waypost/v1{}", tenant.at("messages"));
     let ask = |path: &str| waypost.request(Method::POST, path).json(&json!({}));
     vec![
         ("ReplyHero", ask("/whatsapp/messages/send").header("x-api-key", &tenant.key)),
@@ -217,7 +110,7 @@ async fn faults_of_a_stalled_store(options: Options) -> Vec<String> {
     let tenant = Tenant::add(&waypost, 1, 1_000, None).await;
     let database = rusqlite::Connection::open(waypost.data_dir().join("waypost.db")).unwrap();
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let first = tokio::spawn(Reply::attempt(tenant.submit(&waypost, 0, 1, "")));
+    let first = tokio::spawn(Reply::attempt(tenant.submit(0..1, TEXT, "")));
     let webhook = json!({"object": "whatsapp_business_account", "entry": []}).to_string();
     let event = waypost.request(Method::POST, "/webhooks/meta");
     let event = event.header("X-Hub-Signature-256", signature(APP_SECRET, webhook.as_bytes()));
@@ -226,7 +119,7 @@ async fn faults_of_a_stalled_store(options: Options) -> Vec<String> {
     // Nothing is recorded now: whoever comes next must be told so, while the first still waits.
     let mut refused = Vec::new();
     while refused.is_empty() && !first.is_finished() {
-        let later = tenant.submit(&waypost, 1, 1, "").timeout(Duration::from_millis(200));
+        let later = tenant.submit(1..2, TEXT, "").timeout(Duration::from_millis(200));
         if Reply::attempt(later).await.is_ok_and(|reply| reply.status == 503)
             && !first.is_finished()
         {
@@ -261,7 +154,7 @@ async fn faults_of_a_stalled_store(options: Options) -> Vec<String> {
         faults.push(format!("the webhook was answered {event}"));
     }
     eventually("business as usual", async || {
-        let again = Reply::attempt(tenant.submit(&waypost, 2, 1, "")).await;
+        let again = Reply::attempt(tenant.submit(2..3, TEXT, "")).await;
         again.is_ok_and(|reply| reply.status == 200).then_some(())
     })
     .await;
@@ -284,20 +177,20 @@ async fn t21_where_nobody_is_turned_away_the_check_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t21_a_flood_is_answered_in_documented_words_and_loses_nothing() {
     let mock = MockUpstream::start().await;
-    let waypost = Arc::new(local().upstream(&mock.url()).start().await);
+    let waypost = local().upstream(&mock.url()).start().await;
     let free = Arc::new(Tenant::add(&waypost, 1, 1_000, None).await);
     let bound = Arc::new(Tenant::add(&waypost, 2, 1_000, Some(5)).await);
     let ended = Instant::now() + Duration::from_secs(3);
     let mut callers = JoinSet::new();
     for place in 0..96 {
-        let (waypost, tenant) =
-            (Arc::clone(&waypost), Arc::clone(if place % 3 == 0 { &bound } else { &free }));
+        let tenant = Arc::clone(if place % 3 == 0 { &bound } else { &free });
         callers.spawn(async move {
             let (mut ids, mut faults) = (Vec::new(), Vec::new());
             let mut serial = 0;
             while Instant::now() < ended {
                 serial += 1;
-                let request = tenant.submit(&waypost, place * 1_000 + serial, 1, "");
+                let person = place * 1_000 + serial;
+                let request = tenant.submit(person..person + 1, TEXT, "");
                 let reply = Reply::to(request).await;
                 match reply.status {
                     200 => {

@@ -16,11 +16,37 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use waypost_tests::campaign::disks::{self, Base, Fault};
 use waypost_tests::campaign::kills::{self, KillPlan, KillReport};
-use waypost_tests::campaign::{links, stops, unrecorded};
+use waypost_tests::campaign::oracle::Verdict;
+use waypost_tests::campaign::{
+    keys, links, neighbour, outage, retention, rot, stops, unrecorded, webhooks,
+};
 use waypost_tests::power::{record, replay};
 
-/// How often the exact kill, the stop and the failing disk come where the random kill comes 500 times.
-const SHARE: (u64, u64) = (200, 500);
+/// What the other parts have where the random kill comes so often; with fewer kills, in proportion.
+const KILLS: u64 = 500;
+/// Exact kills, stops, and calls of a disk that fail.
+const EXACT: u64 = 200;
+/// Damaged folders.
+const DAMAGES: u64 = 200;
+/// Keys, with each of which so many requests come at once.
+const KEYS: u64 = 500;
+const KEYS_AT_ONCE: usize = 64;
+/// Messages that wait while the upstream is down for an hour.
+const QUEUED: u64 = 50_000;
+const OUTAGE_HALF_MINUTES: usize = 120;
+/// Webhooks, and how many a second.
+const WEBHOOKS: u64 = 36_000;
+const WEBHOOKS_PER_S: u64 = 300;
+/// Messages that are deleted, and how long is written before to compare with.
+const DELETED: u64 = 1_000_000;
+const WRITING_ALONE: Duration = Duration::from_secs(20);
+/// Messages that one tenant dumps, and those of the other, alone and beside the dump.
+const DUMPED: u64 = 200_000;
+const DUMP_PER_S: u32 = 1_000;
+const OTHERS: u64 = 1_500;
+const OTHERS_PER_S: u32 = 20;
+/// Far longer than anything takes to come to rest.
+const REST_LIMIT: Duration = Duration::from_secs(1_800);
 /// Requests in each of the two lives of a recorded run.
 const RECORDED_REQUESTS: u64 = 120;
 
@@ -33,24 +59,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Campaign {
-    /// Kills, stops, broken connections and bad disks under load
-    Chaos {
-        /// Kills at random times; the other parts in proportion
-        #[arg(long, default_value_t = 500)]
-        kills: u64,
-        /// What chance follows from
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Only these parts
-        #[arg(long, value_delimiter = ',')]
-        only: Vec<Part>,
-        /// Against a gateway with this bug, which must be a debug build: the campaign must fail
-        #[arg(long)]
-        planted_bug: Option<String>,
-        /// Where the report goes, beside the terminal
-        #[arg(long)]
-        report: Option<PathBuf>,
-    },
+    /// Kills, stops, broken connections and bad disks under load, and much of everything
+    Chaos(Chaos),
     /// A recorded run replayed with the power cut after each of its system calls
     Powerloss {
         /// Requests in each of the recorded run's two lives
@@ -74,6 +84,40 @@ enum Campaign {
     },
 }
 
+/// What kind of chaos, and how much.
+#[derive(clap::Args)]
+struct Chaos {
+    /// Kills at random times; the other parts in proportion
+    #[arg(long, default_value_t = KILLS)]
+    kills: u64,
+    /// What chance follows from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only these parts
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Judges times too: against a release build, on a machine that does nothing else
+    #[arg(long)]
+    judge_times: bool,
+    /// Against a gateway with this bug, which must be a debug build: the campaign must fail
+    #[arg(long)]
+    planted_bug: Option<String>,
+    /// Where the report goes, beside the terminal
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+impl Chaos {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// So much of what there is with all kills; at least one.
+    fn share(&self, of_all: u64) -> u64 {
+        (self.kills * of_all / KILLS).max(1)
+    }
+}
+
 /// A part of the chaos.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -89,6 +133,18 @@ enum Part {
     Links,
     /// Disks that fail or are full
     Disks,
+    /// Bits that rot, and files that are cut off
+    Rot,
+    /// Requests with one idempotency key at the same time
+    Keys,
+    /// An upstream that is down for an hour before a long queue
+    Outage,
+    /// Webhooks at an even pace
+    Webhooks,
+    /// Deleting what is past its time while others write
+    Retention,
+    /// A tenant beside one who dumps messages and whose receivers hang
+    Neighbour,
 }
 
 /// What is printed and kept.
@@ -102,6 +158,19 @@ impl Told {
     fn line(&mut self, line: &str) {
         println!("{line}");
         writeln!(self.text, "{line}").expect("text can be written");
+    }
+
+    /// What a part came to.
+    fn part(&mut self, lines: &[String], violations: &[String]) {
+        for line in lines {
+            self.line(line);
+        }
+        self.violations(violations, 0);
+    }
+
+    fn judged(&mut self, lines: &[String], verdict: &Verdict) {
+        self.part(lines, &verdict.violations);
+        self.violations(&[], verdict.more);
     }
 
     fn violations(&mut self, violations: &[String], more: usize) {
@@ -120,9 +189,14 @@ async fn main() -> ExitCode {
     let mut told = Told::default();
     told.line(&machine());
     let report = match Cli::parse().campaign {
-        Campaign::Chaos { kills, seed, only, planted_bug, report } => {
-            chaos(&mut told, kills, seed, &only, kept(planted_bug)).await;
-            report
+        Campaign::Chaos(options) => {
+            let bug = kept(options.planted_bug.clone());
+            if let Some(bug) = bug {
+                told.line(&format!("planted: {bug}"));
+            }
+            chaos(&mut told, &options, bug).await;
+            much(&mut told, &options, bug).await;
+            options.report
         }
         Campaign::Powerloss { requests, points, torn, seed, planted_bug, report } => {
             let plan = replay::Plan { points, torn, seed, start_every: 50 };
@@ -157,34 +231,73 @@ fn machine() -> String {
     format!("machine: {cores} cores of {model}, Linux {}", kernel.trim())
 }
 
-async fn chaos(told: &mut Told, kills: u64, seed: u64, only: &[Part], bug: Option<&'static str>) {
-    if let Some(bug) = bug {
-        told.line(&format!("planted: {bug}"));
-    }
-    let wants = |part: Part| only.is_empty() || only.contains(&part);
-    let share = (kills * SHARE.0 / SHARE.1).max(1);
-    if wants(Part::Kills) {
-        let report = kills::run(&KillPlan { bug, ..KillPlan::long(kills, seed) }).await;
+/// What breaks under load.
+async fn chaos(told: &mut Told, options: &Chaos, bug: Option<&'static str>) {
+    let (seed, exact) = (options.seed, options.share(EXACT));
+    if options.wants(Part::Kills) {
+        let report = kills::run(&KillPlan { bug, ..KillPlan::long(options.kills, seed) }).await;
         tell_kills(told, "kills at random times (T1, T12)", seed, &report);
     }
-    if wants(Part::Grief) {
-        let plan = KillPlan { grief: true, bug, ..KillPlan::long((kills / 10).max(1), seed + 1) };
+    if options.wants(Part::Grief) {
+        let kills = (options.kills / 10).max(1);
+        let plan = KillPlan { grief: true, bug, ..KillPlan::long(kills, seed + 1) };
         let report = kills::run(&plan).await;
         tell_kills(told, "the same while connections break (T1, T4)", seed + 1, &report);
     }
-    if wants(Part::Unrecorded) {
-        tell_unrecorded(told, share, bug).await;
+    if options.wants(Part::Unrecorded) {
+        tell_unrecorded(told, exact, bug).await;
     }
-    if wants(Part::Stops) {
-        tell_stops(told, share, seed, bug).await;
+    if options.wants(Part::Stops) {
+        tell_stops(told, exact, seed, bug).await;
     }
-    if wants(Part::Links) {
+    if options.wants(Part::Links) {
         let violations = links::run(bug).await;
         told.line("connections that break at a chosen byte (T4)");
         told.violations(&violations, 0);
     }
-    if wants(Part::Disks) {
-        tell_disks(told, u32::try_from(share).unwrap_or(u32::MAX), bug).await;
+    if options.wants(Part::Disks) {
+        tell_disks(told, u32::try_from(exact).unwrap_or(u32::MAX), bug).await;
+    }
+    if options.wants(Part::Rot) {
+        let plan = rot::Plan { damages: options.share(DAMAGES), seed, bug };
+        let report = rot::run(&plan).await;
+        told.part(&report.told(), &report.violations);
+    }
+}
+
+/// Much of something at once, or for long.
+async fn much(told: &mut Told, options: &Chaos, bug: Option<&'static str>) {
+    let is_timed = options.judge_times;
+    if options.wants(Part::Keys) {
+        let (rounds, seed) = (options.share(KEYS), options.seed);
+        let (at_once, drain_limit) = (KEYS_AT_ONCE, REST_LIMIT);
+        let report = keys::run(&keys::Plan { rounds, at_once, seed, drain_limit, bug }).await;
+        told.judged(&report.told(), &report.verdict);
+    }
+    if options.wants(Part::Outage) {
+        let (messages, steps) = (options.share(QUEUED), OUTAGE_HALF_MINUTES);
+        let drain_limit = REST_LIMIT;
+        let plan = outage::Plan { messages, steps, drain_limit, is_timed, bug };
+        let report = outage::run(&plan).await;
+        told.judged(&report.told(), &report.verdict);
+    }
+    if options.wants(Part::Webhooks) {
+        let (webhooks, per_s) = (options.share(WEBHOOKS), WEBHOOKS_PER_S);
+        let report = webhooks::run(&webhooks::Plan { per_s, webhooks, is_timed, bug }).await;
+        told.judged(&report.told(), &report.verdict);
+    }
+    if options.wants(Part::Retention) {
+        let (messages, alone, limit) = (options.share(DELETED), WRITING_ALONE, REST_LIMIT);
+        let plan = retention::Plan { messages, alone, limit, is_timed, bug };
+        let report = retention::run(&plan).await;
+        told.part(&report.told(), &report.violations);
+    }
+    if options.wants(Part::Neighbour) {
+        let (dumped, messages) = (options.share(DUMPED), options.share(OTHERS));
+        let (dump_per_s, per_s) = (DUMP_PER_S, OTHERS_PER_S);
+        let plan = neighbour::Plan { dumped, dump_per_s, messages, per_s, is_timed, bug };
+        let report = neighbour::run(&plan).await;
+        told.part(&report.told(), &report.violations);
     }
 }
 

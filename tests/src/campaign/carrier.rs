@@ -1,26 +1,27 @@
 //! A Cloud API for whole campaigns: it accepts messages at volume, writes down each, reports what
-//! became of them by signed webhooks, again until they are taken, and can fall silent exactly between
-//! accepting and answering. It knows no rule of Meta's and shares nothing with the sandbox.
+//! became of them by signed webhooks, again until they are taken, can be down, and can fall silent
+//! exactly between accepting and answering. It knows no rule of Meta's and shares nothing with the
+//! sandbox.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::chance::Chance;
 use crate::client::{Reply, http};
-use crate::fixture::{NUMBER_ID, WABA_ID};
+use crate::fixture::WABA_ID;
 use crate::signing::signature;
 use crate::waypost::APP_SECRET;
-use crate::wire::{Reader, Request, response};
+use crate::wire::{Listening, Reader, Request, response};
 
 /// Statuses in one webhook.
 const STATUSES_TOGETHER: usize = 100;
@@ -36,11 +37,18 @@ pub struct Carried {
     pub wamid: String,
     /// The value that came with it and goes back in statuses.
     pub opaque: String,
+    /// When it came.
+    pub at: Instant,
 }
+
+/// A status with the number whose message it is about.
+type Told = (String, Value);
 
 struct Inner {
     carried: Mutex<Vec<Carried>>,
-    untold: Mutex<VecDeque<Value>>,
+    untold: Mutex<VecDeque<Told>>,
+    is_down: AtomicBool,
+    refused: Mutex<Vec<String>>,
     more: Notify,
     webhook: Mutex<Option<String>>,
     tells: AtomicBool,
@@ -53,19 +61,19 @@ struct Inner {
 
 /// The stand-in; it stops when dropped.
 pub struct Carrier {
-    address: SocketAddr,
+    listening: Listening,
     inner: Arc<Inner>,
-    tasks: Vec<AbortHandle>,
+    telling: AbortHandle,
 }
 
 impl Carrier {
     /// Starts one that answers within so many milliseconds.
     pub async fn start(latency_ms: Range<u64>, seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let inner = Arc::new(Inner {
             carried: Mutex::default(),
             untold: Mutex::default(),
+            is_down: AtomicBool::new(false),
+            refused: Mutex::default(),
             more: Notify::new(),
             webhook: Mutex::default(),
             tells: AtomicBool::new(true),
@@ -75,21 +83,22 @@ impl Carrier {
             chance: Mutex::new(Chance::seeded(seed)),
             serial: AtomicU64::new(1),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&inner))).abort_handle();
+        let serving = Arc::clone(&inner);
+        let listening = Listening::start(move |stream| serve(stream, Arc::clone(&serving))).await;
         let telling = tokio::spawn(tell(Arc::clone(&inner))).abort_handle();
-        Self { address, inner, tasks: vec![accepting, telling] }
+        Self { listening, inner, telling }
     }
 
     /// Its base address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.listening.url("")
     }
 
     /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// Where webhooks go from now on: the gateway at this address.
@@ -102,6 +111,17 @@ impl Carrier {
     pub fn tells(&self, tells: bool) {
         self.inner.tells.store(tells, Ordering::SeqCst);
         self.inner.more.notify_one();
+    }
+
+    /// Whether messages are refused from now on, with an error that says that it is down.
+    pub fn is_down(&self, is_down: bool) {
+        self.inner.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// The keys of messages that were refused, in order, each as often as it came.
+    #[must_use]
+    pub fn refused(&self) -> Vec<String> {
+        self.inner.refused.lock().unwrap().clone()
     }
 
     /// Every message that was accepted, in order.
@@ -137,23 +157,14 @@ impl Carrier {
 
 impl Drop for Carrier {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}
-
-async fn accept(listener: TcpListener, inner: Arc<Inner>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        drop(stream.set_nodelay(true));
-        tokio::spawn(serve(stream, Arc::clone(&inner)));
+        self.telling.abort();
     }
 }
 
 async fn serve(mut stream: TcpStream, inner: Arc<Inner>) {
     let mut reader = Reader::default();
     while let Ok(Some(request)) = reader.next(&mut stream).await {
-        let Some(answer) = inner.answer(&request) else {
+        let Some((status, answer)) = inner.answer(&request) else {
             inner.held.fetch_add(1, Ordering::SeqCst);
             // Until the other side is gone.
             let mut rest = [0; 64];
@@ -162,7 +173,8 @@ async fn serve(mut stream: TcpStream, inner: Arc<Inner>) {
         };
         let span_ms = inner.chance.lock().unwrap().within(inner.latency_ms.clone());
         tokio::time::sleep(Duration::from_millis(span_ms)).await;
-        let bytes = response(200, &[("content-type", "application/json")], &answer);
+        let answer = answer.to_string().into_bytes();
+        let bytes = response(status, &[("content-type", "application/json")], &answer);
         if stream.write_all(&bytes).await.is_err() {
             return;
         }
@@ -170,40 +182,63 @@ async fn serve(mut stream: TcpStream, inner: Arc<Inner>) {
 }
 
 impl Inner {
-    /// `None` where nothing is to be answered.
-    fn answer(&self, request: &Request) -> Option<Vec<u8>> {
-        let edge = request.path.rsplit('/').next().unwrap_or_default();
+    /// A status with a body; `None` where nothing is to be answered.
+    fn answer(&self, request: &Request) -> Option<(u16, Value)> {
+        let mut edges = request.path.rsplit('/');
+        let (edge, owner) = (edges.next().unwrap_or_default(), edges.next().unwrap_or_default());
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let answer = match (request.method.as_str(), edge) {
-            ("POST", "messages") => return self.accept_message(&request.json(), serial),
+            ("POST", "messages") if self.is_down.load(Ordering::SeqCst) => {
+                self.refused.lock().unwrap().push(key_of(&request.json()));
+                return Some((503, down()));
+            }
+            ("POST", "messages") => self.accept_message(owner, &request.json(), serial)?,
             ("POST", "media") => json!({"id": (7_000_000_000_000 + serial).to_string()}),
             ("GET", _) => json!({"data": []}),
             _ => json!({"success": true}),
         };
-        Some(answer.to_string().into_bytes())
+        Some((200, answer))
     }
 
-    fn accept_message(&self, message: &Value, serial: u64) -> Option<Vec<u8>> {
+    fn accept_message(&self, number: &str, message: &Value, serial: u64) -> Option<Value> {
         let key = key_of(message);
         let digits = key.split('|').next().unwrap_or_default().to_owned();
         let wamid = format!("wamid.CARRIED{serial:010}");
         let opaque = message["biz_opaque_callback_data"].as_str().unwrap_or_default().to_owned();
         let told = [("sent", 1), ("delivered", 2)].map(|(status, second)| {
-            json!({"id": wamid, "status": status, "recipient_id": digits,
+            let told = json!({"id": wamid, "status": status, "recipient_id": digits,
                 "timestamp": (1_700_000_000 + second).to_string(),
-                "biz_opaque_callback_data": opaque})
+                "biz_opaque_callback_data": opaque});
+            (number.to_owned(), told)
         });
-        self.carried.lock().unwrap().push(Carried { key, wamid: wamid.clone(), opaque });
+        let carried = Carried { key, wamid: wamid.clone(), opaque, at: Instant::now() };
+        self.carried.lock().unwrap().push(carried);
         self.untold.lock().unwrap().extend(told);
         self.more.notify_one();
         let holds = |left: usize| left.checked_sub(1);
         if self.to_hold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, holds).is_ok() {
             return None;
         }
-        let answer = json!({"messaging_product": "whatsapp",
-            "contacts": [{"input": digits, "wa_id": digits}], "messages": [{"id": wamid}]});
-        Some(answer.to_string().into_bytes())
+        Some(json!({"messaging_product": "whatsapp",
+            "contacts": [{"input": digits, "wa_id": digits}], "messages": [{"id": wamid}]}))
     }
+}
+
+impl Inner {
+    /// The statuses that go out next: of one number, which comes with them.
+    fn next_statuses(&self) -> (String, Vec<Value>) {
+        let untold = self.untold.lock().unwrap();
+        let number = untold.front().map(|(number, _)| number.clone()).unwrap_or_default();
+        let next = untold.iter().take(STATUSES_TOGETHER).take_while(|(of, _)| *of == number);
+        let next = next.map(|(_, status)| status.clone()).collect();
+        (number, next)
+    }
+}
+
+/// What the Cloud API says while it is down.
+fn down() -> Value {
+    json!({"error": {"message": "(#131016) Service unavailable", "type": "OAuthException",
+        "code": 131_016, "error_data": {"messaging_product": "whatsapp", "details": "Down."}}})
 }
 
 /// To whom a message goes and what it says: what makes it this one, whoever carries it.
@@ -226,10 +261,7 @@ pub fn said(message: &Value) -> String {
 async fn tell(inner: Arc<Inner>) {
     let client = http();
     loop {
-        let together: Vec<Value> = {
-            let untold = inner.untold.lock().unwrap();
-            untold.iter().take(STATUSES_TOGETHER).cloned().collect()
-        };
+        let (number, together) = inner.next_statuses();
         let url = inner.webhook.lock().unwrap().clone();
         let (false, true, Some(url)) =
             (together.is_empty(), inner.tells.load(Ordering::SeqCst), url)
@@ -239,7 +271,7 @@ async fn tell(inner: Arc<Inner>) {
         };
         let count = together.len();
         let value = json!({"messaging_product": "whatsapp", "statuses": together,
-            "metadata": {"display_phone_number": "15550009999", "phone_number_id": NUMBER_ID}});
+            "metadata": {"display_phone_number": "15550009999", "phone_number_id": number}});
         if post(&client, &url, value).await {
             inner.untold.lock().unwrap().drain(..count);
         } else {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::ledger::{Entry, Promise};
 use crate::client::{Api, Reply, http};
 use crate::fixture::{NUMBER_ID, WABA_ID};
+use crate::receiver::Receiver;
 use crate::signing::signature;
 use crate::waypost::{APP_SECRET, Waypost};
 
@@ -104,6 +105,21 @@ impl Desk {
         }
     }
 
+    /// Has a receiver told of what people write.
+    pub async fn is_heard_by(&self, waypost: &Waypost, receiver: &Receiver) {
+        let heard =
+            json!({"id": "heard", "url": receiver.url("/heard"), "events": ["message.received"]});
+        waypost.admin().post(&self.at("webhooks"), &heard).await.ok();
+    }
+
+    /// A text to be sent later, with an idempotency key.
+    pub fn keyed(&self, person: u64, text: &str, key: &str) -> RequestBuilder {
+        let body = json!({"number": NUMBER_ID, "to": phone(person), "type": "text",
+            "text": {"body": text}});
+        let post = self.api().request(Method::POST, &self.at("messages"));
+        post.header("Idempotency-Key", key).json(&body)
+    }
+
     fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.url))
     }
@@ -118,12 +134,7 @@ impl Desk {
                 let post = self.post("/whatsapp/messages/send");
                 post.header("X-API-KEY", &self.key).json(&body)
             }
-            Kind::Single => {
-                let body = json!({"number": NUMBER_ID, "to": phone(person), "type": "text",
-                    "text": {"body": text}});
-                let post = self.api().request(Method::POST, &self.at("messages"));
-                post.header("Idempotency-Key", text).json(&body)
-            }
+            Kind::Single => self.keyed(person, text, text),
             Kind::Webex => {
                 let body = json!({"appid": self.app_id, "destination": [{"waid": several(person)}],
                     "channels": {"OTT-Messaging": {"wa": {"type": "text", "text": {"body": text}}}}});

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::chance::Chance;
 use super::desk::Desk;
 use super::oracle::Final;
-use crate::client::Reply;
+use crate::client::{Api, Reply};
+use crate::receiver::Receiver;
 use crate::waypost::{Options, Waypost};
 
 /// Ports that the system does not give to who calls: a caller of a gateway that is down must not
@@ -64,9 +65,13 @@ pub async fn within(limit: Duration, mut look: impl AsyncFnMut() -> bool) -> boo
 
 /// Whether no message has one of these statuses.
 pub async fn has_none(waypost: &Waypost, desk: &Desk, statuses: &[&str]) -> bool {
+    has_none_at(&waypost.admin(), &desk.at("messages"), statuses).await
+}
+
+/// Whether no message of an organisation has one of these statuses.
+pub async fn has_none_at(api: &Api, messages: &str, statuses: &[&str]) -> bool {
     for status in statuses {
-        let path = desk.at(&format!("messages?status={status}&limit=1"));
-        let page = waypost.admin().get(&path).await;
+        let page = api.get(&format!("{messages}?status={status}&limit=1")).await;
         if page.status != 200 || page.json()["data"].as_array().is_none_or(|it| !it.is_empty()) {
             return false;
         }
@@ -79,16 +84,43 @@ pub async fn has_none(waypost: &Waypost, desk: &Desk, statuses: &[&str]) -> bool
 /// # Panics
 /// Where it does not tell.
 pub async fn finals(waypost: &Waypost, desk: &Desk) -> Vec<Final> {
-    let admin = waypost.admin();
+    finals_at(&waypost.admin(), &desk.at("messages")).await
+}
+
+/// Every message of an organisation, as the gateway has it.
+///
+/// # Panics
+/// Where it does not tell.
+pub async fn finals_at(api: &Api, messages: &str) -> Vec<Final> {
     let mut all = Vec::new();
     let mut after = String::new();
     loop {
-        let page = admin.get(&desk.at(&format!("messages?limit={PAGE}{after}"))).await;
+        let page = api.get(&format!("{messages}?limit={PAGE}{after}")).await;
         let page: Value = Reply::ok(page).json();
         all.extend(page["data"].as_array().expect("a page has rows").iter().map(Final::of));
         let Some(next) = page["next"].as_str() else { return all };
         after = format!("&after={next}");
     }
+}
+
+/// Waits until what people wrote is told: posts grow no more, and none is left to be made.
+pub async fn until_told(waypost: &Waypost, desk: &Desk, receiver: &Receiver, limit: Duration) {
+    let mut told = usize::MAX;
+    within(limit, async || {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let before = std::mem::replace(&mut told, receiver.count());
+        let pending = waypost.admin().get(&desk.at("callbacks?limit=1")).await.json();
+        told == before && pending["data"].as_array().is_some_and(Vec::is_empty)
+    })
+    .await;
+}
+
+/// What a receiver was told of: the event's id and the upstream's id of each message.
+#[must_use]
+pub fn told_by(receiver: &Receiver) -> Vec<(String, String)> {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let posts = receiver.seen().into_iter().map(|post| post.json());
+    posts.map(|post| (word(&post["id"]), word(&post["data"]["wamid"]))).collect()
 }
 
 /// What starts found left over: messages whose outcome was unknown, summed over all starts.

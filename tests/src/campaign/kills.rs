@@ -5,8 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
 use super::carrier::Carrier;
 use super::chance::Chance;
 use super::desk::{Desk, Kind};
@@ -122,9 +120,7 @@ pub async fn run(plan: &KillPlan) -> KillReport {
     let mut waypost = gateway::options(&upstream, plan.bug).start().await;
     let desk = Desk::of(&waypost);
     desk.furnish(&waypost, plan.people).await;
-    let heard =
-        json!({"id": "heard", "url": receiver.url("/heard"), "events": ["message.received"]});
-    waypost.admin().post(&desk.at("webhooks"), &heard).await.ok();
+    desk.is_heard_by(&waypost, &receiver).await;
     carrier.tell(waypost.url());
     let ledger = Ledger::at(&waypost.folder().path().join("ledger"));
     let mut load = Load::new(desk.clone(), ledger, Arc::clone(&carrier), plan.people);
@@ -202,15 +198,7 @@ async fn drain(
         tokio::time::sleep(plan.unknown_wait).await;
         within(plan.drain_limit, quiet).await;
     }
-    let mut told = usize::MAX;
-    // What people wrote is told: it grows no more.
-    within(plan.drain_limit, async || {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        let before = std::mem::replace(&mut told, receiver.count());
-        let pending = waypost.admin().get(&desk.at("callbacks?limit=1")).await.json();
-        told == before && pending["data"].as_array().is_some_and(Vec::is_empty)
-    })
-    .await;
+    gateway::until_told(waypost, desk, receiver, plan.drain_limit).await;
 }
 
 async fn gather(
@@ -220,23 +208,13 @@ async fn gather(
     receiver: &Receiver,
     load: &Load,
 ) -> Evidence {
-    let callbacks = receiver.seen();
-    let callbacks = callbacks.iter().map(|post| (word(&post.json(), "id"), wamid(&post.json())));
     Evidence {
         ledger: load.ledger().close(),
         carried: carrier.carried(),
         finals: gateway::finals(waypost, desk).await,
-        callbacks: callbacks.collect(),
+        callbacks: gateway::told_by(receiver),
         has_callbacks: true,
         told_all: carrier.untold() == 0,
         strange: load.strange(),
     }
-}
-
-fn word(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_default().to_owned()
-}
-
-fn wamid(callback: &Value) -> String {
-    word(&callback["data"], "wamid")
 }

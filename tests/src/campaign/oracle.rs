@@ -279,7 +279,8 @@ mod tests {
     }
 
     fn carried(key: &str, wamid: &str) -> Carried {
-        Carried { key: key.to_owned(), wamid: wamid.to_owned(), opaque: String::new() }
+        let (key, wamid, opaque) = (key.to_owned(), wamid.to_owned(), String::new());
+        Carried { key, wamid, opaque, at: std::time::Instant::now() }
     }
 
     fn last(key: &str, status: &str, wamid: &str) -> Final {

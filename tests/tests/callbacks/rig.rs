@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
-use waypost_tests::wire::{Reader, Request, response};
+use waypost_tests::wire::{Listening, Reader, Request, response};
 use waypost_tests::{Api, Options, Waypost, eventually};
 
 /// Settings that let callbacks reach this machine.
@@ -130,9 +129,8 @@ struct Shared {
 
 /// Somebody who takes callbacks. Dropping it closes its port and every connection.
 pub(crate) struct Callee {
-    address: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    accepting: AbortHandle,
 }
 
 impl Callee {
@@ -153,23 +151,22 @@ impl Callee {
         address: SocketAddr,
         decide: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             decide: Box::new(decide),
             seen: Mutex::default(),
             released: watch::Sender::new(false),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
-        Self { address, shared, accepting }
+        let serving = Arc::clone(&shared);
+        let serve = move |stream| serve(stream, Arc::clone(&serving));
+        Self { listening: Listening::at(address, serve).await, shared }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/events", self.address)
+        self.listening.url("/events")
     }
 
     /// Answers what waits, and everything from now on at once.
@@ -189,20 +186,6 @@ impl Callee {
             (seen.len() >= count).then_some(seen)
         })
         .await
-    }
-}
-
-impl Drop for Callee {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-/// The connections end with this task.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, Arc::clone(&shared)));
     }
 }
 

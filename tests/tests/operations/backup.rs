@@ -174,10 +174,12 @@ async fn sent_again_after_a_restore(bug: Option<&str>) -> usize {
     let message = waypost.demo_message(&json!({"type": "text", "text": {"body": "behind"}}));
     let request = request.header("X-API-KEY", waypost.variable("WAYPOST_API_KEY")).json(&message);
     Reply::to(request).await.expect(200);
-    let queues = restored.admin();
-    eventually("nothing due", async || {
-        let queues = queues.get("/queues").await.expect(200).json();
-        (queues["due"] == 0 && queues["later"] == 0).then_some(())
+    let admin = restored.admin();
+    eventually("nothing due, and nothing on its way", async || {
+        let queues = admin.get("/queues").await.expect(200).json();
+        let sending = admin.get(&format!("/orgs/{org}/messages?status=sending")).await.ok().json();
+        let is_at_rest = queues["due"] == 0 && queues["later"] == 0;
+        (is_at_rest && sending["data"] == json!([])).then_some(())
     })
     .await;
     fresh.accepted() - 1

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use waypost_tests::mock_upstream::Deed;
 use waypost_tests::{MockUpstream, Options, Waypost, binary, eventually};
 
-use crate::rig::client;
+use crate::rig::{PLANT, client};
 
 /// The names of metrics in a text.
 fn metrics_in(text: &str) -> BTreeSet<String> {
@@ -106,10 +106,15 @@ async fn each_call_is_told_without_what_it_says() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn t43_there_is_one_line_for_each_attempt_and_each_request() {
+/// Requests and attempts that end in every way; tells what is wrong with the lines about them.
+async fn t43(bug: Option<&str>) -> Vec<String> {
+    let mut faults = Vec::new();
     let mock = MockUpstream::start().await;
-    let waypost = Waypost::before(&mock).await;
+    let mut options = Options::new().upstream(&mock.url());
+    if let Some(bug) = bug {
+        options = options.env(PLANT, bug);
+    }
+    let waypost = options.start().await;
     for deed in [Deed::Accept, Deed::Reset, Deed::Accept, Deed::Code(400, 131_026)] {
         mock.messages_meet(deed);
         waypost.send_text("hello").await;
@@ -133,10 +138,26 @@ async fn t43_there_is_one_line_for_each_attempt_and_each_request() {
     let calls = mock.message_calls();
     let attempts = lines(&waypost, "attempt");
     // The last one still waits for its answer.
-    assert_eq!(attempts.len(), calls - 1, "{attempts:?}");
+    if attempts.len() != calls - 1 {
+        faults.push(format!("{calls} attempts, of which one lasts, and {attempts:?}"));
+    }
     let ids: BTreeSet<_> = attempts.iter().map(|line| line["attempt"].to_string()).collect();
-    assert_eq!(ids.len(), attempts.len(), "a line for each");
-    assert!(attempts.iter().all(|line| line["message_id"].is_string()), "{attempts:?}");
+    if ids.len() != attempts.len() {
+        faults.push(format!("two lines about one attempt: {attempts:?}"));
+    }
+    let nameless = attempts.iter().filter(|line| !line["message_id"].is_string());
+    faults.extend(nameless.map(|line| format!("of which message: {line}")));
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t43_there_is_one_line_for_each_attempt_and_each_request() {
+    assert_eq!(t43(None).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t43_control_a_missing_line_is_noticed() {
+    assert_eq!(t43(Some("attempt-untold")).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

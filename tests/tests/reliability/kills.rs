@@ -56,6 +56,13 @@ async fn control_a_send_without_an_intent_is_doubled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn control_a_send_without_an_intent_is_found_where_its_caller_waits() {
+    let bug = "no-intent";
+    let words = ["doubled:", "not in the log", "and was sent"];
+    assert_caught(bug, &with_bug(bug, 6, &[Kind::Waiting]).await, &words);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn control_an_idempotency_key_that_is_not_kept_doubles() {
     let bug = "forget-idempotency";
     assert_caught(bug, &with_bug(bug, 6, &[Kind::Single]).await, &["twice in the log", "doubled:"]);

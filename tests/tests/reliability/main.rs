@@ -1,5 +1,5 @@
 //! The promises of docs/reliability.md against the running binary, in short: kills, stops, broken
-//! connections, bad disks, power cuts. Beside each check stands its control: the same check on a
+//! connections, bad disks, power cuts, and much of everything. Beside each check stands its control: the same check on a
 //! gateway with a planted bug must find something.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
@@ -7,6 +7,7 @@
 mod disks;
 mod kills;
 mod links;
+mod much;
 mod power;
 mod stops;
 
