@@ -11,9 +11,8 @@ use waypost_domain::message::{MessageOptions, Priority};
 use waypost_domain::{ApiKeyId, Content, Failure};
 use waypost_engine::{Ask, Engine, IdempotencyKey};
 
-use crate::gateway::{org_id, phone};
+use crate::furniture::{TEMPLATE, org_id, phone};
 use crate::plan::{Mode, PEOPLE, Request};
-use crate::upstream::TEMPLATE;
 use crate::world::{Answer, Call, World};
 
 /// How long a repeated request waits for the first one, in seconds.
@@ -53,6 +52,21 @@ pub(crate) fn labels(mode: Mode, label: &str) -> Vec<String> {
     match mode {
         Mode::Wait | Mode::Later => vec![label.to_owned()],
         Mode::Both => vec![format!("{label}.0"), format!("{label}.1")],
+    }
+}
+
+/// What a message of a simulation says: names the request that it comes from.
+pub(crate) fn label_of<M>(content: &Content<M>) -> String {
+    match content {
+        Content::Text { body, .. } => body.clone(),
+        Content::Template(template) => {
+            let value = template.components.first().and_then(|body| body.parameters.first());
+            match value {
+                Some(Parameter::Text { text, .. }) => text.clone(),
+                _ => String::new(),
+            }
+        }
+        _ => String::new(),
     }
 }
 

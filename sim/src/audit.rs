@@ -1,47 +1,14 @@
 //! What must hold at the instant of a call to the upstream, looked up in what the gateway has made
-//! durable by then, and the reading that this and the judge need.
+//! durable by then.
 
 use waypost_domain::directory::UnknownPolicy;
 use waypost_domain::message::{Attempt, AttemptOutcome, Direction, Message, MessageHistory};
 use waypost_domain::unknown::HOLD_MS;
 use waypost_domain::{MessageId, Phone, Status};
-use waypost_engine::ports::{EventFilter, EventStore as _, LoggedEvent, MessageFilter};
-use waypost_engine::ports::{MessageStore as _, Page};
 
-use crate::gateway::{Store, org_id};
-use crate::upstream::label_of;
+use crate::ask::label_of;
+use crate::store::Store;
 use crate::world::World;
-
-/// Read at once: more than a sequence has.
-const MANY: u32 = 500;
-
-/// Every message to people, in the order of acceptance.
-pub(crate) async fn messages(store: &Store) -> Vec<Message> {
-    listed(store, Direction::Outbound, None).await
-}
-
-/// Every message of people, in the order of arrival.
-pub(crate) async fn inbound(store: &Store) -> Vec<Message> {
-    listed(store, Direction::Inbound, None).await
-}
-
-async fn listed(store: &Store, direction: Direction, phone: Option<Phone>) -> Vec<Message> {
-    let filter = MessageFilter { direction: Some(direction), phone, ..MessageFilter::default() };
-    let page = Page { after: None, limit: MANY };
-    let listed = store.sqlite.messages(&org_id(), &filter, page).await;
-    listed.expect("what is durable can be read").data
-}
-
-pub(crate) async fn history(store: &Store, id: MessageId) -> Option<MessageHistory> {
-    store.sqlite.message(&org_id(), id).await.expect("what is durable can be read")
-}
-
-/// The log of events, in order.
-pub(crate) async fn events(store: &Store) -> Vec<LoggedEvent> {
-    let page = Page { after: None, limit: MANY };
-    let listed = store.sqlite.events(&org_id(), &EventFilter::default(), page).await;
-    listed.expect("what is durable can be read").data
-}
 
 /// Looks at a call to the upstream as it is made.
 pub(crate) async fn at_send(world: &World, store: &Store, place: usize) {
@@ -67,11 +34,11 @@ async fn of_attempt(
     attempt: [u8; 16],
 ) -> Option<MessageHistory> {
     let phone = Phone::parse(person).ok();
-    for message in listed(store, Direction::Outbound, phone).await {
+    for message in store.messages(Direction::Outbound, phone).await {
         if label_of(&message.content) != label {
             continue;
         }
-        let found = history(store, message.id).await?;
+        let found = store.history(message.id).await?;
         if found.attempts.last().is_some_and(|last| last.id.as_bytes() == &attempt) {
             return Some(found);
         }
@@ -125,7 +92,7 @@ fn too_soon(world: &World, held: &Attempt, latest: &Attempt) -> Option<(&'static
 }
 
 /// Whether somebody had the message sent again.
-pub(crate) fn is_by_hand(world: &World, id: MessageId) -> bool {
+fn is_by_hand(world: &World, id: MessageId) -> bool {
     let state = world.state();
     state.retried.iter().any(|(retried, sends)| *retried == id && *sends != usize::MAX)
 }
@@ -156,7 +123,7 @@ fn unfounded(world: &World, message: &Message, attempt: &Attempt) -> Option<Stri
 pub(crate) async fn acknowledged(world: &World, store: &Store) {
     let known = world.state().known.clone();
     for id in known {
-        if world.audit(history(store, id)).await.is_none() {
+        if world.audit(store.history(id)).await.is_none() {
             let number = world.state().ordinal(id);
             world.violated("lost", format!("#{number} was acknowledged and is gone"));
         }

@@ -4,39 +4,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
 use waypost_domain::callback::Webhook;
-use waypost_domain::directory::{BroadcastAudience, Number, Org};
-use waypost_domain::{NumberId, OrgId, Phone, Timestamp, WebhookId, Zone};
+use waypost_domain::{NumberId, WebhookId};
 use waypost_engine::callbacks::NewWebhook;
-use waypost_engine::ports::{DirectoryStore as _, Entry, PutMode, UpstreamEvent};
+use waypost_engine::ports::{DirectoryStore as _, Entry, PutMode};
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
 use waypost_store_sqlite::{MemoryDisk, SqliteStore};
 
+use crate::furniture::{number, org, org_id, phone};
 use crate::news;
-use crate::plan::{PEOPLE, Setup};
+use crate::plan::PEOPLE;
+use crate::store::Store;
 use crate::surroundings::{Numbered, Receiver, SHAPES, Steps, Without};
 use crate::upstream::Simulated;
 use crate::world::World;
 
 /// How long a stop in order may take. Longer than the upstream ever keeps one waiting.
 const STOP_LIMIT: Duration = Duration::from_secs(120);
-
-/// The store with the time at which it is read.
-#[derive(Clone)]
-pub(crate) struct Store {
-    pub(crate) sqlite: Arc<SqliteStore>,
-    clock: Clock,
-}
-
-impl Store {
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now_ms())
-    }
-}
 
 /// A running gateway.
 pub(crate) struct Gateway {
@@ -53,7 +40,7 @@ impl Gateway {
         let clock = Clock::of_runtime(world.state().wall_ms);
         let steps = Arc::new(Steps(Arc::clone(world)));
         let sqlite = SqliteStore::in_memory(&world.disk, steps).expect("the layout is ours");
-        let store = Store { sqlite: Arc::new(sqlite), clock: clock.clone() };
+        let store = Store::new(sqlite, clock.clone());
         let upstream = Simulated { world: Arc::clone(world), store: store.clone() };
         let ports = Ports {
             store: Arc::clone(&store.sqlite) as _,
@@ -96,58 +83,6 @@ fn settings() -> Settings {
     }
 }
 
-pub(crate) fn org_id() -> OrgId {
-    OrgId::new("org-1")
-}
-
-/// A person's number.
-pub(crate) fn phone(person: u8) -> Phone {
-    Phone::parse(&format!("1555000{:04}", 1_111 + u32::from(person))).expect("eleven digits")
-}
-
-fn org(setup: Setup) -> Org {
-    Org {
-        id: org_id(),
-        name: "Org".to_owned(),
-        time_zone: Zone::default(),
-        default_language: None,
-        window_policy: setup.window,
-        window_fallback: None,
-        unknown_policy: setup.unknown,
-        strict_opt_in: false,
-        broadcast_audience: BroadcastAudience::All,
-        join_code: None,
-        wire_offsets: std::collections::BTreeMap::new(),
-        message_retention_days: None,
-        media_retention_days: 30,
-        created_at: Timestamp(0),
-    }
-}
-
-fn number() -> Number {
-    Number {
-        id: NumberId::new("number-1"),
-        org_id: org_id(),
-        display_phone: Phone::parse("15550009999").expect("eleven digits"),
-        phone_number_id: "100000000000001".to_owned(),
-        waba_id: "100000000000002".to_owned(),
-        access_token: None,
-        app_secret: None,
-        throughput_per_s: 80,
-        daily_limit: None,
-        app_id: None,
-        source_id: None,
-        aliases: Vec::new(),
-        default_notify_url: None,
-        notify_auth: std::collections::BTreeMap::new(),
-        errors_as_200: false,
-        shared: false,
-        registered: true,
-        // Added long ago: a window without history counts as closed.
-        created_at: Timestamp(0),
-    }
-}
-
 /// Makes the directory that every sequence begins with: an organisation with a number, a template
 /// and a receiver of callbacks; people with open windows, and one who never wrote.
 pub(crate) async fn furnish(world: &Arc<World>) {
@@ -187,14 +122,4 @@ pub(crate) async fn settle_policies(disk: &MemoryDisk, world: &Arc<World>) {
     let store = SqliteStore::in_memory(disk, steps).expect("the layout is ours");
     let put = store.put_entry(Entry::Org(org(world.setup)), PutMode::Replace);
     world.audit(put).await.expect("the organisation exists");
-}
-
-/// Gives the gateway a webhook; `false` where it does not take it.
-pub(crate) async fn receive(world: &World, engine: &Engine, events: Vec<UpstreamEvent>) -> bool {
-    let place = {
-        let mut state = world.state();
-        state.webhooks.push(events);
-        state.webhooks.len() - 1
-    };
-    engine.receive_webhook(Bytes::from(place.to_string())).await.is_ok()
 }

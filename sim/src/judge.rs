@@ -4,15 +4,14 @@
 use std::collections::{HashMap, HashSet};
 
 use waypost_domain::event::{EventDetail, EventKind};
-use waypost_domain::message::{AttemptOutcome, Message, MessageHistory};
+use waypost_domain::message::{AttemptOutcome, Direction, Message, MessageHistory};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, MessageId, Status};
 use waypost_engine::ports::LoggedEvent;
 
-use crate::audit;
-use crate::gateway::Store;
+use crate::ask::label_of;
 use crate::plan::Mode;
-use crate::upstream::label_of;
+use crate::store::Store;
 use crate::world::{Answer, Call, Post, Send, Told, World};
 
 /// Everything there is at rest.
@@ -53,12 +52,12 @@ type Faults = Vec<(&'static str, String)>;
 
 async fn read(world: &World, store: &Store) -> Books {
     let reading = async {
-        let messages = audit::messages(store).await;
+        let messages = store.messages(Direction::Outbound, None).await;
         let mut histories = Vec::with_capacity(messages.len());
         for message in messages {
-            histories.extend(audit::history(store, message.id).await);
+            histories.extend(store.history(message.id).await);
         }
-        (histories, audit::events(store).await, audit::inbound(store).await)
+        (histories, store.events().await, store.messages(Direction::Inbound, None).await)
     };
     let (histories, events, inbound) = world.audit(reading).await;
     for history in &histories {

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::json;
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Failure, UpstreamFault};
 use waypost_engine::Engine;
 use waypost_engine::ports::{Inbound, StatusNotice, UpstreamEvent};
 
-use crate::gateway::{phone, receive};
+use crate::furniture::phone;
 use crate::world::{News, World};
 
 /// Brings what is due for as long as this process lives.
@@ -81,4 +82,14 @@ fn event_of(world: &World, news: News) -> UpstreamEvent {
 fn undeliverable() -> Failure {
     let fault = UpstreamFault { code: Some(131_026), ..UpstreamFault::default() };
     Failure::new(ErrorKind::RecipientUnreachable, "not delivered").with_upstream(fault)
+}
+
+/// Gives the gateway a webhook; `false` where it does not take it.
+async fn receive(world: &World, engine: &Engine, events: Vec<UpstreamEvent>) -> bool {
+    let place = {
+        let mut state = world.state();
+        state.webhooks.push(events);
+        state.webhooks.len() - 1
+    };
+    engine.receive_webhook(Bytes::from(place.to_string())).await.is_ok()
 }

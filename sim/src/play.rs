@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use waypost_domain::message::Direction;
 use waypost_domain::{MessageId, Status, Timestamp};
 use waypost_engine::Engine;
 use waypost_engine::ports::{CallbackStore as _, EventStore as _, InboxStore as _};
 use waypost_store_sqlite::MemoryDisk;
 
-use crate::gateway::{Gateway, furnish, org_id, settle_policies};
+use crate::furniture::org_id;
+use crate::gateway::{Gateway, furnish, settle_policies};
 use crate::plan::{CrashAt, Plan, Setup, Step};
 use crate::trace::Trace;
 use crate::world::{News, World};
@@ -316,7 +318,7 @@ async fn rest(world: &Arc<World>, gateway: &Gateway) {
 async fn is_at_rest(world: &Arc<World>, gateway: &Gateway) -> bool {
     let store = &gateway.store.sqlite;
     let look = async {
-        let messages = audit::messages(&gateway.store).await;
+        let messages = gateway.store.messages(Direction::Outbound, None).await;
         let open = |status| matches!(status, Status::Queued | Status::Sending | Status::Unknown);
         let totals = store.callback_totals().await;
         let last = store.last_event().await;

@@ -10,24 +10,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use waypost_domain::command::Receipt;
-use waypost_domain::content::Parameter;
 use waypost_domain::media::MimeType;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
 use waypost_domain::template::Template;
-use waypost_domain::{Content, ErrorKind, Failure, Timestamp, UpstreamFault};
+use waypost_domain::{ErrorKind, Failure, Timestamp, UpstreamFault};
 use waypost_engine::ports::{
     Account, BlobStream, CallError, DownloadedMedia, FlowPreview, FlowUpstream, NumberInfo,
     OutgoingMessage, Sample, SendOutcome, Upstream, UpstreamFlow,
 };
 
+use crate::ask::label_of;
 use crate::audit;
-use crate::gateway::Store;
+use crate::furniture::TEMPLATE;
 use crate::plan::{End, Fate, Notice, Refusal};
+use crate::store::Store;
 use crate::world::{News, Passing, Send, World};
-
-/// The template that every sequence has; its one parameter is the label.
-pub(crate) const TEMPLATE: &str = "note";
 
 /// The upstream.
 pub(crate) struct Simulated {
@@ -95,21 +93,6 @@ fn plain() -> Fate {
 fn attempt_of(token: &str) -> Option<[u8; 16]> {
     let (id, _) = token.strip_prefix("wp1.")?.split_once('.')?;
     URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()
-}
-
-/// What a message of a simulation says: names the request that it comes from.
-pub(crate) fn label_of<M>(content: &Content<M>) -> String {
-    match content {
-        Content::Text { body, .. } => body.clone(),
-        Content::Template(template) => {
-            let value = template.components.first().and_then(|body| body.parameters.first());
-            match value {
-                Some(Parameter::Text { text, .. }) => text.clone(),
-                _ => String::new(),
-            }
-        }
-        _ => String::new(),
-    }
 }
 
 fn refused(refusal: Refusal) -> SendOutcome {
