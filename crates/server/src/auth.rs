@@ -66,7 +66,8 @@ fn signer(app: &App, token: &Token<'_>) -> Result<Arc<ApiKey>, Failure> {
         let Some(jwt) = &key.jwt else { return false };
         let place = format!("api_keys/{}/jwt", key.id);
         let secret = app.engine.vault().open(&place, &jwt.secret);
-        key.works_at(now) && secret.is_ok_and(|secret| token.holds(&secret, now))
+        let wall_now = app.engine.wall_now();
+        key.works_at(now) && secret.is_ok_and(|secret| token.holds(&secret, wall_now))
     };
     key.filter(holds).ok_or_else(|| Failure::new(ErrorKind::InvalidCredential, keys::UNKNOWN_KEY))
 }

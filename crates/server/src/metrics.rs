@@ -173,6 +173,9 @@ fn render(
             engine.register(name, help, ConstGauge::new(value));
         }
     }
+    let ahead_s = app.engine.clock().wall_ahead_ms() / 1_000;
+    let help = "How far the machine's clock is ahead of the gateway's: not 0 after it was set";
+    engine.register("wall_clock_ahead_seconds", help, ConstGauge::new(ahead_s));
     pace_metrics::register(&mut engine, &app.engine.pacing());
     encode_registry(&mut text, &engine)?;
     encode_eof(&mut text)?;

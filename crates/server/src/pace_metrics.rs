@@ -1,4 +1,4 @@
-//! How the paces of numbers stand, for Prometheus. Numbers appear once they have sent or queued
+//! How the paces of numbers stand, and whether the upstream works for them, for Prometheus. Numbers appear once they have sent or queued
 //! something.
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -18,7 +18,7 @@ struct NumberLabels {
 
 type GaugeOf = (&'static str, &'static str, fn(&PacingView) -> u64);
 
-const GAUGES: [GaugeOf; 7] = [
+const GAUGES: [GaugeOf; 9] = [
     ("pace_configured_per_second", "Starts a second as configured", |it| {
         u64::from(it.configured_per_s)
     }),
@@ -30,6 +30,12 @@ const GAUGES: [GaugeOf; 7] = [
         u64::from(it.bulk_held_until.is_some())
     }),
     ("pace_capped_people", "People who get no marketing for now", |it| it.capped_people),
+    ("outage", "1 while the upstream fails and the number's queue is only probed", |it| {
+        u64::from(it.outage.is_some())
+    }),
+    ("outage_locked", "1 while it refuses all of the number and an operator must act", |it| {
+        u64::from(it.outage.is_some_and(|outage| outage.is_locked))
+    }),
 ];
 
 const COUNTERS: [GaugeOf; 4] = [

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use waypost_domain::Timestamp;
 use waypost_engine::ports::NumberQueue;
-use waypost_engine::{PacingView, Readings};
+use waypost_engine::{Outage, PacingView, Readings};
 
 use super::access::Access;
 use super::views::time;
@@ -41,7 +41,7 @@ pub(crate) struct QueuesView {
     parked_reports: u64,
     callbacks: CallbacksView,
     store: StoreView,
-    /// Numbers that have something waiting, or are slower than configured.
+    /// Numbers that have something waiting, are slower than configured, or whose upstream fails.
     numbers: Vec<NumberQueueView>,
 }
 
@@ -83,6 +83,30 @@ pub(crate) struct NumberQueueView {
     oldest_due_s: Option<i64>,
     next_due_at: Option<String>,
     pace: Option<PaceView>,
+    /// Only while Meta fails for this number: its queue waits, and one message at a time is tried.
+    outage: Option<OutageView>,
+}
+
+/// Meta fails for a number.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NumberOutage)]
+pub(crate) struct OutageView {
+    /// Since when.
+    since: String,
+    /// When the next message is tried; none: as soon as one is due, or one is under way.
+    next_probe_at: Option<String>,
+    /// Whether Meta refuses everything of the number, so that an operator must act.
+    locked: bool,
+}
+
+impl From<Outage> for OutageView {
+    fn from(outage: Outage) -> Self {
+        Self {
+            since: time(outage.since),
+            next_probe_at: outage.next_probe_at.map(time),
+            locked: outage.is_locked,
+        }
+    }
 }
 
 /// The pace of one number since the start.
@@ -136,7 +160,7 @@ pub(crate) async fn show_queues(
         let pace = place.map(|place| pacing.swap_remove(place));
         numbers.push(number_view(&app, &queue, pace.as_ref(), now));
     }
-    for pace in pacing.iter().filter(|pace| is_slowed(pace)) {
+    for pace in pacing.iter().filter(|pace| is_hindered(pace)) {
         let queue = NumberQueue::empty(pace.number_id.clone());
         numbers.push(number_view(&app, &queue, Some(pace), now));
     }
@@ -173,9 +197,11 @@ fn view(readings: &Readings, numbers: Vec<NumberQueueView>, now: Timestamp) -> Q
     }
 }
 
-/// Whether a number is slower than configured.
-fn is_slowed(pace: &PacingView) -> bool {
-    pace.present_per_s < pace.configured_per_s || pace.bulk_held_until.is_some()
+/// Whether a number is slower than configured, or sends nothing.
+fn is_hindered(pace: &PacingView) -> bool {
+    pace.present_per_s < pace.configured_per_s
+        || pace.bulk_held_until.is_some()
+        || pace.outage.is_some()
 }
 
 fn number_view(
@@ -194,6 +220,7 @@ fn number_view(
         oldest_due_s: queue.oldest_due_at.map(|at| seconds(at, now)),
         next_due_at: queue.next_due_at.map(time),
         pace: pace.map(PaceView::from),
+        outage: pace.and_then(|pace| pace.outage).map(OutageView::from),
     }
 }
 
