@@ -1,6 +1,9 @@
 //! What is past its time is deleted while others go on writing (T41): how long their writes wait for
-//! it. The gateway's clock is moved through its sandbox.
+//! it, beyond what the disk itself takes. The gateway's clock is moved through its sandbox.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,7 +27,10 @@ const FILLERS: u64 = 2;
 const WRITE_REST: Duration = Duration::from_millis(2);
 /// How often it is looked how far the deletion is.
 const LOOK_REST: Duration = Duration::from_millis(500);
-/// A write waits no longer than this beyond its usual time.
+/// Rest between two syncs of a file of our own, on the same disk.
+const SYNC_REST: Duration = Duration::from_millis(20);
+/// A write waits no longer than this beyond its usual time, or beyond the longest sync of a file of
+/// our own meanwhile.
 const WAIT_BAR: Duration = Duration::from_millis(50);
 const DELETED: &str = "waypost_messages_deleted_total ";
 
@@ -54,6 +60,8 @@ pub struct Report {
     pub alone: Times,
     /// Writes while it was deleted.
     pub beside: Times,
+    /// Syncs of a file of our own while it was deleted.
+    pub syncs: Times,
     /// What was broken.
     pub violations: Vec<String>,
     /// How long it took.
@@ -69,6 +77,7 @@ impl Report {
             format!("  deleted {} messages in {:.0} s", self.deleted, self.deleting.as_secs_f64()),
             told_of("before", &self.alone),
             told_of("meanwhile", &self.beside),
+            format!("  a sync of a file of our own meanwhile: {}", self.syncs),
         ]
     }
 }
@@ -103,6 +112,7 @@ pub async fn run(plan: &Plan) -> Report {
     let writing = Writing::begin(admin.clone());
     tokio::time::sleep(plan.alone).await;
     let (alone, _) = writing.so_far();
+    let syncing = Syncing::begin(&waypost.folder().path().join("synced"));
     let deleting = Instant::now();
     waypost.sandbox().advance(PAST_S).await;
     let mut report = Report::default();
@@ -113,6 +123,7 @@ pub async fn run(plan: &Plan) -> Report {
     })
     .await;
     report.deleting = deleting.elapsed();
+    report.syncs = syncing.end();
     let (beside, refused) = writing.end().await;
     (report.alone, report.beside) = (alone, beside);
     if refused > 0 {
@@ -127,8 +138,8 @@ pub async fn run(plan: &Plan) -> Report {
 }
 
 fn writing_faults(report: &Report, is_timed: bool) -> Vec<String> {
-    let (alone, beside) = (&report.alone, &report.beside);
-    let waited = beside.longest().saturating_sub(alone.percentile(50));
+    let without = report.alone.percentile(50).max(report.syncs.longest());
+    let waited = report.beside.longest().saturating_sub(without);
     let missed = missed("a write waited for the deletion", waited, WAIT_BAR);
     missed.filter(|_| is_timed).into_iter().collect()
 }
@@ -204,5 +215,36 @@ impl Writing {
         self.ends.store(true, Ordering::Relaxed);
         (&mut self.task).await.expect("the writer goes on to its end");
         self.so_far()
+    }
+}
+
+/// Somebody who syncs a file of their own now and then: what the disk takes by itself.
+struct Syncing {
+    ends: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Vec<Duration>>,
+}
+
+impl Syncing {
+    fn begin(path: &Path) -> Self {
+        let mut file = File::create(path).expect("a file can be made");
+        let ends = Arc::<AtomicBool>::default();
+        let ended = Arc::clone(&ends);
+        let thread = std::thread::spawn(move || {
+            let mut times = Vec::new();
+            while !ended.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                file.write_all(&[0; 512]).expect("the file can be written");
+                file.sync_data().expect("the file can be synced");
+                times.push(began.elapsed());
+                std::thread::sleep(SYNC_REST);
+            }
+            times
+        });
+        Self { ends, thread }
+    }
+
+    fn end(self) -> Times {
+        self.ends.store(true, Ordering::Relaxed);
+        Times::of(self.thread.join().expect("every sync succeeds"))
     }
 }
