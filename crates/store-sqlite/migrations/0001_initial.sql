@@ -203,28 +203,32 @@ CREATE INDEX messages_held ON messages (due) WHERE status = 1 AND due = -1;
 CREATE INDEX messages_media_pending ON messages (media_pending) WHERE media_pending = 1;
 
 -- Messages by organisation and by person, filled in behind and many at once: an index would touch
--- a page of its own for every message. Those after the mark are not in them yet.
+-- a page of its own for every message. Those after the mark are not in them yet. People have no
+-- order that is ours, so that even many at once would touch a page each in a large table: they lie in
+-- runs, one for every 4,096 messages, and whoever seeks a person looks into each run.
 CREATE TABLE org_messages (
     org     INTEGER NOT NULL,
     message INTEGER NOT NULL,
     PRIMARY KEY (org, message)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE person_messages (
+    run     INTEGER NOT NULL,           -- message >> 12
     phone   TEXT NOT NULL,
     message INTEGER NOT NULL,
-    PRIMARY KEY (phone, message)
+    PRIMARY KEY (run, phone, message)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE messages_mark (
     seq INTEGER NOT NULL
 ) STRICT;
 INSERT INTO messages_mark (seq) VALUES (0);
 
--- Messages by the hash of their upstream id, filled in behind likewise: the fresh ones are not in
--- it yet. A hash only says where to look; the message's own row decides.
+-- Messages by the hash of their upstream id, filled in behind likewise and in runs: the fresh ones
+-- are not in it yet. A hash only says where to look; the message's own row decides.
 CREATE TABLE wamid_messages (
+    run     INTEGER NOT NULL,           -- message >> 12
     hash    INTEGER NOT NULL,
     message INTEGER NOT NULL,
-    PRIMARY KEY (hash, message)
+    PRIMARY KEY (run, hash, message)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE fresh_wamids (
     message INTEGER PRIMARY KEY,

@@ -16,6 +16,7 @@ use waypost_engine::ports::{
 use super::{Detail, MAX_EVENTS, id, id_key};
 use crate::fault::{Done, corrupt};
 use crate::media;
+use crate::messages::behind::runs;
 use crate::messages::wamids::hash;
 use crate::rows::{StoredMessage, from_json, paged, rows_for, select_message};
 
@@ -188,13 +189,15 @@ fn quoted(conn: &Connection, message: &Message) -> Done<Option<QuotedMessage>> {
     };
     let org = message.org_id.as_str();
     let mut found = conn
-        .prepare_cached(
+        .prepare_cached(concat!(
             "SELECT m.id, m.reference, m.options FROM (
-                 SELECT message FROM wamid_messages WHERE hash = ?3
-                 UNION ALL SELECT message FROM fresh_wamids WHERE hash = ?3) w
+                 SELECT message FROM fresh_wamids WHERE hash = ?3
+                 UNION ALL SELECT t.message FROM ",
+            runs!("wamid_messages"),
+            " r CROSS JOIN wamid_messages t ON t.run = r.run AND t.hash = ?3) w
              CROSS JOIN messages m ON m.seq = w.message CROSS JOIN orgs o ON o.ref = m.org
-             WHERE m.wamid = ?1 AND m.direction = 0 AND o.id = ?2 LIMIT 1",
-        )?
+             WHERE m.wamid = ?1 AND m.direction = 0 AND o.id = ?2 LIMIT 1"
+        ))?
         .query_row(params![wamid, org, hash(Direction::Outbound, wamid)], row)
         .optional()?;
     if found.is_none() {

@@ -9,10 +9,25 @@ use crate::fault::Done;
 
 /// How far the tables may lag behind the logs; a reader looks through so many rows besides.
 const ROWS_BEHIND: i64 = 4_096;
-/// Rows entered at once.
-const ROWS_PER_RUN: i64 = 8_192;
+/// Rows entered at once: so few that nobody waits for long.
+const ROWS_AT_ONCE: i64 = 1_024;
 /// Rows written after which it is worth asking how far they lag.
 const CHANGES_PER_LOOK: u64 = 512;
+
+/// The runs that a table has rows in, the newest first, as a table.
+macro_rules! runs {
+    ($table:literal) => {
+        concat!(
+            "(WITH RECURSIVE runs (run) AS (SELECT max(run) FROM ",
+            $table,
+            " UNION ALL SELECT (SELECT max(t.run) FROM ",
+            $table,
+            " t WHERE t.run < runs.run) FROM runs WHERE runs.run NOT NULL)
+              SELECT run FROM runs)"
+        )
+    };
+}
+pub(crate) use runs;
 
 /// Keeps the tables near the log.
 #[derive(Default)]
@@ -43,8 +58,9 @@ fn enter_messages(conn: &Connection) -> Done<()> {
     for sql in [
         "INSERT INTO org_messages (org, message)
          SELECT org, seq FROM messages WHERE seq > ?1 AND seq <= ?2 ORDER BY org, seq",
-        "INSERT INTO person_messages (phone, message)
-         SELECT phone, seq FROM messages WHERE seq > ?1 AND seq <= ?2 ORDER BY phone, seq",
+        "INSERT INTO person_messages (run, phone, message)
+         SELECT seq >> 12, phone, seq FROM messages WHERE seq > ?1 AND seq <= ?2
+         ORDER BY seq >> 12, phone, seq",
     ] {
         transaction.prepare_cached(sql)?.execute(params![mark, until])?;
     }
@@ -73,7 +89,7 @@ fn enter_events(conn: &Connection) -> Done<()> {
 fn lag(conn: &Connection, mark_and_last: &str) -> Done<Option<(i64, i64)>> {
     let (mark, last): (i64, i64) =
         conn.prepare_cached(mark_and_last)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok((last - mark >= ROWS_BEHIND).then_some((mark, last.min(mark + ROWS_PER_RUN))))
+    Ok((last - mark >= ROWS_BEHIND).then_some((mark, last.min(mark + ROWS_AT_ONCE))))
 }
 
 /// Takes a message out, before it is deleted.
@@ -81,7 +97,7 @@ pub(super) fn remove(conn: &Connection, seq: i64) -> Done<()> {
     for sql in [
         "DELETE FROM org_messages WHERE message = ?1
              AND org = (SELECT org FROM messages WHERE seq = ?1)",
-        "DELETE FROM person_messages WHERE message = ?1
+        "DELETE FROM person_messages WHERE run = ?1 >> 12 AND message = ?1
              AND phone = (SELECT phone FROM messages WHERE seq = ?1)",
     ] {
         conn.prepare_cached(sql)?.execute([seq])?;
@@ -114,8 +130,10 @@ pub(super) fn some_of_org(conn: &Connection, org: i64, count: i64) -> Done<Vec<i
 /// A condition on `m.seq` that picks the messages of these numbers, with its values.
 pub(super) fn condition(phones: &[String]) -> (String, Vec<Value>) {
     let places = vec!["?"; phones.len()].join(", ");
+    let runs = runs!("person_messages");
     let sql = format!(
-        "m.seq IN (SELECT message FROM person_messages WHERE phone IN ({places})
+        "m.seq IN (SELECT p.message FROM {runs} r
+             CROSS JOIN person_messages p ON p.run = r.run AND p.phone IN ({places})
              UNION ALL SELECT seq FROM messages
              WHERE seq > (SELECT seq FROM messages_mark) AND phone IN ({places}))"
     );

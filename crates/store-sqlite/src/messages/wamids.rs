@@ -11,11 +11,14 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::message::Direction;
 
+use super::behind::runs;
 use crate::codes;
 use crate::fault::Done;
 
 /// Fresh ids from which on they are entered into the index.
 const FRESH_IDS: usize = 4_096;
+/// How many are entered at once: so few that nobody waits for long.
+const IDS_AT_ONCE: i64 = 1_024;
 
 /// Finds messages by upstream id. Belongs to the writer: readers use [`condition`].
 pub(crate) struct Wamids {
@@ -54,36 +57,56 @@ impl Wamids {
         wamid: &str,
     ) -> Done<Option<i64>> {
         let hash = hash(direction, wamid);
+        let direction = codes::direction(direction);
         let fresh = self.fresh.lock().get(&hash).copied();
+        if let Some(seq) = fresh {
+            let found = conn
+                .prepare_cached(
+                    "SELECT seq FROM messages WHERE seq = ?1 AND wamid = ?2 AND direction = ?3",
+                )?
+                .query_row(params![seq, wamid, direction], |row| row.get(0))
+                .optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
         let found = conn
-            .prepare_cached(
-                "SELECT m.seq FROM (SELECT ?1 AS seq UNION ALL
-                     SELECT message FROM wamid_messages WHERE hash = ?2) w
-                 CROSS JOIN messages m ON m.seq = w.seq
-                 WHERE m.wamid = ?3 AND m.direction = ?4 LIMIT 1",
-            )?
-            .query_row(params![fresh, hash, wamid, codes::direction(direction)], |row| row.get(0))
+            .prepare_cached(concat!(
+                "SELECT m.seq FROM ",
+                runs!("wamid_messages"),
+                " r CROSS JOIN wamid_messages w ON w.run = r.run AND w.hash = ?1
+                 CROSS JOIN messages m ON m.seq = w.message
+                 WHERE m.wamid = ?2 AND m.direction = ?3 LIMIT 1"
+            ))?
+            .query_row(params![hash, wamid, direction], |row| row.get(0))
             .optional()?;
         Ok(found)
     }
 
-    /// Enters the fresh ones into the index once they are many. The writer calls it between two
-    /// groups.
+    /// Enters some of the fresh ones into the index once they are many. The writer calls it between
+    /// two groups.
     pub(crate) fn catch_up(&self, conn: &Connection) -> Done<()> {
         if self.fresh.lock().len() < FRESH_IDS {
             return Ok(());
         }
         let transaction = conn.unchecked_transaction()?;
+        let last: Option<i64> = transaction
+            .prepare_cached(
+                "SELECT max(message) FROM
+                     (SELECT message FROM fresh_wamids ORDER BY message LIMIT ?1)",
+            )?
+            .query_row([IDS_AT_ONCE], |row| row.get(0))?;
         transaction
             .prepare_cached(
-                "INSERT INTO wamid_messages (hash, message)
-                 SELECT hash, message FROM fresh_wamids WHERE true ORDER BY hash, message
-                 ON CONFLICT DO NOTHING",
+                "INSERT INTO wamid_messages (run, hash, message)
+                 SELECT message >> 12, hash, message FROM fresh_wamids WHERE message <= ?1
+                 ORDER BY message >> 12, hash, message ON CONFLICT DO NOTHING",
             )?
-            .execute([])?;
-        transaction.prepare_cached("DELETE FROM fresh_wamids")?.execute([])?;
+            .execute([last])?;
+        transaction.prepare_cached("DELETE FROM fresh_wamids WHERE message <= ?1")?.execute([last])?;
         transaction.commit()?;
-        self.fresh.lock().clear();
+        // Of messages that are gone nothing is left in the table.
+        self.fresh.lock().retain(|_, message| last.is_some_and(|last| *message > last));
         Ok(())
     }
 }
@@ -104,7 +127,7 @@ pub(super) fn remove_message(conn: &Connection, seq: i64) -> Done<()> {
 }
 
 fn remove(conn: &Connection, seq: i64, hash: i64) -> Done<()> {
-    conn.prepare_cached("DELETE FROM wamid_messages WHERE hash = ?2 AND message = ?1")?
+    conn.prepare_cached("DELETE FROM wamid_messages WHERE run = ?1 >> 12 AND hash = ?2 AND message = ?1")?
         .execute([seq, hash])?;
     conn.prepare_cached("DELETE FROM fresh_wamids WHERE message = ?1")?.execute([seq])?;
     Ok(())
@@ -113,8 +136,12 @@ fn remove(conn: &Connection, seq: i64, hash: i64) -> Done<()> {
 /// A condition on `m.seq` that picks those that may have an id, with its values.
 pub(super) fn condition(wamid: &str) -> (&'static str, Vec<i64>) {
     let hashes = [Direction::Outbound, Direction::Inbound].map(|way| hash(way, wamid));
-    let sql = "m.seq IN (SELECT message FROM wamid_messages WHERE hash IN (?, ?)
-                   UNION ALL SELECT message FROM fresh_wamids WHERE hash IN (?, ?))";
+    let sql = concat!(
+        "m.seq IN (SELECT w.message FROM ",
+        runs!("wamid_messages"),
+        " r CROSS JOIN wamid_messages w ON w.run = r.run AND w.hash IN (?, ?)
+          UNION ALL SELECT message FROM fresh_wamids WHERE hash IN (?, ?))"
+    );
     (sql, hashes.repeat(2))
 }
 
