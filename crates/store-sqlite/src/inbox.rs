@@ -53,9 +53,11 @@ impl InboxStore for SqliteStore {
 
     async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool> {
         let content = to_json(&Content::<MediaRef>::Inbound(inbound.content.clone()))?;
-        let wamids = Arc::clone(&self.wamids);
+        let memory = Arc::clone(&self.memory);
         self.writer
-            .run(Work::Known, move |conn| record(conn, &wamids, &inbound, &content, now))
+            .run(Work::Known, move |conn| {
+                record(conn, &memory.wamids, &inbound, &content, now)
+            })
             .await
     }
 

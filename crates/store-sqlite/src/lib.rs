@@ -21,12 +21,14 @@ mod inline;
 mod joins;
 mod log_check;
 mod media;
+mod memory;
 mod messages;
 mod migrations;
 mod open;
 mod queues;
 mod readers;
 mod recipients;
+mod refs;
 mod retention;
 mod rows;
 mod snapshot;
@@ -43,12 +45,11 @@ pub use inline::{MemoryDisk, Moment, Turns};
 pub use messages::restored::{RestoredError, prepare_restored};
 pub use open::OpenError;
 
+use fault::Done;
 use inline::Inline;
+use memory::Memory;
 use messages::behind::Behind;
-use messages::queued::QueuedAttempts;
-use messages::wamids::Wamids;
 use readers::Readers;
-use recipients::Recipients;
 use writer::Writer;
 
 /// The SQLite library in this build, such as `3.54.1`.
@@ -94,9 +95,7 @@ pub struct SqliteStore {
     // it, and the lock outlives both.
     readers: Readers,
     writer: Writer,
-    wamids: Arc<Wamids>,
-    recipients: Arc<Recipients>,
-    queued_attempts: QueuedAttempts,
+    memory: Arc<Memory>,
     path: PathBuf,
     _lock: Option<File>,
 }
@@ -114,23 +113,15 @@ impl SqliteStore {
         let mut conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
         let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let wamids = Arc::new(Wamids::load(&conn).map_err(failed)?);
-        let recipients = Arc::new(Recipients::default());
-        recipients.listen(&mut conn).map_err(failed)?;
-        let written = Arc::clone(&recipients);
-        let (mut behind, fresh) = (Behind::default(), Arc::clone(&wamids));
-        let upkeep = move |conn: &Connection| {
-            behind.catch_up(conn)?;
-            fresh.catch_up(conn)
-        };
+        let memory = Memory::load(&mut conn).map_err(failed)?;
+        let written = Arc::clone(&memory);
+        let upkeep = upkeep(&memory);
         let writer = Writer::start(conn, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         Ok(Self {
             readers,
             writer,
-            wamids,
-            recipients,
-            queued_attempts: QueuedAttempts::default(),
+            memory,
             path: path.to_owned(),
             _lock: Some(lock),
         })
@@ -143,26 +134,15 @@ impl SqliteStore {
     /// What SQLite says.
     pub fn in_memory(disk: &MemoryDisk, turns: Arc<dyn Turns>) -> Result<Self, OpenError> {
         let inline = Inline::new(disk.clone(), turns);
-        let recipients = Arc::new(Recipients::default());
-        let wamids = {
-            let mut conn = disk.connection();
-            recipients.listen(&mut conn).map_err(open::memory_failure)?;
-            Arc::new(Wamids::load(&conn).map_err(open::memory_failure)?)
-        };
-        let written = Arc::clone(&recipients);
-        let (mut behind, fresh) = (Behind::default(), Arc::clone(&wamids));
-        let upkeep = move |conn: &Connection| {
-            behind.catch_up(conn)?;
-            fresh.catch_up(conn)
-        };
+        let memory = Memory::load(&mut disk.connection()).map_err(open::memory_failure)?;
+        let written = Arc::clone(&memory);
+        let upkeep = upkeep(&memory);
         let writer = Writer::inline(inline.clone(), move || written.tell(), upkeep);
         let readers = Readers::inline(inline);
         Ok(Self {
             readers,
             writer,
-            wamids,
-            recipients,
-            queued_attempts: QueuedAttempts::default(),
+            memory,
             path: PathBuf::new(),
             _lock: None,
         })
@@ -185,5 +165,14 @@ impl SqliteStore {
     #[must_use]
     pub fn waiting_writes(&self) -> usize {
         self.writer.waiting()
+    }
+}
+
+/// What the writer does for the tables between two groups.
+fn upkeep(memory: &Arc<Memory>) -> impl FnMut(&Connection) -> Done<()> + Send + use<> {
+    let (mut behind, memory) = (Behind::default(), Arc::clone(memory));
+    move |conn| {
+        behind.catch_up(conn)?;
+        memory.wamids.catch_up(conn)
     }
 }

@@ -7,11 +7,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
-use rusqlite::hooks::Action;
 use waypost_engine::ports::Recipient;
 
 /// People and changed rows that are remembered; beyond, all are forgotten.
@@ -111,17 +108,9 @@ impl Recipients {
         Ok(Some(recipient))
     }
 
-    /// Listens to what a connection writes.
-    pub(crate) fn listen(self: &Arc<Self>, conn: &mut Connection) -> rusqlite::Result<()> {
-        let recipients = Arc::clone(self);
-        conn.update_hook(Some(move |_: Action, _: &str, table: &str, row| {
-            if let Some(rows) = Row::changed(table, row) {
-                recipients.touch(rows);
-            }
-        }))
-    }
-
-    fn touch(&self, rows: [Row; 2]) {
+    /// A row was written.
+    pub(crate) fn touch(&self, table: &str, row: i64) {
+        let Some(rows) = Row::changed(table, row) else { return };
         let mut touched = self.touched.lock();
         if touched.len() < MAX_REMEMBERED {
             touched.extend(rows);

@@ -18,6 +18,7 @@ use waypost_engine::ports::{
 use crate::SqliteStore;
 use crate::callbacks;
 use crate::fault::Done;
+use crate::messages::under_way::Attempted;
 use crate::rows::to_json;
 use crate::writer::Work;
 
@@ -89,6 +90,24 @@ pub(crate) fn append_received(
         None => None,
     };
     append(conn, message, EventKind::MessageReceived, at, detail.as_deref(), now)
+}
+
+/// Appends that a message whose row is known has been sent. Called in the job that records it.
+pub(crate) fn append_sent(conn: &Connection, sent: &Attempted, now: Timestamp) -> Done<()> {
+    let Some(kind) = EventKind::of_status(Status::Sent) else { return Ok(()) };
+    conn.prepare_cached(
+        "INSERT INTO events (org, number, message, kind, at, detail, asks, recorded_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?5)",
+    )?
+    .execute(params![
+        sent.org,
+        sent.number,
+        sent.seq,
+        kind.number(),
+        now.0,
+        sent.has_options
+    ])?;
+    Ok(())
 }
 
 fn append(

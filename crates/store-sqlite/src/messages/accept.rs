@@ -4,28 +4,48 @@ use rusqlite::{Connection, params};
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::place::{Place, Traffic};
 use waypost_domain::{AttemptId, Status};
-use waypost_engine::ports::{Accepted, Hold, IdempotencyClaim, IdempotentTarget, Start};
+use waypost_engine::ports::{
+    Accepted, Hold, IdempotencyClaim, IdempotentTarget, Start, StoreResult,
+};
 
 use super::held;
 use super::state::record_event;
+use super::under_way::Attempted;
 use crate::codes;
 use crate::digest;
 use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::idempotency;
+use crate::memory::Memory;
+use crate::refs::SenderRefs;
 use crate::rows::{failure_columns, to_json};
 
 /// What a new message's row is made of.
 pub(super) struct NewMessage {
-    pub(super) message: Message,
+    message: Message,
     /// The message's content as JSON.
-    pub(super) content: String,
-    pub(super) start: Start,
+    content: String,
+    /// Its options as JSON, where it has any.
+    options: Option<String>,
+    start: Start,
     /// The claim that a failure frees again.
-    pub(super) claim: Option<IdempotencyClaim>,
+    claim: Option<IdempotencyClaim>,
 }
 
-pub(super) fn accept(conn: &Connection, new: &NewMessage) -> Done<Accepted> {
+impl NewMessage {
+    /// Writes out what can be before the writer's turn.
+    pub(super) fn new(
+        message: Message,
+        start: Start,
+        claim: Option<IdempotencyClaim>,
+    ) -> StoreResult<Self> {
+        let content = to_json(&message.content)?;
+        let options = (!message.options.is_empty()).then(|| to_json(&message.options)).transpose()?;
+        Ok(Self { message, content, options, start, claim })
+    }
+}
+
+pub(super) fn accept(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<Accepted> {
     let message = &new.message;
     if let Some(claim) = &new.claim {
         let target = IdempotentTarget::Message(message.id);
@@ -34,7 +54,7 @@ pub(super) fn accept(conn: &Connection, new: &NewMessage) -> Done<Accepted> {
             return Ok(claimed);
         }
     }
-    record(conn, new)?;
+    record(conn, memory, new)?;
     Ok(Accepted::New)
 }
 
@@ -44,7 +64,7 @@ pub(super) struct NewMessages {
     pub(super) claim: Option<IdempotencyClaim>,
 }
 
-pub(super) fn accept_all(conn: &Connection, new: &NewMessages) -> Done<Accepted> {
+pub(super) fn accept_all(conn: &Connection, memory: &Memory, new: &NewMessages) -> Done<Accepted> {
     if let (Some(claim), Some(first)) = (&new.claim, new.messages.first()) {
         let ids = new.messages.iter().map(|new| new.message.id).collect();
         let target = IdempotentTarget::Messages(ids);
@@ -53,52 +73,60 @@ pub(super) fn accept_all(conn: &Connection, new: &NewMessages) -> Done<Accepted>
             return Ok(claimed);
         }
     }
-    new.messages.iter().try_for_each(|new| record(conn, new))?;
+    new.messages.iter().try_for_each(|new| record(conn, memory, new))?;
     Ok(Accepted::New)
 }
 
-fn record(conn: &Connection, new: &NewMessage) -> Done<()> {
+fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
     let message = &new.message;
+    let sender = memory.refs.sender(conn, &message.org_id, &message.number_id)?;
     match &new.start {
         Start::Queue { due_at, place } => {
-            insert(conn, new, First::Queued { due: due_column(message, *due_at), place: *place })?;
-            queue(conn, conn.last_insert_rowid())
+            let due = due_column(message, *due_at);
+            insert(conn, sender, new, First::Queued { due, place: *place })?;
+            queue(conn, sender, due, *place)
         }
-        Start::Hold(hold) => record_held(conn, new, hold),
-        Start::Attempt(attempt) => insert(conn, new, First::Attempted(*attempt)),
+        Start::Hold(hold) => record_held(conn, memory, new, hold),
+        Start::Attempt(attempt) => {
+            insert(conn, sender, new, First::Attempted(*attempt))?;
+            let attempted = Attempted {
+                seq: conn.last_insert_rowid(),
+                org: sender.org,
+                number: sender.number,
+                has_options: new.options.is_some(),
+                is_queued: false,
+            };
+            memory.under_way.begin(*attempt, attempted);
+            Ok(())
+        }
         Start::Closed => {
-            insert(conn, new, First::Failed)?;
+            insert(conn, sender, new, First::Failed)?;
             close_at_once(conn, conn.last_insert_rowid(), message)
         }
     }
 }
 
-/// Its row says when it is due.
-fn queue(conn: &Connection, seq: i64) -> Done<()> {
+/// The message whose row was written last is due.
+fn queue(conn: &Connection, sender: SenderRefs, due: i64, place: Place) -> Done<()> {
     conn.prepare_cached(
-        "INSERT INTO queue (number, due, priority, org, seq)
-         SELECT number, due, priority, org, seq FROM messages WHERE seq = ?1",
+        "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute([seq])?;
+    .execute(params![sender.number, due, place.number(), sender.org, conn.last_insert_rowid()])?;
     Ok(())
 }
 
 /// A message waits for its person, unless the person wrote meanwhile.
-fn record_held(conn: &Connection, new: &NewMessage, hold: &Hold) -> Done<()> {
+fn record_held(conn: &Connection, memory: &Memory, new: &NewMessage, hold: &Hold) -> Done<()> {
+    let sender = memory.refs.sender(conn, &new.message.org_id, &new.message.number_id)?;
     let waits = held::has_to_wait(conn, &new.message, hold)?;
     let due = if waits { hold.until.0 } else { 0 };
-    insert(conn, new, First::Queued { due, place: hold.place })?;
+    insert(conn, sender, new, First::Queued { due, place: hold.place })?;
     let seq = conn.last_insert_rowid();
-    queue(conn, seq)?;
+    queue(conn, sender, due, hold.place)?;
     let is_first = waits && held::keep(conn, seq)?;
     let Some((nudge, place)) = hold.nudge.as_ref().filter(|_| is_first) else { return Ok(()) };
-    let nudge = NewMessage {
-        content: to_json(&nudge.content)?,
-        message: nudge.clone(),
-        start: Start::Queue { due_at: nudge.created_at, place: *place },
-        claim: None,
-    };
-    record(conn, &nudge)
+    let start = Start::Queue { due_at: nudge.created_at, place: *place };
+    record(conn, memory, &NewMessage::new(nudge.clone(), start, None)?)
 }
 
 /// A message reaches its final failed state with its acceptance.
@@ -121,9 +149,8 @@ enum First {
     Failed,
 }
 
-fn insert(conn: &Connection, new: &NewMessage, first: First) -> Done<()> {
+fn insert(conn: &Connection, sender: SenderRefs, new: &NewMessage, first: First) -> Done<()> {
     let message = &new.message;
-    let options = (!message.options.is_empty()).then(|| to_json(&message.options)).transpose()?;
     let unqueued = Place::of(Traffic::Service, message.options.priority);
     let (status, due, place, attempt) = match first {
         First::Queued { due, place } => (Status::Queued, due, place, None),
@@ -137,15 +164,13 @@ fn insert(conn: &Connection, new: &NewMessage, first: First) -> Done<()> {
              synchronous, user, session, reference, content, status, possible_duplicate,
              created_at, due, priority, claim_route, claim_key, options, failure, settled_at,
              attempts, attempt, attempt_started_at, attempt_outcome, digest)
-         VALUES (?1, (SELECT ref FROM orgs WHERE id = ?2),
-             (SELECT ref FROM numbers WHERE id = ?3 AND body IS NOT NULL),
-             ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
              ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
     )?
     .execute(params![
         message.id.as_bytes(),
-        message.org_id.as_str(),
-        message.number_id.as_str(),
+        sender.org,
+        sender.number,
         message.customer_id.as_ref().map(waypost_domain::CustomerId::as_str),
         message.phone.digits(),
         codes::direction(message.direction),
@@ -163,7 +188,7 @@ fn insert(conn: &Connection, new: &NewMessage, first: First) -> Done<()> {
         place.number(),
         new.claim.as_ref().map(|claim| &claim.route),
         new.claim.as_ref().map(|claim| &claim.key),
-        options,
+        new.options,
         failure,
         failed.then_some(message.created_at.0),
         u8::from(attempt.is_some()),

@@ -11,6 +11,7 @@ use waypost_planted::{Bug, is_planted};
 
 use super::reports;
 use super::state::{State, record_event};
+use super::under_way::{Attempted, UnderWay};
 use super::wamids::{self, Wamids};
 use crate::codes;
 use crate::events::{self, Because};
@@ -19,6 +20,7 @@ use crate::rows::{from_json, to_json};
 
 pub(super) fn begin(
     conn: &Connection,
+    under_way: &UnderWay,
     id: MessageId,
     attempt: AttemptId,
     now: Timestamp,
@@ -58,6 +60,7 @@ pub(super) fn begin(
     if state.status == Status::Queued {
         state.leave_queue(conn)?;
     }
+    under_way.begin(attempt, state.attempted());
     Ok(Some(number))
 }
 
@@ -72,7 +75,10 @@ pub(super) fn settle(
     let state = State::by_id(conn, id)?.ok_or(StoreError::NotFound)?;
     let attempt = find(conn, &state, attempt_id)?.ok_or(StoreError::NotFound)?;
     match settlement {
-        Settlement::Sent(receipt) => return sent(conn, wamids, &state, &attempt, receipt, now),
+        Settlement::Sent(receipt) => {
+            sent_after_all(conn, wamids, &state, &attempt, receipt, now)?;
+            reports::unpark(conn, state.seq, &receipt.wamid, now)?;
+        }
         Settlement::Failed { outcome, failure } => {
             failed(conn, &state, &attempt, *outcome, failure, now)?;
         }
@@ -183,59 +189,53 @@ pub(super) fn close(
     Ok(())
 }
 
-fn sent(
+/// What nearly every send comes to: one write for message, attempt and history. `None` where the
+/// message's row says that something else has happened to it.
+pub(super) fn sent(
     conn: &Connection,
     wamids: &Wamids,
-    state: &State,
-    attempt: &AttemptRow,
+    attempted: &Attempted,
+    attempt: AttemptId,
     receipt: &Receipt,
     now: Timestamp,
-) -> Done<Settled> {
-    let is_plain = attempt.is_latest
-        && attempt.outcome == AttemptOutcome::Open
-        && state.status == Status::Sending
-        && state.wamid.is_none()
-        && !state.has_been_sent;
-    if is_plain {
-        sent_plainly(conn, state.seq, receipt, now)?;
-        wamids.note(conn, state.seq, Direction::Outbound, &receipt.wamid)?;
-        events::append_status(conn, state.seq, Status::Sent, now, Because::default(), now)?;
-    } else {
-        sent_after_all(conn, wamids, state, attempt, receipt, now)?;
+) -> Done<Option<Settled>> {
+    let seq = attempted.seq;
+    let updated = conn
+        .prepare_cached(
+            "UPDATE messages SET wamid = ?3, wa_id = ?4, status = ?5, settled_at = ?6, sent_at = ?6,
+                 failure = NULL, attempt_outcome = ?7, attempt_ended_at = ?6
+             WHERE seq = ?1 AND attempt = ?2 AND attempt_outcome = 0 AND status = ?8
+                 AND wamid IS NULL AND sent_at IS NULL",
+        )?
+        .execute(params![
+            seq,
+            attempt.as_bytes(),
+            receipt.wamid,
+            receipt.wa_id,
+            Status::Sent.number(),
+            now.0,
+            codes::outcome(AttemptOutcome::Sent),
+            Status::Sending.number()
+        ])?;
+    if updated == 0 {
+        return Ok(None);
     }
-    let has_reports = reports::unpark(conn, state.seq, &receipt.wamid, now)?;
-    if has_reports || !is_plain {
-        return settled(conn, state.seq);
+    wamids.note(conn, seq, Direction::Outbound, &receipt.wamid)?;
+    events::append_sent(conn, attempted, now)?;
+    if reports::unpark(conn, seq, &receipt.wamid, now)? {
+        return settled(conn, seq).map(Some);
     }
-    Ok(Settled {
+    Ok(Some(Settled {
         status: Status::Sent,
         wamid: Some(receipt.wamid.clone()),
         wa_id: Some(receipt.wa_id.clone()),
         failure: None,
         settled_at: Some(now),
         resend_at: None,
-    })
+    }))
 }
 
-/// What nearly every send comes to: one write for message, attempt and history.
-fn sent_plainly(conn: &Connection, seq: i64, receipt: &Receipt, now: Timestamp) -> Done<()> {
-    conn.prepare_cached(
-        "UPDATE messages SET wamid = ?2, wa_id = ?3, status = ?4, settled_at = ?5, sent_at = ?5,
-             failure = NULL, attempt_outcome = ?6, attempt_ended_at = ?5
-         WHERE seq = ?1",
-    )?
-    .execute(params![
-        seq,
-        receipt.wamid,
-        receipt.wa_id,
-        Status::Sent.number(),
-        now.0,
-        codes::outcome(AttemptOutcome::Sent)
-    ])?;
-    Ok(())
-}
-
-/// A success beside other attempts, or after something was recorded already.
+/// A success of whatever message: beside other attempts, or after something was recorded already.
 fn sent_after_all(
     conn: &Connection,
     wamids: &Wamids,

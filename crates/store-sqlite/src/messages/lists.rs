@@ -23,20 +23,9 @@ pub(super) fn recipient_by_id(
     customer: &CustomerId,
     number: &NumberId,
 ) -> Done<Option<Known>> {
-    let snapshot = conn.unchecked_transaction()?;
-    let Some(customer) = customers::row_by_id(&snapshot, org, customer)? else { return Ok(None) };
+    let Some(customer) = customers::row_by_id(conn, org, customer)? else { return Ok(None) };
     let phone = customer.1.phone.clone();
-    known(&snapshot, org, number, phone, Some(customer)).map(Some)
-}
-
-pub(super) fn recipient_by_phone(
-    conn: &Connection,
-    org: &OrgId,
-    phone: &Phone,
-    number: &NumberId,
-) -> Done<Known> {
-    let snapshot = conn.unchecked_transaction()?;
-    known_by_phone(&snapshot, org, phone, number)
+    known(conn, org, number, phone, Some(customer)).map(Some)
 }
 
 /// People who are looked up without a thread of their own.
@@ -49,11 +38,16 @@ pub(super) fn recipients_by_phone(
     number: &NumberId,
 ) -> Done<Vec<Recipient>> {
     let snapshot = conn.unchecked_transaction()?;
-    let recipient = |phone| Ok(known_by_phone(&snapshot, org, phone, number)?.recipient);
+    let recipient = |phone| Ok(recipient_by_phone(&snapshot, org, phone, number)?.recipient);
     phones.iter().map(recipient).collect()
 }
 
-fn known_by_phone(conn: &Connection, org: &OrgId, phone: &Phone, number: &NumberId) -> Done<Known> {
+pub(super) fn recipient_by_phone(
+    conn: &Connection,
+    org: &OrgId,
+    phone: &Phone,
+    number: &NumberId,
+) -> Done<Known> {
     let customer = customers::row_by_phone(conn, org, phone)?;
     known(conn, org, number, phone.clone(), customer)
 }

@@ -8,13 +8,13 @@ mod lists;
 mod overdue;
 mod pacing;
 mod queue;
-pub(crate) mod queued;
 mod recovery;
 pub(crate) mod removal;
 mod reports;
 mod resends;
 pub(crate) mod restored;
 pub(crate) mod state;
+pub(crate) mod under_way;
 pub(crate) mod wamids;
 
 use std::sync::Arc;
@@ -34,8 +34,10 @@ use waypost_planted::{Bug, is_planted};
 use crate::SqliteStore;
 use crate::fault::Done;
 use crate::inbox;
-use crate::rows::to_json;
 use crate::writer::Work;
+
+use self::accept::{NewMessage, NewMessages};
+use self::under_way::Attempted;
 
 #[async_trait]
 impl MessageStore for SqliteStore {
@@ -46,7 +48,7 @@ impl MessageStore for SqliteStore {
         number_id: &NumberId,
     ) -> StoreResult<Option<Recipient>> {
         let sought = ["id", org_id.as_str(), number_id.as_str(), customer_id.as_str()];
-        self.recipients.find(sought, || {
+        self.memory.recipients.find(sought, || {
             self.readers
                 .look_up(|conn| lists::recipient_by_id(conn, org_id, customer_id, number_id))
         })
@@ -86,9 +88,8 @@ impl MessageStore for SqliteStore {
         start: Start,
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Accepted> {
-        let content = to_json(&message.content)?;
-        let new = accept::NewMessage { message, content, start, claim };
-        self.writer.run(Work::New, move |conn| accept::accept(conn, &new)).await
+        let (memory, new) = (Arc::clone(&self.memory), NewMessage::new(message, start, claim)?);
+        self.writer.run(Work::New, move |conn| accept::accept(conn, &memory, &new)).await
     }
 
     async fn accept_all(
@@ -96,13 +97,11 @@ impl MessageStore for SqliteStore {
         messages: Vec<(Message, Start)>,
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Accepted> {
-        let messages = messages.into_iter().map(|(message, start)| {
-            let content = to_json(&message.content)?;
-            Ok(accept::NewMessage { message, content, start, claim: None })
-        });
-        let messages = messages.collect::<StoreResult<_>>()?;
-        let new = accept::NewMessages { messages, claim };
-        self.writer.run(Work::New, move |conn| accept::accept_all(conn, &new)).await
+        let messages =
+            messages.into_iter().map(|(message, start)| NewMessage::new(message, start, None));
+        let new = NewMessages { messages: messages.collect::<StoreResult<_>>()?, claim };
+        let memory = Arc::clone(&self.memory);
+        self.writer.run(Work::New, move |conn| accept::accept_all(conn, &memory, &new)).await
     }
 
     async fn begin_attempt(
@@ -111,9 +110,11 @@ impl MessageStore for SqliteStore {
         attempt_id: AttemptId,
         now: Timestamp,
     ) -> StoreResult<Option<u32>> {
-        self.queued_attempts.begin(attempt_id);
+        let memory = Arc::clone(&self.memory);
         self.writer
-            .run(Work::Unhurried, move |conn| attempts::begin(conn, message_id, attempt_id, now))
+            .run(Work::Unhurried, move |conn| {
+                attempts::begin(conn, &memory.under_way, message_id, attempt_id, now)
+            })
             .await
     }
 
@@ -124,10 +125,18 @@ impl MessageStore for SqliteStore {
         settlement: Settlement,
         now: Timestamp,
     ) -> StoreResult<Settled> {
-        let wamids = Arc::clone(&self.wamids);
+        let attempted = self.memory.under_way.end(attempt_id);
+        let urgency = Attempted::urgency(attempted.as_ref());
+        let memory = Arc::clone(&self.memory);
         self.writer
-            .run(self.queued_attempts.end(attempt_id), move |conn| {
-                attempts::settle(conn, &wamids, message_id, attempt_id, &settlement, now)
+            .run(urgency, move |conn| {
+                if let (Some(attempted), Settlement::Sent(receipt)) = (&attempted, &settlement)
+                    && let Some(settled) =
+                        attempts::sent(conn, &memory.wamids, attempted, attempt_id, receipt, now)?
+                {
+                    return Ok(settled);
+                }
+                attempts::settle(conn, &memory.wamids, message_id, attempt_id, &settlement, now)
             })
             .await
     }
@@ -202,8 +211,10 @@ impl MessageStore for SqliteStore {
         report: StatusReport,
         now: Timestamp,
     ) -> StoreResult<ReportEffect> {
-        let wamids = Arc::clone(&self.wamids);
-        self.writer.run(Work::Known, move |conn| reports::apply(conn, &wamids, &report, now)).await
+        let memory = Arc::clone(&self.memory);
+        self.writer
+            .run(Work::Known, move |conn| reports::apply(conn, &memory.wamids, &report, now))
+            .await
     }
 
     async fn tell_overdue(&self, before: Timestamp, now: Timestamp) -> StoreResult<u64> {
@@ -291,7 +302,7 @@ impl SqliteStore {
         number_id: &NumberId,
     ) -> StoreResult<Recipient> {
         let sought = ["phone", org_id.as_str(), number_id.as_str(), phone.digits()];
-        let found = self.recipients.find(sought, || {
+        let found = self.memory.recipients.find(sought, || {
             self.readers
                 .look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
                 .map(Some)

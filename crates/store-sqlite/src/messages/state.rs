@@ -6,6 +6,7 @@ use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 
 use super::held;
+use super::under_way::Attempted;
 use super::wamids::Wamids;
 use crate::broadcasts;
 use crate::codes;
@@ -33,14 +34,15 @@ pub(crate) struct State {
     claim_key: Option<String>,
     /// The latest attempt, where there was one.
     pub(super) attempt: Option<(AttemptId, AttemptOutcome)>,
-    pub(super) has_been_sent: bool,
+    has_options: bool,
 }
 
 macro_rules! select_state {
     ($rest:literal) => {
         concat!(
             "SELECT seq, id, org, number, broadcast, status, wamid, attempts, priority, due,
-                claim_route, claim_key, attempt, attempt_outcome, sent_at NOT NULL
+                claim_route, claim_key, attempt, attempt_outcome,
+                options NOT NULL
              FROM messages ",
             $rest
         )
@@ -103,8 +105,14 @@ impl State {
             claim_route: row.get(10)?,
             claim_key: row.get(11)?,
             attempt,
-            has_been_sent: row.get(14)?,
+            has_options: row.get(14)?,
         })
+    }
+
+    /// As an attempt that begins remembers it.
+    pub(super) const fn attempted(&self) -> Attempted {
+        let Self { seq, org, number, has_options, .. } = *self;
+        Attempted { seq, org, number, has_options, is_queued: true }
     }
 
     /// Takes the message off the due queue. Called after its status is no longer `queued`.

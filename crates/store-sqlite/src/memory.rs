@@ -1,0 +1,43 @@
+//! What the store keeps in memory of its tables. All of it is told what the writer writes.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::hooks::Action;
+
+use crate::messages::under_way::UnderWay;
+use crate::messages::wamids::Wamids;
+use crate::recipients::Recipients;
+use crate::refs::Refs;
+
+/// What is kept.
+pub(crate) struct Memory {
+    pub(crate) wamids: Wamids,
+    pub(crate) recipients: Recipients,
+    pub(crate) refs: Refs,
+    pub(crate) under_way: UnderWay,
+}
+
+impl Memory {
+    /// That of a database, on the connection that writes.
+    pub(crate) fn load(conn: &mut Connection) -> rusqlite::Result<Arc<Self>> {
+        let memory = Arc::new(Self {
+            wamids: Wamids::load(conn)?,
+            recipients: Recipients::default(),
+            refs: Refs::default(),
+            under_way: UnderWay::default(),
+        });
+        let listening = Arc::clone(&memory);
+        conn.update_hook(Some(move |_: Action, _: &str, table: &str, row| {
+            listening.recipients.touch(table, row);
+            listening.refs.touch(table);
+        }))?;
+        Ok(memory)
+    }
+
+    /// What was written is committed, or undone.
+    pub(crate) fn tell(&self) {
+        self.recipients.tell();
+        self.refs.tell();
+    }
+}
