@@ -116,7 +116,8 @@ impl SqliteStore {
         let memory = Memory::load(&mut conn).map_err(failed)?;
         let written = Arc::clone(&memory);
         let upkeep = upkeep(&memory);
-        let writer = Writer::start(conn, move || written.tell(), upkeep)
+        let copying = open::copier(path)?;
+        let writer = Writer::start(conn, copying, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         Ok(Self {
             readers,

@@ -120,6 +120,26 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, OpenE
     Ok(conn)
 }
 
+/// Opens the connection that copies the log into the database.
+pub(crate) fn copier(path: &Path) -> Result<Connection, OpenError> {
+    let open = || {
+        let conn = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        conn.execute_batch(&format!(
+            "PRAGMA busy_timeout = 0;
+             PRAGMA synchronous = {synchronous};
+             PRAGMA mmap_size = 0;
+             PRAGMA wal_autocheckpoint = 0;
+             PRAGMA journal_size_limit = {LOG_FILE_BYTES};",
+            synchronous = synchronous().0,
+        ))?;
+        Ok(conn)
+    };
+    open().map_err(|source| failure(path, source))
+}
+
 /// Opens an empty database in memory, with the present layout.
 pub(crate) fn in_memory() -> Result<Connection, OpenError> {
     let open = || {
@@ -182,7 +202,7 @@ fn configure_writer(conn: &Connection, options: &Options) -> rusqlite::Result<()
     keep_plans(conn)?;
     conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     // Rows name each other by rules that the jobs keep; SQLite's own checks would cost a look-up
-    // for every row. The writer runs the checkpoints itself, after it has answered.
+    // for every row. The writer says when the log is copied.
     conn.execute_batch(&format!(
         "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS};
          PRAGMA journal_mode = WAL;

@@ -9,6 +9,7 @@
 //! nothing else. After an error of the disk itself nothing is written any more: what a failed sync
 //! left behind is known only after a restart.
 
+mod copier;
 mod gather;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use waypost_domain::backlog::Backlog;
 use waypost_engine::ports::{StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
+use self::copier::{Copier, Stage};
 use self::gather::Gathering;
 use crate::fault::{Done, Fault, Reach};
 use crate::inline::Inline;
@@ -39,7 +41,8 @@ const GROUP_JOBS: usize = 256;
 const CHECKPOINT_PAGES: u32 = 6_000;
 /// How much longer it grows before the next try where a reader was in the way, in pages.
 const CHECKPOINT_AGAIN_PAGES: u32 = 500;
-/// Length at which the writer waits for readers to get out of the way, in pages: 48 MiB.
+/// Length at which the writer waits for the copy, and for readers to get out of the way, in pages:
+/// 48 MiB.
 const CHECKPOINT_WAIT_PAGES: u32 = 12_288;
 /// How long the thread may be busy with one group: beyond, nothing leaves the queue whose wait could
 /// be measured, and whoever waits has waited too long.
@@ -96,9 +99,10 @@ struct Shared {
 
 impl Writer {
     /// `written` is called after each group, before anybody is answered; `upkeep` when everybody
-    /// has been.
+    /// has been. `copying` is a second connection to the same database.
     pub(crate) fn start(
         mut conn: Connection,
+        copying: Connection,
         written: impl FnMut() + Send + 'static,
         upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -110,6 +114,7 @@ impl Writer {
             Ok(())
         }))
         .map_err(std::io::Error::other)?;
+        let copier = Copier::start(copying, Arc::clone(&shared))?;
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -117,6 +122,7 @@ impl Writer {
             let written = Box::new(written);
             move || {
                 Loop {
+                    copier,
                     conn,
                     shared,
                     written,
@@ -297,6 +303,8 @@ type Upkeep = Box<dyn FnMut(&Connection) -> Done<()> + Send>;
 
 /// The thread's own state.
 struct Loop {
+    // Dropped before the connection that is to be the last.
+    copier: Copier,
     conn: Connection,
     shared: Arc<Shared>,
     written: Box<dyn FnMut() + Send>,
@@ -454,17 +462,30 @@ impl Loop {
         (self.upkeep)(&self.conn).or_else(|fault| put_off("upkeep", fault))
     }
 
-    /// Copies the write-ahead log into the database once it is long. Everybody has been answered.
+    /// Has the write-ahead log copied into the database once it is long. Everybody has been answered.
     fn checkpoint(&mut self) -> Result<(), (Reach, StoreError)> {
         let pages = self.shared.log_pages.load(Ordering::Relaxed);
         if pages < self.last_pages {
             self.next_checkpoint = CHECKPOINT_PAGES;
         }
         self.last_pages = pages;
-        if pages < self.next_checkpoint {
-            return Ok(());
+        if pages >= CHECKPOINT_WAIT_PAGES {
+            self.copier.wait();
         }
-        self.next_checkpoint = pages.saturating_add(CHECKPOINT_AGAIN_PAGES);
+        match self.copier.stage() {
+            Stage::Idle if pages >= self.next_checkpoint => self.copier.ask(),
+            Stage::Idle | Stage::Copying => {}
+            Stage::Ended(end) => {
+                end?;
+                self.next_checkpoint = pages.saturating_add(CHECKPOINT_AGAIN_PAGES);
+                self.copy_rest(pages)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what was written during the copy, after which the log begins anew.
+    fn copy_rest(&self, pages: u32) -> Result<(), (Reach, StoreError)> {
         let is_spared = self.shared.long_readers.load(Ordering::Relaxed) > 0;
         let sql = if pages < CHECKPOINT_WAIT_PAGES || is_spared {
             "PRAGMA wal_checkpoint(PASSIVE)"
@@ -531,8 +552,14 @@ impl Shared {
             StoreError::Broken(reason) => reason.clone(),
             other => other.to_string(),
         };
-        tracing::error!(reason, "the store failed and takes no more writes");
-        self.broken.send_replace(Some(reason));
+        let is_first = self.broken.send_if_modified(|told| {
+            let is_first = told.is_none();
+            told.get_or_insert_with(|| reason.clone());
+            is_first
+        });
+        if is_first {
+            tracing::error!(reason, "the store failed and takes no more writes");
+        }
     }
 }
 
