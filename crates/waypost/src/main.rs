@@ -30,6 +30,12 @@ use cli::{Cli, Command, ConfigCommand};
 use config::{Config, Loaded, Purpose};
 use stdout::say;
 
+/// What a request takes, another thread frees, and the C library gives too much of it back to the
+/// system and asks for it again.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let ended = command(cli::parse());
     logging::write_out();
