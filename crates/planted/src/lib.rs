@@ -111,6 +111,8 @@ bugs! {
     QueueNotWoken = "queue-not-woken",
     /// Bodies are read however long they are.
     BodiesUnbounded = "bodies-unbounded",
+    /// What stands behind the end of a JSON body is not looked at.
+    TailIgnored = "tail-ignored",
     /// A clock that was set back makes who was written to before wait for the old hour.
     ClockBackHolds = "clock-back-holds",
     /// What fails is tried again without end.

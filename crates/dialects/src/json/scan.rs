@@ -1,5 +1,7 @@
 //! Finds where JSON values end, and that they are valid. Copies nothing and builds nothing.
 
+use waypost_planted::{Bug, is_planted};
+
 /// The deepest nesting of arrays and objects that is read. No vendor's request needs ten.
 pub const MAX_DEPTH: usize = 32;
 
@@ -32,7 +34,7 @@ impl<'a> Scanner<'a> {
         self.skip_blanks();
         self.value(0)?;
         self.skip_blanks();
-        if self.at == self.bytes.len() {
+        if self.at == self.bytes.len() || is_planted(Bug::TailIgnored) {
             Ok(())
         } else {
             self.fault("unexpected text after the end")
