@@ -55,9 +55,7 @@ impl InboxStore for SqliteStore {
         let content = to_json(&Content::<MediaRef>::Inbound(inbound.content.clone()))?;
         let memory = Arc::clone(&self.memory);
         self.writer
-            .run(Work::Known, move |conn| {
-                record(conn, &memory.wamids, &inbound, &content, now)
-            })
+            .run(Work::Known, move |conn| record(conn, &memory.wamids, &inbound, &content, now))
             .await
     }
 

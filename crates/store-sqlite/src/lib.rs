@@ -119,13 +119,7 @@ impl SqliteStore {
         let copying = open::copier(path)?;
         let writer = Writer::start(conn, copying, move || written.tell(), upkeep)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self {
-            readers,
-            writer,
-            memory,
-            path: path.to_owned(),
-            _lock: Some(lock),
-        })
+        Ok(Self { readers, writer, memory, path: path.to_owned(), _lock: Some(lock) })
     }
 
     /// Opens a store without threads on a database in memory, for simulations: `turns` decides who
@@ -140,13 +134,7 @@ impl SqliteStore {
         let upkeep = upkeep(&memory);
         let writer = Writer::inline(inline.clone(), move || written.tell(), upkeep);
         let readers = Readers::inline(inline);
-        Ok(Self {
-            readers,
-            writer,
-            memory,
-            path: PathBuf::new(),
-            _lock: None,
-        })
+        Ok(Self { readers, writer, memory, path: PathBuf::new(), _lock: None })
     }
 
     /// Shows why the store takes no more writes, once that is so: the process should then end with

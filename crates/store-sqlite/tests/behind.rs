@@ -112,7 +112,7 @@ async fn an_organisations_messages_are_listed_in_order_from_the_table_and_behind
     let (id, mut expected) = prepare(&store, 7_000).await;
     store.start_broadcast(id, START).await.unwrap();
     let (rows, _) = indexed(&path);
-    assert!((4_000..7_000).contains(&rows), "some are in the table, some are not: {rows}");
+    assert!((3_000..7_000).contains(&rows), "some are in the table, some are not: {rows}");
     assert_eq!(all(&store, false).await, expected);
     expected.reverse();
     assert_eq!(all(&store, true).await, expected);
@@ -175,7 +175,7 @@ async fn places_that_are_used_again_are_found_again() {
     let first = message(3);
     store.accept(first.clone(), now_due(), None).await.unwrap();
     let (discarded, _) = prepare(&store, 6_000).await;
-    assert!(indexed(&path).0 > 4_000);
+    assert!(indexed(&path).0 > 1_000);
     store.discard_broadcast(discarded).await.unwrap();
     let (rows, mark) = indexed(&path);
     assert_eq!((rows, mark), (1, 1), "nothing of what was deleted is left");

@@ -39,7 +39,7 @@ async fn nothing_is_lost_or_doubled_while_connections_break_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn control_an_answer_before_the_commit_loses_messages() {
     let bug = "ack-before-commit";
-    assert_caught(bug, &with_bug(bug, 4, &[]).await, &["lost:", "doubled:"]);
+    assert_caught(bug, &with_bug(bug, 12, &[]).await, &["lost:", "doubled:"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,8 @@ impl NewMessage {
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Self> {
         let content = to_json(&message.content)?;
-        let options = (!message.options.is_empty()).then(|| to_json(&message.options)).transpose()?;
+        let options =
+            (!message.options.is_empty()).then(|| to_json(&message.options)).transpose()?;
         Ok(Self { message, content, options, start, claim })
     }
 }
@@ -111,7 +112,13 @@ fn queue(conn: &Connection, sender: SenderRefs, due: i64, place: Place) -> Done<
     conn.prepare_cached(
         "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![sender.number, due, place.number(), sender.org, conn.last_insert_rowid()])?;
+    .execute(params![
+        sender.number,
+        due,
+        place.number(),
+        sender.org,
+        conn.last_insert_rowid()
+    ])?;
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use crate::fault::Done;
 
 /// How far the tables may lag behind the logs; a reader looks through so many rows besides.
 const ROWS_BEHIND: i64 = 4_096;
-/// Rows entered at once: so few that nobody waits for long.
-const ROWS_AT_ONCE: i64 = 1_024;
+/// How far they lag after some were entered: so little less that nobody waits for long, except after
+/// one job that wrote many.
+const ROWS_LEFT_BEHIND: i64 = 3_072;
 /// Rows written after which it is worth asking how far they lag.
 const CHANGES_PER_LOOK: u64 = 512;
 
@@ -89,7 +90,7 @@ fn enter_events(conn: &Connection) -> Done<()> {
 fn lag(conn: &Connection, mark_and_last: &str) -> Done<Option<(i64, i64)>> {
     let (mark, last): (i64, i64) =
         conn.prepare_cached(mark_and_last)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok((last - mark >= ROWS_BEHIND).then_some((mark, last.min(mark + ROWS_AT_ONCE))))
+    Ok((last - mark >= ROWS_BEHIND).then_some((mark, last - ROWS_LEFT_BEHIND)))
 }
 
 /// Takes a message out, before it is deleted.

@@ -103,7 +103,9 @@ impl Wamids {
                  ORDER BY message >> 12, hash, message ON CONFLICT DO NOTHING",
             )?
             .execute([last])?;
-        transaction.prepare_cached("DELETE FROM fresh_wamids WHERE message <= ?1")?.execute([last])?;
+        transaction
+            .prepare_cached("DELETE FROM fresh_wamids WHERE message <= ?1")?
+            .execute([last])?;
         transaction.commit()?;
         // Of messages that are gone nothing is left in the table.
         self.fresh.lock().retain(|_, message| last.is_some_and(|last| *message > last));
@@ -127,8 +129,10 @@ pub(super) fn remove_message(conn: &Connection, seq: i64) -> Done<()> {
 }
 
 fn remove(conn: &Connection, seq: i64, hash: i64) -> Done<()> {
-    conn.prepare_cached("DELETE FROM wamid_messages WHERE run = ?1 >> 12 AND hash = ?2 AND message = ?1")?
-        .execute([seq, hash])?;
+    conn.prepare_cached(
+        "DELETE FROM wamid_messages WHERE run = ?1 >> 12 AND hash = ?2 AND message = ?1",
+    )?
+    .execute([seq, hash])?;
     conn.prepare_cached("DELETE FROM fresh_wamids WHERE message = ?1")?.execute([seq])?;
     Ok(())
 }
