@@ -15,7 +15,7 @@ use waypost_engine::ports::{
 use crate::SqliteStore;
 use crate::codes;
 use crate::digest;
-use crate::fault::{Done, corrupt};
+use crate::fault::Done;
 use crate::idempotency;
 use crate::messages::removal;
 use crate::messages::state::State;
@@ -24,27 +24,6 @@ use crate::writer::Work;
 
 /// Members added, cancelled or deleted in one job.
 const MEMBERS_PER_JOB: usize = 1_000;
-/// The stored state of a broadcast in preparation; the others are those of [`code`].
-const PREPARED: u8 = 3;
-
-const fn code(state: BroadcastState) -> u8 {
-    match state {
-        BroadcastState::Running => 0,
-        BroadcastState::Paused => 1,
-        BroadcastState::Cancelled => 2,
-    }
-}
-
-/// One in preparation counts as paused: nothing of it is due.
-fn read_code(code: u8) -> Done<BroadcastState> {
-    match code {
-        0 => Ok(BroadcastState::Running),
-        1 | PREPARED => Ok(BroadcastState::Paused),
-        2 => Ok(BroadcastState::Cancelled),
-        _ => Err(corrupt("broadcast state")),
-    }
-}
-
 #[async_trait]
 impl BroadcastStore for SqliteStore {
     async fn prepare_broadcast(
@@ -177,7 +156,7 @@ fn prepare(
         record.template,
         i64::try_from(record.audience).unwrap_or(i64::MAX),
         record.created_at.0,
-        PREPARED,
+        codes::PREPARED,
         codes::message_type(model.message_type),
         model.dialect,
         model.synchronous,
@@ -214,7 +193,7 @@ fn find_model(conn: &Connection, id: BroadcastId) -> Done<Model> {
                  session, reference, content
              FROM broadcasts WHERE id = ?1 AND state = ?2",
         )?
-        .query_row(params![id.as_bytes(), PREPARED], |row| {
+        .query_row(params![id.as_bytes(), codes::PREPARED], |row| {
             Ok(Model {
                 broadcast: row.get(0)?,
                 org: row.get(1)?,
@@ -278,14 +257,14 @@ fn start(conn: &Connection, id: BroadcastId) -> Done<()> {
          FROM (SELECT count(*) AS members FROM messages WHERE broadcast = ?1)
          WHERE ref = ?1",
     )?
-    .execute(params![broadcast, code(BroadcastState::Running)])?;
+    .execute(params![broadcast, codes::broadcast_state(BroadcastState::Running)])?;
     Ok(())
 }
 
 fn find_prepared(conn: &Connection, id: BroadcastId) -> Done<Option<i64>> {
     let mut select =
         conn.prepare_cached("SELECT ref FROM broadcasts WHERE id = ?1 AND state = ?2")?;
-    Ok(select.query_row(params![id.as_bytes(), PREPARED], |row| row.get(0)).optional()?)
+    Ok(select.query_row(params![id.as_bytes(), codes::PREPARED], |row| row.get(0)).optional()?)
 }
 
 fn discard_some(conn: &Connection, broadcast: i64) -> Done<bool> {
@@ -324,7 +303,9 @@ fn set_state(
              WHERE id = ?1 AND org = (SELECT ref FROM orgs WHERE id = ?2) AND state IN (0, 1)
              RETURNING ref",
         )?
-        .query_row(params![id.as_bytes(), org.as_str(), code(state)], |row| row.get(0))
+        .query_row(params![id.as_bytes(), org.as_str(), codes::broadcast_state(state)], |row| {
+            row.get(0)
+        })
         .optional()?;
     Ok(changed)
 }
@@ -355,38 +336,6 @@ fn refs(conn: &Connection, sql: &str) -> Done<Vec<i64>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Running broadcasts of a number that may have members waiting.
-pub(crate) fn waiting(conn: &Connection, number: i64) -> Done<Vec<i64>> {
-    let mut select = conn.prepare_cached(
-        "SELECT ref FROM broadcasts WHERE number = ?1 AND waiting = 1 AND state = 0",
-    )?;
-    let rows = select.query_map([number], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// A member is no longer queued; where it was the last one, the broadcast waits no more.
-pub(crate) fn note_taken(conn: &Connection, broadcast: i64) -> Done<()> {
-    conn.prepare_cached(
-        "UPDATE broadcasts SET waiting = 0 WHERE ref = ?1 AND waiting = 1
-             AND NOT EXISTS (SELECT 1 FROM messages WHERE broadcast = ?1 AND status = 0)",
-    )?
-    .execute([broadcast])?;
-    Ok(())
-}
-
-/// A member is queued again.
-pub(crate) fn note_waiting(conn: &Connection, broadcast: i64) -> Done<()> {
-    conn.prepare_cached("UPDATE broadcasts SET waiting = 1 WHERE ref = ?1 AND waiting = 0")?
-        .execute([broadcast])?;
-    Ok(())
-}
-
-/// The state of a broadcast.
-pub(crate) fn state(conn: &Connection, broadcast: i64) -> Done<BroadcastState> {
-    let mut select = conn.prepare_cached("SELECT state FROM broadcasts WHERE ref = ?1")?;
-    read_code(select.query_row([broadcast], |row| row.get(0))?)
-}
-
 macro_rules! select_broadcast {
     ($rest:literal) => {
         concat!(
@@ -406,7 +355,7 @@ fn record(row: &Row<'_>) -> Done<(i64, BroadcastRecord)> {
         template: row.get(4)?,
         audience: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
         created_at: Timestamp(row.get(6)?),
-        state: read_code(row.get(7)?)?,
+        state: codes::read_broadcast_state(row.get(7)?)?,
     };
     Ok((row.get(0)?, record))
 }

@@ -3,10 +3,10 @@
 
 use waypost_domain::Status;
 use waypost_domain::command::MessageType;
-use waypost_domain::message::{AttemptOutcome, Direction};
+use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::status::Report;
 
-use crate::fault::{Fault, corrupt};
+use crate::fault::{Done, Fault, corrupt};
 
 pub(crate) const fn direction(direction: Direction) -> u8 {
     match direction {
@@ -93,5 +93,26 @@ pub(crate) const fn reported_status(report: Report) -> Status {
         Report::Delivered => Status::Delivered,
         Report::Read => Status::Read,
         Report::Failed => Status::Failed,
+    }
+}
+
+/// The stored state of a broadcast in preparation; the others are those of [`broadcast_state`].
+pub(crate) const PREPARED: u8 = 3;
+
+pub(crate) const fn broadcast_state(state: BroadcastState) -> u8 {
+    match state {
+        BroadcastState::Running => 0,
+        BroadcastState::Paused => 1,
+        BroadcastState::Cancelled => 2,
+    }
+}
+
+/// One in preparation counts as paused: nothing of it is due.
+pub(crate) fn read_broadcast_state(code: u8) -> Done<BroadcastState> {
+    match code {
+        0 => Ok(BroadcastState::Running),
+        1 | PREPARED => Ok(BroadcastState::Paused),
+        2 => Ok(BroadcastState::Cancelled),
+        _ => Err(corrupt("broadcast state")),
     }
 }

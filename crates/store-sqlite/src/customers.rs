@@ -11,7 +11,6 @@ use waypost_engine::ports::{
 };
 
 use crate::SqliteStore;
-use crate::consents;
 use crate::fault::Done;
 use crate::rows::{from_json, paged, phone, rows_for, to_json};
 use crate::writer::Work;
@@ -43,9 +42,7 @@ impl CustomerStore for SqliteStore {
         consents: Vec<NewConsent>,
     ) -> StoreResult<bool> {
         let org_id = org_id.clone();
-        self.writer
-            .run(Work::Known, move |conn| consents::record_all(conn, &org_id, &consents))
-            .await
+        self.writer.run(Work::Known, move |conn| record_consents(conn, &org_id, &consents)).await
     }
 
     async fn update_customer(&self, customer: Customer) -> StoreResult<()> {
@@ -376,4 +373,40 @@ fn reached(
         found.push((row.get(0)?, (CustomerId::new(row.get::<_, String>(1)?), phone(&digits)?)));
     }
     Ok(paged(page, found))
+}
+
+/// Records what several people said; `false` where each of them said the same before.
+fn record_consents(conn: &Connection, org: &OrgId, consents: &[NewConsent]) -> Done<bool> {
+    let mut any_new = false;
+    for new in consents {
+        any_new |= record_consent(conn, org, new)?;
+    }
+    Ok(any_new)
+}
+
+fn record_consent(conn: &Connection, org: &OrgId, new: &NewConsent) -> Done<bool> {
+    let Some(known) = by_phone(conn, org, &new.phone)? else {
+        create(conn, &customer_of(org, new))?;
+        return Ok(true);
+    };
+    if known.consent.as_ref().is_some_and(|said| said.opted_in == new.consent.opted_in) {
+        return Ok(false);
+    }
+    let changed = Customer { consent: Some(new.consent.clone()), ..known };
+    update(conn, &changed)?;
+    Ok(true)
+}
+
+fn customer_of(org: &OrgId, new: &NewConsent) -> Customer {
+    Customer {
+        org_id: org.clone(),
+        id: new.new_customer_id.clone(),
+        phone: new.phone.clone(),
+        name: None,
+        tags: Vec::new(),
+        consent: Some(new.consent.clone()),
+        active: true,
+        created_at: new.consent.at,
+        last_inbound_at: None,
+    }
 }

@@ -12,7 +12,6 @@ use waypost_planted::{Bug, is_planted};
 
 use crate::SqliteStore;
 use crate::fault::{Done, corrupt};
-use crate::media;
 use crate::writer::Work;
 
 /// How long a claim holds: after it, the key may be claimed anew. In milliseconds; 7 days.
@@ -112,7 +111,7 @@ fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Cla
     let Some((seq, fingerprint, kind, target, claimed_at)) = found else { return Ok(None) };
     let target = read_target(kind, target)?;
     let is_void = match &target {
-        IdempotentTarget::Media(id) => !media::exists(conn, id)?,
+        IdempotentTarget::Media(id) => !has_media(conn, id)?,
         IdempotentTarget::Message(_)
         | IdempotentTarget::Messages(_)
         | IdempotentTarget::Broadcast(_) => false,
@@ -189,4 +188,8 @@ fn forget(conn: &Connection, before: Timestamp, after: i64) -> Done<(u64, Option
         .prepare_cached("DELETE FROM idempotency WHERE seq > ?1 AND seq <= ?2 AND claimed_at < ?3")?
         .execute(params![after, last, before.0])?;
     Ok((deleted as u64, last))
+}
+
+fn has_media(conn: &Connection, id: &MediaId) -> Done<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM media WHERE id = ?1")?.exists([id.as_str()])?)
 }

@@ -4,11 +4,11 @@
 //! Every call that writes returns after the sync that made it durable. It keeps no state of its
 //! own beside the database, and decides nothing that a port does not say.
 
+mod broadcast_rows;
 mod broadcasts;
 mod callbacks;
 mod calls;
 mod codes;
-mod consents;
 mod customers;
 mod digest;
 mod directory;

@@ -200,10 +200,6 @@ pub(crate) fn find(
     rows.next()?.map(record).transpose()
 }
 
-pub(crate) fn exists(conn: &Connection, id: &MediaId) -> Done<bool> {
-    Ok(conn.prepare_cached("SELECT 1 FROM media WHERE id = ?1")?.exists([id.as_str()])?)
-}
-
 fn list(conn: &Connection, org: &OrgId, page: Page) -> Done<Paged<MediaRecord>> {
     let mut select = conn
         .prepare_cached(select_media!("WHERE o.id = ?1 AND f.seq > ?2 ORDER BY f.seq LIMIT ?3"))?;

@@ -8,7 +8,7 @@ use waypost_domain::{NumberId, Timestamp};
 use waypost_engine::ports::{NumberQueue, QueueStore, QueueTotals, StoreHealth, StoreResult};
 
 use crate::SqliteStore;
-use crate::broadcasts;
+use crate::broadcast_rows;
 use crate::fault::Done;
 
 #[async_trait]
@@ -126,7 +126,7 @@ fn number_queue(
         now,
     )?;
     let mut members = 0;
-    for broadcast in broadcasts::waiting(conn, number)? {
+    for broadcast in broadcast_rows::waiting(conn, number)? {
         members += conn
             .prepare_cached("SELECT count(*) FROM messages WHERE broadcast = ?1 AND status = 0")?
             .query_row([broadcast], |row| row.get::<_, i64>(0))?;

@@ -93,3 +93,9 @@ fn read(conn: &Connection, org: &OrgId, number: &NumberId) -> Done<Option<Sender
         .optional()?;
     Ok(found)
 }
+
+/// That of a number, whether it is there or gone.
+pub(crate) fn number(conn: &Connection, number: &NumberId) -> Done<Option<i64>> {
+    let mut select = conn.prepare_cached("SELECT ref FROM numbers WHERE id = ?1")?;
+    Ok(select.query_row([number.as_str()], |row| row.get(0)).optional()?)
+}

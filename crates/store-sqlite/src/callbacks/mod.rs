@@ -4,7 +4,7 @@
 //! that what is due may always be made: no look at others is needed when it is read.
 
 mod lists;
-mod targets;
+pub(crate) mod targets;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -394,17 +394,4 @@ pub(crate) fn forget_some(conn: &Connection, org: &OrgId, webhook: &WebhookId) -
         conn.prepare_cached("DELETE FROM callback_targets WHERE ref = ?1")?.execute([target])?;
     }
     Ok(gone > 0)
-}
-
-/// Forgets servers that requests named and that nothing was posted to since an instant.
-pub(crate) fn forget_servers(conn: &Connection, before: Timestamp) -> Done<()> {
-    conn.prepare_cached(
-        "DELETE FROM callback_targets WHERE ref IN (
-             SELECT t.ref FROM callback_targets t
-             WHERE t.webhook = '' AND t.next_due IS NULL AND t.last_at < ?1
-                 AND NOT EXISTS (SELECT 1 FROM callbacks c WHERE c.target = t.ref)
-             LIMIT ?2)",
-    )?
-    .execute(params![before.0, CALLBACKS_PER_JOB])?;
-    Ok(())
 }

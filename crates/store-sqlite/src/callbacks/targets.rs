@@ -10,6 +10,8 @@ use crate::fault::Done;
 
 /// Targets given at once, whatever is asked for.
 const MAX_TARGETS: u32 = 10_000;
+/// Servers forgotten in one job.
+const SERVERS_PER_JOB: u32 = 1_000;
 
 /// The columns of a target's address.
 fn columns(name: &TargetName) -> (&str, &str, &str) {
@@ -143,5 +145,18 @@ pub(super) fn note_due_again(conn: &Connection, target: i64) -> Done<()> {
          WHERE ref = ?1",
     )?
     .execute([target])?;
+    Ok(())
+}
+
+/// Forgets servers that requests named and that nothing was posted to since an instant.
+pub(crate) fn forget_servers(conn: &Connection, before: Timestamp) -> Done<()> {
+    conn.prepare_cached(
+        "DELETE FROM callback_targets WHERE ref IN (
+             SELECT t.ref FROM callback_targets t
+             WHERE t.webhook = '' AND t.next_due IS NULL AND t.last_at < ?1
+                 AND NOT EXISTS (SELECT 1 FROM callbacks c WHERE c.target = t.ref)
+             LIMIT ?2)",
+    )?
+    .execute(params![before.0, SERVERS_PER_JOB])?;
     Ok(())
 }

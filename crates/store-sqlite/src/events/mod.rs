@@ -16,7 +16,7 @@ use waypost_engine::ports::{
 };
 
 use crate::SqliteStore;
-use crate::callbacks;
+use crate::callbacks::targets;
 use crate::fault::Done;
 use crate::messages::under_way::Attempted;
 use crate::rows::to_json;
@@ -182,7 +182,7 @@ impl EventStore for SqliteStore {
                 break;
             }
         }
-        self.writer.run(Work::Known, move |conn| callbacks::forget_servers(conn, before)).await?;
+        self.writer.run(Work::Known, move |conn| targets::forget_servers(conn, before)).await?;
         Ok(pruned)
     }
 }

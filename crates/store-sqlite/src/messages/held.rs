@@ -7,7 +7,7 @@ use waypost_domain::{NumberId, OrgId, Phone, Status, Timestamp};
 use waypost_engine::ports::Hold;
 use waypost_planted::{Bug, is_planted};
 
-use super::state::State;
+use super::state::{self, State};
 use crate::fault::Done;
 
 /// Whether a new message has to wait: its person may have written since that was asked.
@@ -49,12 +49,6 @@ pub(super) fn keep(conn: &Connection, seq: i64) -> Done<bool> {
     Ok(is_first)
 }
 
-/// A message does not wait for its person any more.
-pub(super) fn forget(conn: &Connection, seq: i64) -> Done<()> {
-    conn.prepare_cached("DELETE FROM held WHERE message = ?1")?.execute([seq])?;
-    Ok(())
-}
-
 /// A person's window at a number is open: what waited for that is due.
 pub(crate) fn release(
     conn: &Connection,
@@ -79,7 +73,7 @@ pub(crate) fn release(
                 state.leave_queue(conn)?;
                 state.enter_queue(conn, 0)?;
             }
-            _ => forget(conn, seq)?,
+            _ => state::forget_held(conn, seq)?,
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Messages: every transition is one job of the writer, every list a reader's.
 
 mod accept;
+mod attempt_rows;
 mod attempts;
 pub(crate) mod behind;
 pub(crate) mod held;

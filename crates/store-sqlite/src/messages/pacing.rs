@@ -11,17 +11,19 @@ use waypost_engine::ports::{
 };
 
 use super::held;
-use super::queue::{MAX_DUE, number_ref};
 use super::state::State;
 use crate::SqliteStore;
-use crate::broadcasts;
+use crate::broadcast_rows;
 use crate::fault::Done;
+use crate::refs;
 use crate::rows::{StoredMessage, from_json, phone, select_message};
 use crate::writer::Work;
 
 /// Organisations that share a number and have something waiting at one place, at most; the others'
 /// turns come when one of these has nothing left there.
 const MAX_SHARERS: usize = 256;
+/// Due messages given at once, whatever is asked for.
+const MAX_DUE: u32 = 10_000;
 /// Ended caps that are forgotten with each new one, so that there are never many.
 const CAPS_PRUNED: i64 = 2;
 
@@ -141,7 +143,7 @@ pub(super) fn in_order(
         &mut standings,
     )?;
     if before > i64::from(Place::BROADCAST.number()) {
-        for broadcast in broadcasts::waiting(conn, number)? {
+        for broadcast in broadcast_rows::waiting(conn, number)? {
             for due in ["due = 0 AND ?2 >= 0", "due > 0 AND due <= ?2"] {
                 let sql = format!(
                     "SELECT priority, org, seq FROM messages
@@ -245,7 +247,7 @@ fn waiting(
     look: Look,
 ) -> Done<Vec<WaitingMessage>> {
     let snapshot = conn.unchecked_transaction()?;
-    let Some(number) = number_ref(&snapshot, number)? else { return Ok(Vec::new()) };
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(Vec::new()) };
     let order = in_order(&snapshot, number, now, look)?;
     let mut select = snapshot.prepare_cached(
         "SELECT m.id, o.id, m.phone, m.priority, m.attempts, coalesce(m.options, b.options),
@@ -302,13 +304,13 @@ fn next_due_after(
     after: Timestamp,
 ) -> Done<Option<Timestamp>> {
     let snapshot = conn.unchecked_transaction()?;
-    let Some(number) = number_ref(&snapshot, number)? else { return Ok(None) };
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(None) };
     let first = |sql: &str, of: i64| -> Done<Option<i64>> {
         let mut select = snapshot.prepare_cached(sql)?;
         Ok(select.query_row([of, after.0.max(0)], |row| row.get(0))?)
     };
     let mut next = first("SELECT min(due) FROM queue WHERE number = ?1 AND due > ?2", number)?;
-    for broadcast in broadcasts::waiting(&snapshot, number)? {
+    for broadcast in broadcast_rows::waiting(&snapshot, number)? {
         let of_members = first(
             "SELECT min(due) FROM messages WHERE broadcast = ?1 AND status = 0 AND due > ?2",
             broadcast,
@@ -325,7 +327,7 @@ fn postponed(
     limit: u32,
 ) -> Done<Vec<PostponedMessage>> {
     let snapshot = conn.unchecked_transaction()?;
-    let Some(number) = number_ref(&snapshot, number)? else { return Ok(Vec::new()) };
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(Vec::new()) };
     let mut select = snapshot.prepare_cached(
         "SELECT m.phone, m.seq, m.priority, q.due
          FROM queue q CROSS JOIN messages m ON m.seq = q.seq
@@ -405,7 +407,7 @@ fn approached(
     limit: u32,
 ) -> Done<Vec<(Phone, Timestamp)>> {
     let snapshot = conn.unchecked_transaction()?;
-    let Some(number) = number_ref(&snapshot, number)? else { return Ok(Vec::new()) };
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(Vec::new()) };
     let mut select = snapshot.prepare_cached(
         "SELECT l.phone, max(l.sent_at) AS last
          FROM (SELECT org, number, phone, message_type, sent_at FROM messages NOT INDEXED

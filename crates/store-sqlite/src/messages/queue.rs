@@ -8,12 +8,10 @@ use waypost_engine::ports::{DueMessage, Look};
 
 use super::state::State;
 use super::{pacing, reports, resends, wamids};
-use crate::broadcasts;
+use crate::broadcast_rows;
 use crate::fault::Done;
+use crate::refs;
 use crate::rows::{StoredMessage, from_json, select_message, to_json};
-
-/// Due messages given at once, whatever is asked for.
-pub(super) const MAX_DUE: u32 = 10_000;
 
 pub(super) fn due(
     conn: &Connection,
@@ -22,7 +20,7 @@ pub(super) fn due(
     limit: u32,
 ) -> Done<Vec<DueMessage>> {
     let snapshot = conn.unchecked_transaction()?;
-    let Some(number) = number_ref(&snapshot, number)? else { return Ok(Vec::new()) };
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(Vec::new()) };
     let waiting = pacing::in_order(&snapshot, number, now, Look { limit, before: None })?;
     let mut select = snapshot.prepare_cached(select_message!("messages m", "WHERE m.seq = ?1"))?;
     let mut due = Vec::with_capacity(waiting.len());
@@ -36,21 +34,16 @@ pub(super) fn due(
     Ok(due)
 }
 
-pub(super) fn number_ref(conn: &Connection, number: &NumberId) -> Done<Option<i64>> {
-    let mut select = conn.prepare_cached("SELECT ref FROM numbers WHERE id = ?1")?;
-    Ok(select.query_row([number.as_str()], |row| row.get(0)).optional()?)
-}
-
 pub(super) fn next_due_at(conn: &Connection, number: &NumberId) -> Done<Option<Timestamp>> {
     let snapshot = conn.unchecked_transaction()?;
-    let Some(number) = number_ref(&snapshot, number)? else { return Ok(None) };
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(None) };
     let mut next = first(
         &snapshot,
         "SELECT q.due, m.created_at FROM queue q JOIN messages m ON m.seq = q.seq
          WHERE q.number = ?1 ORDER BY q.due LIMIT 1",
         number,
     )?;
-    for broadcast in broadcasts::waiting(&snapshot, number)? {
+    for broadcast in broadcast_rows::waiting(&snapshot, number)? {
         let first = first(
             &snapshot,
             "SELECT due, created_at FROM messages

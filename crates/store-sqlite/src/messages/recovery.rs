@@ -8,7 +8,7 @@ use waypost_engine::ports::{Recovered, StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
 use super::state::State;
-use super::{attempts, resends};
+use super::{attempt_rows, resends};
 use crate::SqliteStore;
 use crate::broadcasts;
 use crate::fault::Done;
@@ -47,14 +47,14 @@ fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
         "The gateway stopped while the message was on its way: it may or may not have been sent.",
     );
     let mut unknown = 0;
-    for attempt in attempts::open(conn)? {
+    for attempt in attempt_rows::open(conn)? {
         if is_planted(Bug::RestartRepeatsOpen) {
-            attempts::close(conn, &attempt, AttemptOutcome::NotSent, None, now)?;
+            attempt_rows::close(conn, &attempt, AttemptOutcome::NotSent, None, now)?;
             let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
             state.enter_queue(conn, 0)?;
             continue;
         }
-        attempts::close(conn, &attempt, AttemptOutcome::Unknown, None, now)?;
+        attempt_rows::close(conn, &attempt, AttemptOutcome::Unknown, None, now)?;
         let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
         if state.status == Status::Sending {
             let message = message(conn, state.seq)?;

@@ -9,7 +9,7 @@ use waypost_domain::{AttemptId, Failure, Status, Timestamp};
 use waypost_engine::ports::{ReportEffect, StatusReport, StoreError};
 use waypost_planted::{Bug, is_planted};
 
-use super::attempts;
+use super::attempt_rows;
 use super::state::{State, record_event};
 use super::wamids::{self, Wamids};
 use crate::codes;
@@ -131,9 +131,9 @@ fn bind(
     report: &StatusReport,
     now: Timestamp,
 ) -> Done<Option<(State, Standing)>> {
-    let Some(attempt) = attempts::find_not_sent(conn, attempt_id)? else { return Ok(None) };
+    let Some(attempt) = attempt_rows::find_not_sent(conn, attempt_id)? else { return Ok(None) };
     let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
-    attempts::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
+    attempt_rows::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
     let is_last_word = attempt.is_latest || state.is_given_up();
     let standing = if is_last_word { Standing::Current } else { Standing::Overtaken };
     let counts = standing.lets_climb_to(codes::reported_status(report.report));

@@ -10,7 +10,7 @@ use waypost_domain::{BroadcastId, ErrorKind, Failure, MessageId, OrgId, Status, 
 use waypost_engine::ports::{HeldBack, Pruned, StoreError};
 
 use super::state::State;
-use super::{attempts, queue};
+use super::{attempt_rows, queue};
 use crate::fault::{Done, Fault};
 use crate::open::OpenError;
 use crate::{Options, open};
@@ -97,8 +97,8 @@ fn hold_back(conn: &Connection, since: Timestamp, now: Timestamp) -> Done<()> {
     );
     let failure = Failure::new(ErrorKind::OutcomeUnknown, text);
     let transaction = conn.unchecked_transaction()?;
-    for attempt in attempts::open(&transaction)? {
-        attempts::close(&transaction, &attempt, AttemptOutcome::Unknown, None, now)?;
+    for attempt in attempt_rows::open(&transaction)? {
+        attempt_rows::close(&transaction, &attempt, AttemptOutcome::Unknown, None, now)?;
     }
     let waiting = [
         "SELECT seq FROM queue",

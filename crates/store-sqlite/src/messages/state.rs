@@ -5,10 +5,9 @@ use rusqlite::{Connection, Row, params};
 use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 
-use super::held;
 use super::under_way::Attempted;
 use super::wamids::Wamids;
-use crate::broadcasts;
+use crate::broadcast_rows;
 use crate::codes;
 use crate::events::{self, Because};
 use crate::fault::Done;
@@ -118,7 +117,7 @@ impl State {
     /// Takes the message off the due queue. Called after its status is no longer `queued`.
     pub(crate) fn leave_queue(&self, conn: &Connection) -> Done<()> {
         if let Some(broadcast) = self.broadcast {
-            return broadcasts::note_taken(conn, broadcast);
+            return broadcast_rows::note_taken(conn, broadcast);
         }
         conn.prepare_cached(
             "DELETE FROM queue
@@ -126,7 +125,7 @@ impl State {
         )?
         .execute(params![self.number, self.due, self.priority, self.org, self.seq])?;
         // What was due at once never waited for its person.
-        if self.due > 0 { held::forget(conn, self.seq) } else { Ok(()) }
+        if self.due > 0 { forget_held(conn, self.seq) } else { Ok(()) }
     }
 
     /// Puts the message into the due queue; `due` is 0 for at once.
@@ -136,7 +135,7 @@ impl State {
         )?
         .execute(params![self.seq, Status::Queued.number(), due])?;
         if let Some(broadcast) = self.broadcast {
-            return broadcasts::note_waiting(conn, broadcast);
+            return broadcast_rows::note_waiting(conn, broadcast);
         }
         conn.prepare_cached(
             "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -246,7 +245,7 @@ impl State {
 
     /// The state of the broadcast it belongs to, if any.
     pub(crate) fn broadcast_state(&self, conn: &Connection) -> Done<Option<BroadcastState>> {
-        self.broadcast.map(|broadcast| broadcasts::state(conn, broadcast)).transpose()
+        self.broadcast.map(|broadcast| broadcast_rows::state(conn, broadcast)).transpose()
     }
 }
 
@@ -264,5 +263,11 @@ pub(crate) fn record_event(
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     )?
     .execute(params![seq, at.0, status.number(), code, text])?;
+    Ok(())
+}
+
+/// A message does not wait for its person any more.
+pub(super) fn forget_held(conn: &Connection, seq: i64) -> Done<()> {
+    conn.prepare_cached("DELETE FROM held WHERE message = ?1")?.execute([seq])?;
     Ok(())
 }
