@@ -37,6 +37,9 @@ pub(crate) fn run(repository: &Repository, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// What a dialect is compiled with.
+const COPIED: [&str; 3] = ["crates/domain", "crates/planted", "crates/dialects"];
+
 /// Makes a dialect in a copy of the clone and runs its tests there: the skeleton keeps up with the
 /// contract.
 ///
@@ -47,7 +50,7 @@ pub(crate) fn check(repository: &Repository) -> Result<String> {
     for part in ["Cargo.toml", "Cargo.lock", "rustfmt.toml", "clippy.toml"] {
         std::fs::copy(repository.root.join(part), copy.path().join(part))?;
     }
-    for part in ["crates/domain", "crates/dialects"] {
+    for part in COPIED {
         copy_folder(&repository.root.join(part), &copy.path().join(part))?;
     }
     std::fs::create_dir_all(copy.path().join("docs"))?;
@@ -66,13 +69,13 @@ fn in_copy(command: &mut Command, copy: &Path, target: &Path) {
     command.current_dir(copy).env("CARGO_TARGET_DIR", target.join("skeleton"));
 }
 
-/// Leaves the two crates that were copied.
+/// Leaves the crates that were copied.
 fn narrow_workspace(manifest: &Path) -> Result<()> {
     let text = std::fs::read_to_string(manifest)?;
     let mut table: toml::Table = text.parse()?;
     let workspace = table.get_mut("workspace").and_then(toml::Value::as_table_mut);
     let workspace = workspace.context("the root manifest has a workspace")?;
-    let members = ["crates/domain", "crates/dialects"].map(toml::Value::from).to_vec();
+    let members = COPIED.map(toml::Value::from).to_vec();
     workspace.insert("members".to_owned(), toml::Value::Array(members.clone()));
     workspace.insert("default-members".to_owned(), toml::Value::Array(members));
     std::fs::write(manifest, table.to_string())?;
