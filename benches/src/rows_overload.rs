@@ -36,6 +36,8 @@ const TIMES_THE_PEAK: f64 = 3.0;
 /// Requests that wait for a free connection; beyond, they are not even offered.
 const BACKLOG_MAX: usize = 4_096;
 const TICK: Duration = Duration::from_millis(2);
+/// How soon what a start found stands in its log.
+const LOG_WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// What the gateway answers requests whose callers should come back later.
 const REFUSALS: [u16; 2] = [429, 503];
 
@@ -232,21 +234,33 @@ async fn lost(site: &Site, field: Field, accepted: u64) -> Result<f64> {
     let gateway = gateway.start_again(site, Upstream::Mock(mock.1)).await?;
     let counts: Value = http::get(mock.1, COUNTS_PATH).await?.json()?;
     let sent = counts["messages"].as_u64().context("the upstream counts messages")?;
-    let kept = kept(&site.folder.join("waypost.log"))?;
+    let kept = kept(&site.folder.join("waypost.log")).await?;
     drop(gateway);
     println!("overload: {accepted} accepted; {sent} sent and {kept} waiting after a kill");
     Ok(accepted.saturating_sub(sent + kept) as f64)
 }
 
-/// What a start says that it found waiting.
-fn kept(log: &Path) -> Result<u64> {
+/// What a start says that it found waiting. Its log is written a little later.
+async fn kept(log: &Path) -> Result<u64> {
+    let began = Instant::now();
+    loop {
+        if let Some(line) = found_line(log)? {
+            let number = |name: &str| line[name].as_u64().or_else(|| line["fields"][name].as_u64());
+            return Ok(number("queued").unwrap_or(0) + number("unknown").unwrap_or(0));
+        }
+        if began.elapsed() > LOG_WRITTEN_WITHIN {
+            bail!("the start does not tell what it found");
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+fn found_line(log: &Path) -> Result<Option<Value>> {
     let text = std::fs::read_to_string(log)?;
     let is_it = |line: &Value| {
         let message = line["message"].as_str().or_else(|| line["fields"]["message"].as_str());
         message.is_some_and(|message| message.contains("left over from the last run"))
     };
     let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let line = lines.find(is_it).context("the start tells what it found")?;
-    let number = |name: &str| line[name].as_u64().or_else(|| line["fields"][name].as_u64());
-    Ok(number("queued").unwrap_or(0) + number("unknown").unwrap_or(0))
+    Ok(lines.find(is_it))
 }
