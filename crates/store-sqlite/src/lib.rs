@@ -1,8 +1,8 @@
 //! The SQLite engine behind the store's ports: one file, one writer with group commit, a few
 //! readers. Only this crate knows its tables.
 //!
-//! Every call that writes returns after the sync that made it durable. It keeps no state of its
-//! own beside the database, and decides nothing that a port does not say.
+//! Every call that writes returns after the sync that made it durable. What it keeps in memory
+//! (`memory.rs`) can be read again from the database. It decides nothing that a port does not say.
 
 mod broadcast_rows;
 mod broadcasts;

@@ -25,7 +25,7 @@ use waypost_domain::backlog::Backlog;
 use waypost_engine::ports::{StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
-use self::copier::{Copier, Stage};
+use self::copier::{Copier, Stage, run_checkpoint};
 use self::gather::Gathering;
 use crate::fault::{Done, Fault, Reach};
 use crate::inline::Inline;
@@ -329,7 +329,7 @@ impl Loop {
                 self.commit_late(&mut group);
                 continue;
             }
-            let mut end = self.commit(&mut group);
+            let mut end = self.shared.check_whole().and_then(|()| self.commit(&mut group));
             if is_planted(Bug::AckFailedCommit) {
                 end = Ok(());
             }
@@ -475,8 +475,8 @@ impl Loop {
         match self.copier.stage() {
             Stage::Idle if pages >= self.next_checkpoint => self.copier.ask(),
             Stage::Idle | Stage::Copying => {}
-            Stage::Ended(end) => {
-                end?;
+            Stage::Ended => {
+                self.shared.check_whole()?;
                 self.next_checkpoint = pages.saturating_add(CHECKPOINT_AGAIN_PAGES);
                 self.copy_rest(pages)?;
             }
@@ -488,12 +488,11 @@ impl Loop {
     fn copy_rest(&self, pages: u32) -> Result<(), (Reach, StoreError)> {
         let is_spared = self.shared.long_readers.load(Ordering::Relaxed) > 0;
         let sql = if pages < CHECKPOINT_WAIT_PAGES || is_spared {
-            "PRAGMA wal_checkpoint(PASSIVE)"
+            copier::COPY
         } else {
             "PRAGMA wal_checkpoint(RESTART)"
         };
-        let run = || self.conn.prepare_cached(sql)?.query_row([], |_| Ok(()));
-        run().map_err(Fault::Sqlite).or_else(|fault| put_off("checkpoint", fault))
+        run_checkpoint(&self.conn, sql)
     }
 
     /// The end: whoever still waits is told, and closing must not sync once more.
@@ -545,6 +544,14 @@ impl Shared {
     fn is_stalled(&self) -> bool {
         let since_us = self.busy_since_us.load(Ordering::Relaxed);
         since_us > 0 && micros(self.started.elapsed()).saturating_sub(since_us) > micros(STALL)
+    }
+
+    /// Nothing is written after a failure, be it another thread's.
+    fn check_whole(&self) -> Result<(), (Reach, StoreError)> {
+        match &*self.broken.borrow() {
+            Some(reason) => Err((Reach::Store, StoreError::Broken(reason.clone()))),
+            None => Ok(()),
+        }
     }
 
     fn give_up(&self, error: &StoreError) {

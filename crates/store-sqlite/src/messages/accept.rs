@@ -87,7 +87,7 @@ fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
             insert(conn, sender, new, First::Queued { due, place: *place })?;
             queue(conn, sender, due, *place)
         }
-        Start::Hold(hold) => record_held(conn, memory, new, hold),
+        Start::Hold(hold) => record_held(conn, memory, sender, new, hold),
         Start::Attempt(attempt) => {
             insert(conn, sender, new, First::Attempted(*attempt))?;
             let attempted = Attempted {
@@ -123,8 +123,13 @@ fn queue(conn: &Connection, sender: SenderRefs, due: i64, place: Place) -> Done<
 }
 
 /// A message waits for its person, unless the person wrote meanwhile.
-fn record_held(conn: &Connection, memory: &Memory, new: &NewMessage, hold: &Hold) -> Done<()> {
-    let sender = memory.refs.sender(conn, &new.message.org_id, &new.message.number_id)?;
+fn record_held(
+    conn: &Connection,
+    memory: &Memory,
+    sender: SenderRefs,
+    new: &NewMessage,
+    hold: &Hold,
+) -> Done<()> {
     let waits = held::has_to_wait(conn, &new.message, hold)?;
     let due = if waits { hold.until.0 } else { 0 };
     insert(conn, sender, new, First::Queued { due, place: hold.place })?;

@@ -11,39 +11,42 @@ use rusqlite::Connection;
 use waypost_engine::ports::StoreError;
 
 use super::{PanicGuard, Shared, put_off};
-use crate::fault::{Done, Fault, Reach};
+use crate::fault::{Fault, Reach};
+
+/// Copies what can be copied without waiting for anybody.
+pub(super) const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// The thread that copies.
 pub(super) struct Copier {
     /// `None` only while it is being dropped.
     ask: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    copy: Arc<Copy>,
+    copy: Arc<Latest>,
 }
 
 /// The latest copy.
 #[derive(Default)]
-struct Copy {
+struct Latest {
     stage: Mutex<Stage>,
     ended: Condvar,
 }
 
 /// How far a copy is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stage {
     /// None was asked for.
     #[default]
     Idle,
     /// It goes on.
     Copying,
-    /// It has ended, and the rest is the writer's. An error where the store cannot go on.
-    Ended(Result<(), (Reach, StoreError)>),
+    /// It has ended, and the rest is the writer's, unless the store failed.
+    Ended,
 }
 
 impl Copier {
     /// Starts the thread on a connection that does nothing else.
     pub(super) fn start(conn: Connection, shared: Arc<Shared>) -> std::io::Result<Self> {
-        let copy = Arc::new(Copy::default());
+        let copy = Arc::new(Latest::default());
         let (ask, asked) = sync_channel(1);
         let thread = std::thread::Builder::new().name("store-copier".to_owned()).spawn({
             let copy = Arc::clone(&copy);
@@ -55,8 +58,8 @@ impl Copier {
     /// How far it is. One that has ended is told of once.
     pub(super) fn stage(&self) -> Stage {
         let mut stage = self.copy.stage.lock();
-        let now = stage.clone();
-        if matches!(now, Stage::Ended(_)) {
+        let now = *stage;
+        if now == Stage::Ended {
             *stage = Stage::Idle;
         }
         now
@@ -65,7 +68,7 @@ impl Copier {
     /// Waits for the end of a copy.
     pub(super) fn wait(&self) {
         let mut stage = self.copy.stage.lock();
-        self.copy.ended.wait_while(&mut stage, |stage| matches!(stage, Stage::Copying));
+        self.copy.ended.wait_while(&mut stage, |stage| *stage == Stage::Copying);
     }
 
     /// Asks for a copy of what the log has now.
@@ -73,7 +76,7 @@ impl Copier {
         *self.copy.stage.lock() = Stage::Copying;
         if self.ask.as_ref().is_none_or(|ask| ask.try_send(()).is_err()) {
             // The thread has gone: the writer copies all of it.
-            *self.copy.stage.lock() = Stage::Ended(Ok(()));
+            *self.copy.stage.lock() = Stage::Ended;
         }
     }
 }
@@ -89,20 +92,23 @@ impl Drop for Copier {
     }
 }
 
-fn copy_when_asked(conn: &Connection, asked: &Receiver<()>, copy: &Copy, shared: &Arc<Shared>) {
+fn copy_when_asked(conn: &Connection, asked: &Receiver<()>, copy: &Latest, shared: &Arc<Shared>) {
     let guard = PanicGuard(Arc::clone(shared));
     while asked.recv().is_ok() {
-        let end = run_checkpoint(conn).or_else(|fault| put_off("checkpoint", fault));
-        if let Err((_, error)) = &end {
-            shared.give_up(error);
+        if let Err((_, error)) = run_checkpoint(conn, COPY) {
+            shared.give_up(&error);
         }
-        *copy.stage.lock() = Stage::Ended(end);
+        *copy.stage.lock() = Stage::Ended;
         copy.ended.notify_all();
     }
     drop(guard);
 }
 
-fn run_checkpoint(conn: &Connection) -> Done<()> {
-    let mut statement = conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
-    statement.query_row([], |_| Ok(())).map_err(Fault::Sqlite)
+/// Copies pages of the log as this pragma says.
+pub(super) fn run_checkpoint(
+    conn: &Connection,
+    sql: &'static str,
+) -> Result<(), (Reach, StoreError)> {
+    let run = || conn.prepare_cached(sql)?.query_row([], |_| Ok(()));
+    run().map_err(Fault::Sqlite).or_else(|fault| put_off("checkpoint", fault))
 }

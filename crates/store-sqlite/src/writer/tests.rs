@@ -226,6 +226,19 @@ async fn dropping_the_writer_finishes_what_was_taken() {
 }
 
 #[tokio::test]
+async fn after_a_copy_of_the_log_failed_nothing_is_written_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = writer(folder.path()).await;
+    writer.shared.give_up(&StoreError::Broken("the copy failed".to_owned()));
+    let late = writer.run(Work::Known, |conn| insert(conn, "late")).await;
+    assert_eq!(late, Err(StoreError::Broken("the copy failed".to_owned())));
+    drop(writer);
+    let conn = Connection::open(folder.path().join("a.db")).unwrap();
+    let kept = conn.query_row("SELECT count(*) FROM kept", [], |row| row.get::<_, i64>(0));
+    assert_eq!(kept, Ok(0));
+}
+
+#[tokio::test]
 async fn the_log_stays_bounded_under_load() {
     let folder = tempfile::tempdir().unwrap();
     let writer = writer(folder.path()).await;
