@@ -103,7 +103,7 @@ impl Engine {
         binding: Option<&TemplateBinding>,
     ) -> Result<(), Failure> {
         if let Content::Template(message) = content {
-            self.check_template(acting, message, binding).await?;
+            Box::pin(self.check_template(acting, message, binding)).await?;
         }
         if let Content::Media(message) = content {
             self.media_library().settle_kind(&acting.org.id, message).await?;

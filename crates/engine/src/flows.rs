@@ -245,7 +245,7 @@ impl Engine {
                 FlowName::Id(_) | FlowName::Name(_) => Ok(()),
             };
         };
-        let known = self.up_to_date(known).await;
+        let known = Box::pin(self.up_to_date(known)).await;
         call.draft |= known.status == DRAFT;
         call.flow = FlowName::Id(known.upstream_id);
         Ok(())

@@ -133,7 +133,7 @@ impl Engine {
         let id = message.id;
         let record = Record { id, broadcast_id, attempt_id, settlement, now };
         let settled = match self.record(&record).await {
-            Err(StoreError::Unavailable(_)) => self.record_later(record).await?,
+            Err(StoreError::Unavailable(_)) => Box::pin(self.record_later(record)).await?,
             Err(error) => return Err(unrecorded(&record.settlement, error)),
             Ok(settled) => settled,
         };

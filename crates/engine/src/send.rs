@@ -32,7 +32,7 @@ const MAX_ATTEMPTS_WHILE_WAITED_FOR: u32 = 2;
 struct Admitted {
     acting: Acting,
     recipient: Recipient,
-    command: SendMessage,
+    command: Box<SendMessage>,
     /// How it is kept, where its person's window is closed.
     holding: Option<Holding>,
 }
@@ -44,8 +44,9 @@ impl Engine {
     /// # Errors
     /// Where nothing was accepted. What was accepted and then failed is in the answer.
     pub async fn send(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
-        let engine = self.clone();
-        self.detached(async move { engine.send_now(ask).await }).await
+        let (engine, (ask, command)) = (self.clone(), ask.part());
+        let command = Box::new(command);
+        self.detached(async move { engine.send_now(ask, command).await }).await
     }
 
     /// Accepts one message to be sent later: durable when it returns.
@@ -53,19 +54,51 @@ impl Engine {
     /// # Errors
     /// Where it was not accepted.
     pub async fn enqueue(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
-        let engine = self.clone();
-        self.detached(async move { engine.accept_for_later(ask).await }).await
+        let (engine, (ask, command)) = (self.clone(), ask.part());
+        let command = Box::new(command);
+        self.detached(async move { engine.accept_for_later(ask, command).await }).await
     }
 
-    async fn send_now(&self, ask: Ask<SendMessage>) -> Result<Answer<Delivery>, Failure> {
-        let (ask, command) = ask.part();
+    async fn send_now(
+        &self,
+        ask: Ask<()>,
+        command: Box<SendMessage>,
+    ) -> Result<Answer<Delivery>, Failure> {
         let alone = self.alone_with_key(&ask, &command.org_id).await?;
-        let admitted = match self.admit(&ask, command, Patience::None).await? {
+        let mut sending = match self.get_turn(&ask, command).await? {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
+            Admission::New(sending) => sending,
+        };
+        let attempt_id = new_attempt_id();
+        if is_planted(Bug::NoIntent) {
+            sending.early = Some(sending.attempt(attempt_id).await);
+        }
+        let (message, start) = (sending.message.clone(), Start::Attempt(attempt_id));
+        let claim = ask.claim(&message.org_id);
+        let accepted = self.store().accept(message, start, claim).await;
+        if let Accepted::Replay { fingerprint, target } = accepted? {
+            let org_id = &sending.message.org_id;
+            let replayed = self.replayed_message(&ask, org_id, fingerprint, target);
+            return Ok(Answer::replay(delivery_of(&Box::pin(replayed).await?)));
+        }
+        drop(alone);
+        self.count().messages_accepted.add();
+        sending.deliver(attempt_id).await?;
+        Ok(Answer::new(delivery_of(&sending.message)))
+    }
+
+    /// Admits a message and waits for its turn.
+    async fn get_turn(
+        &self,
+        ask: &Ask<()>,
+        command: Box<SendMessage>,
+    ) -> Result<Admission<WaitedFor<'_>>, Failure> {
+        let admitted = match self.admit(ask, command, Patience::None).await? {
+            Admission::Replay(message) => return Ok(Admission::Replay(message)),
             Admission::New(admitted) => *admitted,
         };
         let Admitted { acting, recipient, command, .. } = admitted;
-        let SendMessage { user_id, session_id, reference, content, mut options, .. } = command;
+        let SendMessage { user_id, session_id, reference, content, mut options, .. } = *command;
         self.judge_notify(&mut options);
         let account = self.account(&acting.number)?;
         let content = self.keep_media(&acting, content).await?;
@@ -85,35 +118,51 @@ impl Engine {
             reference,
             options,
             status: Status::Sending,
-            ..self.fresh_message(&ask, &acting, recipient.phone, content)
+            ..self.fresh_message(ask, &acting, recipient.phone, content)
         };
-        let attempt_id = new_attempt_id();
-        let mut early = None;
-        if is_planted(Bug::NoIntent) {
-            early = Some(self.attempt(&account, &message, &placed, attempt_id).await);
-        }
-        let start = Start::Attempt(attempt_id);
-        let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
-        if let Accepted::Replay { fingerprint, target } = accepted? {
-            let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
-            return Ok(Answer::replay(delivery_of(&message)));
-        }
-        drop(alone);
-        self.count().messages_accepted.add();
-        let number = &acting.number;
-        let sending = WaitedFor { engine: self, lane, number, account, placed, early };
-        let settled = sending.deliver(message, attempt_id).await?;
-        Ok(Answer::new(delivery_of(&settled)))
+        let number = acting.number;
+        let sending =
+            WaitedFor { engine: self, lane, number, account, placed, message, early: None };
+        Ok(Admission::New(Box::new(sending)))
     }
 
-    async fn accept_for_later(&self, ask: Ask<SendMessage>) -> Result<Answer<Message>, Failure> {
-        let (ask, command) = ask.part();
-        let admitted = match self.admit(&ask, command, Patience::Some).await? {
+    async fn accept_for_later(
+        &self,
+        ask: Ask<()>,
+        command: Box<SendMessage>,
+    ) -> Result<Answer<Message>, Failure> {
+        let queued = match self.compose_for_later(&ask, command).await? {
             Admission::Replay(message) => return Ok(Answer::replay(*message)),
+            Admission::New(queued) => queued,
+        };
+        let Queued { number, message, start } = *queued;
+        let (place, claim) = (start.place(), ask.claim(&message.org_id));
+        if is_planted(Bug::AcceptAnsweredEarly) {
+            let (store, late) = (Arc::clone(self.store()), message.clone());
+            tokio::spawn(async move { drop(store.accept(late, start, claim).await) });
+            return Ok(Answer::new(message));
+        }
+        let accepted = self.store().accept(message.clone(), start, claim).await;
+        if let Accepted::Replay { fingerprint, target } = accepted? {
+            let replayed = self.replayed_message(&ask, &message.org_id, fingerprint, target);
+            return Ok(Answer::replay(Box::pin(replayed).await?));
+        }
+        self.count().messages_accepted.add();
+        self.lane(&number).queued(place);
+        Ok(Answer::new(message))
+    }
+
+    async fn compose_for_later(
+        &self,
+        ask: &Ask<()>,
+        command: Box<SendMessage>,
+    ) -> Result<Admission<Queued>, Failure> {
+        let admitted = match self.admit(ask, command, Patience::Some).await? {
+            Admission::Replay(message) => return Ok(Admission::Replay(message)),
             Admission::New(admitted) => *admitted,
         };
         let Admitted { acting, recipient, command, holding } = admitted;
-        let SendMessage { user_id, session_id, reference, content, mut options, .. } = command;
+        let SendMessage { user_id, session_id, reference, content, mut options, .. } = *command;
         self.check_expiry(&options)?;
         self.judge_notify(&mut options);
         let content = self.keep_media(&acting, content).await?;
@@ -123,39 +172,27 @@ impl Engine {
             session_id,
             reference,
             options,
-            ..self.fresh_message(&ask, &acting, recipient.phone, content)
+            ..self.fresh_message(ask, &acting, recipient.phone, content)
         };
         options::limit_life(&mut message);
         self.settle_unknown_policy(&acting, &mut message);
-        let start = self.start_of(&ask, &acting, &message, holding);
-        let place = start.place();
-        if is_planted(Bug::AcceptAnsweredEarly) {
-            let (store, claim) = (Arc::clone(self.store()), ask.claim(&acting.org.id));
-            let late = message.clone();
-            tokio::spawn(async move { drop(store.accept(late, start, claim).await) });
-            return Ok(Answer::new(message));
-        }
-        let accepted = self.store().accept(message.clone(), start, ask.claim(&acting.org.id)).await;
-        if let Accepted::Replay { fingerprint, target } = accepted? {
-            let message = self.replayed_message(&ask, &acting.org.id, fingerprint, target).await?;
-            return Ok(Answer::replay(message));
-        }
-        self.count().messages_accepted.add();
-        self.lane(&acting.number).queued(place);
-        Ok(Answer::new(message))
+        let start = self.start_of(ask, &acting, &message, holding);
+        Ok(Admission::New(Box::new(Queued { number: acting.number, message, start })))
     }
 
     async fn admit(
         &self,
         ask: &Ask<()>,
-        mut command: SendMessage,
+        mut command: Box<SendMessage>,
         patience: Patience,
-    ) -> Result<Admission, Failure> {
+    ) -> Result<Admission<Admitted>, Failure> {
         let acting = self.acting_for(&ask.caller, &command)?;
         let recipient = self.addressee(&acting, &command.recipient).await?;
         let binding = command.binding.take();
         self.check_content(&acting, &mut command.content, binding.as_ref()).await?;
-        if let Some(message) = self.find_replay(ask, &acting.org.id).await? {
+        if ask.idempotency.is_some()
+            && let Some(message) = Box::pin(self.find_replay(ask, &acting.org.id)).await?
+        {
             return Ok(Admission::Replay(Box::new(message)));
         }
         self.check_consent(&acting.org, &recipient)?;
@@ -180,7 +217,7 @@ impl Engine {
         let content = content.with_media(|draft| drafts.push(draft));
         let mut kept = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            kept.push(self.media_library().keep(&acting.org, draft).await?);
+            kept.push(Box::pin(self.media_library().keep(&acting.org, draft)).await?);
         }
         let mut kept = kept.into_iter();
         Ok(content.with_media(|()| kept.next().expect("one was kept for each draft")))
@@ -222,18 +259,27 @@ impl Engine {
     }
 }
 
-enum Admission {
-    New(Box<Admitted>),
+/// How far a message got, or the one that an earlier request with its key made.
+enum Admission<T> {
+    New(Box<T>),
     Replay(Box<Message>),
+}
+
+/// A message that will be accepted.
+struct Queued {
+    number: Arc<Number>,
+    message: Message,
+    start: Start,
 }
 
 /// A message on its way to the upstream while its caller waits.
 struct WaitedFor<'a> {
     engine: &'a Engine,
     lane: Arc<Lane>,
-    number: &'a Number,
+    number: Arc<Number>,
     account: Account,
     placed: Content<PlacedMedia>,
+    message: Message,
     /// Only where a bug is planted: what the first call came to, before there was an intent.
     early: Option<SendOutcome>,
 }
@@ -241,7 +287,7 @@ struct WaitedFor<'a> {
 impl WaitedFor<'_> {
     /// Attempts it until there is an outcome that the caller can be told. The intent of the first
     /// attempt is durable already.
-    async fn deliver(mut self, mut message: Message, first: AttemptId) -> Result<Message, Failure> {
+    async fn deliver(&mut self, first: AttemptId) -> Result<(), Failure> {
         let began = Instant::now();
         let mut attempt_id = first;
         let mut attempts = 1;
@@ -249,9 +295,7 @@ impl WaitedFor<'_> {
         loop {
             let outcome = match (self.early.take(), turn) {
                 (Some(outcome), _) => outcome,
-                (None, Ok(())) => {
-                    self.engine.attempt(&self.account, &message, &self.placed, attempt_id).await
-                }
+                (None, Ok(())) => self.attempt(attempt_id).await,
                 (None, Err(failure)) => {
                     SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
                 }
@@ -260,47 +304,73 @@ impl WaitedFor<'_> {
             let mut pause = None;
             if let Step::Again(_, error) = &settlement {
                 let left = MAX_PACING_WAIT.saturating_sub(began.elapsed());
-                let wait = wait_before_next(error, attempts);
-                let delay = wait.unwrap_or(PACE_PAUSE);
-                self.engine.heed(error, delay, &message, &self.lane).await;
-                pause = wait.filter(|wait| *wait <= left);
-                if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
-                    pause = self.replace_media(&message).await;
-                }
+                pause = Box::pin(self.pause_before_next(error, attempts, left)).await;
             }
             if pause.is_none() {
                 settlement = settlement.given_up();
             }
-            self.engine.settle(&mut message, attempt_id, settlement, pause, false).await?;
+            let message = &mut self.message;
+            self.engine.settle(message, attempt_id, settlement, pause, false).await?;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if message.status == Status::Unknown => {
-                    return self.engine.wait_for_status(message).await;
+                    self.message = self.wait_for_status().await?;
+                    return Ok(());
                 }
-                None => return Ok(message),
+                None => return Ok(()),
             }
-            turn = self.lane.turn(&message.phone, self.engine.now()).await;
+            turn = self.lane.turn(&self.message.phone, self.engine.now()).await;
             if turn.is_ok() {
-                turn = self.engine.check_expiry(&message.options);
+                turn = self.engine.check_expiry(&self.message.options);
             }
             attempt_id = new_attempt_id();
             attempts += 1;
-            let begun =
-                self.engine.store().begin_attempt(message.id, attempt_id, self.engine.now()).await;
-            if let Err(error) = &begun {
-                self.engine.close_later(&message, error);
-            }
-            if begun?.is_none() {
-                return self.engine.known_message(&message).await;
+            if !self.begin(attempt_id).await? {
+                self.message = Box::pin(self.engine.known_message(&self.message)).await?;
+                return Ok(());
             }
         }
     }
 
+    async fn attempt(&self, attempt_id: AttemptId) -> SendOutcome {
+        self.engine.attempt(&self.account, &self.message, &self.placed, attempt_id).await
+    }
+
+    fn wait_for_status(&self) -> impl Future<Output = Result<Message, Failure>> {
+        Box::pin(self.engine.wait_for_status(self.message.clone()))
+    }
+
+    /// How long to wait after an error before the next attempt; `None` where there will be none.
+    async fn pause_before_next(
+        &mut self,
+        error: &CallError,
+        attempts: u32,
+        left: Duration,
+    ) -> Option<Duration> {
+        let wait = wait_before_next(error, attempts);
+        let delay = wait.unwrap_or(PACE_PAUSE);
+        self.engine.heed(error, delay, &self.message, &self.lane).await;
+        if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
+            return self.replace_media().await;
+        }
+        wait.filter(|wait| *wait <= left)
+    }
+
+    /// Records the intent of another attempt; false where the message has an outcome by now.
+    async fn begin(&self, attempt_id: AttemptId) -> Result<bool, Failure> {
+        let (store, id) = (self.engine.store(), self.message.id);
+        let begun = store.begin_attempt(id, attempt_id, self.engine.now()).await;
+        if let Err(error) = &begun {
+            self.engine.close_later(&self.message, error);
+        }
+        Ok(begun?.is_some())
+    }
+
     /// The upstream does not know a file that it had: uploads it again.
-    async fn replace_media(&mut self, message: &Message) -> Option<Duration> {
-        let media = self.engine.media_library();
-        media.forget_copies(self.number, &message.content).await;
-        let placed = media.place(&message.org_id, self.number, &self.account, &message.content);
+    async fn replace_media(&mut self) -> Option<Duration> {
+        let (media, message) = (self.engine.media_library(), &self.message);
+        media.forget_copies(&self.number, &message.content).await;
+        let placed = media.place(&message.org_id, &self.number, &self.account, &message.content);
         let placed = placed.await.ok()?;
         if placed == self.placed {
             return None;

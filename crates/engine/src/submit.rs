@@ -26,6 +26,9 @@ struct Line {
     head: Head,
 }
 
+/// On the heap each: they are a kilobyte, and passed on several times.
+type Lines = Vec<Box<Line>>;
+
 /// What a message will say. Messages with equal drafts and one sender are checked once.
 #[derive(PartialEq)]
 struct Draft {
@@ -124,7 +127,7 @@ impl Engine {
     }
 
     /// Whether the caller has a right to every number that the request names.
-    fn lines(&self, ask: &Ask<()>, messages: Vec<Submission>) -> Result<Vec<Line>, Failure> {
+    fn lines(&self, ask: &Ask<()>, messages: Vec<Submission>) -> Result<Lines, Failure> {
         let mut lines = Vec::with_capacity(messages.len());
         let mut last: Option<(Sender, Arc<Acting>)> = None;
         for Submission { send, doomed, tells_all_later } in messages {
@@ -136,13 +139,13 @@ impl Engine {
                     acting
                 }
             };
-            lines.push(Line::new(acting, send, doomed, tells_all_later));
+            lines.push(Box::new(Line::new(acting, send, doomed, tells_all_later)));
         }
         Ok(lines)
     }
 
     /// Looks up the people that messages are for; those named by number at once for each sender.
-    async fn look_up_people(&self, lines: &mut [Line], door: Door) -> Result<(), Failure> {
+    async fn look_up_people(&self, lines: &mut Lines, door: Door) -> Result<(), Failure> {
         for same in lines.chunk_by_mut(|one, next| Arc::ptr_eq(&one.acting, &next.acting)) {
             let acting = Arc::clone(&same[0].acting);
             let phones = same.iter().filter_map(|line| line.head.phone().cloned()).collect();
@@ -165,13 +168,14 @@ impl Engine {
     async fn compose(
         &self,
         ask: &Ask<()>,
-        lines: Vec<Line>,
+        lines: Lines,
         door: Door,
     ) -> Result<Vec<(Message, Start)>, Failure> {
         let mut composed = Vec::with_capacity(lines.len());
         let mut lines = lines.into_iter().peekable();
-        while let Some(Line { acting, draft, head }) = lines.next() {
-            let alike = |next: &Line| Arc::ptr_eq(&next.acting, &acting) && next.draft == draft;
+        while let Some(line) = lines.next() {
+            let Line { acting, draft, head } = *line;
+            let alike = |next: &Box<Line>| next.acting_is(&acting) && next.draft == draft;
             let others: Vec<Head> =
                 std::iter::from_fn(|| lines.next_if(alike).map(|line| line.head)).collect();
             let (content, failure) = self.settle_draft(&acting, draft, door).await?;
@@ -280,6 +284,10 @@ impl Engine {
 }
 
 impl Line {
+    fn acting_is(&self, acting: &Arc<Acting>) -> bool {
+        Arc::ptr_eq(&self.acting, acting)
+    }
+
     fn new(
         acting: Arc<Acting>,
         send: SendMessage,

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, Version};
 use crate::App;
 use crate::bodies::Lingering;
 use crate::log_fields::LogFields;
+use crate::panics::catch_panics;
 
 /// The header that names a request.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,7 +24,7 @@ const CALLER_GONE: u16 = 499;
 /// The route under which unknown paths are counted.
 const NO_ROUTE: &str = "none";
 
-/// Names a request, runs it, logs it.
+/// Names a request, runs it within the net for panics, logs it.
 pub(crate) async fn log_request(
     State(app): State<App>,
     mut request: Request,
@@ -34,7 +35,7 @@ pub(crate) async fn log_request(
     request.extensions_mut().insert(fields.clone());
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
     let mut line = Line::begin(&app, &request, &id, fields);
-    let mut response = next.run(lingering(request)).await;
+    let mut response = catch_panics(lingering(request), next).await;
     line.status = response.status().as_u16();
     response.headers_mut().insert(X_REQUEST_ID, id);
     response

@@ -156,7 +156,8 @@ impl Writer {
         F: FnMut(&Connection) -> Done<T> + Send + 'static,
     {
         if let Some(inline) = &self.inline {
-            return inline.run(work).await;
+            // Only in simulations: nobody else's future has room for it.
+            return Box::pin(inline.run(work)).await;
         }
         let Some(jobs) = &self.jobs else { return Err(self.stopped()) };
         if kind == Work::New && jobs.capacity() < RESERVED_JOBS && !jobs.is_closed() {

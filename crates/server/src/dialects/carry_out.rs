@@ -67,7 +67,7 @@ impl Mounted {
                     number: None,
                 };
                 let bytes = decoded.upload.ok_or_else(no_file)?;
-                let answer = app.engine.finish_upload(bytes, with(ask, file)).await?;
+                let answer = Box::pin(app.engine.finish_upload(bytes, with(ask, file))).await?;
                 Ok(Done::new(Outcome::Uploaded(answer.outcome), answer.replayed))
             }
             Command::Submit(submit) => {
@@ -75,7 +75,9 @@ impl Mounted {
                 Ok(Done::new(Outcome::Submitted(answer.outcome), answer.replayed))
             }
             Command::Manage(manage) => {
-                Ok(match tasks::carry_out(app, &ask.caller, *manage, decoded.upload).await? {
+                let task = tasks::carry_out(app, &ask.caller, *manage, decoded.upload);
+                // Rare and large: sends have no room for it.
+                Ok(match Box::pin(task).await? {
                     TaskDone::Told(managed) => {
                         Done::new(Outcome::Managed(Box::new(managed)), false)
                     }

@@ -104,8 +104,9 @@ pub(super) async fn receive(
             Ok(Received::Json(bytes, share))
         }
         Some(file_part) => {
-            let form = uploads::receive(&app.engine, content_type, reader, file_part).await;
-            Ok(Received::Form(Box::new(form.map_err(Refusal::at(route))?)))
+            // Rare and large, like the form itself.
+            let form = Box::pin(uploads::receive(&app.engine, content_type, reader, file_part));
+            Ok(Received::Form(Box::new(form.await.map_err(Refusal::at(route))?)))
         }
     }
 }
