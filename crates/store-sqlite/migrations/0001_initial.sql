@@ -246,6 +246,17 @@ CREATE TABLE queue (
     seq      INTEGER NOT NULL,
     PRIMARY KEY (number, due, priority, org, seq)
 ) STRICT, WITHOUT ROWID;
+-- Its youngest part: single messages that were due when they came, moved into it many at once. A
+-- message is in one of the two.
+CREATE TABLE fresh_queue (
+    seq      INTEGER PRIMARY KEY,
+    number   INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    org      INTEGER NOT NULL
+) STRICT;
+CREATE VIEW whole_queue AS
+    SELECT number, due, priority, org, seq FROM queue
+    UNION ALL SELECT number, 0, priority, org, seq FROM fresh_queue;
 
 -- Of those in the queue, the ones that wait for their person to write: their due is their end.
 CREATE TABLE held (

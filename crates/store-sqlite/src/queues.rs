@@ -113,13 +113,13 @@ fn number_queue(
         .prepare_cached(
             "SELECT coalesce(sum(due <= ?2), 0), coalesce(sum(due > ?2), 0),
                  min(CASE WHEN due > ?2 THEN due END)
-             FROM queue WHERE number = ?1",
+             FROM whole_queue WHERE number = ?1",
         )?
         .query_row([number, now.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut oldest = oldest_due(
         conn,
         "SELECT min(created_at) FROM messages WHERE seq IN (
-             SELECT min(seq) FROM queue WHERE number = ?1 AND due = 0 AND ?2 >= 0
+             SELECT min(seq) FROM whole_queue WHERE number = ?1 AND due = 0 AND ?2 >= 0
              GROUP BY priority, org)",
         "SELECT due FROM queue WHERE number = ?1 AND due > 0 AND due <= ?2 ORDER BY due LIMIT 1",
         number,

@@ -8,6 +8,7 @@ use waypost_engine::ports::{
     Accepted, Hold, IdempotencyClaim, IdempotentTarget, Start, StoreResult,
 };
 
+use super::fresh;
 use super::held;
 use super::state::record_event;
 use super::under_way::Attempted;
@@ -107,8 +108,12 @@ fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
     }
 }
 
-/// The message whose row was written last is due.
+/// The message whose row was written last is due, or will be.
 fn queue(conn: &Connection, sender: SenderRefs, due: i64, place: Place) -> Done<()> {
+    if due == 0 {
+        let (seq, place) = (conn.last_insert_rowid(), place.number());
+        return fresh::enter(conn, seq, sender.number, place, sender.org);
+    }
     conn.prepare_cached(
         "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?

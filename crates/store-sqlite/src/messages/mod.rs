@@ -4,6 +4,7 @@ mod accept;
 mod attempt_rows;
 mod attempts;
 pub(crate) mod behind;
+pub(crate) mod fresh;
 pub(crate) mod held;
 mod lists;
 mod overdue;
@@ -89,7 +90,9 @@ impl MessageStore for SqliteStore {
         start: Start,
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Accepted> {
-        let (memory, new) = (Arc::clone(&self.memory), NewMessage::new(message, start, claim)?);
+        // On the heap: it goes to the writer and back.
+        let new = Box::new(NewMessage::new(message, start, claim)?);
+        let memory = Arc::clone(&self.memory);
         self.writer.run(Work::New, move |conn| accept::accept(conn, &memory, &new)).await
     }
 

@@ -10,6 +10,7 @@ use waypost_engine::ports::{
     DueMessage, Look, PacingStore, PostponedMessage, StoreResult, WaitingMessage,
 };
 
+use super::fresh;
 use super::held;
 use super::state::State;
 use crate::SqliteStore;
@@ -121,7 +122,7 @@ impl PacingStore for SqliteStore {
 
 /// Where a waiting message stands: its place, its organisation, and its place in the order of
 /// acceptance.
-type Standing = (i64, i64, i64);
+pub(super) type Standing = (i64, i64, i64);
 
 /// The order in which messages that are due start, as far as one look goes: by place, then each
 /// organisation's first, each one's second, and so on.
@@ -174,34 +175,40 @@ fn taking_turns(mut standings: Vec<Standing>, limit: usize) -> Vec<i64> {
 
 /// Of those that were due when they came, an equal part for each organisation, place by place.
 fn due_at_once(conn: &Connection, number: i64, before: i64, limit: u32) -> Done<Vec<Standing>> {
+    let fresh = fresh::of_number(conn, number, before)?;
     let mut standings = Vec::new();
     let mut after = (-1, i64::MAX);
     while standings.len() < limit as usize {
-        let sharers = sharers(conn, number, after, before)?;
+        let sharers = sharers(conn, number, after, before, &fresh)?;
         let Some((place, _)) = sharers.first().copied() else { break };
-        let left = limit as usize - standings.len();
-        let part = i64::try_from(left.div_ceil(sharers.len())).unwrap_or(i64::MAX);
+        let part = (limit as usize - standings.len()).div_ceil(sharers.len());
         for (place, org) in sharers {
+            let until = standings.len() + part;
             select(
                 conn,
                 "SELECT priority, org, seq FROM queue
                  WHERE number = ?1 AND due = 0 AND priority = ?2 AND org = ?3
                  ORDER BY seq LIMIT ?4",
-                [number, place, org, part],
+                [number, place, org, i64::try_from(part).unwrap_or(i64::MAX)],
                 &mut standings,
             )?;
+            let is_there = |found: &&Standing| (found.0, found.1) == (place, org);
+            let youngest = fresh.iter().filter(is_there);
+            standings.extend(youngest.take(until.saturating_sub(standings.len())));
         }
         after = (place, i64::MAX);
     }
     Ok(standings)
 }
 
-/// The organisations with something due at the next place after another.
+/// The organisations with something due at the next place after another. The fresh ones are in the
+/// order of their standing.
 fn sharers(
     conn: &Connection,
     number: i64,
     after: (i64, i64),
     before: i64,
+    fresh: &[Standing],
 ) -> Done<Vec<(i64, i64)>> {
     let mut next = conn.prepare_cached(
         "SELECT priority, org FROM queue
@@ -216,6 +223,8 @@ fn sharers(
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;
+        let youngest = fresh.iter().map(|(place, org, _)| (*place, *org)).find(|it| *it > after);
+        let found = found.into_iter().chain(youngest).min();
         match (found, sharers.first()) {
             (Some(found), None) => sharers.push(found),
             (Some(found), Some(first)) if found.0 == first.0 => sharers.push(found),

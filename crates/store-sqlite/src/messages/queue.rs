@@ -39,7 +39,7 @@ pub(super) fn next_due_at(conn: &Connection, number: &NumberId) -> Done<Option<T
     let Some(number) = refs::number(&snapshot, number)? else { return Ok(None) };
     let mut next = first(
         &snapshot,
-        "SELECT q.due, m.created_at FROM queue q JOIN messages m ON m.seq = q.seq
+        "SELECT q.due, m.created_at FROM whole_queue q JOIN messages m ON m.seq = q.seq
          WHERE q.number = ?1 ORDER BY q.due LIMIT 1",
         number,
     )?;

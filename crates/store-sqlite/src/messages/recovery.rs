@@ -102,7 +102,7 @@ fn count_queued(conn: &Connection) -> Done<u64> {
     let count = |sql: &str| -> Done<i64> {
         Ok(conn.prepare_cached(sql)?.query_row(params![], |row| row.get(0))?)
     };
-    let singles = count("SELECT count(*) FROM queue")?;
+    let singles = count("SELECT count(*) FROM whole_queue")?;
     let members = count(
         "SELECT count(*) FROM broadcasts b JOIN messages m ON m.broadcast = b.ref AND m.status = 0
          WHERE b.waiting = 1 AND b.state = 0",

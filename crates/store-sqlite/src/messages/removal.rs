@@ -54,6 +54,7 @@ pub(crate) fn delete_messages(conn: &Connection, seqs: &[i64]) -> Done<()> {
         for sql in [
             "DELETE FROM queue WHERE (number, due, priority, org, seq) IN
                  (SELECT number, due, priority, org, seq FROM messages WHERE seq = ?1)",
+            "DELETE FROM fresh_queue WHERE seq = ?1",
             "DELETE FROM held WHERE message = ?1",
             "DELETE FROM former_wamids WHERE message = ?1",
             "DELETE FROM attempt_calls WHERE attempt IN (

@@ -101,7 +101,7 @@ fn hold_back(conn: &Connection, since: Timestamp, now: Timestamp) -> Done<()> {
         attempt_rows::close(&transaction, &attempt, AttemptOutcome::Unknown, None, now)?;
     }
     let waiting = [
-        "SELECT seq FROM queue",
+        "SELECT seq FROM whole_queue",
         "SELECT seq FROM messages WHERE synchronous = 1 AND status = 0",
         "SELECT seq FROM messages WHERE status = 1",
     ];

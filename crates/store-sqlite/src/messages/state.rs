@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, params};
 use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 
+use super::fresh;
 use super::under_way::Attempted;
 use super::wamids::Wamids;
 use crate::broadcast_rows;
@@ -118,6 +119,9 @@ impl State {
     pub(crate) fn leave_queue(&self, conn: &Connection) -> Done<()> {
         if let Some(broadcast) = self.broadcast {
             return broadcast_rows::note_taken(conn, broadcast);
+        }
+        if self.due == 0 && fresh::leave(conn, self.seq)? {
+            return Ok(());
         }
         conn.prepare_cached(
             "DELETE FROM queue
