@@ -86,7 +86,7 @@ pub struct Options {
 /// 16 MiB of cache, no limit.
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_kib: 16_384, max_pages: None }
+        Self { cache_kib: 4_096, max_pages: None }
     }
 }
 
