@@ -175,7 +175,7 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<Node<'a>> {
         self.scanner.skip_separators();
         let start = self.scanner.at();
-        self.scanner.value(0).ok()?;
+        self.scanner.skip_valid().ok()?;
         self.text.get(start..self.scanner.at()).map(|text| Node { text })
     }
 }
@@ -196,7 +196,7 @@ impl<'a> Iterator for Members<'a> {
         let key = self.text.get(key_start + 1..self.scanner.at() - 1)?;
         self.scanner.skip_separators();
         let start = self.scanner.at();
-        self.scanner.value(0).ok()?;
+        self.scanner.skip_valid().ok()?;
         let text = self.text.get(start..self.scanner.at())?;
         Some((Text::of_valid(key), Node { text }))
     }

@@ -2,6 +2,8 @@
 //! present, of the right type, not blank, not too long.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::rc::Rc;
 
 use waypost_domain::{ErrorKind, Failure};
 
@@ -10,15 +12,36 @@ use super::{Node, Text, Type};
 /// A place in a request where a value may stand. `null` counts as absent.
 #[derive(Clone, Debug)]
 pub struct Field<'a> {
-    path: String,
+    path: Path<'a>,
     node: Option<Node<'a>>,
 }
 
 /// An object at its path.
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
-    path: String,
+    path: Rc<Path<'a>>,
     node: Node<'a>,
+}
+
+/// Where a value stands. It is put into words only where an error names it.
+#[derive(Clone, Debug)]
+enum Path<'a> {
+    Body,
+    Named(String),
+    Member(Rc<Self>, &'a str),
+    Element(Rc<Self>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body => Ok(()),
+            Self::Named(path) => f.write_str(path),
+            Self::Member(object, name) if matches!(**object, Self::Body) => f.write_str(name),
+            Self::Member(object, name) => write!(f, "{object}.{name}"),
+            Self::Element(array, index) => write!(f, "{array}[{index}]"),
+        }
+    }
 }
 
 impl<'a> Object<'a> {
@@ -28,7 +51,7 @@ impl<'a> Object<'a> {
     /// [`ErrorKind::InvalidBody`]
     pub fn root(node: Node<'a>) -> Result<Self, Failure> {
         if node.kind() == Type::Object {
-            return Ok(Self { path: String::new(), node });
+            return Ok(Self { path: Rc::new(Path::Body), node });
         }
         let found = node.kind().with_article();
         let message = format!("The body must be a JSON object, not {found}.");
@@ -37,8 +60,8 @@ impl<'a> Object<'a> {
 
     /// Its path.
     #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
+    pub fn path(&self) -> String {
+        self.path.to_string()
     }
 
     /// Its JSON text, as it was written.
@@ -56,15 +79,10 @@ impl<'a> Object<'a> {
 
     /// The named members, in one pass; of duplicates the last.
     #[must_use]
-    pub fn fields<const N: usize>(&self, names: [&str; N]) -> [Field<'a>; N] {
+    pub fn fields<const N: usize>(&self, names: [&'a str; N]) -> [Field<'a>; N] {
         let mut found = self.node.pick(names).into_iter();
         names.map(|name| {
-            let path = if self.path.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{}.{name}", self.path)
-            };
-            Field::new(path, found.next().flatten())
+            Field::at(Path::Member(Rc::clone(&self.path), name), found.next().flatten())
         })
     }
 }
@@ -73,14 +91,18 @@ impl<'a> Field<'a> {
     /// What stands at `path`.
     #[must_use]
     pub fn new(path: impl Into<String>, node: Option<Node<'a>>) -> Self {
+        Self::at(Path::Named(path.into()), node)
+    }
+
+    fn at(path: Path<'a>, node: Option<Node<'a>>) -> Self {
         let node = node.filter(|node| node.kind() != Type::Null);
-        Self { path: path.into(), node }
+        Self { path, node }
     }
 
     /// Its path.
     #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
+    pub fn path(&self) -> String {
+        self.path.to_string()
     }
 
     /// Whether something other than `null` stands there.
@@ -104,7 +126,7 @@ impl<'a> Field<'a> {
     /// A failure that blames this field.
     #[must_use]
     pub fn failure(&self, kind: ErrorKind, message: impl Into<String>) -> Failure {
-        Failure::new(kind, message).at(&self.path)
+        Failure::new(kind, message).at(self.path())
     }
 
     /// [`ErrorKind::InvalidValue`]; `rule` completes a sentence that begins with the path.
@@ -134,7 +156,7 @@ impl<'a> Field<'a> {
     pub fn object(&self) -> Result<Object<'a>, Failure> {
         let node = self.required()?;
         if node.kind() == Type::Object {
-            return Ok(Object { path: self.path.clone(), node });
+            return Ok(Object { path: Rc::new(self.path.clone()), node });
         }
         Err(self.wrong_type("an object", node))
     }
@@ -147,8 +169,9 @@ impl<'a> Field<'a> {
     pub fn array(&self, max: usize) -> Result<Vec<Self>, Failure> {
         let node = self.required()?;
         let elements = node.elements().ok_or_else(|| self.wrong_type("an array", node))?;
+        let path = Rc::new(self.path.clone());
         let indexed = |(index, element)| Self {
-            path: format!("{}[{index}]", self.path),
+            path: Path::Element(Rc::clone(&path), index),
             node: Some(element),
         };
         let fields: Vec<Self> = elements.take(max + 1).enumerate().map(indexed).collect();

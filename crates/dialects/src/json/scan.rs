@@ -47,12 +47,7 @@ impl<'a> Scanner<'a> {
             Some(b'"') => self.string(),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
-            Some(b't') => self.word("true"),
-            Some(b'f') => self.word("false"),
-            Some(b'n') => self.word("null"),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(_) => self.fault("expected a value"),
-            None => self.fault("the text ends where a value is expected"),
+            _ => self.scalar(),
         }
     }
 
@@ -61,6 +56,41 @@ impl<'a> Scanner<'a> {
     pub(super) fn skip_separators(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | b':')) {
             self.at += 1;
+        }
+    }
+
+    /// Goes past one value. Only for texts known to be valid: brackets outside of strings are
+    /// counted, and nothing is checked. A fault where no value comes next.
+    pub(super) fn skip_valid(&mut self) -> Result<(), Fault> {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek() {
+                Some(b'"') => self.string()?,
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']') if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b',' | b':' | b' ' | b'\t' | b'\r' | b'\n') if depth > 0 => self.at += 1,
+                _ => self.scalar()?,
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<(), Fault> {
+        match self.peek() {
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => self.fault("expected a value"),
+            None => self.fault("the text ends where a value is expected"),
         }
     }
 
@@ -238,8 +268,25 @@ fn plain_run(bytes: &[u8]) -> usize {
     // as fast.
     let is_plain = |block: &&[u8]| !block.iter().fold(false, |hit, byte| hit | special(byte));
     let blocks = bytes.chunks_exact(LANES).take_while(is_plain).count() * LANES;
-    let rest = &bytes[blocks..];
-    blocks + rest.iter().position(special).unwrap_or(rest.len())
+    let (words, rest) = bytes[blocks..].as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        if let Some(at) = first_special(u64::from_le_bytes(*word)) {
+            return blocks + index * 8 + at;
+        }
+    }
+    let rest_at = bytes.len() - rest.len();
+    rest_at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// The first byte of eight, the lowest one first, that means something inside a string.
+fn first_special(word: u64) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x80 * ONES;
+    // A byte's high bit where that byte is below the bound, right up to the first such byte.
+    let below = |word: u64, bound: u64| word.wrapping_sub(bound * ONES) & !word & HIGHS;
+    let is = |byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
+    let hits = is(b'"') | is(b'\\') | below(word, 0x20);
+    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
 }
 
 /// Four hexadecimal digits.

@@ -113,7 +113,7 @@ fn send(request: &Request<'_>, body: &[u8]) -> Result<Command, Failure> {
 }
 
 /// The first of several names under which something stands; else the first name.
-fn any_of<'a>(object: &Object<'a>, names: &[&str]) -> Field<'a> {
+fn any_of<'a>(object: &Object<'a>, names: &[&'a str]) -> Field<'a> {
     let mut fields = names.iter().map(|name| {
         let [field] = object.fields([*name]);
         field

@@ -104,7 +104,7 @@ fn header(field: &Field<'_>) -> Result<Option<HeaderValue>, Failure> {
         None if place.is_blank() => return Ok(Some(HeaderValue::Text(header_texts(&value)?))),
         None => None,
     };
-    file_header(&object, field.path(), kind).map(|file| Some(HeaderValue::File(file)))
+    file_header(&object, &field.path(), kind).map(|file| Some(HeaderValue::File(file)))
 }
 
 fn header_texts(value: &Field<'_>) -> Result<Vec<String>, Failure> {
@@ -216,6 +216,6 @@ fn cloud_parameter(field: &Field<'_>) -> Result<Parameter<MediaDraft>, Failure> 
         Some(id) => MediaSource::Id(MediaId::new(id)),
         None => MediaSource::Link { url: link(&url)?, provider: None },
     };
-    let media = MediaDraft { kind, source, path: file.path().to_owned() };
+    let media = MediaDraft { kind, source, path: file.path() };
     Ok(Parameter::Media { kind, media, filename: file_name(&filename, kind)? })
 }

@@ -124,7 +124,7 @@ fn media(element: &Object<'_>) -> Result<Content<MediaDraft>, Failure> {
     let filename = filename.optional_text(usize::MAX)?.and_then(|name| clean_filename(&name));
     Ok(Content::Media(MediaMessage {
         kind,
-        media: MediaDraft { kind, source, path: attachment.path().to_owned() },
+        media: MediaDraft { kind, source, path: attachment.path() },
         caption: caption.filter(|_| is_by_id || kind.takes_caption()),
         filename: filename.filter(|_| kind == MediaKind::Document),
         voice: false,

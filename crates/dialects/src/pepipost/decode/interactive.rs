@@ -20,8 +20,8 @@ pub(super) fn read(element: &Object<'_>) -> Result<Content<MediaDraft>, Failure>
     into_metas_form(&mut object);
     let value = Value::Object(object);
     let path = block.path();
-    let read = read_interactive(&value, path).and_then(|interactive| {
-        interactive.check(path)?;
+    let read = read_interactive(&value, &path).and_then(|interactive| {
+        interactive.check(&path)?;
         Ok(interactive)
     });
     let interactive = read.map_err(|failure| match failure.kind {

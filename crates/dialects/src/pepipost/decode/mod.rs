@@ -45,7 +45,7 @@ fn sole<'a>(field: &Field<'a>, name: &str) -> Result<Object<'a>, Failure> {
 }
 
 /// The only object of a block.
-fn block<'a>(element: &Object<'a>, name: &str) -> Result<Object<'a>, Failure> {
+fn block<'a>(element: &Object<'a>, name: &'a str) -> Result<Object<'a>, Failure> {
     let [field] = element.fields([name]);
     sole(&field, name)
 }

@@ -77,7 +77,7 @@ fn header_file(media: &Object<'_>) -> Result<Option<HeaderFile>, Failure> {
         return Err(refused(&word, BAD_VALUE));
     }
     let filename = filename.optional_text(usize::MAX)?.and_then(|name| clean_filename(&name));
-    let path = media.path().to_owned();
+    let path = media.path();
     Ok(Some(HeaderFile { kind, id, url, filename, path }))
 }
 

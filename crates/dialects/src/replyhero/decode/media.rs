@@ -81,7 +81,7 @@ fn finish(object: &Object<'_>, kind: MediaKind, origin: Origin<'_>) -> Result<Me
         (MediaSource::Inline(file), MediaKind::Document) => filename.or_else(|| file.name.clone()),
         _ => filename,
     };
-    let draft = MediaDraft { kind, source, path: object.path().to_owned() };
+    let draft = MediaDraft { kind, source, path: object.path() };
     Ok(Media { draft, caption, filename })
 }
 
@@ -134,9 +134,9 @@ fn inline_file(file: &Object<'_>, kind: MediaKind) -> Result<InlineFile, Failure
     let read = file_data::read(data.required()?, &declared)
         .ok_or_else(|| data.invalid("holds no bytes that can be read; send them as base64"))?;
     let mime_type = media_type::settle(&declared, &read.bytes, read.is_whole())
-        .map_err(|shown| media_type::contradiction(data.path(), &declared, shown))?;
+        .map_err(|shown| media_type::contradiction(&data.path(), &declared, shown))?;
     if read.size > kind.max_bytes() {
-        return Err(media_type::too_large(data.path(), kind));
+        return Err(media_type::too_large(&data.path(), kind));
     }
     Ok(InlineFile { bytes: read.bytes, mime_type, name })
 }
