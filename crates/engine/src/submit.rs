@@ -175,9 +175,10 @@ impl Engine {
         let mut lines = lines.into_iter().peekable();
         while let Some(line) = lines.next() {
             let Line { acting, draft, head } = *line;
-            let alike = |next: &Box<Line>| next.acting_is(&acting) && next.draft == draft;
+            let alike = |next: &Line| Arc::ptr_eq(&next.acting, &acting) && next.draft == draft;
             let others: Vec<Head> =
-                std::iter::from_fn(|| lines.next_if(alike).map(|line| line.head)).collect();
+                std::iter::from_fn(|| lines.next_if(|next| alike(next)).map(|line| line.head))
+                    .collect();
             let (content, failure) = self.settle_draft(&acting, draft, door).await?;
             for head in std::iter::once(head).chain(others) {
                 let (head, passage) =
@@ -284,10 +285,6 @@ impl Engine {
 }
 
 impl Line {
-    fn acting_is(&self, acting: &Arc<Acting>) -> bool {
-        Arc::ptr_eq(&self.acting, acting)
-    }
-
     fn new(
         acting: Arc<Acting>,
         send: SendMessage,

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use uuid::Uuid;
-use waypost_domain::message::{BroadcastRecord, BroadcastState};
+use waypost_domain::message::{BroadcastRecord, BroadcastState, Message};
 use waypost_domain::status::Report;
-use waypost_domain::{BroadcastId, CustomerId, MessageId, Phone, Status};
+use waypost_domain::{BroadcastId, CustomerId, MessageId, OrgId, Phone, Status};
 use waypost_engine::ports::{
     BroadcastMember, BroadcastStore, DirectoryStore, Entry, MessageFilter, MessageStore, Page,
-    PutMode, ReportEffect, Start,
+    PutMode, QueueStore, ReportEffect, Start,
 };
 use waypost_store_sqlite::{Options, SqliteStore};
 use waypost_store_testkit::samples::{
@@ -183,4 +183,71 @@ async fn places_that_are_used_again_are_found_again() {
     store.start_broadcast(kept, START).await.unwrap();
     assert_eq!(of(&store, phone(3), false).await, [first.id, ids[3]]);
     assert_eq!(of(&store, phone(5_999), false).await, [ids[5_999]]);
+}
+
+/// Rows of the two parts of the due queue.
+fn queued(path: &Path) -> (i64, i64) {
+    let conn = Connection::open(path).unwrap();
+    let sql = "SELECT (SELECT count(*) FROM queue), (SELECT count(*) FROM fresh_queue)";
+    conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+async fn due(store: &SqliteStore, limit: u32) -> Vec<MessageId> {
+    let due = store.due(&number_id(), START, limit).await.unwrap();
+    due.into_iter().map(|due| due.message.id).collect()
+}
+
+#[tokio::test]
+async fn what_is_due_starts_in_the_order_of_acceptance_whether_moved_or_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waypost.db");
+    let store = open(&path).await;
+    let mut expected = Vec::new();
+    for place in 0..2_500 {
+        let message = message(place);
+        store.accept(message.clone(), now_due(), None).await.unwrap();
+        expected.push(message.id);
+    }
+    let (moved, fresh) = queued(&path);
+    assert!(moved >= 1_000 && fresh >= 10, "both have some: {moved}, {fresh}");
+    assert_eq!(moved + fresh, 2_500);
+    assert_eq!(due(&store, 10).await, expected[..10]);
+    let across = u32::try_from(moved).unwrap() + 10;
+    assert_eq!(due(&store, across).await, expected[..across as usize], "into the fresh ones");
+    assert_eq!(due(&store, 10_000).await, expected);
+    for place in [2_499, 2_495, 40, 0] {
+        let id = expected.remove(place);
+        assert!(store.cancel(&org_id(), id, START).await.unwrap());
+    }
+    let totals = store.queue_totals(START).await.unwrap();
+    assert_eq!((totals.due, totals.oldest_due_at), (2_496, Some(START)));
+    drop(store);
+    let store = SqliteStore::open(&path, &Options::default()).unwrap();
+    assert_eq!(due(&store, 10_000).await, expected);
+    assert_eq!(queued(&path), (moved - 2, fresh - 2), "each has left the part it was in");
+}
+
+#[tokio::test]
+async fn organisations_on_one_number_take_turns_whether_moved_or_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waypost.db");
+    let store = open(&path).await;
+    let other = OrgId::new("8001");
+    store.put_entry(Entry::Org(org("8001")), PutMode::Create).await.unwrap();
+    let mut first = Vec::new();
+    for place in 0..1_500 {
+        let message = message(place);
+        store.accept(message.clone(), now_due(), None).await.unwrap();
+        first.push(message.id);
+    }
+    assert!(queued(&path).0 >= 1_000);
+    let mut second = Vec::new();
+    for place in 0..3 {
+        let message = Message { org_id: other.clone(), ..message(place) };
+        store.accept(message.clone(), now_due(), None).await.unwrap();
+        second.push(message.id);
+    }
+    let turns = [first[0], second[0], first[1], second[1], first[2], second[2], first[3], first[4]];
+    assert_eq!(due(&store, 8).await[..6], turns[..6]);
+    assert_eq!(due(&store, 1_400).await[..8], turns);
 }

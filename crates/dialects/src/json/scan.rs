@@ -293,3 +293,26 @@ fn first_special(word: u64) -> Option<usize> {
 pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_special_byte_is_found_wherever_it_stands() {
+        for special in [b'"', b'\\', 0, 0x1F] {
+            for at in 0..100 {
+                let mut text = vec![b'a'; 100];
+                // Neighbours that differ from a special byte in one bit only.
+                text.iter_mut().enumerate().for_each(|(place, byte)| {
+                    *byte = [b'a', 0x20, b'#', b'!', b']', 0x80 | b'"', 0xFF, 0x80][place % 8];
+                });
+                text[at] = special;
+                text[99] = special;
+                assert_eq!(plain_run(&text), at.min(99), "{special} at {at}");
+            }
+        }
+        assert_eq!(plain_run(b""), 0);
+        assert_eq!(plain_run(&[b'a'; 77]), 77);
+    }
+}
