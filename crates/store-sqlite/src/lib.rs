@@ -83,7 +83,7 @@ pub struct Options {
     pub max_pages: Option<u32>,
 }
 
-/// 16 MiB of cache, no limit.
+/// 4 MiB of cache, no limit.
 impl Default for Options {
     fn default() -> Self {
         Self { cache_kib: 4_096, max_pages: None }
