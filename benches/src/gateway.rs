@@ -34,6 +34,19 @@ pub(crate) struct Site {
     pub(crate) binary: PathBuf,
     /// Folder for data and logs: on a disk, for in memory a sync costs nothing.
     pub(crate) folder: PathBuf,
+    /// A program and its arguments by which the binary is started, for a machine of another kind. Mostly none.
+    pub(crate) through: Vec<String>,
+}
+
+impl Site {
+    fn command(&self) -> Command {
+        let Some((program, args)) = self.through.split_first() else {
+            return Command::new(&self.binary);
+        };
+        let mut command = Command::new(program);
+        command.args(args).arg(&self.binary);
+        command
+    }
 }
 
 /// A running Waypost; ended when dropped.
@@ -71,7 +84,7 @@ impl Gateway {
     async fn start_on(site: &Site, upstream: Upstream, data: TempDir) -> Result<Self> {
         let [address, sandbox] = free_addresses()?;
         let log = site.folder.join("waypost.log");
-        let mut command = Command::new(&site.binary);
+        let mut command = site.command();
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("WAYPOST_") {
                 command.env_remove(name);

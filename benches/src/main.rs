@@ -6,12 +6,16 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its only purpose is the terminal")]
 
 mod bare;
+mod confined;
 mod effort;
+mod flood;
 mod gateway;
 mod http;
+mod kept;
 mod load;
 mod mock;
 mod process;
+mod raw;
 mod receiver;
 mod report;
 mod rows;
@@ -25,7 +29,9 @@ mod rows_rate;
 mod scan;
 mod statistics;
 mod statuses;
+mod tally;
 mod tenants;
+mod verdicts;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

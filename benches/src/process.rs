@@ -44,6 +44,14 @@ impl Process {
         Ok((process, address.parse()?))
     }
 
+    /// Ends it without warning.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        Ok(self.0.kill()?)
+    }
+
     /// Fails when the child has ended.
     ///
     /// # Errors
@@ -60,8 +68,7 @@ impl Process {
     /// # Errors
     /// When the child is gone.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        cpu_ticks(&stat).map(|ticks| ticks / TICKS_PER_S).context("/proc has another form")
+        cpu_s_of(&self.0.id().to_string())
     }
 
     /// Resident memory now, in bytes.
@@ -86,6 +93,19 @@ impl Process {
             .map(|kib| kib * 1024.0)
             .with_context(|| format!("/proc has no {key}"))
     }
+}
+
+/// Processor time that this program has used so far, in seconds.
+///
+/// # Errors
+/// When `/proc` does not tell.
+pub(crate) fn own_cpu_s() -> Result<f64> {
+    cpu_s_of("self")
+}
+
+fn cpu_s_of(process: &str) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    cpu_ticks(&stat).map(|ticks| ticks / TICKS_PER_S).context("/proc has another form")
 }
 
 /// Ends this program when whoever started it is gone, however that came about.

@@ -68,7 +68,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let effort = if options.quick { &QUICK } else { &FULL };
     let binary = options.waypost.canonicalize().context("the release binary")?;
     let folder = options.out.canonicalize().context("the folder for results")?;
-    let site = Site { binary, folder };
+    let site = Site { binary, folder, through: Vec::new() };
     let wanted = |group| options.only.is_none_or(|only| only == group);
     let mut rows = Vec::new();
     if wanted(Group::Start) {

@@ -17,6 +17,9 @@ pub(crate) const FASTEST_PER_S: u32 = 1_000;
 /// So slow that accepting is measured and not delivering.
 pub(crate) const SLOWEST_PER_S: u32 = 1;
 
+/// The most that one part of a list shows.
+const PAGE_ROWS: usize = 1_000;
+
 /// One organisation.
 pub(crate) struct Tenant {
     index: usize,
@@ -182,6 +185,26 @@ impl Tenant {
         let path = format!("/orgs/{}/webhooks/{}", self.org_id, self.webhook_id());
         let webhook = Admin::open(gateway).await?.call(Method::GET, &path, &json!({})).await?;
         webhook["state"]["pending"].as_u64().context("a webhook shows what is pending")
+    }
+
+    /// Visits every message of the organisation, as its log shows it.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn visit_messages(
+        &self,
+        gateway: &Gateway,
+        mut visit: impl FnMut(&Value) -> Result<()>,
+    ) -> Result<()> {
+        let mut admin = Admin::open(gateway).await?;
+        let first = format!("/orgs/{}/messages?limit={PAGE_ROWS}", self.org_id);
+        let mut path = first.clone();
+        loop {
+            let page = admin.call(Method::GET, &path, &json!({})).await?;
+            page["data"].as_array().context("a page has rows")?.iter().try_for_each(&mut visit)?;
+            let Some(next) = page["next"].as_str() else { return Ok(()) };
+            path = format!("{first}&after={next}");
+        }
     }
 
     /// The head of an upload in ReplyHero's dialect, whose form needs the organisation's id.
