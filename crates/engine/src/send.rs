@@ -314,7 +314,8 @@ impl WaitedFor<'_> {
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if message.status == Status::Unknown => {
-                    self.message = self.wait_for_status().await?;
+                    let known = self.engine.wait_for_status(self.message.clone());
+                    self.message = Box::pin(known).await?;
                     return Ok(());
                 }
                 None => return Ok(()),
@@ -334,10 +335,6 @@ impl WaitedFor<'_> {
 
     async fn attempt(&self, attempt_id: AttemptId) -> SendOutcome {
         self.engine.attempt(&self.account, &self.message, &self.placed, attempt_id).await
-    }
-
-    fn wait_for_status(&self) -> impl Future<Output = Result<Message, Failure>> {
-        Box::pin(self.engine.wait_for_status(self.message.clone()))
     }
 
     /// How long to wait after an error before the next attempt; `None` where there will be none.

@@ -49,7 +49,6 @@ use fault::Done;
 use inline::Inline;
 use memory::Memory;
 use messages::behind::Behind;
-use messages::fresh::Mover;
 use readers::Readers;
 use writer::Writer;
 
@@ -160,10 +159,8 @@ impl SqliteStore {
 
 /// What the writer does for the tables between two groups.
 fn upkeep(memory: &Arc<Memory>) -> impl FnMut(&Connection) -> Done<()> + Send + use<> {
-    let (mut behind, mut fresh) = (Behind::default(), Mover::default());
-    let memory = Arc::clone(memory);
+    let (mut behind, memory) = (Behind::default(), Arc::clone(memory));
     move |conn| {
-        fresh.catch_up(conn)?;
         behind.catch_up(conn)?;
         memory.wamids.catch_up(conn)
     }

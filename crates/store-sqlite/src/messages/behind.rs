@@ -1,10 +1,11 @@
-//! Messages by organisation and by person, and events by organisation: tables that follow behind
-//! the logs. Filling them in with many rows at once and in their own order costs a fraction of
-//! indexes that every row would touch.
+//! Messages by organisation and by person, the due queue by number, and events by organisation:
+//! tables that follow behind the logs. Filling them in with many rows at once and in their own order
+//! costs a fraction of indexes that every row would touch.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
+use super::fresh;
 use crate::fault::Done;
 
 /// How far the tables may lag behind the logs; a reader looks through so many rows besides.
@@ -44,6 +45,7 @@ impl Behind {
             return Ok(());
         }
         self.looked_at = changes;
+        fresh::move_on(conn)?;
         enter_messages(conn)?;
         enter_events(conn)
     }

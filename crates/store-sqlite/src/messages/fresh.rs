@@ -9,8 +9,6 @@ use crate::fault::Done;
 
 /// Rows that are moved at once. A look at a number's queue reads through as many besides.
 const ROWS_MOVED: i64 = 1_024;
-/// Rows written after which it is worth asking how many there are.
-const CHANGES_PER_LOOK: u64 = 512;
 
 /// A new message is due.
 pub(super) fn enter(conn: &Connection, seq: i64, number: i64, place: u8, org: i64) -> Done<()> {
@@ -39,34 +37,21 @@ pub(super) fn of_number(conn: &Connection, number: i64, before: i64) -> Done<Vec
     Ok(fresh)
 }
 
-/// Moves them once they are many.
-#[derive(Default)]
-pub(crate) struct Mover {
-    looked_at: u64,
-}
-
-impl Mover {
-    /// The writer calls it between two groups.
-    pub(crate) fn catch_up(&mut self, conn: &Connection) -> Done<()> {
-        let changes = conn.total_changes();
-        if changes - self.looked_at < CHANGES_PER_LOOK {
-            return Ok(());
-        }
-        self.looked_at = changes;
-        let mut count = conn.prepare_cached("SELECT count(*) FROM fresh_queue")?;
-        let rows: i64 = count.query_row([], |row| row.get(0))?;
-        if rows < ROWS_MOVED {
-            return Ok(());
-        }
-        let transaction = conn.unchecked_transaction()?;
-        for sql in [
-            "INSERT INTO queue (number, due, priority, org, seq)
-             SELECT number, 0, priority, org, seq FROM fresh_queue
-             ORDER BY number, priority, org, seq",
-            "DELETE FROM fresh_queue",
-        ] {
-            transaction.prepare_cached(sql)?.execute([])?;
-        }
-        Ok(transaction.commit()?)
+/// Moves them into the queue once they are many.
+pub(super) fn move_on(conn: &Connection) -> Done<()> {
+    let mut count = conn.prepare_cached("SELECT count(*) FROM fresh_queue")?;
+    let rows: i64 = count.query_row([], |row| row.get(0))?;
+    if rows < ROWS_MOVED {
+        return Ok(());
     }
+    let transaction = conn.unchecked_transaction()?;
+    for sql in [
+        "INSERT INTO queue (number, due, priority, org, seq)
+         SELECT number, 0, priority, org, seq FROM fresh_queue
+         ORDER BY number, priority, org, seq",
+        "DELETE FROM fresh_queue",
+    ] {
+        transaction.prepare_cached(sql)?.execute([])?;
+    }
+    Ok(transaction.commit()?)
 }

@@ -4,7 +4,7 @@ mod accept;
 mod attempt_rows;
 mod attempts;
 pub(crate) mod behind;
-pub(crate) mod fresh;
+mod fresh;
 pub(crate) mod held;
 mod lists;
 mod overdue;
