@@ -1,11 +1,15 @@
 //! Whether a queue keeps up. Judged by the shortest wait of a while: a burst ends with somebody who
 //! hardly waited, and only a queue that stands makes everybody wait (Nichols and Jacobson, CoDel).
-//! No clock, no queue.
+//! And how long a queue may grow in the meantime, judged by what its members took so far. No clock, no
+//! queue.
 
 /// The wait that is no backlog yet, in microseconds.
 pub const TARGET_US: i64 = 20_000;
 /// How long everybody must have waited longer than that, in microseconds.
 pub const SPAN_US: i64 = 100_000;
+/// How long the last of a queue may have to wait for its turn, in microseconds: a burst that lasts for
+/// less than [`SPAN_US`] must not make a queue that takes seconds on a slow disk.
+pub const LONGEST_WAIT_US: i64 = 200_000;
 
 /// A queue's waits, as they end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,28 @@ impl Backlog {
     #[must_use]
     pub const fn is_behind(&self) -> bool {
         self.is_behind
+    }
+}
+
+/// How long a group takes whose members are worked off together: a share of each new time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupTime {
+    us: Option<i64>,
+}
+
+impl GroupTime {
+    /// A group took so long, in microseconds.
+    pub fn took(&mut self, us: i64) {
+        self.us = Some(self.us.map_or(us, |before| before + (us - before) / 4));
+    }
+
+    /// How many may wait before the last of them would wait for [`LONGEST_WAIT_US`]; a group of
+    /// `members` at least, for nobody can be spared that.
+    #[must_use]
+    pub fn longest_queue(&self, members: usize) -> usize {
+        let Some(us) = self.us else { return usize::MAX };
+        let fitting = i128::from(LONGEST_WAIT_US) * members as i128 / i128::from(us.max(1));
+        usize::try_from(fitting).unwrap_or(usize::MAX).max(members)
     }
 }
 
@@ -82,5 +108,22 @@ mod tests {
         assert!(!backlog.is_behind());
         backlog.left(500_000, SPAN_US + 1);
         assert!(!backlog.is_behind(), "the span begins anew");
+    }
+
+    #[test]
+    fn a_queue_is_as_long_as_its_groups_are_quick() {
+        for (what, times_ms, expected) in [
+            ("nothing is known", &[][..], usize::MAX),
+            ("quick groups", &[2], 25_600),
+            ("a slow disk", &[80], 640),
+            ("groups that take longer than anybody may wait", &[1_000], 256),
+            ("one slow group after quick ones", &[2, 2, 82], 2_327),
+            ("a disk that became slow", &[2, 80, 80, 80, 80, 80, 80, 80, 80, 80, 80], 677),
+            ("no time at all", &[0], 51_200_000),
+        ] {
+            let mut time = GroupTime::default();
+            times_ms.iter().for_each(|ms| time.took(ms * 1_000));
+            assert_eq!(time.longest_queue(256), expected, "{what}");
+        }
     }
 }

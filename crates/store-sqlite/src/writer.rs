@@ -13,7 +13,7 @@ mod copier;
 mod gather;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot, watch};
-use waypost_domain::backlog::Backlog;
+use waypost_domain::backlog::{Backlog, GroupTime};
 use waypost_engine::ports::{StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
@@ -89,6 +89,8 @@ struct Shared {
     broken: watch::Sender<Option<String>>,
     gathering: Gathering,
     is_behind: AtomicBool,
+    /// Jobs that may wait before the last of them would wait for too long.
+    longest_queue: AtomicUsize,
     /// Since when the thread is busy with one group, in microseconds after the start; 0: it is not.
     busy_since_us: AtomicU64,
     commits: AtomicU64,
@@ -130,6 +132,7 @@ impl Writer {
                     next_checkpoint: CHECKPOINT_PAGES,
                     last_pages: 0,
                     backlog: Backlog::default(),
+                    group_time: GroupTime::default(),
                 }
                 .run(waiting);
             }
@@ -193,9 +196,11 @@ impl Writer {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
-    /// Whether jobs wait for longer than new ones should be made to.
+    /// Whether jobs wait for longer than new ones should be made to, or one more would.
     pub(crate) fn is_behind(&self) -> bool {
-        self.shared.is_behind.load(Ordering::Relaxed) || self.shared.is_stalled()
+        self.shared.is_behind.load(Ordering::Relaxed)
+            || self.waiting() >= self.shared.longest_queue.load(Ordering::Relaxed)
+            || self.shared.is_stalled()
     }
 
     /// Jobs that wait now.
@@ -313,6 +318,7 @@ struct Loop {
     next_checkpoint: u32,
     last_pages: u32,
     backlog: Backlog,
+    group_time: GroupTime,
 }
 
 impl Loop {
@@ -350,7 +356,7 @@ impl Loop {
                 self.refuse_all(waiting, &Err(error));
                 break;
             }
-            self.note_done(waiting.is_empty());
+            self.note_done(before, waiting.is_empty());
         }
         drop(guard);
     }
@@ -369,7 +375,15 @@ impl Loop {
         self.shared.busy_since_us.store(now_us.max(1), Ordering::Relaxed);
     }
 
-    fn note_done(&mut self, is_empty: bool) {
+    /// A group is done, of so many jobs.
+    fn note_done(&mut self, jobs: usize, is_empty: bool) {
+        if jobs >= CROWD_JOBS {
+            let since_us = self.shared.busy_since_us.load(Ordering::Relaxed);
+            let took_us = micros(self.shared.started.elapsed()).saturating_sub(since_us);
+            self.group_time.took(took_us.cast_signed());
+            let longest_queue = self.group_time.longest_queue(GROUP_JOBS);
+            self.shared.longest_queue.store(longest_queue, Ordering::Relaxed);
+        }
         if is_empty {
             self.backlog.emptied();
             self.shared.is_behind.store(false, Ordering::Relaxed);
@@ -535,6 +549,7 @@ impl Shared {
             broken: watch::Sender::new(None),
             gathering: Gathering::default(),
             is_behind: AtomicBool::new(false),
+            longest_queue: AtomicUsize::new(usize::MAX),
             busy_since_us: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             log_pages: AtomicU32::new(0),

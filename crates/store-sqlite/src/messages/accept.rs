@@ -10,6 +10,7 @@ use waypost_engine::ports::{
 
 use super::fresh;
 use super::held;
+use super::queue;
 use super::state::record_event;
 use super::under_way::Attempted;
 use crate::codes;
@@ -86,7 +87,7 @@ fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
         Start::Queue { due_at, place } => {
             let due = due_column(message, *due_at);
             insert(conn, sender, new, First::Queued { due, place: *place })?;
-            queue(conn, sender, due, *place)
+            enqueue(conn, sender, due, *place)
         }
         Start::Hold(hold) => record_held(conn, memory, sender, new, hold),
         Start::Attempt(attempt) => {
@@ -109,22 +110,12 @@ fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
 }
 
 /// The message whose row was written last is due, or will be.
-fn queue(conn: &Connection, sender: SenderRefs, due: i64, place: Place) -> Done<()> {
+fn enqueue(conn: &Connection, sender: SenderRefs, due: i64, place: Place) -> Done<()> {
+    let (seq, place) = (conn.last_insert_rowid(), place.number());
     if due == 0 {
-        let (seq, place) = (conn.last_insert_rowid(), place.number());
         return fresh::enter(conn, seq, sender.number, place, sender.org);
     }
-    conn.prepare_cached(
-        "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![
-        sender.number,
-        due,
-        place.number(),
-        sender.org,
-        conn.last_insert_rowid()
-    ])?;
-    Ok(())
+    queue::enter(conn, seq, sender.number, due, i64::from(place), sender.org)
 }
 
 /// A message waits for its person, unless the person wrote meanwhile.
@@ -139,7 +130,7 @@ fn record_held(
     let due = if waits { hold.until.0 } else { 0 };
     insert(conn, sender, new, First::Queued { due, place: hold.place })?;
     let seq = conn.last_insert_rowid();
-    queue(conn, sender, due, hold.place)?;
+    enqueue(conn, sender, due, hold.place)?;
     let is_first = waits && held::keep(conn, seq)?;
     let Some((nudge, place)) = hold.nudge.as_ref().filter(|_| is_first) else { return Ok(()) };
     let start = Start::Queue { due_at: nudge.created_at, place: *place };

@@ -45,9 +45,12 @@ impl Behind {
             return Ok(());
         }
         self.looked_at = changes;
-        fresh::move_on(conn)?;
-        enter_messages(conn)?;
-        enter_events(conn)
+        // Together they cost one commit.
+        let transaction = conn.unchecked_transaction()?;
+        fresh::move_on(&transaction)?;
+        enter_messages(&transaction)?;
+        enter_events(&transaction)?;
+        Ok(transaction.commit()?)
     }
 }
 
@@ -57,7 +60,6 @@ fn enter_messages(conn: &Connection) -> Done<()> {
     else {
         return Ok(());
     };
-    let transaction = conn.unchecked_transaction()?;
     for sql in [
         "INSERT INTO org_messages (org, message)
          SELECT org, seq FROM messages WHERE seq > ?1 AND seq <= ?2 ORDER BY org, seq",
@@ -65,10 +67,10 @@ fn enter_messages(conn: &Connection) -> Done<()> {
          SELECT seq >> 12, phone, seq FROM messages WHERE seq > ?1 AND seq <= ?2
          ORDER BY seq >> 12, phone, seq",
     ] {
-        transaction.prepare_cached(sql)?.execute(params![mark, until])?;
+        conn.prepare_cached(sql)?.execute(params![mark, until])?;
     }
-    transaction.prepare_cached("UPDATE messages_mark SET seq = ?1")?.execute([until])?;
-    Ok(transaction.commit()?)
+    conn.prepare_cached("UPDATE messages_mark SET seq = ?1")?.execute([until])?;
+    Ok(())
 }
 
 fn enter_events(conn: &Connection) -> Done<()> {
@@ -77,15 +79,13 @@ fn enter_events(conn: &Connection) -> Done<()> {
     else {
         return Ok(());
     };
-    let transaction = conn.unchecked_transaction()?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO org_events (org, event)
-             SELECT org, seq FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY org, seq",
-        )?
-        .execute([mark, until])?;
-    transaction.prepare_cached("UPDATE org_events_mark SET seq = ?1")?.execute([until])?;
-    Ok(transaction.commit()?)
+    conn.prepare_cached(
+        "INSERT INTO org_events (org, event)
+         SELECT org, seq FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY org, seq",
+    )?
+    .execute([mark, until])?;
+    conn.prepare_cached("UPDATE org_events_mark SET seq = ?1")?.execute([until])?;
+    Ok(())
 }
 
 /// What to enter now, if it is worth it: what comes after the first place, up to the second.

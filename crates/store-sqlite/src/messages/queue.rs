@@ -13,6 +13,22 @@ use crate::fault::Done;
 use crate::refs;
 use crate::rows::{StoredMessage, from_json, select_message, to_json};
 
+/// Puts a single message into the queue; `due` is 0 for at once.
+pub(super) fn enter(
+    conn: &Connection,
+    seq: i64,
+    number: i64,
+    due: i64,
+    place: i64,
+    org: i64,
+) -> Done<()> {
+    conn.prepare_cached(
+        "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute([number, due, place, org, seq])?;
+    Ok(())
+}
+
 pub(super) fn due(
     conn: &Connection,
     number: &NumberId,

@@ -6,6 +6,7 @@ use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 
 use super::fresh;
+use super::queue;
 use super::under_way::Attempted;
 use super::wamids::Wamids;
 use crate::broadcast_rows;
@@ -141,11 +142,7 @@ impl State {
         if let Some(broadcast) = self.broadcast {
             return broadcast_rows::note_waiting(conn, broadcast);
         }
-        conn.prepare_cached(
-            "INSERT INTO queue (number, due, priority, org, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![self.number, due, self.priority, self.org, self.seq])?;
-        Ok(())
+        queue::enter(conn, self.seq, self.number, due, self.priority, self.org)
     }
 
     /// Leaves a message that is being sent to the caller who is about to attempt it again.

@@ -95,13 +95,23 @@ impl Drop for Copier {
 fn copy_when_asked(conn: &Connection, asked: &Receiver<()>, copy: &Latest, shared: &Arc<Shared>) {
     let guard = PanicGuard(Arc::clone(shared));
     while asked.recv().is_ok() {
+        let ending = Ending(copy);
         if let Err((_, error)) = run_checkpoint(conn, COPY) {
             shared.give_up(&error);
         }
-        *copy.stage.lock() = Stage::Ended;
-        copy.ended.notify_all();
+        drop(ending);
     }
     drop(guard);
+}
+
+/// However a copy ends: the writer may be waiting for it.
+struct Ending<'a>(&'a Latest);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        *self.0.stage.lock() = Stage::Ended;
+        self.0.ended.notify_all();
+    }
 }
 
 /// Copies pages of the log as this pragma says.

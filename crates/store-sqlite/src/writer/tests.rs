@@ -282,3 +282,36 @@ async fn nobody_waits_for_company_for_ever() {
     }
     assert_eq!(count(&writer).await, 20 * 11);
 }
+
+#[tokio::test]
+async fn a_queue_is_full_once_its_last_would_wait_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = writer(folder.path()).await;
+    let (release, _holding) = hold(&writer).await;
+    let mut answers = Vec::new();
+    for place in 0..CROWD_JOBS {
+        let slow = move |_: &Connection| {
+            std::thread::sleep(Duration::from_millis(if place == 0 { 250 } else { 0 }));
+            Ok(())
+        };
+        answers.push(submit(&writer, slow).await);
+    }
+    drop(release);
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+    // What was just answered is counted after the answers.
+    let _ = count(&writer).await;
+    assert_eq!(writer.shared.longest_queue.load(Ordering::Relaxed), GROUP_JOBS);
+
+    let (release, _holding) = hold(&writer).await;
+    let mut answers = Vec::new();
+    while writer.waiting() < GROUP_JOBS {
+        answers.push(submit(&writer, |_| Ok(())).await);
+    }
+    assert!(writer.is_behind());
+    drop(release);
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+}
