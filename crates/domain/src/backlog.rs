@@ -3,7 +3,8 @@
 //! And how long a queue may grow in the meantime, judged by what its members took so far. No clock, no
 //! queue.
 
-/// The wait that is no backlog yet, in microseconds.
+/// The wait that is no backlog yet, in microseconds. Where a group takes longer, that is how long who
+/// comes after its start waits, however few there are.
 pub const TARGET_US: i64 = 20_000;
 /// How long everybody must have waited longer than that, in microseconds.
 pub const SPAN_US: i64 = 100_000;
@@ -21,9 +22,10 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Somebody left the queue at an instant after having waited so long, both in microseconds.
-    pub fn left(&mut self, wait_us: i64, now_us: i64) {
-        if wait_us <= TARGET_US {
+    /// Somebody left the queue at an instant after having waited so long, where a group takes so
+    /// long, all in microseconds.
+    pub fn left(&mut self, wait_us: i64, group: GroupTime, now_us: i64) {
+        if wait_us <= TARGET_US.max(group.us.unwrap_or(0)) {
             *self = Self::default();
             return;
         }
@@ -70,10 +72,12 @@ mod tests {
     use super::*;
 
     /// Milliseconds at which somebody leaves, and how long that one has waited.
-    fn after(leaves: &[(i64, i64)]) -> bool {
+    fn after(leaves: &[(i64, i64)], group_ms: i64) -> bool {
         let mut backlog = Backlog::default();
+        let mut group = GroupTime::default();
+        group.took(group_ms * 1_000);
         for (at_ms, wait_ms) in leaves {
-            backlog.left(wait_ms * 1_000, at_ms * 1_000);
+            backlog.left(wait_ms * 1_000, group, at_ms * 1_000);
         }
         backlog.is_behind()
     }
@@ -94,19 +98,26 @@ mod tests {
             ("one long wait after a silence", &[(0, 1), (5_000, 500)], false),
             ("a stall", &[(0, 500), (5_000, 5_000)], true),
         ] {
-            assert_eq!(after(leaves), is_behind, "{what}");
+            assert_eq!(after(leaves, 2), is_behind, "{what}");
+        }
+    }
+
+    #[test]
+    fn who_comes_after_the_start_of_a_slow_group_waits_for_its_end() {
+        for (wait_ms, is_behind) in [(80, false), (81, true)] {
+            assert_eq!(after(&[(0, wait_ms), (100, wait_ms)], 80), is_behind, "{wait_ms} ms");
         }
     }
 
     #[test]
     fn an_empty_queue_is_never_behind() {
         let mut backlog = Backlog::default();
-        backlog.left(500_000, 0);
-        backlog.left(500_000, SPAN_US);
+        backlog.left(500_000, GroupTime::default(), 0);
+        backlog.left(500_000, GroupTime::default(), SPAN_US);
         assert!(backlog.is_behind());
         backlog.emptied();
         assert!(!backlog.is_behind());
-        backlog.left(500_000, SPAN_US + 1);
+        backlog.left(500_000, GroupTime::default(), SPAN_US + 1);
         assert!(!backlog.is_behind(), "the span begins anew");
     }
 

@@ -117,8 +117,9 @@ impl SqliteStore {
         let written = Arc::clone(&memory);
         let upkeep = upkeep(&memory);
         let copying = open::copier(path)?;
-        let writer = Writer::start(conn, copying, move || written.tell(), upkeep)
-            .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        let writer =
+            Writer::start(conn, copying, move |is_committed| written.tell(is_committed), upkeep)
+                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         Ok(Self { readers, writer, memory, path: path.to_owned(), _lock: Some(lock) })
     }
 
@@ -132,7 +133,8 @@ impl SqliteStore {
         let memory = Memory::load(&mut disk.connection()).map_err(open::memory_failure)?;
         let written = Arc::clone(&memory);
         let upkeep = upkeep(&memory);
-        let writer = Writer::inline(inline.clone(), move || written.tell(), upkeep);
+        let writer =
+            Writer::inline(inline.clone(), move |is_committed| written.tell(is_committed), upkeep);
         let readers = Readers::inline(inline);
         Ok(Self { readers, writer, memory, path: PathBuf::new(), _lock: None })
     }
@@ -157,7 +159,7 @@ impl SqliteStore {
     }
 }
 
-/// What the writer does for the tables between two groups.
+/// What the writer does for the tables in its transactions. What fails of it is undone.
 fn upkeep(memory: &Arc<Memory>) -> impl FnMut(&Connection) -> Done<()> + Send + use<> {
     let (mut behind, memory) = (Behind::default(), Arc::clone(memory));
     move |conn| {

@@ -36,8 +36,9 @@ impl Memory {
     }
 
     /// What was written is committed, or undone.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn tell(&self, is_committed: bool) {
         self.recipients.tell();
         self.refs.tell();
+        self.wamids.tell(is_committed);
     }
 }

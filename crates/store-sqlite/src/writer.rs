@@ -74,7 +74,7 @@ pub(crate) struct Writer {
 /// Jobs run where they are asked for, each a group of its own.
 struct InlineLoop {
     inline: Inline,
-    after: Mutex<(Box<dyn FnMut() + Send>, Upkeep)>,
+    after: Mutex<(Written, Upkeep)>,
 }
 
 /// A job and when it came.
@@ -100,12 +100,13 @@ struct Shared {
 }
 
 impl Writer {
-    /// `written` is called after each group, before anybody is answered; `upkeep` when everybody
-    /// has been. `copying` is a second connection to the same database.
+    /// `upkeep` is called at the end of each transaction, and leaves it as it was where it fails;
+    /// `written` after it, before anybody is answered, with whether it was committed. `copying` is a
+    /// second connection to the same database.
     pub(crate) fn start(
         mut conn: Connection,
         copying: Connection,
-        written: impl FnMut() + Send + 'static,
+        written: impl FnMut(bool) + Send + 'static,
         upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new());
@@ -143,10 +144,10 @@ impl Writer {
     /// A writer without a thread.
     pub(crate) fn inline(
         inline: Inline,
-        written: impl FnMut() + Send + 'static,
+        written: impl FnMut(bool) + Send + 'static,
         upkeep: impl FnMut(&Connection) -> Done<()> + Send + 'static,
     ) -> Self {
-        let after = Mutex::new((Box::new(written) as Box<_>, Box::new(upkeep) as Upkeep));
+        let after = Mutex::new((Box::new(written) as Written, Box::new(upkeep) as Upkeep));
         let inline = Some(InlineLoop { inline, after });
         Self { jobs: None, thread: None, inline, shared: Arc::new(Shared::new()) }
     }
@@ -220,7 +221,7 @@ impl InlineLoop {
     async fn run<T>(&self, work: impl FnMut(&Connection) -> Done<T>) -> StoreResult<T> {
         let after = |conn: &Connection, is_committed: bool| {
             let (written, upkeep) = &mut *self.after.lock();
-            written();
+            written(is_committed);
             if is_committed && let Err(fault) = upkeep(conn) {
                 tracing::warn!(error = %fault.into_store_error(), "upkeep");
             }
@@ -305,6 +306,7 @@ enum Group {
     Spoilt,
 }
 
+type Written = Box<dyn FnMut(bool) + Send>;
 type Upkeep = Box<dyn FnMut(&Connection) -> Done<()> + Send>;
 
 /// The thread's own state.
@@ -313,7 +315,7 @@ struct Loop {
     copier: Copier,
     conn: Connection,
     shared: Arc<Shared>,
-    written: Box<dyn FnMut() + Send>,
+    written: Written,
     upkeep: Upkeep,
     next_checkpoint: u32,
     last_pages: u32,
@@ -340,7 +342,7 @@ impl Loop {
             if is_planted(Bug::AckFailedCommit) {
                 end = Ok(());
             }
-            (self.written)();
+            (self.written)(end.is_ok());
             if let Err((Reach::Store, error)) = &end {
                 self.shared.give_up(error);
             }
@@ -349,7 +351,7 @@ impl Loop {
                 job.answer(&verdict);
             }
             if end.is_ok() {
-                end = self.keep_up().and_then(|()| self.checkpoint());
+                end = self.checkpoint();
             }
             if let Err((Reach::Store, error)) = end {
                 self.shared.give_up(&error);
@@ -369,7 +371,7 @@ impl Loop {
             self.backlog.emptied();
         } else if let Some(last) = taken.last() {
             let wait_us = micros(now.duration_since(last.since));
-            self.backlog.left(wait_us.cast_signed(), now_us.cast_signed());
+            self.backlog.left(wait_us.cast_signed(), self.group_time, now_us.cast_signed());
         }
         self.shared.is_behind.store(self.backlog.is_behind(), Ordering::Relaxed);
         self.shared.busy_since_us.store(now_us.max(1), Ordering::Relaxed);
@@ -392,7 +394,7 @@ impl Loop {
     }
 
     /// Runs a group in one transaction.
-    fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
         let end = match self.run_group(group) {
             Ok(Group::Done) => Ok(()),
             Ok(Group::Spoilt) => {
@@ -426,7 +428,7 @@ impl Loop {
     }
 
     /// Runs and commits the jobs as they are, unless one fails after it has written something.
-    fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<Group, (Reach, StoreError)> {
+    fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<Group, (Reach, StoreError)> {
         self.execute("BEGIN IMMEDIATE")?;
         for job in group {
             let changes = self.conn.total_changes();
@@ -437,6 +439,7 @@ impl Loop {
                 }
             }
         }
+        self.keep_up()?;
         self.execute("COMMIT")?;
         Ok(Group::Done)
     }
@@ -472,9 +475,14 @@ impl Loop {
         })
     }
 
-    /// Work of the tables' own that nobody waits for.
+    /// Work of the tables' own: in the group's transaction, for a sync of its own would make whoever
+    /// comes next wait for as long as a group.
     fn keep_up(&mut self) -> Result<(), (Reach, StoreError)> {
-        (self.upkeep)(&self.conn).or_else(|fault| put_off("upkeep", fault))
+        let Err(fault) = (self.upkeep)(&self.conn) else { return Ok(()) };
+        if self.conn.is_autocommit() {
+            return Err((fault.reach().max_group(), fault.into_store_error()));
+        }
+        put_off("upkeep", fault)
     }
 
     /// Has the write-ahead log copied into the database once it is long. Everybody has been answered.

@@ -38,20 +38,38 @@ pub(crate) struct Behind {
 }
 
 impl Behind {
-    /// Brings the tables nearer to the log where they lag. The writer calls it between two groups.
+    /// Brings the tables nearer to the log where they lag. The writer calls it at the end of each
+    /// group.
     pub(crate) fn catch_up(&mut self, conn: &Connection) -> Done<()> {
         let changes = conn.total_changes();
         if changes - self.looked_at < CHANGES_PER_LOOK {
             return Ok(());
         }
         self.looked_at = changes;
-        // Together they cost one commit.
-        let transaction = conn.unchecked_transaction()?;
-        fresh::move_on(&transaction)?;
-        enter_messages(&transaction)?;
-        enter_events(&transaction)?;
-        Ok(transaction.commit()?)
+        all_or_nothing(conn, |conn| {
+            fresh::move_on(conn)?;
+            enter_messages(conn)?;
+            enter_events(conn)
+        })
     }
+}
+
+/// Undoes what was done, and no more, where it fails.
+pub(super) fn all_or_nothing<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> Done<T>,
+) -> Done<T> {
+    let execute = |sql| conn.prepare_cached(sql)?.execute([]);
+    execute("SAVEPOINT upkeep")?;
+    let outcome = work(conn);
+    // Some errors undo the whole transaction, and with it the savepoint.
+    if outcome.is_err() && !conn.is_autocommit() {
+        execute("ROLLBACK TO upkeep")?;
+    }
+    if !conn.is_autocommit() {
+        execute("RELEASE upkeep")?;
+    }
+    outcome
 }
 
 fn enter_messages(conn: &Connection) -> Done<()> {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::message::Direction;
 
-use super::behind::runs;
+use super::behind::{all_or_nothing, runs};
 use crate::codes;
 use crate::fault::Done;
 
@@ -24,6 +24,8 @@ const IDS_AT_ONCE: i64 = 1_024;
 pub(crate) struct Wamids {
     /// Messages by hash.
     fresh: Mutex<HashMap<i64, i64>>,
+    /// Up to which message they were entered into the index by the transaction in progress.
+    entered: Mutex<Option<Option<i64>>>,
 }
 
 impl Wamids {
@@ -31,7 +33,8 @@ impl Wamids {
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         let mut select = conn.prepare("SELECT hash, message FROM fresh_wamids")?;
         let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Self { fresh: Mutex::new(rows.collect::<rusqlite::Result<_>>()?) })
+        let fresh = Mutex::new(rows.collect::<rusqlite::Result<_>>()?);
+        Ok(Self { fresh, entered: Mutex::default() })
     }
 
     /// Notes a message's id; its row has it already. A former one must be forgotten before.
@@ -83,34 +86,44 @@ impl Wamids {
         Ok(found)
     }
 
-    /// Enters some of the fresh ones into the index once they are many. The writer calls it between
-    /// two groups.
+    /// Enters some of the fresh ones into the index once they are many. The writer calls it at the end
+    /// of each group.
     pub(crate) fn catch_up(&self, conn: &Connection) -> Done<()> {
         if self.fresh.lock().len() < FRESH_IDS {
             return Ok(());
         }
-        let transaction = conn.unchecked_transaction()?;
-        let last: Option<i64> = transaction
-            .prepare_cached(
-                "SELECT max(message) FROM
-                     (SELECT message FROM fresh_wamids ORDER BY message LIMIT ?1)",
-            )?
-            .query_row([IDS_AT_ONCE], |row| row.get(0))?;
-        transaction
-            .prepare_cached(
-                "INSERT INTO wamid_messages (run, hash, message)
-                 SELECT message >> 12, hash, message FROM fresh_wamids WHERE message <= ?1
-                 ORDER BY message >> 12, hash, message ON CONFLICT DO NOTHING",
-            )?
-            .execute([last])?;
-        transaction
-            .prepare_cached("DELETE FROM fresh_wamids WHERE message <= ?1")?
-            .execute([last])?;
-        transaction.commit()?;
-        // Of messages that are gone nothing is left in the table.
-        self.fresh.lock().retain(|_, message| last.is_some_and(|last| *message > last));
+        let last = all_or_nothing(conn, enter_some)?;
+        *self.entered.lock() = Some(last);
         Ok(())
     }
+
+    /// What was written is committed, or undone: then what was entered is still fresh.
+    pub(crate) fn tell(&self, is_committed: bool) {
+        let Some(last) = self.entered.lock().take() else { return };
+        if is_committed {
+            // Of messages that are gone nothing is left in the table.
+            self.fresh.lock().retain(|_, message| last.is_some_and(|last| *message > last));
+        }
+    }
+}
+
+/// The last one that was entered; `None`: none is fresh.
+fn enter_some(conn: &Connection) -> Done<Option<i64>> {
+    let last: Option<i64> = conn
+        .prepare_cached(
+            "SELECT max(message) FROM
+                 (SELECT message FROM fresh_wamids ORDER BY message LIMIT ?1)",
+        )?
+        .query_row([IDS_AT_ONCE], |row| row.get(0))?;
+    for sql in [
+        "INSERT INTO wamid_messages (run, hash, message)
+         SELECT message >> 12, hash, message FROM fresh_wamids WHERE message <= ?1
+         ORDER BY message >> 12, hash, message ON CONFLICT DO NOTHING",
+        "DELETE FROM fresh_wamids WHERE message <= ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([last])?;
+    }
+    Ok(last)
 }
 
 /// Takes a message's outbound id out, before it loses it or gets another.
@@ -156,4 +169,42 @@ pub(crate) fn hash(direction: Direction, wamid: &str) -> i64 {
         .bytes()
         .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
     hash.cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(place: usize) -> String {
+        format!("wamid.{place}")
+    }
+
+    #[test]
+    fn what_an_undone_transaction_entered_is_still_found() {
+        let conn = crate::open::in_memory().unwrap();
+        let wamids = Wamids::load(&conn).unwrap();
+        for place in 0..FRESH_IDS {
+            let seq = i64::try_from(place).unwrap() + 1;
+            conn.execute(
+                "INSERT INTO messages (seq, id, org, number, phone, direction, message_type,
+                     dialect, synchronous, status, created_at, wamid)
+                 VALUES (?1, CAST(?1 AS BLOB), 1, 1, '', ?2, 0, '', 0, 0, 0, ?3)",
+                params![seq, codes::direction(Direction::Outbound), id(place)],
+            )
+            .unwrap();
+            wamids.note(&conn, seq, Direction::Outbound, &id(place)).unwrap();
+        }
+        for (end, is_committed) in [("ROLLBACK", false), ("COMMIT", true)] {
+            conn.execute_batch("BEGIN").unwrap();
+            wamids.catch_up(&conn).unwrap();
+            conn.execute_batch(end).unwrap();
+            wamids.tell(is_committed);
+            for place in [0, FRESH_IDS - 1] {
+                let found = wamids.find(&conn, Direction::Outbound, &id(place)).unwrap();
+                assert_eq!(found, Some(i64::try_from(place).unwrap() + 1), "{end}");
+            }
+        }
+        let entered = usize::try_from(IDS_AT_ONCE).unwrap();
+        assert_eq!(wamids.fresh.lock().len(), FRESH_IDS - entered);
+    }
 }

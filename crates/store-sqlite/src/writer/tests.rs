@@ -14,7 +14,7 @@ async fn writer(folder: &Path) -> Arc<Writer> {
     let path = folder.join("a.db");
     let conn = crate::open::writer(&path, &Options::default()).unwrap();
     let copying = crate::open::copier(&path).unwrap();
-    let writer = Arc::new(Writer::start(conn, copying, || {}, |_| Ok(())).unwrap());
+    let writer = Arc::new(Writer::start(conn, copying, |_| {}, |_| Ok(())).unwrap());
     let create = "CREATE TABLE IF NOT EXISTS kept (value BLOB NOT NULL UNIQUE)";
     writer.run(Work::Known, |conn| Ok(conn.execute_batch(create)?)).await.unwrap();
     writer
