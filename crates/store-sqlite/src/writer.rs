@@ -39,8 +39,9 @@ const RESERVED_JOBS: usize = 2_048;
 const GROUP_JOBS: usize = 256;
 /// Length of the write-ahead log at which its pages are copied into the database, in pages.
 const CHECKPOINT_PAGES: u32 = 6_000;
-/// How much longer it grows before the next try where a reader was in the way, in pages.
-const CHECKPOINT_AGAIN_PAGES: u32 = 500;
+/// How much longer it grows before the next try where a reader was in the way, in pages. Each try costs
+/// the writer two syncs.
+const CHECKPOINT_AGAIN_PAGES: u32 = 2_000;
 /// Length at which the writer waits for the copy, and for readers to get out of the way, in pages:
 /// 48 MiB.
 const CHECKPOINT_WAIT_PAGES: u32 = 12_288;
