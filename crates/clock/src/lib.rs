@@ -9,11 +9,13 @@ mod steady;
 
 pub use dice::{dice, mixed, seed_dice};
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -32,8 +34,18 @@ pub struct Clock(Arc<Inner>);
 struct Inner {
     source: Source,
     offset_ms: AtomicI64,
+    keeper: Option<Keeper>,
     /// Told whenever the offset changes, so that sleepers look again, in the order in which they came.
     moved: Notify,
+}
+
+/// Is told how far the clock will be from its source, in milliseconds.
+struct Keeper(Mutex<Box<dyn FnMut(i64) + Send>>);
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
 }
 
 #[derive(Debug)]
@@ -56,6 +68,19 @@ impl Clock {
         Self::with(Source::System(Steady::begin(Reading::now())))
     }
 
+    /// As [`Clock::system`], but `ahead_ms` milliseconds ahead of it. Before each move, `keep` is told
+    /// how far it will be ahead then: what it has written down outlives the process, and the clock of
+    /// the next one begins there. One call at a time; the move waits for it.
+    #[must_use]
+    pub fn kept(ahead_ms: i64, keep: impl FnMut(i64) + Send + 'static) -> Self {
+        Self(Arc::new(Inner {
+            source: Source::System(Steady::begin(Reading::now())),
+            offset_ms: AtomicI64::new(ahead_ms),
+            keeper: Some(Keeper(Mutex::new(Box::new(keep)))),
+            moved: Notify::new(),
+        }))
+    }
+
     /// A clock that stands at `start_ms` (Unix milliseconds) and moves only by [`Clock::advance`].
     #[must_use]
     pub fn manual(start_ms: i64) -> Self {
@@ -70,7 +95,8 @@ impl Clock {
     }
 
     fn with(source: Source) -> Self {
-        Self(Arc::new(Inner { source, offset_ms: AtomicI64::new(0), moved: Notify::new() }))
+        let (offset_ms, moved) = (AtomicI64::new(0), Notify::new());
+        Self(Arc::new(Inner { source, offset_ms, keeper: None, moved }))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -109,15 +135,24 @@ impl Clock {
     /// Moves this clock and all its clones forward and wakes who sleeps on it.
     pub fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.0.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
-        self.0.moved.notify_waiters();
+        self.shift(by_ms);
     }
 
     /// Sets this clock and all its clones back, as an operator or a time server does. Whoever sleeps
     /// on it sleeps so much longer.
     pub fn set_back(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.0.offset_ms.fetch_sub(by_ms, Ordering::AcqRel);
+        self.shift(-by_ms);
+    }
+
+    fn shift(&self, by_ms: i64) {
+        let mut keep = self.0.keeper.as_ref().map(|keeper| keeper.0.lock());
+        if let Some(keep) = &mut keep {
+            // First: nobody may note an hour that a crash takes back.
+            keep(self.0.offset_ms.load(Ordering::Acquire).saturating_add(by_ms));
+        }
+        self.0.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
+        drop(keep);
         self.0.moved.notify_waiters();
     }
 
@@ -155,6 +190,8 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
 
     #[tokio::test]
@@ -204,5 +241,23 @@ mod tests {
         assert!(clock.now_ms() >= before + 90_000_000);
         assert!(clock.wall_ms() >= before + 90_000_000);
         clock.sleep_until(before + 90_000_000).await;
+    }
+
+    #[test]
+    fn a_kept_clock_tells_how_far_it_will_be_before_it_is_there() {
+        let shown: Arc<OnceLock<Clock>> = Arc::default();
+        let told: Arc<Mutex<Vec<(i64, i64)>>> = Arc::default();
+        let clock = Clock::kept(90_000_000, {
+            let (shown, told) = (Arc::clone(&shown), Arc::clone(&told));
+            move |ahead_ms| {
+                let real_ms = Clock::system().now_ms();
+                let shown_ahead_s = (shown.get().unwrap().now_ms() - real_ms) / 1_000;
+                told.lock().push((ahead_ms, shown_ahead_s.div_euclid(3_600)));
+            }
+        });
+        shown.set(clock.clone()).unwrap();
+        clock.advance(Duration::from_secs(36_000));
+        clock.advance(Duration::from_secs(3_600));
+        assert_eq!(*told.lock(), [(126_000_000, 25), (129_600_000, 35)]);
     }
 }

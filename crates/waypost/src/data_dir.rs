@@ -254,7 +254,11 @@ const fn kind(target: &UpstreamTarget) -> &'static str {
     }
 }
 
-fn make_folder(path: &Path) -> anyhow::Result<()> {
+/// Makes a folder for its owner only, with those around it.
+///
+/// # Errors
+/// Not writable.
+pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
     made.with_context(|| format!("cannot make the data folder {}", path.display()))
 }
@@ -290,7 +294,11 @@ fn private_file() -> OpenOptions {
     options
 }
 
-fn read_small(path: &Path) -> anyhow::Result<Option<String>> {
+/// Reads a small file; `None` where there is none.
+///
+/// # Errors
+/// Not readable, or not UTF-8.
+pub(crate) fn read_small(path: &Path) -> anyhow::Result<Option<String>> {
     let failed = || format!("cannot read {}", path.display());
     let file = match File::open(path) {
         Ok(file) => file,
@@ -303,7 +311,10 @@ fn read_small(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// Writes a file whole or not at all, for its owner only, and safe from a power loss on return.
-fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Not writable.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

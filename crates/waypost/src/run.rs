@@ -6,6 +6,7 @@ mod callbacks;
 mod demo;
 mod links;
 mod notify;
+mod sandbox_clock;
 mod secrets;
 
 use std::io::IsTerminal as _;
@@ -76,7 +77,12 @@ impl Gateway {
         let listener = listen(config.listen, "listen").await?;
         let local_url = config.local_url(listener.local_addr()?);
         let secrets = secrets::settle(config, &folder, &store, &vault, &local_url).await?;
-        let clock = Clock::system();
+        let sandbox_folder = config.data_dir.join("sandbox");
+        let clock = match &config.upstream.target {
+            UpstreamTarget::Sandbox => sandbox_clock::open(&sandbox_folder)?,
+            // Whatever a sandbox did to its time: Meta has the machine's hour.
+            UpstreamTarget::Real(_) => Clock::system(),
+        };
         let links = Links::new(&config.egress);
         let sandbox = match config.sandbox_listen {
             Some(address) => {
@@ -89,7 +95,7 @@ impl Gateway {
                     access_token: None,
                     egress: Arc::new(links.clone()),
                     seed: Seed::demo(),
-                    state_dir: Some(config.data_dir.join("sandbox")),
+                    state_dir: Some(sandbox_folder),
                 };
                 Some((Sandbox::new(sandbox, clock.clone()), listener))
             }
