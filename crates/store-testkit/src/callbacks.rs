@@ -1,7 +1,7 @@
 //! Callbacks: in order, held up by what comes before, given up and made anew.
 
 use waypost_domain::callback::Webhook;
-use waypost_domain::{OrgId, Timestamp, WebhookId};
+use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{
     CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, Entry, EntryKey, NewCallback,
     Page, PutMode, TargetAddress, TargetName,
@@ -171,6 +171,10 @@ pub async fn what_is_older_than_its_schedule_is_given_up(harness: &dyn Harness) 
     add(&stage, vec![callback(1, 1), callback(2, 2)]).await;
     stage.store.add_callbacks(vec![callback(3, 3)], None, at(900)).await.unwrap();
     let target = place(&stage).await;
+    let too_old = stage.store.give_up_callbacks(target, at(500), "too old", 10, at(1_000)).await;
+    assert_eq!(too_old.unwrap(), 0, "what was never tried is kept");
+    let tried = [1, 2, 3].map(|one| outcome(one.into(), one, 1, CallbackEnd::Again(at(3))));
+    record(&stage, target, tried.to_vec()).await;
     let give_up = async |limit| {
         stage.store.give_up_callbacks(target, at(500), "too old", limit, at(1_000)).await.unwrap()
     };
@@ -231,6 +235,59 @@ pub async fn a_callback_waits_for_its_file_and_no_longer(harness: &dyn Harness) 
     record(&stage, target, outcomes.to_vec()).await;
     add(&stage, vec![waiting]).await;
     assert_eq!(due(&stage, target, at(10)).await, [1]);
+}
+
+/// Two pictures and a text that a person sends, all to be told of, and the places of their events.
+async fn pictures(stage: &Stage, person: u32) -> ([MessageId; 2], [i64; 3]) {
+    let mut ids = Vec::new();
+    for wamid in [format!("wamid.{person}.1"), format!("wamid.{person}.2")] {
+        let mut picture = crate::samples::inbound(person, &wamid);
+        picture.content.kind = "image".to_owned();
+        picture.content.message = serde_json::json!({"type": "image", "image": {"id": wamid}});
+        ids.push(picture.id);
+        stage.store.record_inbound(picture, at(0)).await.unwrap();
+    }
+    let text = crate::samples::inbound(person, &format!("wamid.{person}.3"));
+    stage.store.record_inbound(text, at(0)).await.unwrap();
+    let last = stage.store.last_event().await.unwrap();
+    let places = [last - 2, last - 1, last];
+    let waiting = |place| NewCallback { file_by: Some(at(60_000)), ..callback(place, person) };
+    let all = vec![waiting(places[0]), waiting(places[1]), callback(last, person)];
+    add(stage, all).await;
+    ([ids[0], ids[1]], places)
+}
+
+pub async fn each_callback_waits_for_its_own_file(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    for (first, due_then) in [(0, 1), (1, 0)] {
+        let (ids, places) = pictures(&stage, first).await;
+        let target = place(&stage).await;
+        stage.store.attach_inbound_media(ids[first as usize], None).await.unwrap();
+        assert_eq!(due(&stage, target, at(10)).await, places[..due_then], "{first}");
+        stage.store.attach_inbound_media(ids[1 - first as usize], None).await.unwrap();
+        assert_eq!(due(&stage, target, at(10)).await, places, "{first}");
+        let told = places.map(|place| outcome(place, first, 1, CallbackEnd::Done));
+        record(&stage, target, told.to_vec()).await;
+    }
+}
+
+pub async fn what_waits_behind_a_callback_goes_on_when_that_one_ends(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let ends = [CallbackEnd::Done, CallbackEnd::Dead, CallbackEnd::Again(at(900_000))];
+    for (person, end) in (1..).zip(ends) {
+        let (ids, [first, second, third]) = pictures(&stage, person).await;
+        let target = place(&stage).await;
+        stage.store.attach_inbound_media(ids[0], None).await.unwrap();
+        let again = outcome(first, person, 1, CallbackEnd::Again(at(30_000)));
+        record(&stage, target, vec![again]).await;
+        stage.store.attach_inbound_media(ids[1], None).await.unwrap();
+        assert!(due(&stage, target, at(29_999)).await.is_empty(), "{end:?}");
+        let ended = vec![outcome(first, person, 2, end)];
+        assert!(stage.store.record_callbacks(target, ended, at(20_000)).await.unwrap(), "{end:?}");
+        assert_eq!(due(&stage, target, at(20_000)).await, [second, third], "{end:?}");
+        let told = [second, third].map(|place| outcome(place, person, 1, CallbackEnd::Done));
+        record(&stage, target, told.to_vec()).await;
+    }
 }
 
 pub async fn a_webhook_goes_with_its_callbacks(harness: &dyn Harness) {

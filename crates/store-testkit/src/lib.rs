@@ -264,6 +264,8 @@ macro_rules! conformance {
                 what_is_older_than_its_schedule_is_given_up,
                 callback_lists_filter_and_keep_events_whole,
                 a_callback_waits_for_its_file_and_no_longer,
+                each_callback_waits_for_its_own_file,
+                what_waits_behind_a_callback_goes_on_when_that_one_ends,
                 a_webhook_goes_with_its_callbacks,
                 servers_that_requests_named_are_forgotten_with_their_events,
             ]

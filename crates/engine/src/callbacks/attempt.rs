@@ -37,8 +37,8 @@ pub(super) enum Worked {
         /// Whether there may be more now.
         full: bool,
     },
-    /// Outcomes were recorded, or not.
-    Recorded { outcomes: Vec<CallbackOutcome>, result: StoreResult<()> },
+    /// Outcomes were recorded, or not; whether others fell due by it.
+    Recorded { outcomes: Vec<CallbackOutcome>, result: StoreResult<bool> },
 }
 
 /// The outcome of a callback that is for nothing any more.
@@ -118,7 +118,7 @@ impl Engine {
             let store = self.store();
             let given_up =
                 store.give_up_callbacks(target.place, created_before, why, GIVEN_UP, now).await;
-            result = given_up.map(drop);
+            result = given_up.and(result);
         }
         Worked::Recorded { outcomes, result }
     }
@@ -207,14 +207,17 @@ impl Engine {
         now: Timestamp,
     ) {
         let breakers = &self.callbacks().breakers;
+        if judgement.answered {
+            breakers.succeeded(target.place);
+        }
         if judgement.end == CallbackEnd::Done {
             self.count().callbacks_delivered.add();
-            return breakers.succeeded(target.place);
+            return;
         }
         self.count().callbacks_failed.add();
         let why = judgement.error.as_deref().unwrap_or_default();
         tracing::debug!(org = %target.name.org_id, target = target.place, why, "callback");
-        if !judgement.refused {
+        if !judgement.refused && !judgement.answered {
             breakers.failed(target.place, now);
         }
         match (&target.name.address, told_message(&row.logged.event)) {

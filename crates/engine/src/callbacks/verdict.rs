@@ -18,6 +18,8 @@ pub(super) struct Judgement {
     pub(super) end: CallbackEnd,
     pub(super) status: Option<u16>,
     pub(super) error: Option<String>,
+    /// Whether the address gave an answer that is final: it took the callback, or wants it never.
+    pub(super) answered: bool,
     /// Whether the address says that it is gone for good.
     pub(super) gone: bool,
     /// Whether the address may not be called at all.
@@ -45,10 +47,12 @@ pub(super) fn judge(
     let error = format!("the address answered with status {status}");
     let mut judgement = match verdict(shape, status) {
         Verdict::Delivered => {
-            let end = CallbackEnd::Done;
-            Judgement { end, status: Some(status), error: None, gone: false, refused: false }
+            let taken = failed(CallbackEnd::Done, Some(status), error);
+            Judgement { error: None, answered: true, ..taken }
         }
-        Verdict::Dead => failed(CallbackEnd::Dead, Some(status), error),
+        Verdict::Dead => {
+            Judgement { answered: true, ..failed(CallbackEnd::Dead, Some(status), error) }
+        }
         Verdict::Retry => {
             let asked = reply.retry_after.as_deref().and_then(|text| retry_after_ms(text, now));
             failed(again(shape, attempts, asked, now, dice), Some(status), error)
@@ -67,7 +71,7 @@ fn verdict(shape: &ShapeInfo, status: u16) -> Verdict {
 }
 
 fn failed(end: CallbackEnd, status: Option<u16>, error: String) -> Judgement {
-    Judgement { end, status, error: Some(error), gone: false, refused: false }
+    Judgement { end, status, error: Some(error), answered: false, gone: false, refused: false }
 }
 
 fn again(
@@ -214,7 +218,10 @@ mod tests {
             assert!(wait_ms(&judgement).is_some(), "a redirect is not followed: {status}");
         }
         let strict = ShapeInfo { verdict: |_| Verdict::Dead, ..SHAPE };
-        assert_eq!(judge(&strict, answered(400, None), 1, NOW, 0.5).end, CallbackEnd::Dead);
+        let unwanted = judge(&strict, answered(400, None), 1, NOW, 0.5);
+        assert_eq!((unwanted.end, unwanted.answered), (CallbackEnd::Dead, true));
+        let last_time = judge(&SHAPE, answered(500, None), 4, NOW, 0.5);
+        assert_eq!((last_time.end, last_time.answered), (CallbackEnd::Dead, false));
         assert!(judge(&SHAPE, answered(410, None), 1, NOW, 0.5).gone);
         assert!(!judge(&SHAPE, answered(404, None), 1, NOW, 0.5).gone);
         let refused = Err(PostError::Refused("private".to_owned()));

@@ -311,8 +311,9 @@ impl Worker {
 
     async fn note_worked(&mut self, worked: Worked) {
         match worked {
-            Worked::Recorded { outcomes, result: Ok(()) } => {
+            Worked::Recorded { outcomes, result: Ok(has_released) } => {
                 self.has_recorded = true;
+                self.more |= has_released;
                 for outcome in outcomes {
                     self.busy.remove(&outcome.event);
                 }

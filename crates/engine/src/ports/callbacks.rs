@@ -199,15 +199,16 @@ pub trait CallbackStore: Send + Sync {
         now: Timestamp,
         limit: u32,
     ) -> StoreResult<DueCallbacks>;
-    /// Records what came of callbacks of a target, and when it has something due next.
+    /// Records what came of callbacks of a target, and when it has something due next. Returns
+    /// whether callbacks fell due by it that waited behind these.
     async fn record_callbacks(
         &self,
         target: i64,
         outcomes: Vec<CallbackOutcome>,
         now: Timestamp,
-    ) -> StoreResult<()>;
+    ) -> StoreResult<bool>;
     /// Looks at so many callbacks of a target, those due first, and gives up the ones that were made
-    /// before an instant. Returns how many.
+    /// before an instant and tried at least once. Returns how many.
     async fn give_up_callbacks(
         &self,
         target: i64,

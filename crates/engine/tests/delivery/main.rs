@@ -26,5 +26,6 @@ mod sends;
 mod statuses;
 mod stop;
 mod submissions;
+mod told_in_order;
 mod windows;
 mod wrong_hour;

@@ -108,7 +108,8 @@ const PLAIN: ShapeInfo = ShapeInfo {
 
 /// One event a call; standard signatures.
 struct Plain;
-/// Fixed intervals, under the name of the dialect whose requests name addresses.
+/// Fixed intervals and a status that is final, under the name of the dialect whose requests name
+/// addresses.
 struct Fixed;
 /// Ten events a call.
 struct Batched;
@@ -155,6 +156,11 @@ impl CallbackShape for Fixed {
             schedule_s: &[60, 60, 60],
             is_jittered: false,
             signature: Signature::BareHexSha256,
+            verdict: |status| match status {
+                200 => Verdict::Delivered,
+                404 => Verdict::Dead,
+                _ => Verdict::Retry,
+            },
             ..PLAIN
         };
         INFO

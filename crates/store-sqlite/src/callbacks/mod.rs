@@ -63,7 +63,7 @@ impl CallbackStore for SqliteStore {
         target: i64,
         outcomes: Vec<CallbackOutcome>,
         now: Timestamp,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<bool> {
         self.writer.run(Work::Known, move |conn| record(conn, target, &outcomes, now)).await
     }
 
@@ -211,7 +211,8 @@ fn record(
     target: i64,
     outcomes: &[CallbackOutcome],
     now: Timestamp,
-) -> Done<()> {
+) -> Done<bool> {
+    let mut has_released = false;
     for outcome in outcomes {
         match outcome.end {
             CallbackEnd::Done => {
@@ -228,9 +229,72 @@ fn record(
             }
             CallbackEnd::Dead => failed(conn, target, outcome, 1, now)?,
         }
+        if is_next_held_up(conn, target, outcome, now)? {
+            has_released |= release(conn, target, &outcome.person)?;
+        }
     }
-    let last = outcomes.last();
-    targets::note_tried(conn, target, last, now)
+    targets::note_tried(conn, target, outcomes.last(), now)?;
+    Ok(has_released)
+}
+
+/// Whether the person's next callback that was not tried yet is not due. Where it is, those after it
+/// are looked at when it has been tried.
+fn is_next_held_up(
+    conn: &Connection,
+    target: i64,
+    outcome: &CallbackOutcome,
+    now: Timestamp,
+) -> Done<bool> {
+    let mut select = conn.prepare_cached(
+        "SELECT due > ?4 FROM callbacks
+         WHERE target = ?1 AND phone = ?2 AND event > ?3 AND state = 0 AND attempts = 0
+         ORDER BY event LIMIT 1",
+    )?;
+    let values = params![target, outcome.person, outcome.event, now.0];
+    Ok(select.query_row(values, |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+/// Lets a person's callbacks fall due that wait for nothing any more: those before the first whose
+/// file is still to come, but none before an earlier one that is tried again. Returns whether there
+/// were any.
+fn release(conn: &Connection, target: i64, person: &str) -> Done<bool> {
+    let waited = waited_enough(conn, target, person)?;
+    let mut update = conn.prepare_cached(
+        "UPDATE callbacks SET due = ?4 WHERE target = ?1 AND phone = ?2 AND event = ?3",
+    )?;
+    for (event, due) in &waited {
+        update.execute(params![target, person, event, due])?;
+    }
+    Ok(!waited.is_empty())
+}
+
+/// A person's callbacks that wait for nothing any more, and since when.
+fn waited_enough(conn: &Connection, target: i64, person: &str) -> Done<Vec<(i64, i64)>> {
+    let mut select = conn.prepare_cached(
+        "SELECT c.event, c.attempts, c.due, c.created_at, coalesce(m.media_pending, 0)
+         FROM callbacks c LEFT JOIN events e ON e.seq = c.event
+         LEFT JOIN messages m ON m.seq = e.message
+         WHERE c.target = ?1 AND c.phone = ?2 AND c.state = 0 AND c.attempts < 2 ORDER BY c.event",
+    )?;
+    let mut rows = select.query(params![target, person])?;
+    let mut waited = Vec::new();
+    // What is due later than an earlier one stays behind it.
+    let mut not_before = i64::MIN;
+    while let Some(row) = rows.next()? {
+        let (event, attempts, due): (i64, u32, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let mut due_now = due;
+        if attempts == 0 {
+            if row.get(4)? {
+                break;
+            }
+            due_now = due.min(not_before.max(row.get(3)?));
+        }
+        if due_now < due {
+            waited.push((event, due_now));
+        }
+        not_before = not_before.max(due_now);
+    }
+    Ok(waited)
 }
 
 fn failed(
@@ -286,10 +350,10 @@ fn give_up(
             "UPDATE callbacks SET state = 1, last_error = ?3
              WHERE (target, phone, event) IN (
                  SELECT target, phone, event FROM (
-                     SELECT target, phone, event, created_at
+                     SELECT target, phone, event, attempts, created_at
                      FROM callbacks INDEXED BY callbacks_due
                      WHERE target = ?1 AND state = 0 ORDER BY due, event LIMIT ?4)
-                 WHERE created_at < ?2)",
+                 WHERE attempts > 0 AND created_at < ?2)",
         )?
         .execute(params![target, created_before.0, why, limit])?;
     targets::note_tried(conn, target, None, now)?;
@@ -317,11 +381,11 @@ fn revive(
 }
 
 /// The file of an inbound message has come, or will not come: its callbacks wait no longer, unless
-/// an earlier one of the same person holds them up.
+/// an earlier one of the same person holds them up. Later ones wait on for files of their own.
 pub(crate) fn stop_waiting_for_file(conn: &Connection, message: i64) -> Done<()> {
-    let waiting: Vec<(i64, String, i64, i64)> = {
+    let waiting: Vec<(i64, String)> = {
         let mut select = conn.prepare_cached(
-            "SELECT c.target, c.phone, c.event, e.recorded_at
+            "SELECT c.target, c.phone
              FROM messages m
              CROSS JOIN callback_targets t ON t.org = m.org AND t.next_due IS NOT NULL
              CROSS JOIN callbacks c ON c.target = t.ref AND c.phone = m.phone AND c.state = 0
@@ -329,20 +393,11 @@ pub(crate) fn stop_waiting_for_file(conn: &Connection, message: i64) -> Done<()>
              CROSS JOIN events e ON e.seq = c.event AND e.message = m.seq
              WHERE m.seq = ?1",
         )?;
-        let rows = select
-            .query_map([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        let rows = select.query_map([message], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    for (target, phone, event, recorded_at) in waiting {
-        conn.prepare_cached(
-            "UPDATE callbacks SET due = ?4
-             WHERE target = ?1 AND phone = ?2 AND event >= ?3 AND state = 0 AND attempts = 0
-                 AND NOT EXISTS (
-                     SELECT 1 FROM callbacks e
-                     WHERE e.target = ?1 AND e.phone = ?2 AND e.event < ?3 AND e.state = 0
-                         AND e.attempts < 2)",
-        )?
-        .execute(params![target, phone, event, recorded_at])?;
+    for (target, person) in waiting {
+        release(conn, target, &person)?;
         targets::note_due_again(conn, target)?;
     }
     Ok(())
