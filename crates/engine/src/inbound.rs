@@ -242,6 +242,7 @@ impl Engine {
             addressed,
             number_id: number.id.clone(),
             phone,
+            user_id: inbound.user_id,
             profile_name: inbound.profile_name,
             new_customer_id: new_customer_id(),
             wamid: inbound.wamid,

@@ -104,6 +104,14 @@ CREATE TABLE former_phones (
     PRIMARY KEY (org, customer, phone)
 ) STRICT, WITHOUT ROWID;
 
+-- Business-scoped ids of people whose number is known: whoever is written to by one is that person.
+CREATE TABLE scoped_ids (
+    org   INTEGER NOT NULL,
+    id    TEXT NOT NULL,
+    phone TEXT NOT NULL,
+    PRIMARY KEY (org, id)
+) STRICT, WITHOUT ROWID;
+
 -- One row for each person who has written to a number: the window.
 CREATE TABLE sessions (
     seq             INTEGER PRIMARY KEY,

@@ -26,6 +26,7 @@ use crate::joins;
 use crate::messages::held;
 use crate::messages::wamids::Wamids;
 use crate::rows::{from_json, to_json};
+use crate::scoped_ids;
 use crate::writer::Work;
 
 /// Entries given at once, whatever is asked for.
@@ -123,6 +124,10 @@ fn record(
     let inbound = &*joins::settle(conn, inbound, now)?;
     let (org, number) = (&inbound.org_id, &inbound.number_id);
     open_window(conn, org, number, &inbound.phone, inbound.written_at)?;
+    if let Some(id) = inbound.user_id.as_ref().filter(|id| **id != inbound.phone) {
+        scoped_ids::note(conn, org, id, &inbound.phone)?;
+        held::release(conn, org, number, id)?;
+    }
     let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, inbound.written_at)?;
     if !known {
         customers::create(conn, &new_customer(inbound, now))?;

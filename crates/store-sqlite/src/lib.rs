@@ -31,6 +31,7 @@ mod recipients;
 mod refs;
 mod retention;
 mod rows;
+mod scoped_ids;
 mod snapshot;
 mod writer;
 

@@ -230,6 +230,7 @@ macro_rules! conformance {
                 foreign_messages_are_not_seen,
                 sessions_are_listed_with_their_customers,
                 recipients_come_with_their_window,
+                who_is_written_to_by_an_id_is_who_wrote_with_a_number,
                 the_log_is_paged_newest_first_with_its_total,
                 people_are_looked_up_together_in_the_order_asked,
             ]

@@ -1,9 +1,9 @@
 //! The log, sessions and recipients.
 
 use waypost_domain::command::MessageType;
-use waypost_domain::customer::Customer;
+use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::message::{Direction, Message};
-use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Status};
+use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Phone, Status};
 use waypost_engine::ports::{Entry, InboundMessage, MessageFilter, Page, SessionFilter};
 
 use crate::Harness;
@@ -183,6 +183,42 @@ pub async fn recipients_come_with_their_window(harness: &dyn Harness) {
     let stranger =
         stage.store.recipient_by_phone(&org_id(), &phone(9), &number_id()).await.unwrap();
     assert_eq!((stranger.customer, stranger.last_inbound_at), (None, None));
+}
+
+pub async fn who_is_written_to_by_an_id_is_who_wrote_with_a_number(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let id = Phone::business_scoped("US.1349120865530274777").unwrap();
+    let seen = || async {
+        let found = stage.store.recipient_by_phone(&org_id(), &id, &number_id()).await.unwrap();
+        assert_eq!(found.phone, id, "it is written to by the id all the same");
+        found
+    };
+    assert_eq!(seen().await.customer, None);
+    // First without a number, then with one.
+    let hidden = InboundMessage { phone: id.clone(), ..inbound(1, "wamid.1") };
+    stage.store.record_inbound(hidden, at(500)).await.unwrap();
+    let of_id = seen().await.customer.unwrap();
+    assert_eq!(of_id.phone, id);
+    let shown = InboundMessage {
+        user_id: Some(id.clone()),
+        new_customer_id: CustomerId::new("with-number"),
+        written_at: at(900),
+        ..inbound(1, "wamid.2")
+    };
+    stage.store.record_inbound(shown, at(900)).await.unwrap();
+    let found = seen().await;
+    let of_number = found.customer.unwrap();
+    assert_eq!((&of_number.phone, found.last_inbound_at), (&phone(1), Some(at(900))));
+
+    let no =
+        Consent { opted_in: false, at: at(1_000), proof: None, origin: ConsentOrigin::default() };
+    for customer in [of_number, of_id] {
+        let refusing = Customer { consent: Some(no.clone()), ..customer.clone() };
+        stage.store.update_customer(refusing).await.unwrap();
+        assert!(seen().await.customer.unwrap().opted_out(), "{}", customer.phone.digits());
+        stage.store.update_customer(customer).await.unwrap();
+        assert!(!seen().await.customer.unwrap().opted_out());
+    }
 }
 
 pub async fn the_log_is_paged_newest_first_with_its_total(harness: &dyn Harness) {

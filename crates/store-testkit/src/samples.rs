@@ -226,6 +226,7 @@ pub fn inbound(last: u32, wamid: &str) -> InboundMessage {
         addressed: Addressed::Named,
         number_id: number_id(),
         phone: phone(last),
+        user_id: None,
         profile_name: Some(format!("Profile {last}")),
         new_customer_id: CustomerId::new(format!("new-{last}")),
         wamid: wamid.to_owned(),

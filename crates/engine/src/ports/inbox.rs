@@ -42,6 +42,8 @@ pub struct InboundMessage {
     pub number_id: NumberId,
     /// Who wrote.
     pub phone: Phone,
+    /// The person's business-scoped id, where it is told: who is written to by it is the same person.
+    pub user_id: Option<Phone>,
     /// The person's profile name.
     pub profile_name: Option<String>,
     /// The id a customer gets who is unknown so far.

@@ -38,6 +38,8 @@ pub struct Inbound {
     pub phone_number_id: String,
     /// Who wrote: a number, or a business-scoped id where the person shows none.
     pub phone: Option<Phone>,
+    /// The person's business-scoped id, where it is told.
+    pub user_id: Option<Phone>,
     /// The person's profile name.
     pub profile_name: Option<String>,
     /// The message's upstream id.

@@ -48,6 +48,7 @@ pub(crate) fn written(from: &str, body: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone(from)),
+        user_id: None,
         profile_name: Some("Ann".to_owned()),
         wamid: format!("wamid.{body}"),
         kind: "text".to_owned(),
@@ -60,6 +61,7 @@ fn picture(id: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone(ANN)),
+        user_id: None,
         profile_name: None,
         wamid: format!("wamid.of-{id}"),
         kind: "document".to_owned(),
@@ -320,6 +322,7 @@ async fn record(rig: &Rig, inbound: Inbound) {
         addressed: waypost_engine::ports::Addressed::Named,
         number_id: waypost_domain::NumberId::new("number-1"),
         phone: inbound.phone.unwrap(),
+        user_id: None,
         profile_name: None,
         new_customer_id: waypost_domain::CustomerId::new("unused"),
         wamid: inbound.wamid,

@@ -47,6 +47,7 @@ async fn where_a_yes_is_demanded_to_have_written_is_one() {
         let written = Inbound {
             phone_number_id: "100000000000001".to_owned(),
             phone: Some(phone(digits)),
+            user_id: None,
             profile_name: None,
             wamid: format!("wamid.in{place}"),
             kind: "text".to_owned(),

@@ -13,6 +13,7 @@ fn written(from: &str, wamid: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone(from)),
+        user_id: None,
         profile_name: Some("Ann".to_owned()),
         wamid: wamid.to_owned(),
         kind: "text".to_owned(),
@@ -78,6 +79,7 @@ fn document(id: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone("15550001111")),
+        user_id: None,
         profile_name: None,
         wamid: format!("wamid.of-{id}"),
         kind: "document".to_owned(),

@@ -28,6 +28,7 @@ fn wrote(rig: &Rig, body: &str, wamid: &str) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone(PERSON)),
+        user_id: None,
         profile_name: None,
         wamid: wamid.to_owned(),
         kind: "text".to_owned(),

@@ -34,6 +34,7 @@ async fn writes(rig: &Rig, digits: &str, wamid: &str) {
     let inbound = Inbound {
         phone_number_id: "100000000000001".to_owned(),
         phone: Some(phone(digits)),
+        user_id: None,
         profile_name: None,
         wamid: wamid.to_owned(),
         kind: "text".to_owned(),

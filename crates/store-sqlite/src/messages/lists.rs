@@ -16,6 +16,7 @@ use crate::customers;
 use crate::fault::Done;
 use crate::recipients::Known;
 use crate::rows::{MAX_PAGE, StoredMessage, from_json, paged, phone, rows_for, select_message};
+use crate::scoped_ids;
 
 pub(super) fn recipient_by_id(
     conn: &Connection,
@@ -49,7 +50,31 @@ pub(super) fn recipient_by_phone(
     number: &NumberId,
 ) -> Done<Known> {
     let customer = customers::row_by_phone(conn, org, phone)?;
-    known(conn, org, number, phone.clone(), customer)
+    let named = known(conn, org, number, phone.clone(), customer)?;
+    if !phone.is_business_scoped() {
+        return Ok(named);
+    }
+    let recipient = match scoped_ids::number_of(conn, org, phone)? {
+        None => named.recipient,
+        Some(own_number) => {
+            let customer = customers::row_by_phone(conn, org, &own_number)?;
+            let numbered = known(conn, org, number, own_number, customer)?;
+            same_person(named.recipient, numbered.recipient)
+        }
+    };
+    // More rows than one of each table say so: any change of one of them counts.
+    Ok(Known { recipient, customer: None, session: None })
+}
+
+/// Somebody who is written to by a business-scoped id, and is known by number as well: an opt-out under
+/// either of the two holds, and so does the later window.
+fn same_person(named: Recipient, numbered: Recipient) -> Recipient {
+    let customer = match (named.customer, numbered.customer) {
+        (Some(by_id), _) if by_id.opted_out() => Some(by_id),
+        (by_id, by_number) => by_number.or(by_id),
+    };
+    let last_inbound_at = named.last_inbound_at.max(numbered.last_inbound_at);
+    Recipient { phone: named.phone, customer, last_inbound_at }
 }
 
 /// A person with what decides whether they may be written to.

@@ -33,7 +33,8 @@ fn upstream_event(event: Event) -> UpstreamEvent {
             let scoped = inbound.user_id.as_deref().and_then(Phone::business_scoped);
             UpstreamEvent::Inbound(Inbound {
                 phone_number_id: inbound.phone_number_id,
-                phone: inbound.from.or(scoped),
+                phone: inbound.from.or_else(|| scoped.clone()),
+                user_id: scoped,
                 profile_name: inbound.profile_name,
                 wamid: inbound.wamid,
                 kind: inbound.kind,
