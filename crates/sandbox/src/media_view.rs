@@ -1,12 +1,13 @@
 //! How files of messages are told to the handset page: where they are, their type and size. It
-//! reads the state and changes nothing.
+//! reads the state and changes nothing, and it never tells the page an address of elsewhere: what
+//! the egress rules refuse must not be fetched by the browser instead.
 
 use serde_json::{Value, json};
 
 use crate::media_kind::MediaKind;
 use crate::state::State;
 
-/// A file that is here, or the link to one that is not.
+/// A file that is here; one that is only linked to has no `url`.
 pub(crate) fn of(state: &State, kind: MediaKind, reference: &Value) -> Option<Value> {
     let text = |name: &str| reference.get(name).and_then(Value::as_str);
     let link = text("link");
@@ -19,8 +20,8 @@ pub(crate) fn of(state: &State, kind: MediaKind, reference: &Value) -> Option<Va
             "filename": text("filename").or(file.filename.as_deref()),
             "size": file.size,
         })),
-        (None, Some(link)) => Some(json!({
-            "url": link, "mime_type": null, "filename": text("filename"), "size": null,
+        (None, Some(_)) => Some(json!({
+            "url": null, "mime_type": null, "filename": text("filename"), "size": null,
         })),
         (None, None) => None,
     }

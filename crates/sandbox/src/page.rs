@@ -1,5 +1,5 @@
 //! The files of the handset page, compiled in, under one Content-Security-Policy: nothing inline,
-//! nothing from elsewhere but pictures of messages.
+//! nothing from elsewhere, pictures and films of messages included.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTE
 use crate::Sandbox;
 
 const PAGE_CSP: &str =
-    "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob:";
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";

@@ -48,7 +48,7 @@ function fileNode(media, kind) {
 /** Any media of a message or of a header; what the page may not play is a file to open. */
 export function mediaNode(kind, media, description) {
   const href = media?.url ? safeUrl(media.url) : null;
-  if (kind === "image") return href ? pictureNode(href, description || "Picture") : missingNode("Picture");
+  if (kind === "image") return href ? pictureNode(href, description || "Picture") : missingNode(media ? "This picture could not be loaded" : "Picture");
   if (kind !== "video" || href === null || !isOurs(href)) return fileNode(media, kind);
   return el("video", { class: "film", src: href, controls: true, preload: "metadata", "aria-label": description || "Video" });
 }
