@@ -193,11 +193,13 @@ async fn get_events(
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// The next event; after a lag `null`, so that the page fetches everything again.
-async fn next_change(changes: &mut Receiver<Change>) -> Option<Event> {
+/// The next event; `null`, also after a lag, so that the page fetches everything again.
+async fn next_change(changes: &mut Receiver<Option<Change>>) -> Option<Event> {
     let data = match changes.recv().await {
-        Ok(change) => json!({"phone": change.phone, "phone_number_id": change.phone_number_id}),
-        Err(RecvError::Lagged(_)) => Value::Null,
+        Ok(Some(change)) => {
+            json!({"phone": change.phone, "phone_number_id": change.phone_number_id})
+        }
+        Ok(None) | Err(RecvError::Lagged(_)) => Value::Null,
         Err(RecvError::Closed) => return None,
     };
     Some(Event::default().event("change").data(data.to_string()))

@@ -153,6 +153,7 @@ impl State {
             at_ms,
             category: Category::Service,
             in_window: true,
+            template: None,
             marks: Vec::new(),
         });
         self.open_window(number, person, at_ms);

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::errors::Failure;
+use crate::templates::Definition;
 
 /// Messages that are remembered, in and out together.
 pub const LOG_MAX_MESSAGES: usize = 1_000_000;
@@ -33,6 +34,9 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Sent, Self::Delivered, Self::Read, Self::Played, Self::Deleted, Self::Failed];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -45,9 +49,7 @@ impl Status {
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Sent, Self::Delivered, Self::Read, Self::Played, Self::Deleted, Self::Failed]
-            .into_iter()
-            .find(|status| status.name() == name)
+        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
@@ -102,6 +104,8 @@ pub(crate) struct Entry {
     pub(crate) category: Category,
     /// Whether the 24-hour window was open at acceptance; it decides the price.
     pub(crate) in_window: bool,
+    /// The template as it was at acceptance, shared with the other messages of this version of it.
+    pub(crate) template: Option<Arc<Definition>>,
     pub(crate) marks: Vec<Mark>,
 }
 

@@ -15,6 +15,7 @@ use crate::limits::{WindowRule, admit_pair};
 use crate::links::Wanted;
 use crate::log::{Category, Direction, Entry};
 use crate::state::{DELIVERED_DELAY_MS, SENT_DELAY_MS, State};
+use crate::templates::Definition;
 use crate::validate::{self, Asked, MediaRef, Outgoing, Recipient, Source};
 use crate::wamid::{self, Sender};
 
@@ -71,6 +72,7 @@ fn carry_out(
 struct Chosen<'a> {
     category: Category,
     media: Vec<MediaRef<'a>>,
+    template: Option<Arc<Definition>>,
 }
 
 impl State {
@@ -131,6 +133,7 @@ impl State {
             at_ms: now_ms,
             category: chosen.category,
             in_window,
+            template: chosen.template,
             marks: Vec::new(),
         });
         self.chat(number, person).show(seq);
@@ -145,7 +148,8 @@ impl State {
     /// Price class and media of a message; for templates this checks the template.
     fn choose<'a>(&self, number: u32, message: &Outgoing<'a>) -> Answer<Chosen<'a>> {
         if message.kind != "template" {
-            return Ok(Chosen { category: Category::Service, media: message.media.clone() });
+            let media = message.media.clone();
+            return Ok(Chosen { category: Category::Service, media, template: None });
         }
         let content = message.content;
         let name = content["name"].as_str().unwrap_or("");
@@ -171,8 +175,9 @@ impl State {
             let details = "Authentication templates need a phone number in `to`.";
             return Err(GraphError::new(131_062, details));
         }
-        let media = validate::check_template(content, &template.shape)?;
-        Ok(Chosen { category, media })
+        let media = validate::check_template(content, &template.definition.shape)?;
+        let template = Some(Arc::clone(&template.definition));
+        Ok(Chosen { category, media, template })
     }
 
     /// A flow must exist, in the state that the mode of the message wants.

@@ -19,7 +19,7 @@ use crate::log::{Direction, Log, Status};
 use crate::media_store::MediaStore;
 use crate::outbox::{AppWebhook, Outbox, REORDER_WAIT_MS, Route, Update};
 use crate::people::{Chat, People};
-use crate::templates::{Shape, Template, Templates};
+use crate::templates::{Definition, Template, Templates};
 use crate::uploads::Uploads;
 
 /// The 24 hours in which free-form messages are delivered.
@@ -105,7 +105,8 @@ pub(crate) struct Wake {
 pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) wake: Arc<Wake>,
-    pub(crate) changes: broadcast::Sender<Change>,
+    /// `None`: anything may have changed.
+    pub(crate) changes: broadcast::Sender<Option<Change>>,
     pub(crate) app: AppWebhook,
     seed: Seed,
     /// Windows that the embedding process opened (phone, phone number id): part of the beginning.
@@ -182,6 +183,7 @@ impl State {
         for (phone, number) in self.renewed.clone() {
             self.renew_window(&phone, &number);
         }
+        self.note_any_change();
     }
 
     /// Opens a window on behalf of the embedding process, now and after each reset.
@@ -266,10 +268,10 @@ impl State {
             category: text("category", "UTILITY").to_ascii_uppercase(),
             previous_category: None,
             parameter_format: text("parameter_format", "POSITIONAL").to_ascii_uppercase(),
-            shape: Arc::new(Shape::of(&components)),
-            components,
+            definition: Definition::new(components),
             ttl_s: None,
             rejected_reason: None,
+            made_at_ms: self.now_ms(),
             edits_ms: Vec::new(),
             pending_since_ms: 0,
         };
@@ -446,7 +448,12 @@ impl State {
             phone_number_id: Arc::clone(&self.number(number).id),
         };
         // Nobody listening is no failure.
-        drop(self.changes.send(change));
+        drop(self.changes.send(Some(change)));
+    }
+
+    /// More than one chat may look different now: the page fetches everything again.
+    pub(crate) fn note_any_change(&self) {
+        drop(self.changes.send(None));
     }
 
     /// The person sees the chat: what was delivered is read now.

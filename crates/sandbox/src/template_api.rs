@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::paging::page;
 use crate::state::State;
-use crate::templates::{REVIEW_MS, Shape, TEMPLATES_MAX, Template};
+use crate::templates::{Definition, REVIEW_MS, TEMPLATES_MAX, Template};
 use crate::validate::{
     NewTemplate, check_category, check_components, check_new_template, check_ttl,
 };
@@ -103,10 +103,10 @@ impl State {
             category: new.category,
             previous_category: None,
             parameter_format: new.parameter_format,
-            shape: Arc::new(Shape::of(&new.components)),
-            components: new.components,
+            definition: Definition::new(new.components),
             ttl_s: new.ttl_s,
             rejected_reason: None,
+            made_at_ms: self.now_ms(),
             edits_ms: Vec::new(),
             pending_since_ms: self.now_ms(),
         });
@@ -125,12 +125,11 @@ impl State {
         let components = parameters.get("components");
         if let Some(components) = components {
             check_components(components, &category, &before.parameter_format)?;
-            self.check_samples(components, &before.components)?;
+            self.check_samples(components, &before.definition.components)?;
         }
         let template = self.templates.get_mut(id).ok_or_else(unknown)?;
         if let Some(components) = components {
-            template.components = components.clone();
-            template.shape = Arc::new(Shape::of(components));
+            template.definition = Definition::new(components.clone());
         }
         template.ttl_s = ttl_s.or(template.ttl_s);
         if category != template.category {

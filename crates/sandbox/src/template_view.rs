@@ -1,5 +1,6 @@
 //! A template message as the person sees it: texts filled in, media of the header, buttons with
-//! their payloads and addresses, cards. It reads the state and changes nothing.
+//! their payloads and addresses, cards; as the template was when the message was accepted. It reads
+//! the state and changes nothing.
 
 use serde_json::{Value, json};
 
@@ -9,14 +10,12 @@ use crate::media_view;
 use crate::state::State;
 use crate::templates::{component_type, placeholders};
 
-/// The view of an outbound message of type template; bare when the template is gone.
+/// The view of an outbound message of type template.
 pub(crate) fn of(state: &State, entry: &Entry, content: &Value) -> Value {
     let name = content["name"].as_str().unwrap_or("");
     let language = content["language"]["code"].as_str().unwrap_or("");
-    let waba = state.number(entry.number).waba;
-    let found = state.templates.find(waba, name, language);
     let nothing = Value::Null;
-    let mut view = match found {
+    let mut view = match &entry.template {
         Some(template) => {
             let body_text = template.shape.body_text.as_str();
             part(state, &template.components, body_text, &content["components"])
@@ -35,7 +34,7 @@ fn part(state: &State, components: &Value, body_text: &str, sent: &Value) -> Val
     for component in components.as_array().into_iter().flatten() {
         match component_type(component).as_str() {
             "HEADER" => view["header"] = header(state, component, sent),
-            "FOOTER" => view["footer"] = component["text"].clone(),
+            "FOOTER" => view["footer"] = footer(component),
             "BUTTONS" => {
                 let buttons = component["buttons"].as_array().into_iter().flatten().enumerate();
                 view["buttons"] = buttons.map(|(index, of)| button(of, index, sent)).collect();
@@ -45,6 +44,14 @@ fn part(state: &State, components: &Value, body_text: &str, sent: &Value) -> Val
         }
     }
     view
+}
+
+/// The text, or the one that Meta writes for codes which expire.
+fn footer(component: &Value) -> Value {
+    match component["code_expiration_minutes"].as_i64() {
+        Some(minutes) => format!("This code expires in {minutes} minutes.").into(),
+        None => component["text"].clone(),
+    }
 }
 
 fn cards(state: &State, component: &Value, sent: &Value) -> Value {

@@ -24,10 +24,10 @@ pub(crate) struct Template {
     pub(crate) category: String,
     pub(crate) previous_category: Option<String>,
     pub(crate) parameter_format: String,
-    pub(crate) components: Value,
+    pub(crate) definition: Arc<Definition>,
     pub(crate) ttl_s: Option<i64>,
     pub(crate) rejected_reason: Option<String>,
-    pub(crate) shape: Arc<Shape>,
+    pub(crate) made_at_ms: i64,
     /// When it was edited in the last 30 days.
     pub(crate) edits_ms: Vec<i64>,
     /// When its running review began; a review that began earlier no longer counts.
@@ -39,7 +39,7 @@ impl Template {
         let mut object = Map::new();
         object.insert("name".into(), self.name.clone().into());
         object.insert("parameter_format".into(), self.parameter_format.clone().into());
-        object.insert("components".into(), self.components.clone());
+        object.insert("components".into(), self.definition.components.clone());
         object.insert("language".into(), self.language.clone().into());
         object.insert("status".into(), self.status.clone().into());
         object.insert("category".into(), self.category.clone().into());
@@ -52,10 +52,47 @@ impl Template {
         if let Some(reason) = &self.rejected_reason {
             object.insert("rejected_reason".into(), reason.clone().into());
         }
-        let quality = json!({"score": "UNKNOWN"});
+        // Nobody rates templates here: the score is as old as the template.
+        let quality = json!({"score": "UNKNOWN", "date": self.made_at_ms / 1_000});
         object.insert("quality_score".into(), quality);
         object.insert("id".into(), self.id.as_ref().into());
         Value::Object(object)
+    }
+}
+
+/// What a template says: an edit makes another one. Messages keep the one they were sent with.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// In the form of `POST /{waba}/message_templates`, types and formats in capitals.
+    pub(crate) components: Value,
+    pub(crate) shape: Shape,
+}
+
+impl Definition {
+    pub(crate) fn new(mut components: Value) -> Arc<Self> {
+        capitalise(&mut components);
+        let shape = Shape::of(&components);
+        Arc::new(Self { components, shape })
+    }
+}
+
+/// Puts the types and formats of components, of their buttons and cards into capitals, as Meta
+/// stores them.
+fn capitalise(components: &mut Value) {
+    for component in components.as_array_mut().into_iter().flatten() {
+        for name in ["type", "format", "otp_type"] {
+            if let Some(Value::String(text)) = component.get_mut(name) {
+                text.make_ascii_uppercase();
+            }
+        }
+        if let Some(buttons) = component.get_mut("buttons") {
+            capitalise(buttons);
+        }
+        for card in component.get_mut("cards").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(parts) = card.get_mut("components") {
+                capitalise(parts);
+            }
+        }
     }
 }
 
@@ -133,6 +170,7 @@ impl Shape {
     /// Reads components in the form of `POST /{waba}/message_templates`.
     pub(crate) fn of(components: &Value) -> Self {
         let mut shape = Self::default();
+        let mut advises = false;
         for component in components.as_array().into_iter().flatten() {
             let text = component.get("text").and_then(Value::as_str).unwrap_or("");
             match component_type(component).as_str() {
@@ -140,6 +178,7 @@ impl Shape {
                 "BODY" => {
                     shape.body = Variables::of(text);
                     shape.body_text = text.to_owned();
+                    advises = component["add_security_recommendation"] == true;
                 }
                 "BUTTONS" => {
                     let buttons = component.get("buttons").and_then(Value::as_array);
@@ -156,6 +195,9 @@ impl Shape {
         if shape.body_text.is_empty() && shape.buttons.contains(&Button::Otp) {
             // Authentication templates have a fixed text with the code in it.
             shape.body_text = "{{1}} is your verification code.".into();
+            if advises {
+                shape.body_text.push_str(" For your security, do not share this code.");
+            }
             shape.body = Variables::of(&shape.body_text);
         }
         shape
