@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::control_call::{Outcome, Refusal, answer, read_object, same_origin};
+use crate::control_call::{Outcome, Refusal, answer, flag, only, read_object, same_origin, text};
 use crate::errors::{Failure, json_response};
 use crate::faults::RuleSpec;
 use crate::log::{Direction, Entry, Status};
@@ -83,7 +83,7 @@ fn number_of(query: &HashMap<String, String>, name: &str) -> Result<Option<u64>,
 
 /// Outbound messages from a cursor on; `next` is the cursor for what comes after.
 fn ledger_page(state: &State, query: &HashMap<String, String>) -> Result<String, Refusal> {
-    let since = number_of(query, "since")?.unwrap_or(0);
+    let since = number_of(query, "since")?.unwrap_or(0).min(state.log.end());
     let limit = number_of(query, "limit")?.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(LEDGER_PAGE_MAX).clamp(1, LEDGER_PAGE_MAX);
     let mut seq = since.max(state.log.first());
@@ -96,10 +96,9 @@ fn ledger_page(state: &State, query: &HashMap<String, String>) -> Result<String,
         }
         seq += 1;
     }
-    let next = seq.max(since.min(state.log.end()));
     // How many messages the bounded memory has let go.
     let forgotten = state.log.first();
-    Ok(format!(r#"{{"data":[{}],"next":"{next}","forgotten":{forgotten}}}"#, rows.join(",")))
+    Ok(format!(r#"{{"data":[{}],"next":"{seq}","forgotten":{forgotten}}}"#, rows.join(",")))
 }
 
 fn ledger_row(state: &State, entry: &Entry) -> Result<String, Refusal> {
@@ -155,11 +154,12 @@ async fn post_status(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
 
 /// Reports a status as told, also one that makes no sense after the earlier ones.
 fn set_status(state: &mut State, body: &Map<String, Value>) -> Outcome {
-    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or("");
-    let status = Status::parse(text("status")).ok_or_else(|| {
+    only(body, &["wamid", "status", "errors"])?;
+    let wamid = text(body, "wamid")?.unwrap_or("");
+    let status = Status::parse(text(body, "status")?.unwrap_or("")).ok_or_else(|| {
         Refusal::bad("status is sent, delivered, read, played, deleted or failed")
     })?;
-    let seq = state.log.find(text("wamid"));
+    let seq = state.log.find(wamid);
     let entry = seq.and_then(|seq| Some((seq, state.log.get(seq)?)));
     let (seq, entry) = entry.ok_or_else(|| Refusal::unknown("there is no such message"))?;
     if entry.direction == Direction::In {
@@ -179,7 +179,7 @@ fn set_status(state: &mut State, body: &Map<String, Value>) -> Outcome {
         state.chat(number, person).deliver(seq);
     }
     state.report(seq, status, failure.map(Box::new));
-    Ok(json!({"wamid": text("wamid"), "status": status.name()}))
+    Ok(json!({"wamid": wamid, "status": status.name()}))
 }
 
 async fn post_faults(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
@@ -230,12 +230,15 @@ async fn get_clock(Shared(sandbox): Shared<Sandbox>) -> Response {
 async fn post_advance(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
     let outcome = async {
         let body = read_object(body).await?;
+        only(&body, &["seconds"])?;
         let seconds = body.get("seconds").and_then(Value::as_f64);
         let seconds = seconds.filter(|seconds| (0.0..=ADVANCE_MAX_S).contains(seconds));
         let seconds = seconds.ok_or_else(|| {
             Refusal::bad("seconds must be a number from 0 to 315360000 (ten years)")
         })?;
         sandbox.0.clock.advance(Duration::from_secs_f64(seconds));
+        // Windows may have closed.
+        sandbox.state().note_any_change();
         Ok(json!({"now_ms": sandbox.0.clock.now_ms()}))
     };
     answer(outcome.await)
@@ -258,29 +261,32 @@ async fn post_webhook(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response 
 
 /// Points the webhooks somewhere without a handshake; absent members stay.
 fn set_webhook(state: &mut State, body: &Map<String, Value>) -> Outcome {
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    only(body, &["url", "verify_token", "app_secret", "version", "user_ids"])?;
+    let mut app = state.app.clone();
     match body.get("url") {
         None => {}
-        Some(Value::Null) => state.app.url = None,
-        Some(Value::String(url)) if is_web_url(url) => state.app.url = Some(url.clone()),
+        Some(Value::Null) => app.url = None,
+        Some(Value::String(url)) if is_web_url(url) => app.url = Some(url.clone()),
         Some(Value::String(_)) => {
             return Err(Refusal::bad("url must be an http or https address"));
         }
         Some(_) => return Err(Refusal::bad("url must be a string or null")),
     }
-    if let Some(token) = text("verify_token") {
-        state.app.verify_token = token;
+    if let Some(token) = text(body, "verify_token")? {
+        token.clone_into(&mut app.verify_token);
     }
-    if let Some(secret) = text("app_secret") {
-        state.app.app_secret = secret;
+    if let Some(secret) = text(body, "app_secret")? {
+        secret.clone_into(&mut app.app_secret);
     }
-    if let Some(version) = text("version") {
+    if let Some(version) = text(body, "version")? {
         let major = version.trim_start_matches('v').split('.').next().map(str::parse::<u32>);
         let Some(Ok(major)) = major else {
             return Err(Refusal::bad("version must look like v23.0"));
         };
-        state.app.with_conversation = major <= 23;
+        app.with_conversation = major <= 23;
     }
+    app.with_user_ids = flag(body, "user_ids")?.unwrap_or(app.with_user_ids);
+    state.app = app;
     Ok(json!({"url": state.app.url}))
 }
 
@@ -288,6 +294,7 @@ fn set_webhook(state: &mut State, body: &Map<String, Value>) -> Outcome {
 async fn post_release(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
     let outcome = async {
         let mut body = read_object(body).await?;
+        only(&body, &["order"])?;
         let order = match body.remove("order") {
             None => Order::default(),
             Some(order) => serde_json::from_value(order)

@@ -62,6 +62,37 @@ pub(crate) async fn read_object(body: Body) -> Result<Map<String, Value>, Refusa
         .map_err(|error| Refusal::bad(format!("the body must be a JSON object: {error}")))
 }
 
+/// Refuses members that a call does not have: a misspelt one would do nothing.
+pub(crate) fn only(body: &Map<String, Value>, known: &[&str]) -> Result<(), Refusal> {
+    match body.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            Err(Refusal::bad(format!("unknown member {name}: there are {}", known.join(", "))))
+        }
+    }
+}
+
+/// A member that is a string if it is there.
+pub(crate) fn text<'a>(
+    body: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, Refusal> {
+    match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::bad(format!("{name} must be a string"))),
+    }
+}
+
+/// A member that is true or false if it is there.
+pub(crate) fn flag(body: &Map<String, Value>, name: &str) -> Result<Option<bool>, Refusal> {
+    match body.get(name) {
+        None => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(Refusal::bad(format!("{name} must be true or false"))),
+    }
+}
+
 /// A web page of another origin must not reach in: browsers name theirs.
 pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
     let headers = request.headers();

@@ -4,11 +4,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::entropy;
+use crate::log::Status;
+use crate::message_kind::{listed, receivable, sendable};
 
 /// Rules that can be set at once.
 pub const FAULT_RULES_MAX: usize = 1_000;
 /// The longest delay a rule may ask for.
 pub const FAULT_LATENCY_MAX_MS: u64 = 600_000;
+
+/// What calls are called beside the types of messages.
+const CALL_KINDS: [&str; 6] = ["read", "typing", "media", "message_templates", "management", "any"];
+/// What webhooks are called beside the types of messages and the statuses.
+const WEBHOOK_KINDS: [&str; 3] = ["message_template_status_update", "flows", "any"];
 
 /// When a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +126,23 @@ pub(crate) struct RuleSpec {
     effect: Effect,
 }
 
+impl RuleSpec {
+    /// A type that never occurs would make a rule that never applies.
+    fn check_kind(&self) -> Result<(), String> {
+        let Some(kind) = self.matcher.kind.as_deref() else { return Ok(()) };
+        let known: Vec<&str> = if self.effect.webhooks.is_some() {
+            let statuses = Status::ALL.into_iter().map(Status::name);
+            receivable().chain(statuses).chain(WEBHOOK_KINDS).collect()
+        } else {
+            sendable().chain(CALL_KINDS).collect()
+        };
+        if known.contains(&kind) {
+            return Ok(());
+        }
+        Err(format!("match.type is one of {}", listed(known.into_iter())))
+    }
+}
+
 /// A rule with its number.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Rule {
@@ -151,6 +175,7 @@ impl Faults {
     /// Adds a rule and returns its number.
     pub(crate) fn add(&mut self, spec: RuleSpec) -> Result<u64, String> {
         spec.effect.check()?;
+        spec.check_kind()?;
         if spec.matcher.chance.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
             return Err("chance is a number from 0 to 1".into());
         }

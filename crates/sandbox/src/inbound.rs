@@ -69,9 +69,10 @@ fn check_content(kind: &str, content: Option<&Value>) -> Result<(), String> {
             Some(Value::String(_)) => Ok(()),
             _ => Err("text.body must be a string".into()),
         },
-        Some(Value::Object(_)) => Ok(()),
         Some(Value::Array(_)) if kind == "contacts" => Ok(()),
-        Some(_) => Err(format!("{kind} has the wrong JSON type")),
+        Some(_) if kind == "contacts" => Err("contacts must be an array".into()),
+        Some(Value::Object(_)) => Ok(()),
+        Some(_) => Err(format!("{kind} must be an object")),
     }
 }
 
@@ -177,28 +178,29 @@ impl State {
     }
 
     fn address(&mut self, body: &Map<String, Value>) -> Result<Addressed, String> {
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        let number = match text("to") {
+        let number = match text(body, "to")? {
             Some(to) => self.find_number_by_any(to).ok_or("`to` names no business number")?,
             None if self.numbers.is_empty() => return Err("there is no business number".into()),
             None => 0,
         };
-        let user_id = text("from_user_id");
+        let user_id = text(body, "from_user_id")?;
         if user_id.is_some_and(|user_id| !is_user_id(user_id)) {
             return Err("from_user_id must look like US.13491208655302741918".into());
         }
-        let phone = match text("from") {
+        let phone = match text(body, "from")? {
+            Some(from) if is_user_id(from) => {
+                return Err("a business-scoped user id stands in from_user_id, not in from".into());
+            }
             Some(from) => Some(phone_digits(from).ok_or("from must have 7 to 15 digits")?),
             None => None,
         };
-        let address = phone.as_deref().or(user_id).ok_or("from is missing")?;
+        let address = phone.as_deref().or(user_id).ok_or("from or from_user_id is missing")?;
         let person = self.people.ensure(address).ok_or("the sandbox knows no more people")?;
         if !self.people.get(person).on_whatsapp {
             return Err("this person is not on WhatsApp".into());
         }
         if let (Some(_), Some(user_id)) = (&phone, user_id) {
-            self.people.alias(person, user_id);
-            self.people.get_mut(person).user_id = Some(user_id.into());
+            self.people.give_user_id(person, user_id);
         }
         self.people.get_mut(person).known = true;
         Ok(Addressed { number, person })
@@ -234,8 +236,8 @@ impl State {
         if let Some(phone) = &person.phone {
             message.insert("from".into(), phone.as_ref().into());
         }
-        if let Some(user_id) = &person.user_id {
-            message.insert("from_user_id".into(), user_id.as_ref().into());
+        if let Some(user_id) = person.told_user_id(self.app.with_user_ids) {
+            message.insert("from_user_id".into(), user_id.into());
         }
         message.insert("id".into(), wamid.into());
         message.insert("timestamp".into(), (at_ms / 1_000).to_string().into());
@@ -246,6 +248,15 @@ impl State {
         }
         message.insert("type".into(), kind.into());
         Value::Object(message)
+    }
+}
+
+/// A member that is a string if it is there.
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, String> {
+    match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} must be a string")),
     }
 }
 

@@ -124,6 +124,7 @@ impl Sandbox {
             verify_token: config.verify_token,
             app_secret: config.app_secret,
             with_conversation: true,
+            with_user_ids: true,
         };
         let wake = Arc::new(Wake::default());
         let mut state = State::new(config.seed, app, clock.clone(), Arc::clone(&wake));

@@ -45,6 +45,8 @@ pub(crate) struct AppWebhook {
     pub(crate) app_secret: String,
     /// API version 23 or older: statuses carry the conversation object.
     pub(crate) with_conversation: bool,
+    /// Webhooks tell the business-scoped user ids of people who were given none, too.
+    pub(crate) with_user_ids: bool,
 }
 
 /// One change of one object, escaped and ready.

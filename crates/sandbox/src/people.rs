@@ -21,6 +21,8 @@ pub(crate) struct Person {
     pub(crate) phone: Option<Box<str>>,
     /// Business-scoped user id.
     pub(crate) user_id: Option<Box<str>>,
+    /// The user id is made from the first phone number; nobody gave it.
+    pub(crate) user_id_is_made: bool,
     pub(crate) username: Option<Box<str>>,
     pub(crate) name: Option<Box<str>>,
     /// Seeded, added by hand or having written: always on the handset page.
@@ -43,6 +45,11 @@ impl Person {
         self.name.as_deref().unwrap_or_else(|| self.address())
     }
 
+    /// The user id as webhooks tell it: one that was made only if `made_too`.
+    pub(crate) fn told_user_id(&self, made_too: bool) -> Option<&str> {
+        self.user_id.as_deref().filter(|_| made_too || !self.user_id_is_made)
+    }
+
     /// The hash that Meta calls identity key hash.
     pub(crate) fn identity_hash(&self) -> String {
         if let Some(given) = &self.given_hash {
@@ -51,6 +58,13 @@ impl Person {
         let digest = Sha256::digest(format!("{}:{}", self.address(), self.identity).as_bytes());
         STANDARD.encode(&digest[..8])
     }
+}
+
+/// The business-scoped user id of somebody who was given none; it does not show the number.
+fn made_user_id(phone: &str) -> Box<str> {
+    let digest = Sha256::digest(format!("business-scoped:{phone}").as_bytes());
+    let number = digest[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("US.{number:020}").into()
 }
 
 /// Everybody, by phone and by user id.
@@ -76,9 +90,16 @@ impl People {
         let is_phone = address.bytes().all(|byte| byte.is_ascii_digit());
         let boxed: Box<str> = address.into();
         let index = u32::try_from(self.list.len()).ok()?;
+        let user_id = if is_phone { made_user_id(address) } else { boxed.clone() };
+        // Whoever has this id already keeps it.
+        let is_free = !is_phone || !self.by_address.contains_key(&user_id);
+        if is_free {
+            self.by_address.insert(user_id.clone(), index);
+        }
         self.list.push(Person {
             phone: is_phone.then(|| boxed.clone()),
-            user_id: (!is_phone).then(|| boxed.clone()),
+            user_id: is_free.then_some(user_id),
+            user_id_is_made: is_phone,
             username: None,
             name: None,
             known: false,
@@ -91,9 +112,38 @@ impl People {
         Some(index)
     }
 
-    /// Lets a person be found under one more address.
-    pub(crate) fn alias(&mut self, person: u32, address: &str) {
-        self.by_address.insert(address.into(), person);
+    /// Gives a person a user id. An earlier one that was given still finds them; a made one is gone.
+    pub(crate) fn give_user_id(&mut self, person: u32, user_id: &str) {
+        let this = &mut self.list[person as usize];
+        let made = this.user_id.take().filter(|_| this.user_id_is_made);
+        this.user_id = Some(user_id.into());
+        this.user_id_is_made = false;
+        if let Some(made) = made
+            && self.by_address.get(&made) == Some(&person)
+        {
+            self.by_address.remove(&made);
+        }
+        self.by_address.insert(user_id.into(), person);
+    }
+
+    /// Moves somebody to another number. Whoever was behind it (nobody, as a rule) gets the old one,
+    /// which is not on WhatsApp any longer. False when [`PEOPLE_MAX`] is reached.
+    pub(crate) fn change_number(&mut self, person: u32, phone: &str) -> bool {
+        let Some(other) = self.ensure(phone) else { return false };
+        // The phone and what is on it stay the same.
+        let hash = self.get(person).identity_hash();
+        let old = self.list[person as usize].phone.replace(phone.into());
+        if let Some(old) = &old {
+            self.by_address.insert(old.clone(), other);
+        }
+        self.by_address.insert(phone.into(), person);
+        let left = self.get_mut(other);
+        left.phone = old;
+        left.on_whatsapp = false;
+        let this = self.get_mut(person);
+        this.given_hash = Some(hash.into());
+        this.on_whatsapp = true;
+        true
     }
 
     pub(crate) fn get(&self, person: u32) -> &Person {

@@ -60,8 +60,8 @@ fn webhook_value(state: &State, seq: u64) -> Option<Value> {
     if let Some(phone) = &person.phone {
         status.insert("recipient_id".into(), phone.as_ref().into());
     }
-    if let Some(user_id) = &person.user_id {
-        status.insert("recipient_user_id".into(), user_id.as_ref().into());
+    if let Some(user_id) = person.told_user_id(state.app.with_user_ids) {
+        status.insert("recipient_user_id".into(), user_id.into());
     }
     if state.number(entry.number).identity_check && mark.status != Status::Failed {
         status.insert("recipient_identity_key_hash".into(), person.identity_hash().into());
@@ -106,8 +106,8 @@ pub(crate) fn contact(state: &State, number: u32, person: u32) -> Value {
     if let Some(phone) = &person.phone {
         contact.insert("wa_id".into(), phone.as_ref().into());
     }
-    if let Some(user_id) = &person.user_id {
-        contact.insert("user_id".into(), user_id.as_ref().into());
+    if let Some(user_id) = person.told_user_id(state.app.with_user_ids) {
+        contact.insert("user_id".into(), user_id.into());
     }
     if with_identity {
         contact.insert("identity_key_hash".into(), person.identity_hash().into());

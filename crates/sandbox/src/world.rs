@@ -12,10 +12,10 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
 
-use crate::control_call::{Outcome, Refusal, answer, read_object};
+use crate::control_call::{Outcome, Refusal, answer, flag, only, read_object, text};
 use crate::flows::FlowStatus;
 use crate::numbers::NUMBERS_MAX;
-use crate::people::Person;
+use crate::people::{NOT_ON_WHATSAPP, Person};
 use crate::reviews::STATUSES;
 use crate::state::{Number, State};
 use crate::validate::{is_user_id, phone_digits};
@@ -24,6 +24,20 @@ use crate::{Sandbox, chat_view, inbound};
 /// People in one answer.
 const PEOPLE_LISTED_MAX: usize = 1_000;
 const IDENTITY_HASH_MAX_CHARS: usize = 128;
+const TOO_MANY_PEOPLE: &str = "the sandbox knows no more people";
+/// What a control call can say of a person.
+const PERSON_MEMBERS: [&str; 10] = [
+    "phone",
+    "to",
+    "name",
+    "username",
+    "user_id",
+    "on_whatsapp",
+    "blocks_business",
+    "change_identity",
+    "identity_key_hash",
+    "change_number_to",
+];
 
 /// The routes of these calls.
 pub(crate) fn routes() -> Router<Sandbox> {
@@ -77,44 +91,115 @@ async fn post_people(Shared(sandbox): Shared<Sandbox>, body: Body) -> Response {
 
 /// Adds a person or changes one: name, WhatsApp, blocking, user id, identity, number.
 async fn change_person(sandbox: &Sandbox, body: &Map<String, Value>) -> Outcome {
-    let text = |name: &str| body.get(name).and_then(Value::as_str);
-    let phone = text("phone").and_then(phone_digits);
+    only(body, &PERSON_MEMBERS)?;
+    let phone = text(body, "phone")?.and_then(phone_digits);
     let phone = phone.ok_or_else(|| Refusal::bad("phone must have 7 to 15 digits"))?;
-    if text("user_id").is_some_and(|user_id| !is_user_id(user_id)) {
-        return Err(Refusal::bad("user_id must look like US.13491208655302741918"));
-    }
-    let fits = |hash: &str| (1..=IDENTITY_HASH_MAX_CHARS).contains(&hash.chars().count());
-    if text("identity_key_hash").is_some_and(|hash| !fits(hash)) {
-        return Err(Refusal::bad("identity_key_hash has 1 to 128 characters"));
-    }
-    let (before, after) = sandbox.state().apply_to_person(&phone, body)?;
-    if before != after {
+    let change = PersonChange::read(body)?;
+    let person = {
+        let mut state = sandbox.state();
+        change.check(&state, &phone)?;
+        state.apply_to_person(&phone, &change)?
+    };
+    if let Some(hash) = person.new_hash {
         let identity = json!({"acknowledged": true, "created_timestamp":
-            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": after});
+            (sandbox.0.clock.now_ms() / 1_000).to_string(), "hash": hash});
         let system = json!({"type": "customer_identity_changed", "identity": identity,
                             "body": "The identity of the user has changed"});
-        tell_system(sandbox, &phone, body, system).await?;
+        tell_system(sandbox, &phone, change.to, system).await?;
     }
-    if let Some(new) = text("change_number_to").and_then(phone_digits) {
+    if let Some(new) = &change.new_number {
         let system = json!({"type": "user_changed_number", "wa_id": new,
                             "body": format!("User changed from {phone} to {new}")});
-        tell_system(sandbox, &phone, body, system).await?;
-        sandbox.state().people.ensure(&new);
+        tell_system(sandbox, &phone, change.to, system).await?;
+        if !sandbox.state().people.change_number(person.index, new) {
+            return Err(Refusal::bad(TOO_MANY_PEOPLE));
+        }
     }
     let state = sandbox.state();
-    let person = state.people.find(&phone).ok_or_else(|| Refusal::unknown("nobody"))?;
-    Ok(describe(state.people.get(person)))
+    state.note_any_change();
+    Ok(describe(state.people.get(person.index)))
+}
+
+/// What a control call says of a person. Absent members stay as they are.
+struct PersonChange<'a> {
+    name: Option<&'a str>,
+    username: Option<&'a str>,
+    user_id: Option<&'a str>,
+    on_whatsapp: Option<bool>,
+    blocks_business: Option<bool>,
+    change_identity: bool,
+    identity_hash: Option<&'a str>,
+    /// Digits.
+    new_number: Option<String>,
+    /// The business number that is told of it.
+    to: Option<&'a str>,
+}
+
+impl<'a> PersonChange<'a> {
+    fn read(body: &'a Map<String, Value>) -> Result<Self, Refusal> {
+        let new_number = text(body, "change_number_to")?.map(|new| {
+            let digits = phone_digits(new);
+            digits.ok_or_else(|| Refusal::bad("change_number_to must have 7 to 15 digits"))
+        });
+        let change = Self {
+            name: text(body, "name")?,
+            username: text(body, "username")?,
+            user_id: text(body, "user_id")?,
+            on_whatsapp: flag(body, "on_whatsapp")?,
+            blocks_business: flag(body, "blocks_business")?,
+            change_identity: flag(body, "change_identity")?.unwrap_or(false),
+            identity_hash: text(body, "identity_key_hash")?,
+            new_number: new_number.transpose()?,
+            to: text(body, "to")?,
+        };
+        if change.user_id.is_some_and(|user_id| !is_user_id(user_id)) {
+            return Err(Refusal::bad("user_id must look like US.13491208655302741918"));
+        }
+        let fits = |hash: &str| (1..=IDENTITY_HASH_MAX_CHARS).contains(&hash.chars().count());
+        if change.identity_hash.is_some_and(|hash| !fits(hash)) {
+            return Err(Refusal::bad("identity_key_hash has 1 to 128 characters"));
+        }
+        Ok(change)
+    }
+
+    /// Refuses what cannot be for the person of this number, before anything is changed.
+    fn check(&self, state: &State, phone: &str) -> Result<(), Refusal> {
+        if self.to.is_some_and(|to| state.find_number_by_any(to).is_none()) {
+            return Err(Refusal::bad("to names no business number"));
+        }
+        let Some(new) = &self.new_number else { return Ok(()) };
+        if new == phone || state.find_number_by_any(new).is_some() {
+            return Err(Refusal::bad("change_number_to is the old number or a business's"));
+        }
+        let holder = state.people.find(new).map(|holder| state.people.get(holder));
+        if holder.is_some_and(|holder| holder.known) {
+            return Err(Refusal::bad("change_number_to is the number of somebody else"));
+        }
+        let this = state.people.find(phone).map(|person| state.people.get(person));
+        let is_there = this.map_or(phone != NOT_ON_WHATSAPP, |this| this.on_whatsapp);
+        if !self.on_whatsapp.unwrap_or(is_there) {
+            return Err(Refusal::bad("change_number_to: this person is not on WhatsApp"));
+        }
+        Ok(())
+    }
+}
+
+/// A person after a control call.
+struct Changed {
+    index: u32,
+    /// The identity hash, if it is another one than before.
+    new_hash: Option<String>,
 }
 
 async fn tell_system(
     sandbox: &Sandbox,
     phone: &str,
-    body: &Map<String, Value>,
+    to: Option<&str>,
     system: Value,
 ) -> Result<(), Refusal> {
     let mut message = json!({"from": phone, "type": "system", "system": system});
-    if let Some(to) = body.get("to") {
-        message["to"] = to.clone();
+    if let Some(to) = to {
+        message["to"] = to.into();
     }
     let message = message.as_object().cloned().unwrap_or_default();
     inbound::receive(sandbox, message).await?;
@@ -122,57 +207,55 @@ async fn tell_system(
 }
 
 impl State {
-    /// Takes over the members of a control call; the identity hash before and after.
+    /// Takes over what a control call says, but for the new number.
     fn apply_to_person(
         &mut self,
         phone: &str,
-        body: &Map<String, Value>,
-    ) -> Result<(String, String), Refusal> {
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        let flag = |name: &str| body.get(name).and_then(Value::as_bool);
+        change: &PersonChange<'_>,
+    ) -> Result<Changed, Refusal> {
         let is_new = self.people.find(phone).is_none();
-        let person = self.people.ensure(phone);
-        let person = person.ok_or_else(|| Refusal::bad("the sandbox knows no more people"))?;
-        if let Some(user_id) = text("user_id") {
-            self.people.alias(person, user_id);
+        let index = self.people.ensure(phone);
+        let index = index.ok_or_else(|| Refusal::bad(TOO_MANY_PEOPLE))?;
+        if let Some(user_id) = change.user_id {
+            self.people.give_user_id(index, user_id);
         }
-        let this = self.people.get_mut(person);
+        let this = self.people.get_mut(index);
         let before = this.identity_hash();
         this.known = true;
-        let given = |name: &str, kept: &mut Option<Box<str>>| {
-            if let Some(value) = text(name) {
+        let given = |value: Option<&str>, kept: &mut Option<Box<str>>| {
+            if let Some(value) = value {
                 *kept = Some(value.into());
             }
         };
-        given("user_id", &mut this.user_id);
-        given("name", &mut this.name);
-        given("username", &mut this.username);
-        this.on_whatsapp = flag("on_whatsapp").unwrap_or(this.on_whatsapp);
-        this.blocks_business = flag("blocks_business").unwrap_or(this.blocks_business);
-        if flag("change_identity") == Some(true) {
+        given(change.name, &mut this.name);
+        given(change.username, &mut this.username);
+        this.on_whatsapp = change.on_whatsapp.unwrap_or(this.on_whatsapp);
+        this.blocks_business = change.blocks_business.unwrap_or(this.blocks_business);
+        if change.change_identity {
             this.identity += 1;
             this.given_hash = None;
         }
-        given("identity_key_hash", &mut this.given_hash);
+        given(change.identity_hash, &mut this.given_hash);
         let after = this.identity_hash();
         // Somebody who was not there before has changed nothing.
-        Ok(if is_new { (after.clone(), after) } else { (before, after) })
+        Ok(Changed { index, new_hash: (!is_new && before != after).then_some(after) })
     }
 
     /// Adds a registered number, in an account of its own if that is new.
     fn add_business_number(&mut self, body: &Map<String, Value>) -> Outcome {
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        let display = text("display_phone_number").and_then(phone_digits);
+        only(body, &["display_phone_number", "verified_name", "phone_number_id", "waba_id"])?;
+        let display = text(body, "display_phone_number")?.and_then(phone_digits);
         let display =
             display.ok_or_else(|| Refusal::bad("display_phone_number must have 7 to 15 digits"))?;
         if self.numbers.len() >= NUMBERS_MAX {
             return Err(Refusal::bad("there are too many numbers"));
         }
-        let id = match text("phone_number_id") {
+        let id = match text(body, "phone_number_id")? {
             Some(id) => id.to_owned(),
             None => (310_000_000_000_000 + self.numbers.len()).to_string(),
         };
-        let waba = match (text("waba_id"), self.wabas.first()) {
+        let name = text(body, "verified_name")?.unwrap_or("Sandbox number");
+        let waba = match (text(body, "waba_id")?, self.wabas.first()) {
             (Some(id), _) => id.to_owned(),
             (None, Some(first)) => first.id.to_string(),
             (None, None) => return Err(Refusal::bad("waba_id is missing")),
@@ -192,8 +275,8 @@ impl State {
         if is_new {
             self.seed_templates(waba);
         }
-        let name = text("verified_name").unwrap_or("Sandbox number");
         let number = self.add_number(Number::new(&id, waba, &display, name));
+        self.note_any_change();
         Ok(describe_number(self, number))
     }
 }
@@ -227,8 +310,8 @@ async fn post_template(
 ) -> Response {
     let outcome = async {
         let body = read_object(body).await?;
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        let status = text("status").unwrap_or("");
+        only(&body, &["status", "reason"])?;
+        let (status, reason) = (text(&body, "status")?.unwrap_or(""), text(&body, "reason")?);
         if !STATUSES.contains(&status) {
             return Err(Refusal::bad(format!("status is one of {}", STATUSES.join(", "))));
         }
@@ -236,7 +319,7 @@ async fn post_template(
         if state.templates.get(&id).is_none() {
             return Err(Refusal::unknown("there is no such template"));
         }
-        state.set_template_status(&id, status, text("reason"));
+        state.set_template_status(&id, status, reason);
         Ok(json!({"id": id, "status": status}))
     };
     answer(outcome.await)
@@ -265,7 +348,8 @@ async fn post_flow(
 ) -> Response {
     let outcome = async {
         let body = read_object(body).await?;
-        let status = body.get("status").and_then(Value::as_str).and_then(FlowStatus::parse);
+        only(&body, &["status"])?;
+        let status = text(&body, "status")?.and_then(FlowStatus::parse);
         let status = status.ok_or_else(|| {
             Refusal::bad("status is DRAFT, PUBLISHED, DEPRECATED, BLOCKED or THROTTLED")
         })?;

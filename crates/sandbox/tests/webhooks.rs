@@ -39,7 +39,10 @@ async fn signs_the_raw_bytes_with_escapes_that_reserialising_loses() {
         value["metadata"],
         json!({"display_phone_number": "15550009999", "phone_number_id": NUMBER})
     );
-    assert_eq!(value["contacts"][0], json!({"profile": {"name": "Ann"}, "wa_id": OPEN}));
+    let user_id = &value["messages"][0]["from_user_id"];
+    assert!(user_id.is_string(), "{value}");
+    let contact = json!({"profile": {"name": "Ann"}, "wa_id": OPEN, "user_id": user_id});
+    assert_eq!(value["contacts"][0], contact);
     assert_eq!(value["messages"][0]["text"]["body"], "caf\u{e9}/\u{1F600}");
 }
 
