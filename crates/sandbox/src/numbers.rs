@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::Sandbox;
 use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
+use crate::paging::page;
 use crate::state::{Number, State, WINDOW_MS};
 use crate::template_api::select;
 use crate::validate::{check_product, phone_digits};
@@ -193,6 +194,7 @@ pub(crate) async fn settings(sandbox: &Sandbox, mut call: Call, number: u32) -> 
     }
 }
 
+const PICTURE_HANDLE: &str = "profile_picture_handle";
 /// The members of a profile with their limits in characters.
 const PROFILE_TEXTS: [(&str, usize); 6] = [
     ("about", 139),
@@ -200,8 +202,36 @@ const PROFILE_TEXTS: [(&str, usize); 6] = [
     ("description", 512),
     ("email", 128),
     ("vertical", 64),
-    ("profile_picture_handle", 4_096),
+    (PICTURE_HANDLE, 4_096),
 ];
+/// The industries; the first one until another is chosen.
+const VERTICALS: [&str; 23] = [
+    "OTHER",
+    "UNDEFINED",
+    "AUTO",
+    "BEAUTY",
+    "APPAREL",
+    "EDU",
+    "ENTERTAIN",
+    "EVENT_PLAN",
+    "FINANCE",
+    "GROCERY",
+    "GOVT",
+    "HOTEL",
+    "HEALTH",
+    "NONPROFIT",
+    "PROF_SERVICES",
+    "RETAIL",
+    "TRAVEL",
+    "RESTAURANT",
+    "NOT_A_BIZ",
+    "ALCOHOL",
+    "ONLINE_GAMBLING",
+    "PHYSICAL_GAMBLING",
+    "OTC_DRUGS",
+];
+/// Stands for every picture: the bytes of uploaded samples are not kept.
+const PICTURE_PATH: &str = "/favicon.svg";
 
 /// `/{number}/whatsapp_business_profile`.
 pub(crate) async fn profile(sandbox: &Sandbox, mut call: Call, number: u32) -> Answer<Response> {
@@ -209,6 +239,11 @@ pub(crate) async fn profile(sandbox: &Sandbox, mut call: Call, number: u32) -> A
         Method::GET => {
             let mut profile = sandbox.state().number(number).profile.clone();
             profile.insert("messaging_product".into(), "whatsapp".into());
+            profile.entry("vertical").or_insert_with(|| VERTICALS[0].into());
+            if profile.remove(PICTURE_HANDLE).is_some() {
+                let picture = format!("{}{PICTURE_PATH}", call.base_url());
+                profile.insert("profile_picture_url".into(), picture.into());
+            }
             let profile = select(Value::Object(profile), call.query("fields"));
             Ok(json_response(200, &json!({"data": [profile]})))
         }
@@ -230,6 +265,11 @@ fn check_profile(parameters: &Map<String, Value>) -> Answer<Map<String, Value>> 
         let fits = value.as_str().is_some_and(|text| text.chars().count() <= max_chars);
         if !fits {
             let details = format!("{name} must be a string of at most {max_chars} characters.");
+            return Err(GraphError::parameter(details));
+        }
+        let is_vertical = || value.as_str().is_some_and(|text| VERTICALS.contains(&text));
+        if name == "vertical" && !is_vertical() {
+            let details = format!("vertical must be one of {}.", VERTICALS.join(", "));
             return Err(GraphError::parameter(details));
         }
         changes.insert(name.into(), value.clone());
@@ -290,12 +330,13 @@ pub(crate) async fn block_users(
     let adds = match call.method {
         Method::GET => {
             let state = sandbox.state();
-            let blocked = &state.number(number).blocked;
-            let data: Vec<Value> = blocked
-                .iter()
-                .map(|person| json!({"messaging_product": "whatsapp", "wa_id": state.people.get(*person).address()}))
-                .collect();
-            return Ok(json_response(200, &json!({ "data": data })));
+            let mut blocked: Vec<u32> = state.number(number).blocked.iter().copied().collect();
+            blocked.sort_unstable();
+            let of = |person: u32| state.people.get(person).address();
+            let addresses: Vec<&str> = blocked.into_iter().map(of).collect();
+            let describe = |wa_id: &&str| json!({"messaging_product": "whatsapp", "wa_id": wa_id});
+            let answer = page(&call, addresses, |address| address, describe)?;
+            return Ok(json_response(200, &answer));
         }
         Method::POST => true,
         Method::DELETE => false,
@@ -338,6 +379,7 @@ impl State {
         number.registered = false;
         number.verified = false;
         self.add_number(number);
+        self.note_any_change();
         Ok(json_response(200, &json!({ "id": id })))
     }
 

@@ -1,4 +1,5 @@
-//! Where webhooks go: subscriptions of the application and of accounts, verified by the handshake.
+//! Where webhooks go: subscriptions of the application and of accounts, verified by the handshake;
+//! and the token by which the application speaks for itself.
 
 use axum::response::Response;
 use http::Method;
@@ -12,6 +13,34 @@ use crate::webhooks;
 
 fn not_verified(why: &str) -> GraphError {
     GraphError::parameter(format!("The callback was not verified: {why}")).with_subcode(2_200)
+}
+
+/// The token of the application itself.
+fn app_token_of(sandbox: &Sandbox) -> String {
+    format!("{APP_ID}|{}", sandbox.state().app.app_secret)
+}
+
+/// Whether a call about the application comes with its own token.
+pub(crate) fn is_app_token(sandbox: &Sandbox, call: &Call, token: &str) -> bool {
+    call.path.first().is_some_and(|first| first == APP_ID) && token == app_token_of(sandbox)
+}
+
+/// `GET /oauth/access_token`: id and secret of the application for its token.
+pub(crate) fn app_token(sandbox: &Sandbox, call: &Call) -> Answer<Response> {
+    if !call.is_get() {
+        return Err(GraphError::wrong_method("GET"));
+    }
+    if call.query("grant_type") != Some("client_credentials") {
+        return Err(GraphError::parameter("grant_type must be client_credentials."));
+    }
+    if call.query("client_id") != Some(APP_ID) {
+        return Err(GraphError::new(101, "client_id is not this application's.").with_http(400));
+    }
+    if call.query("client_secret") != Some(sandbox.state().app.app_secret.as_str()) {
+        return Err(GraphError::new(1, "client_secret is not the application's.").with_http(400));
+    }
+    let token = app_token_of(sandbox);
+    Ok(json_response(200, &json!({"access_token": token, "token_type": "bearer"})))
 }
 
 /// `/{waba}/subscribed_apps`.

@@ -1,0 +1,95 @@
+//! The application's token, business profiles and lists of blocked people, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "an answer of another shape fails the test")]
+
+mod rig;
+
+use reqwest::Method;
+use rig::{CLOSED, NUMBER, OPEN, Rig, SECRET, answer, refused};
+use serde_json::{Value, json};
+
+const APP: &str = "100000000000003";
+
+#[tokio::test]
+async fn the_application_gets_its_token_and_subscribes_with_it() {
+    let rig = Rig::start().await;
+    let asked = async |version: &str, id: &str, secret: &str, grant: &str| {
+        let query = format!("grant_type={grant}&client_id={id}&client_secret={secret}");
+        let path = format!("{}{version}/oauth/access_token?{query}", rig.base);
+        answer(rig.http.get(path).send().await.unwrap()).await
+    };
+    let token = format!("{APP}|{SECRET}");
+    for version in ["", "/v26.0"] {
+        let given = asked(version, APP, SECRET, "client_credentials").await;
+        assert_eq!(given, (200, json!({"access_token": token, "token_type": "bearer"})));
+    }
+    refused(&asked("", "1", SECRET, "client_credentials").await, 400, 101);
+    refused(&asked("", APP, "other", "client_credentials").await, 400, 1);
+    refused(&asked("", APP, SECRET, "password").await, 400, 100);
+    let posted = rig.post("/oauth/access_token", &json!({})).await;
+    assert_eq!(posted.0, 405, "{posted:?}");
+
+    let subscribe = async |path: &str, token: &str| {
+        let body = json!({"object": "whatsapp_business_account", "callback_url": rig.hook_url,
+            "verify_token": "right", "fields": "messages"});
+        let call = rig.http.post(format!("{}{path}", rig.base)).bearer_auth(token).json(&body);
+        answer(call.send().await.unwrap()).await
+    };
+    let path = format!("/v26.0/{APP}/subscriptions");
+    assert_eq!(subscribe(&path, &token).await, (200, json!({"success": true})));
+    refused(&subscribe(&path, &format!("{APP}|other")).await, 401, 190);
+    refused(&subscribe(&format!("/{NUMBER}/messages"), &token).await, 401, 190);
+}
+
+#[tokio::test]
+async fn a_profile_has_an_industry_and_a_picture_by_address_only() {
+    let rig = Rig::start().await;
+    let path = format!("/{NUMBER}/whatsapp_business_profile");
+    let fresh = rig.get(&path).await.1["data"][0].clone();
+    assert_eq!(fresh, json!({"messaging_product": "whatsapp", "vertical": "OTHER"}));
+    let change = |name: &str, value: &str| {
+        let mut body = json!({"messaging_product": "whatsapp"});
+        body[name] = value.into();
+        body
+    };
+    for wrong in ["SPACESHIPS", "", "retail"] {
+        refused(&rig.post(&path, &change("vertical", wrong)).await, 400, 100);
+    }
+    assert_eq!(rig.post(&path, &change("vertical", "RETAIL")).await.0, 200);
+    assert_eq!(rig.post(&path, &change("profile_picture_handle", "4::x")).await.0, 200);
+    let asked = format!("{path}?fields=vertical,profile_picture_url,profile_picture_handle");
+    for path in [path, asked] {
+        let profile = rig.get(&path).await.1["data"][0].clone();
+        assert_eq!(profile["vertical"], "RETAIL", "{path}");
+        assert!(profile.get("profile_picture_handle").is_none(), "{profile}");
+        let picture = profile["profile_picture_url"].as_str().unwrap();
+        assert_eq!(rig.http.get(picture).send().await.unwrap().status(), 200, "{picture}");
+    }
+}
+
+#[tokio::test]
+async fn blocked_people_are_listed_in_pages() {
+    let rig = Rig::start().await;
+    let path = format!("/{NUMBER}/block_users");
+    assert_eq!(rig.get(&path).await.1, json!({"data": []}));
+    for phone in [OPEN, CLOSED] {
+        rig.control("inbound", &json!({"from": phone, "text": {"body": "hi"}})).await;
+    }
+    let both =
+        json!({"messaging_product": "whatsapp", "block_users": [{"user": OPEN}, {"user": CLOSED}]});
+    let call = rig.call(Method::POST, &path).json(&both);
+    assert_eq!(call.send().await.unwrap().status(), 200);
+    let row = |phone: &str| json!({"messaging_product": "whatsapp", "wa_id": phone});
+    let all = rig.get(&path).await.1;
+    assert_eq!(all["data"], json!([row(OPEN), row(CLOSED)]));
+    let is_cursor = |name: &str| all["paging"]["cursors"][name].is_string();
+    assert!(is_cursor("before") && is_cursor("after"), "{all}");
+    let first = rig.get(&format!("{path}?limit=1")).await.1;
+    assert_eq!(first["data"], json!([row(OPEN)]));
+    let after = first["paging"]["cursors"]["after"].as_str().unwrap();
+    let rest = rig.get(&format!("{path}?limit=1&after={after}")).await.1;
+    assert_eq!(
+        (&rest["data"], rest["paging"].get("next")),
+        (&json!([row(CLOSED)]), None::<&Value>)
+    );
+}
