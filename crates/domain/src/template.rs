@@ -10,7 +10,7 @@ use crate::content::TemplateMessage;
 use crate::failure::{ErrorKind, Failure};
 use crate::time::Timestamp;
 use fit::Part;
-pub use variables::{count_variables, variables};
+pub use variables::{count_variables, variables, variables_of_body};
 
 /// A template in one language, as the upstream last showed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

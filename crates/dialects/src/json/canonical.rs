@@ -6,14 +6,17 @@ use std::convert::Infallible;
 use waypost_domain::Failure;
 
 use super::{Node, Text, Type, parse};
+use number::Decimal;
+
+mod number;
 
 /// Objects with more members than this keep the order in which they were written, which bounds
 /// what sorting may cost. No vendor's request comes near it.
 pub const MAX_SORTED_MEMBERS: usize = 4_096;
 
-/// Writes a body without blanks, with sorted keys, without duplicates and with the fewest escapes,
-/// piece by piece into `sink` (a hash, say): no second copy of a large body is made. Numbers stay
-/// as they were written.
+/// Writes a body without blanks, with sorted keys, without duplicates, with the fewest escapes and
+/// with one form for equal numbers, piece by piece into `sink` (a hash, say): no second copy of a
+/// large body is made.
 ///
 /// # Errors
 /// Those of [`parse`].
@@ -40,7 +43,11 @@ fn write(node: Node<'_>, sink: &mut dyn FnMut(&[u8])) {
             write_object(node, sink);
             sink(b"}");
         }
-        Type::Null | Type::Boolean | Type::Number => sink(node.text.as_bytes()),
+        Type::Number => match Decimal::of(node.text) {
+            Some(decimal) => decimal.write(sink),
+            None => sink(node.text.as_bytes()),
+        },
+        Type::Null | Type::Boolean => sink(node.text.as_bytes()),
     }
 }
 

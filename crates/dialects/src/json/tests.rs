@@ -123,8 +123,54 @@ fn one_text_for_all_ways_of_writing_the_same() {
     ] {
         assert_eq!(canonical_text(body), expected);
     }
-    assert_ne!(canonical_text("[1]"), canonical_text("[1.0]"));
     assert_ne!(canonical_text("[\"1\"]"), canonical_text("[1]"));
+}
+
+#[test]
+fn one_text_for_all_ways_of_writing_the_same_number() {
+    let zeros = "0".repeat(100_000);
+    let (large, small) = (format!("1{zeros}"), format!("0.{zeros}1"));
+    for equal in [
+        &["0", "-0", "0.000", "0e99", "-0.0e-99", "0e99999999999999999999"][..],
+        &["1", "1.0", "1e0", "10e-1", "0.1E+1", "0.001e0003"],
+        &["36", "36.0", "3.6e1", "360e-1", "0.36e2"],
+        &["36.5", "36.50", "3650e-2", "0.0365e3"],
+        &["-1.29", "-129e-2", "-1.2900"],
+        &["100", "1e2", "1.00E2"],
+        &["12345678901234567890123456789", "1234567890123456789012345678.9e1"],
+        &[&large, "1e100000", "0.1e100001"],
+        &[&small, "1e-100001", "100e-100003"],
+    ] {
+        let first = canonical_text(equal[0]);
+        for text in equal {
+            assert_eq!(canonical_text(text), first, "{text:.60}");
+        }
+    }
+    let different = [
+        "1",
+        "-1",
+        "10",
+        "0.1",
+        "1.5",
+        "15",
+        "12345678901234567890123456789",
+        "12345678901234567890123456788",
+        "9007199254740993",
+        "9007199254740992",
+        "1e100",
+        "1e101",
+        "1e99999999999999999999",
+        "1e99999999999999999998",
+        "1e-99999999999999999999",
+        "0.1e-9223372036854775808",
+        "1e9223372036854775807",
+        "10e9223372036854775807",
+    ];
+    let texts: std::collections::BTreeSet<_> = different.into_iter().map(canonical_text).collect();
+    assert_eq!(texts.len(), different.len(), "{texts:?}");
+    for plain in ["0", "7", "-7", "15550001111", "1000000"] {
+        assert_eq!(canonical_text(plain), plain);
+    }
 }
 
 #[test]

@@ -158,8 +158,9 @@ fn explanation(failure: &Failure) -> HeaderValue {
         }
         _ => Cow::Borrowed(&*failure.message),
     };
-    if failure.kind == ErrorKind::RejectedByUpstream {
-        text = Cow::Owned(format!("{text} {}", upstream_words(failure)));
+    let words = upstream_words(failure);
+    if failure.kind == ErrorKind::RejectedByUpstream && !text.ends_with(words) {
+        text = Cow::Owned(format!("{text} {words}"));
     }
     let printable = |char| if matches!(char, ' '..='~') { char } else { '?' };
     let line: String = text.chars().take(MAX_HEADER_CHARS).map(printable).collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use waypost_domain::command::{MediaDraft, TemplateBinding};
 use waypost_domain::content::{Component, MediaSource, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::{Template, variables};
+use waypost_domain::template::{Template, variables, variables_of_body};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::wire;
@@ -97,11 +97,16 @@ fn text_component(
     name: &str,
     attributes: &mut std::slice::Iter<'_, String>,
 ) -> Result<Option<Component<MediaDraft>>, Failure> {
-    let text = part(template, name).and_then(|part| part["text"].as_str()).unwrap_or_default();
+    let wanted = if name == "body" {
+        variables_of_body(&template.components)
+    } else {
+        let text = part(template, name).and_then(|part| part["text"].as_str());
+        variables(text.unwrap_or_default())
+    };
     let is_named =
         template.parameter_format.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("named"));
     let mut parameters = Vec::new();
-    for variable in variables(text) {
+    for variable in wanted {
         let value = attributes.next().ok_or_else(|| {
             mismatch(template, "it has more variables than the request has attributes")
         })?;
@@ -111,10 +116,10 @@ fn text_component(
     Ok((!parameters.is_empty()).then(|| Component::new(name, parameters)))
 }
 
-/// A button whose address ends in a variable.
+/// A button whose address ends in a variable, as that of a one-time password does.
 struct UrlButton<'a> {
     place: usize,
-    /// The address before its variable.
+    /// The address before its variable; empty where Meta writes the address itself.
     prefix: &'a str,
 }
 
@@ -153,7 +158,8 @@ fn buttons(
 fn url_buttons(template: &Template) -> Vec<UrlButton<'_>> {
     let buttons = part(template, "buttons").and_then(|part| part["buttons"].as_array());
     let dynamic = |(place, button): (usize, &'_ Value)| -> Option<usize> {
-        button["url"].as_str()?.contains("{{").then_some(place)
+        let varies = button["url"].as_str().is_some_and(|url| url.contains("{{"));
+        (varies || is_of_type(button, "OTP")).then_some(place)
     };
     let buttons = buttons.map_or(&[][..], Vec::as_slice);
     let places: Vec<usize> = buttons.iter().enumerate().filter_map(dynamic).collect();
@@ -172,10 +178,11 @@ fn url_component(button: &UrlButton<'_>, payload: &str) -> Component<MediaDraft>
 }
 
 fn part<'a>(template: &'a Template, name: &str) -> Option<&'a Value> {
-    template
-        .components
-        .iter()
-        .find(|part| part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(name)))
+    template.components.iter().find(|part| is_of_type(part, name))
+}
+
+fn is_of_type(part: &Value, name: &str) -> bool {
+    part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(name))
 }
 
 fn mismatch(template: &Template, why: &str) -> Failure {

@@ -139,22 +139,27 @@ pub(super) fn of_element(failure: &Failure) -> Error<'_> {
 }
 
 /// What people read. A refusal whose reason only the upstream knows ends with the upstream's code
-/// and words.
+/// and words, which stand there once.
 fn prose(failure: &Failure) -> Cow<'_, str> {
     let (ErrorKind::RejectedByUpstream, Some(fault)) = (failure.kind, &failure.upstream) else {
         return Cow::Borrowed(&failure.message);
     };
-    let details = fault.details.trim();
+    let said = fault.details.trim();
     let ending = match fault.code {
-        Some(code) if details.is_empty() => code.to_string(),
-        Some(code) => format!("{code}: {details}"),
-        None => details.to_owned(),
+        Some(code) if said.is_empty() => code.to_string(),
+        Some(code) => {
+            // Meta's message begins with the code; its details do not.
+            let words = said.strip_prefix(&format!("(#{code})")).unwrap_or(said);
+            format!("{code}: {}", words.trim_start())
+        }
+        None => said.to_owned(),
     };
     if failure.message.ends_with(&ending) {
-        Cow::Borrowed(&failure.message)
-    } else {
-        Cow::Owned(format!("{} {ending}", failure.message))
+        return Cow::Borrowed(&failure.message);
     }
+    let ours = failure.message.strip_suffix(said).unwrap_or(&failure.message).trim_end();
+    let blank = if ours.is_empty() { "" } else { " " };
+    Cow::Owned(format!("{ours}{blank}{ending}"))
 }
 
 fn allow(methods: &[&Method]) -> HeaderValue {

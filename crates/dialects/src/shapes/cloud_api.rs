@@ -9,6 +9,8 @@ use waypost_domain::media::MediaKind;
 use waypost_domain::status::Status;
 use waypost_domain::{Content, ErrorKind, Failure};
 
+use super::meta_titles;
+
 /// Meta's callbacks.
 #[derive(Clone, Copy, Debug)]
 pub struct CloudApiEvents;
@@ -130,17 +132,26 @@ fn status(event: &Event, detail: &StatusDetail) -> Value {
     Value::Object(object)
 }
 
-/// Meta's code where the upstream gave one; else the one that Meta has for the same thing.
+/// Meta's code where the upstream gave one; else the one that Meta has for the same thing. With it
+/// goes Meta's title, or what the upstream said where the code is unknown; what Waypost has to say
+/// are the details.
 fn error(failure: &Failure) -> Value {
     let fault = failure.upstream.as_ref();
     let code = fault.and_then(|fault| fault.code).unwrap_or_else(|| code_of(failure.kind));
-    let details = fault.map(|fault| fault.details.as_str()).filter(|it| !it.is_empty());
+    let said = fault.map(|fault| fault.details.trim()).unwrap_or_default();
+    // Answers begin their message with the code; webhooks do not.
+    let said = said.strip_prefix(&format!("(#{code})")).unwrap_or(said).trim_start();
+    let said = Some(said).filter(|it| !it.is_empty());
+    let title = meta_titles::title(code).or(said).or(meta_titles::title(SOMETHING_WENT_WRONG));
     json!({
-        "code": code, "title": failure.message, "message": failure.message,
-        "error_data": {"details": details.unwrap_or(&failure.message)},
+        "code": code, "title": title, "message": title,
+        "error_data": {"details": said.unwrap_or(&failure.message)},
         "href": "/docs/whatsapp/cloud-api/support/error-codes/",
     })
 }
+
+/// Meta's code for what has none of its own.
+const SOMETHING_WENT_WRONG: i64 = 131_000;
 
 const fn code_of(kind: ErrorKind) -> i64 {
     match kind {
@@ -157,7 +168,7 @@ const fn code_of(kind: ErrorKind) -> i64 {
         ErrorKind::IdentityMismatch => 137_000,
         ErrorKind::RateLimited => 130_429,
         ErrorKind::UpstreamAuth => 190,
-        _ => 131_000,
+        _ => SOMETHING_WENT_WRONG,
     }
 }
 

@@ -2,6 +2,7 @@
 //! stands in the vendor's folder.
 
 pub mod cloud_api;
+mod meta_titles;
 pub mod standard;
 #[cfg(test)]
 mod tests;

@@ -183,9 +183,26 @@ fn metas_shape_is_metas_envelope() {
     let failed = encode(&CloudApiEvents, &of_status(Status::Failed, Some(window_closed())));
     let error = &failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0];
     assert_eq!(
-        (&error["code"], &error["title"]),
-        (&json!(131_047), &json!("The window is closed."))
+        error,
+        &json!({"code": 131_047, "title": "Re-engagement message",
+            "message": "Re-engagement message",
+            "error_data": {"details": "The window is closed."},
+            "href": "/docs/whatsapp/cloud-api/support/error-codes/"})
     );
+    for (code, details, title) in [
+        (131_026, "Not on WhatsApp.", "Message undeliverable"),
+        (131_026, "(#131026) Message undeliverable", "Message undeliverable"),
+        (999_999, "(#999999) Something new", "Something new"),
+        (999_999, "", "Something went wrong"),
+    ] {
+        let details = details.to_owned();
+        let fault = UpstreamFault { code: Some(code), details, ..Default::default() };
+        let failure = Failure::new(ErrorKind::RecipientUnreachable, "Ours.").with_upstream(fault);
+        let failed = encode(&CloudApiEvents, &of_status(Status::Failed, Some(failure)));
+        let error = &failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0];
+        assert_eq!((&error["title"], &error["message"]), (&json!(title), &json!(title)));
+        assert_eq!(error["code"], code);
+    }
     let received = encode(&CloudApiEvents, &picture());
     let value = &received["entry"][0]["changes"][0]["value"];
     assert_eq!(value["contacts"][0]["profile"]["name"], "Test User");

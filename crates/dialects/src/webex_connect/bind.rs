@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::{Template, variables};
+use waypost_domain::template::{Template, variables, variables_of_body};
 use waypost_domain::{ErrorKind, Failure, MediaId, MediaSource};
 
 use super::codes;
@@ -153,8 +153,7 @@ impl<'a> Binder<'a> {
     }
 
     fn body(&mut self) -> Result<Option<Component<MediaDraft>>, Failure> {
-        let Some(body) = self.part("BODY") else { return Ok(None) };
-        let variables = variables(body["text"].as_str().unwrap_or_default());
+        let variables = variables_of_body(&self.template.components);
         if variables.is_empty() {
             return Ok(None);
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
 use waypost_domain::event::{Event, EventDetail, ReceivedDetail, StatusDetail};
-use waypost_domain::{Content, Failure, Status};
+use waypost_domain::{Content, Failure, Status, Timestamp};
 
 use super::codes::{self, Code};
 use super::wire::{
@@ -137,7 +137,12 @@ impl<'a> Told<'a> {
 fn upstream_words(failure: &Failure) -> Cow<'_, str> {
     match &failure.upstream {
         Some(fault) => match fault.code {
-            Some(code) => Cow::Owned(format!("(#{code})  | {}", fault.details.trim())),
+            Some(code) => {
+                let said = fault.details.trim();
+                // Meta's message begins with the code; its details do not.
+                let said = said.strip_prefix(&format!("(#{code})")).unwrap_or(said).trim_start();
+                Cow::Owned(format!("(#{code})  | {said}"))
+            }
             None => Cow::Borrowed(""),
         },
         None => Cow::Borrowed(""),
@@ -163,7 +168,7 @@ fn receipt(event: &Event, detail: &StatusDetail) -> Option<Vec<u8>> {
                 delivery_channel: "whatsapp",
                 description: told.description,
                 destination_type: if is_bsuid { "bsuid" } else { "waid" },
-                time_stamp: event.at.rfc3339(),
+                time_stamp: time_of(event, detail.status).rfc3339(),
                 code: told.code,
                 additional_info: told.additional_info,
                 delivery_status: told.status,
@@ -178,6 +183,15 @@ fn receipt(event: &Event, detail: &StatusDetail) -> Option<Vec<u8>> {
             transid: &message.id,
         },
     }))
+}
+
+/// Meta tells what follows in whole seconds: a submission to the millisecond would lie after its
+/// own delivery.
+const fn time_of(event: &Event, status: Status) -> Timestamp {
+    match status {
+        Status::Sent => Timestamp(event.at.0 - event.at.0.rem_euclid(1_000)),
+        _ => event.at,
+    }
 }
 
 /// What an inbound message says, in the members that the vendor has for it.

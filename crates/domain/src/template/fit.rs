@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::variables::{count_variables, variables};
+use super::variables::{count_variables, variables, variables_of_body};
 use crate::content::{Component, Parameter};
 use crate::failure::{ErrorKind, Failure};
 use crate::media::MediaKind;
@@ -17,6 +17,7 @@ pub(super) struct Part<'a> {
 
 impl Part<'_> {
     pub(super) fn check<M>(&self, given: &[Component<M>]) -> Result<(), Failure> {
+        self.check_repetitions(given)?;
         for part in ["header", "body"] {
             let wanted = self.wanted(part);
             let given = given.iter().find(|component| component.kind == part);
@@ -25,6 +26,16 @@ impl Part<'_> {
         }
         self.check_buttons(given)?;
         self.check_cards(given)
+    }
+
+    /// Only buttons come more than once; they are told apart by their index.
+    fn check_repetitions<M>(&self, given: &[Component<M>]) -> Result<(), Failure> {
+        for part in ["header", "body", "carousel"] {
+            if given.iter().filter(|component| component.kind == part).count() > 1 {
+                return Err(self.mismatch(&format!("{part} is given twice")));
+            }
+        }
+        Ok(())
     }
 
     fn component(&self, part: &str) -> Option<&Value> {
@@ -49,14 +60,10 @@ impl Part<'_> {
         if let Some(kind) = MediaKind::parse(format) {
             return Wanted::Media(kind);
         }
-        match component["text"].as_str() {
-            Some(text) => Wanted::Variables(variables(text)),
-            // One-time passwords have a text of Meta's with the code in it.
-            None if part == "body" && self.buttons().contains(&Button::OneTimePassword) => {
-                Wanted::Variables(vec!["1"])
-            }
-            None => Wanted::Variables(Vec::new()),
+        if part == "body" {
+            return Wanted::Variables(variables_of_body(self.components));
         }
+        Wanted::Variables(variables(component["text"].as_str().unwrap_or_default()))
     }
 
     fn check_values<M>(

@@ -1,5 +1,7 @@
 //! The variables of a template's text: `{{1}}`, or `{{name}}` where they have names.
 
+use serde_json::Value;
+
 /// How many different ones a text has.
 #[must_use]
 pub fn count_variables(text: &str) -> usize {
@@ -20,6 +22,20 @@ pub fn variables(text: &str) -> Vec<&str> {
     // Stable, so that names, which are no numbers, keep their order.
     names.sort_by_key(|name| name.parse::<u32>().ok());
     names
+}
+
+/// The variables of the body among a template's components. One-time passwords have a text of
+/// Meta's with the code in it, whether the template shows that text or not.
+#[must_use]
+pub fn variables_of_body(components: &[Value]) -> Vec<&str> {
+    let is = |part: &Value, word: &str| {
+        part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(word))
+    };
+    let Some(body) = components.iter().find(|part| is(part, "BODY")) else { return Vec::new() };
+    let found = variables(body["text"].as_str().unwrap_or_default());
+    let buttons = components.iter().find(|part| is(part, "BUTTONS"));
+    let mut buttons = buttons.and_then(|part| part["buttons"].as_array()).into_iter().flatten();
+    if found.is_empty() && buttons.any(|button| is(button, "OTP")) { vec!["1"] } else { found }
 }
 
 #[cfg(test)]

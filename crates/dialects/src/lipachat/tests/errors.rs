@@ -173,6 +173,10 @@ fn a_refusal_by_the_upstream_has_its_words() {
             Some("WhatsApp refused it. Parameter value is not valid")
         );
     }
+    let said = "WhatsApp says: Bad value";
+    let fault = UpstreamFault { details: "Bad value".to_owned(), ..UpstreamFault::default() };
+    let once = Failure::new(ErrorKind::RejectedByUpstream, said).with_upstream(fault);
+    assert_eq!(header(&reply(&once), "x-waypost-error"), Some(said), "not twice");
     let own = Failure::new(ErrorKind::InvalidValue, "x.").in_words_of(
         "lipachat",
         "400",

@@ -227,18 +227,33 @@ fn a_headers_file_may_be_an_upload_or_a_named_document() {
 
 #[test]
 fn an_authentication_code_stands_behind_its_button_too() {
-    let mut approved = known(&json!([
-        {"type": "BODY", "text": "Your code is {{1}}"},
-        {"type": "BUTTONS", "buttons": [
-            {"type": "URL", "url": "https://www.whatsapp.com/otp/code/?code=otp{{1}}"}]},
-    ]));
-    approved.category = "AUTHENTICATION".to_owned();
-    let body = with(template(), "/message/0/type_template/0/attributes", json!(["123456"]));
-    let expected = [
-        Component::new("body", vec![text("123456")]),
-        Component::button("url", 0, vec![text("123456")]),
-    ];
-    assert_eq!(bind(&body, &approved).unwrap(), expected);
+    let url = json!({"type": "URL", "url": "https://www.whatsapp.com/otp/code/?code=otp{{1}}"});
+    let password = json!({"type": "OTP", "otp_type": "COPY_CODE"});
+    for (part, button) in [
+        (json!({"type": "BODY", "text": "Your code is {{1}}"}), url),
+        (json!({"type": "BODY", "text": "Your code is {{1}}"}), password.clone()),
+        // As it is created: Meta writes the text.
+        (json!({"type": "BODY", "add_security_recommendation": true}), password.clone()),
+        (json!({"type": "BODY", "text": "Your code."}), password),
+    ] {
+        let parts = json!([part, {"type": "BUTTONS", "buttons": [button]}]);
+        let mut approved = known(&parts);
+        approved.category = "AUTHENTICATION".to_owned();
+        let body = with(template(), "/message/0/type_template/0/attributes", json!(["123456"]));
+        let expected = [
+            Component::new("body", vec![text("123456")]),
+            Component::button("url", 0, vec![text("123456")]),
+        ];
+        assert_eq!(bind(&body, &approved).unwrap(), expected, "{parts}");
+        let message = TemplateMessage {
+            name: "tpl".to_owned(),
+            language: None,
+            components: expected.to_vec(),
+        };
+        assert_eq!(approved.check(&message), Ok(()), "{parts}");
+        let none = with(template(), "/message/0/type_template/0/attributes", json!([]));
+        assert_eq!(bind(&none, &approved), Err(MISMATCH), "{parts}");
+    }
 }
 
 #[test]

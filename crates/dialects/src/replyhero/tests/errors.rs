@@ -140,6 +140,10 @@ fn a_refusal_by_the_upstream_ends_with_its_code_and_details() {
             fault(Some(131_009), "Bad value"),
             "Refused with 131009: Bad value",
         ),
+        ("It says: Bad value", fault(Some(100), "Bad value"), "It says: 100: Bad value"),
+        ("It says: (#100) Bad", fault(Some(100), "(#100) Bad"), "It says: 100: Bad"),
+        ("Bad value", fault(Some(100), "Bad value"), "100: Bad value"),
+        ("Bad value", fault(None, "Bad value"), "Bad value"),
     ] {
         let failure = Failure::new(ErrorKind::RejectedByUpstream, message).with_upstream(fault);
         let body: Value = serde_json::from_slice(&reply(&failure).body).unwrap();

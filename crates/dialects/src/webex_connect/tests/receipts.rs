@@ -119,6 +119,30 @@ fn a_failure_has_the_upstreams_code_and_words() {
 }
 
 #[test]
+fn the_upstreams_code_is_said_once() {
+    for (details, told) in [
+        ("(#131026) Message undeliverable", "(#131026)  | Message undeliverable"),
+        ("(#100) Message undeliverable", "(#131026)  | (#100) Message undeliverable"),
+        ("Message undeliverable", "(#131026)  | Message undeliverable"),
+    ] {
+        let failure = Failure::new(ErrorKind::RecipientUnreachable, "No.")
+            .with_upstream(fault(Some(131_026), details));
+        assert_eq!(info(detail(Status::Failed, Some(failure)))["additionalInfo"], told);
+    }
+}
+
+/// Meta tells the later statuses in whole seconds.
+#[test]
+fn no_status_lies_before_its_submission() {
+    for (status, told) in [
+        (Status::Sent, "2026-03-04T09:49:20.000Z"),
+        (Status::Delivered, "2026-03-04T09:49:20.429Z"),
+    ] {
+        assert_eq!(info(detail(status, None))["timeStamp"], told, "{status:?}");
+    }
+}
+
+#[test]
 fn each_status_has_its_code_and_word() {
     for (status, code, word) in [
         (Status::Sent, "7501", "Submitted"),

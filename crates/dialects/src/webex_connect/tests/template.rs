@@ -328,6 +328,17 @@ fn a_one_time_code_fills_body_and_button() {
         assert_eq!(bound(&known, json!({"otp": otp})).unwrap(), wanted);
     }
     assert_code(&known, &json!({}), "7804");
+    // As it is created: Meta writes the text, and the code goes in both places all the same.
+    for body in [
+        json!({"type": "BODY", "add_security_recommendation": true}),
+        json!({"type": "BODY", "text": "Your code."}),
+    ] {
+        let buttons = json!([{"type": "OTP", "otp_type": "COPY_CODE"}]);
+        let parts = [body, json!({"type": "BUTTONS", "buttons": buttons})];
+        let created = self::known("POSITIONAL", "AUTHENTICATION", &parts);
+        assert_eq!(bound(&created, json!({"otp": "123456"})).unwrap(), wanted);
+        assert_code(&created, &json!({}), "7804");
+    }
     assert_eq!(doom_of(&giving(json!({"otp": "1234567890123456"}))).0, "7808");
     assert_eq!(doom_of(&giving(json!({"otp": {"type": "otp", "value": "12 34"}}))).0, "7722");
     sound(&giving(json!({"otp": "123456789012345"})));

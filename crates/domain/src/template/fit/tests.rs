@@ -70,6 +70,23 @@ fn a_header_takes_what_its_format_says() {
 }
 
 #[test]
+fn a_part_is_given_once() {
+    let template = json!([{"type":"HEADER","format":"TEXT","text":"Hello {{1}}"},
+        {"type":"BODY","text":"{{1}} and {{2}}"}]);
+    let header = || header(vec![text("a")]);
+    let body = || body(vec![text("x"), text("y")]);
+    assert_eq!(check(&template, &[header(), body()]), Ok(()));
+    for (wrong, part) in [
+        (vec![header(), body(), body()], "body"),
+        (vec![header(), header(), body()], "header"),
+        (vec![header(), body(), Component::new("body", vec![])], "body"),
+    ] {
+        let message = check(&template, &wrong).unwrap_err();
+        assert!(message.contains(&format!("{part} is given twice")), "{message}");
+    }
+}
+
+#[test]
 fn named_variables_are_filled_by_name_in_any_order() {
     let template = json!([{"type":"BODY","text":"{{first_name}}, your order {{order_id}}"}]);
     let given = |names: &[&str]| [body(names.iter().map(|name| named(name)).collect())];
