@@ -67,8 +67,23 @@ fn list(state: &State, call: &Call, waba: u32) -> Answer<Response> {
     let found: Vec<&Template> =
         state.templates.of_waba(waba).filter(|template| is_wanted(template, call)).collect();
     let describe = |template: &&Template| select(template.to_json(), call.query("fields"));
-    let answer = page(call, found, |template| &template.id, describe)?;
+    let mut answer = page(call, found, |template| &template.id, describe)?;
+    if let Some(asked) = call.query("summary") {
+        answer["summary"] = summary(state.templates.of_waba(waba).count(), asked);
+    }
     Ok(json_response(200, &answer))
+}
+
+/// What is asked for of an account's `count` templates; `true` asks for the count alone.
+fn summary(count: usize, asked: &str) -> Value {
+    let all = json!({
+        "total_count": count,
+        "message_template_count": count,
+        "message_template_limit": TEMPLATES_MAX,
+        "are_translations_complete": true,
+    });
+    let asked = if matches!(asked, "true" | "1") { "total_count" } else { asked };
+    select(all, Some(asked))
 }
 
 fn is_wanted(template: &Template, call: &Call) -> bool {

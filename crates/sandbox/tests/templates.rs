@@ -134,3 +134,21 @@ async fn the_quality_of_a_template_has_a_date() {
     let since = |seconds: i64| json!({"score": "UNKNOWN", "date": START_MS / 1_000 + seconds});
     assert_eq!(quality, [&since(0), &since(0), &since(60)]);
 }
+
+#[tokio::test]
+async fn the_list_is_summed_up_when_that_is_asked_for() {
+    let rig = Rig::start().await;
+    let list = format!("/{WABA}/message_templates?limit=1");
+    let cases = [
+        ("", Value::Null),
+        ("&summary=true", json!({"total_count": 2})),
+        (
+            "&summary=total_count,message_template_count,message_template_limit,are_translations_complete",
+            json!({"total_count": 2, "message_template_count": 2, "message_template_limit": 250,
+                   "are_translations_complete": true}),
+        ),
+    ];
+    for (asked, expected) in cases {
+        assert_eq!(rig.get(&format!("{list}{asked}")).await.1["summary"], expected, "{asked}");
+    }
+}
