@@ -73,6 +73,40 @@ async function inGatewayLog(text) {
 
 // ---------------------------------------------------------------- the page
 
+/** The texts of the person's own bubbles whose contrast with what is behind them is below 4.5 to 1 (WCAG 2.2, 1.4.3). */
+const faintTexts = (page) => page.evaluate(() => {
+  const brush = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  /** The colours over each other, the lowest first. */
+  const mixed = (colours) => {
+    for (const colour of ["#fff", ...colours]) {
+      brush.fillStyle = colour;
+      brush.fillRect(0, 0, 1, 1);
+    }
+    return [...brush.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (rgb) => {
+    const [red, green, blue] = rgb.map((value) => (value <= 10 ? value / 3_294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const backgrounds = (node) => {
+    const colours = [];
+    for (let at = node; at !== null; at = at.parentElement) colours.unshift(getComputedStyle(at).backgroundColor);
+    return colours;
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.getElementById("rows"), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    const words = walker.currentNode.textContent.trim();
+    if (words === "" || !node.closest(".mine .bubble") || node.closest(".overlaid > .meta") || !node.checkVisibility()) continue;
+    const behind = backgrounds(node);
+    const [dark, light] = [mixed(behind), mixed([...behind, getComputedStyle(node).color])].map(luminance).sort((a, b) => a - b);
+    const ratio = (light + 0.05) / (dark + 0.05);
+    if (ratio < 4.5) faint.push(`“${words.slice(0, 40)}” ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(faint)];
+});
+
 const row = (page, wamid) => page.locator(`.row[data-id="${wamid}"]`);
 const sheet = (page) => page.locator("#sheet");
 
@@ -305,6 +339,80 @@ function ownChecks(known) {
       await sheet(page()).getByRole("button", { name: "Send contact" }).click();
       check((await received("contacts", mark)).contacts[0].phones[0].wa_id === "15550007777", "the number differs");
     }],
+    ["what was picked decides the kind, and what it cannot carry is told", async () => {
+      const picture = { name: `dawn-${mark}.png`, mimeType: "image/png", buffer: await readFile(PICTURE) };
+      const choose = async (what, file) => {
+        const choosing = page().waitForEvent("filechooser");
+        await attach(what);
+        await (await choosing).setFiles(file);
+      };
+      await choose("document", picture);
+      check((await received("document", mark)).document.filename === picture.name, "the document has another name");
+      for (const [what, words] of [["smile", "a WebP picture"], ["audio", "recording"]]) {
+        await page().locator("#composer-text").fill(`Kept ${mark}`);
+        await choose(what, picture);
+        await page().locator("#trouble", { hasText: words }).waitFor();
+        check((await page().locator("#composer-text").inputValue()) === `Kept ${mark}`, "the words are gone");
+      }
+      await page().locator("#composer-text").fill("");
+      await choose("smile", { name: "face.webp", mimeType: "image/webp", buffer: await stickerBytes(page()) });
+      await until("a sticker", async () => (await bubbles()).some((bubble) => bubble.direction === "in" && bubble.type === "sticker"));
+    }],
+    ["replies typed while one is being sent follow it in order", async () => {
+      const held = [];
+      await page().route("**/_sandbox/handset/send", async (route) => {
+        if (held.length > 0) return route.continue();
+        await new Promise((resolve) => { held.push(resolve); });
+        return route.continue();
+      });
+      const words = ["one", "two", "three"].map((word) => `${word} ${mark}`);
+      for (const text of words) {
+        await page().locator("#composer-text").fill(text);
+        await page().keyboard.press("Enter");
+        check((await page().locator("#composer-text").inputValue()) === "", `“${text}” was swallowed`);
+      }
+      await until("the first one on its way", () => held.length > 0);
+      held[0]();
+      await received("text", words[2]);
+      const sent = (await bubbles()).map((bubble) => bubble.raw?.text?.body).filter((body) => words.includes(body));
+      check(sent.join() === words.join(), `they came as ${sent.join()}`);
+      await page().unroute("**/_sandbox/handset/send");
+    }],
+    ["what fails goes back into the box with what was to follow", async () => {
+      const held = [];
+      await page().route("**/_sandbox/handset/send", async (route) => {
+        await new Promise((resolve) => { held.push(resolve); });
+        return route.fulfill({ status: 503, json: { error: { message: "no room" } } });
+      });
+      for (const text of ["first", "second"]) {
+        await page().locator("#composer-text").fill(text);
+        await page().keyboard.press("Enter");
+      }
+      await page().locator("#composer-text").fill("third");
+      await until("the first one on its way", () => held.length > 0);
+      held[0]();
+      await page().locator("#trouble", { hasText: "no room" }).waitFor();
+      check((await page().locator("#composer-text").inputValue()) === "first\nsecond\nthird", "the words are not back");
+      check(held.length === 1, "something overtook it");
+      await page().unroute("**/_sandbox/handset/send");
+      await page().locator("#composer-text").fill("");
+      // The browser tells of every answer of 5xx.
+      known.complaints.splice(0, known.complaints.length, ...known.complaints.filter((told) => !told.includes("503")));
+    }],
+    ["every text of the person's bubbles can be read in light and dark", async () => {
+      const from = { from: BEN, to: NUMBER };
+      const notPng = Buffer.concat([(await readFile(PICTURE)).subarray(0, 64), Buffer.from(mark)]).toString("base64");
+      await post("/_sandbox/inbound", { ...from, type: "image", image: { mime_type: "image/png", data: notPng } });
+      await post("/_sandbox/inbound", { ...from, type: "unsupported", unsupported: { type: `poll-${mark}` } });
+      await page().getByText("This picture could not be loaded").last().waitFor();
+      await page().getByText("As it was sent").last().click();
+      for (const colorScheme of ["light", "dark"]) {
+        await page().emulateMedia({ colorScheme });
+        const faint = await faintTexts(page());
+        check(faint.length === 0, `${colorScheme}: ${faint.join(", ")}`);
+      }
+      await page().emulateMedia({ colorScheme: "light" });
+    }],
     ["the person reacts, takes it back and answers with a quote", async () => {
       const wamid = await send("text", { body: `All good? ${mark}` });
       const act = async () => {
@@ -333,6 +441,8 @@ function ownChecks(known) {
       const second = (known ?? await post("/_sandbox/numbers", { display_phone_number: SECOND_NUMBER, verified_name: "Shared number" })).phone_number_id;
       await page().reload();
       await page().locator("#number").selectOption(second);
+      const { height } = await page().locator("#number").boundingBox();
+      check(height >= 24, `the list of numbers is ${height} pixels high`);
       await page().locator("#conversation[aria-label$='with Shared number']").waitFor();
       await page().locator("#composer-text").fill(`join-${mark}`);
       await page().keyboard.press("Enter");

@@ -7,15 +7,10 @@ import { postMessage, postPlayed, postTap } from "./api.js";
 import { refreshAll, refreshMessages } from "./refresh.js";
 import { keyOf, noteTrouble, state, tell } from "./state.js";
 
-/** Sends an inbound message, quoting what was chosen; the error if it failed, else `null`. */
-export async function send(message) {
-  const chat = state.active;
-  if (!chat) return new Error("no chat is open");
-  const quoted = message.type === "reaction" ? null : state.quoted;
+/** Sends an inbound message into a chat, quoting a bubble or `null`; the error if it failed, else `null`. */
+export function send(chat, message, quoted) {
   const whole = quoted ? { ...message, context: { id: quoted.id } } : message;
-  return carryOut(chat, () => postMessage(chat, whole), () => {
-    if (quoted && state.quoted === quoted) state.quoted = null;
-  });
+  return carryOut(chat, () => postMessage(chat, whole));
 }
 
 /** Taps a button of a bubble, or gives what it asks for. */
@@ -24,17 +19,16 @@ export async function tap(bubble, what) {
 }
 
 /** An empty emoji takes the reaction back. */
-export const react = (bubble, emoji) => send({ type: "reaction", reaction: { message_id: bubble.id, emoji } });
+export const react = (bubble, emoji) =>
+  send(state.active, { type: "reaction", reaction: { message_id: bubble.id, emoji } }, null);
 
 /** Nobody waits for this: at worst the message is not reported as played. */
 export const playedVoice = (wamid) => postPlayed(wamid).then(refreshMessages, () => {});
 
-async function carryOut(chat, perform, done = () => {}) {
+async function carryOut(chat, perform) {
   noteTrouble("");
   try {
-    const bubble = await perform();
-    done();
-    noteOwn(chat, bubble);
+    noteOwn(chat, await perform());
     return null;
   } catch (error) {
     noteTrouble(`Not sent: ${error.message}`);

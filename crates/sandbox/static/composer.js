@@ -11,20 +11,28 @@ import { businessName, personName, summaryOf } from "./text.js";
 /** The control plane takes 32 MiB of JSON; base64 makes four bytes of three. */
 const FILE_MAX_BYTES = 20 * 1_048_576;
 const COMPOSER_MAX_PX = 136;
-/** Which file is sent as what; anything else is a document. */
-const KINDS = [
-  ["image", /^image\/(?:jpeg|png)$/u],
-  ["sticker", /^image\/webp$/u],
-  ["video", /^video\/(?:mp4|3gpp)$/u],
-  ["audio", /^audio\/(?:aac|amr|mpeg|mp4|ogg)$/u],
-];
+/** Messages that may wait until those before them are sent; further ones stay where they are. */
+const OUTGOING_MAX = 50;
+/** Which files a kind of message carries, in patterns and in words. */
+const KINDS = {
+  image: [/^image\/(?:jpeg|png)$/u, "a JPEG or PNG picture"],
+  video: [/^video\/(?:mp4|3gpp)$/u, "an MP4 or 3GPP video"],
+  audio: [/^audio\/(?:aac|amr|mpeg|mp4|ogg)$/u, "an AAC, AMR, MP3, MP4 or OGG recording"],
+  sticker: [/^image\/webp$/u, "a WebP picture"],
+  document: [/^/u, "any file"],
+};
 const WITH_CAPTION = ["image", "video", "document"];
+
+/** What was given to send and has not been, in order; the first one is on its way. */
+const outgoing = [];
+/** As what the file may be sent that is being picked. */
+let pickedKinds = [];
 
 export function fitComposer() {
   const input = byId("composer-text");
   input.style.height = "";
   if (input.value) input.style.height = `${Math.min(COMPOSER_MAX_PX, input.scrollHeight + 2)}px`;
-  byId("composer-send").disabled = input.value.trim() === "" || state.sending;
+  byId("composer-send").disabled = input.value.trim() === "";
 }
 
 /** The strip that says what the next message answers. */
@@ -43,33 +51,67 @@ export function quote(bubble) {
   byId("composer-text").focus();
 }
 
-async function sendText() {
-  const input = byId("composer-text");
-  const text = input.value;
-  const chat = state.active;
-  if (!chat || state.sending || text.trim() === "") return;
-  input.value = "";
-  const error = await whileSending(() => send({ type: "text", text: { body: text } }));
-  if (error) keepUnsent(chat, text);
+/**
+ * Sends what `build` makes, when it is its turn; false if no chat is open or too many wait. Where it fails, `text`
+ * goes back into the box.
+ */
+function give(text, build) {
+  if (!state.active) return false;
+  if (outgoing.length >= OUTGOING_MAX) {
+    noteTrouble("Not sent: too many messages wait");
+    return false;
+  }
+  outgoing.push({ chat: state.active, quoted: state.quoted, text, build });
+  state.quoted = null;
+  drawQuoted();
+  if (outgoing.length === 1) sendOutgoing();
+  return true;
 }
 
-async function whileSending(task) {
-  state.sending = true;
-  fitComposer();
-  try {
-    return await task();
-  } finally {
-    state.sending = false;
-    drawQuoted();
-    fitComposer();
+async function sendOutgoing() {
+  while (outgoing.length > 0) {
+    const [next] = outgoing;
+    const error = await carryOut(next);
+    outgoing.shift();
+    if (error) takeBack(next);
   }
 }
 
-function keepUnsent(chat, text) {
+async function carryOut({ chat, quoted, build }) {
+  try {
+    return await send(chat, await build(), quoted);
+  } catch (error) {
+    noteTrouble(`Not sent: ${error.message}`);
+    return error;
+  }
+}
+
+/** Its words go back into the box, and so does what was to follow: nothing overtakes it. */
+function takeBack(failed) {
+  const key = keyOf(failed.chat);
+  const following = outgoing.filter(({ chat }) => keyOf(chat) === key);
+  for (const entry of following) outgoing.splice(outgoing.indexOf(entry), 1);
   const input = byId("composer-text");
-  const shown = state.active && keyOf(chat) === keyOf(state.active);
-  if (!shown) state.drafts.set(keyOf(chat), text);
-  else if (input.value === "") input.value = text;
+  const shown = state.active !== null && keyOf(state.active) === key;
+  const typed = shown ? input.value : state.drafts.get(key) ?? "";
+  const texts = [failed, ...following].map(({ text }) => text);
+  const whole = [...texts, typed].filter((text) => text !== "").join("\n");
+  if (following.some(({ text }) => text === "")) noteTrouble(`${state.trouble}; nor was what followed`);
+  if (!shown) {
+    state.drafts.set(key, whole);
+    return;
+  }
+  input.value = whole;
+  state.quoted ??= failed.quoted;
+  drawQuoted();
+  fitComposer();
+}
+
+function sendText() {
+  const input = byId("composer-text");
+  const text = input.value;
+  if (text.trim() === "") return;
+  if (give(text, () => ({ type: "text", text: { body: text } }))) input.value = "";
   fitComposer();
 }
 
@@ -82,40 +124,37 @@ function base64Of(file) {
   });
 }
 
-/** Sends a file; what stands in the box goes along as its caption. */
-async function sendFile(file) {
+/** Sends a file as one of these kinds; what stands in the box goes along as its caption. */
+function sendFile(file, kinds) {
+  const mime = file.type || "application/octet-stream";
+  const kind = kinds.find((name) => KINDS[name][0].test(mime));
+  if (!kind) {
+    const wanted = kinds.map((name) => KINDS[name][1]).join(" or ");
+    noteTrouble(`Not sent: this takes ${wanted}; a document may be any file`);
+    return;
+  }
   if (file.size > FILE_MAX_BYTES) {
     noteTrouble("Not sent: the file has more than 20 MB");
     return;
   }
-  const mime = file.type || "application/octet-stream";
-  const kind = KINDS.find(([, pattern]) => pattern.test(mime))?.[0] ?? "document";
   const input = byId("composer-text");
-  const content = { mime_type: mime, filename: file.name };
-  if (kind !== "document") delete content.filename;
-  const takesCaption = WITH_CAPTION.includes(kind) && input.value.trim() !== "";
-  if (takesCaption) content.caption = input.value;
-  await whileSending(async () => {
-    try {
-      content.data = await base64Of(file);
-    } catch (error) {
-      noteTrouble(`Not sent: ${error.message}`);
-      return;
-    }
-    const error = await send({ type: kind, [kind]: content });
-    if (!error && takesCaption) input.value = "";
-  });
+  const caption = WITH_CAPTION.includes(kind) && input.value.trim() !== "" ? input.value : "";
+  const content = { mime_type: mime, ...(kind === "document" && { filename: file.name }), ...(caption && { caption }) };
+  const given = give(caption, async () => ({ type: kind, [kind]: { ...content, data: await base64Of(file) } }));
+  if (given && caption) input.value = "";
+  fitComposer();
 }
 
 function attach() {
   askAttachment({
-    file: (accept) => {
+    file: (accept, kinds) => {
       const picker = byId("file");
+      pickedKinds = kinds;
       picker.accept = accept;
       picker.click();
     },
-    location: () => askLocation((location) => send({ type: "location", location })),
-    contact: () => askContact((contact) => send({ type: "contacts", contacts: [contact] })),
+    location: () => askLocation((location) => give("", () => ({ type: "location", location }))),
+    contact: () => askContact((contact) => give("", () => ({ type: "contacts", contacts: [contact] }))),
   });
 }
 
@@ -139,7 +178,7 @@ export function listenToComposer() {
   byId("file").addEventListener("change", (event) => {
     const [file] = event.target.files;
     event.target.value = "";
-    if (file) sendFile(file);
+    if (file) sendFile(file, pickedKinds);
   });
   byId("quoting-drop").addEventListener("click", () => {
     state.quoted = null;

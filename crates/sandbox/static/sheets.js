@@ -145,12 +145,13 @@ export async function askFlow({ id, screen, data }, done) {
 /** The same without a message: the preview of a flow. */
 export const previewFlow = (id) => askFlow({ id, screen: null, data: {} }, () => {});
 
+/** `file` gets what the browser is to offer, and the kinds of message that the file may become. */
 export function askAttachment({ file, location, contact }) {
   const choices = [
-    ["image", "Picture or video", () => file("image/jpeg,image/png,video/mp4,video/3gpp")],
-    ["audio", "Audio", () => file("audio/*")],
-    ["document", "Document", () => file("")],
-    ["smile", "Sticker", () => file("image/webp")],
+    ["image", "Picture or video", () => file("image/jpeg,image/png,video/mp4,video/3gpp", ["image", "video"])],
+    ["audio", "Audio", () => file("audio/*", ["audio"])],
+    ["document", "Document", () => file("", ["document"])],
+    ["smile", "Sticker", () => file("image/webp", ["sticker"])],
     ["pin", "Location", location],
     ["person", "Contact", contact],
   ];

@@ -15,7 +15,6 @@ export const state = {
   bubbles: null,
   filter: "",
   live: "connecting",
-  sending: false,
   /** Messages of the shown chat that were already reported as read. */
   reportedRead: new Set(),
   drafts: new Map(),
