@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// The next events of an organisation after a place: at once where there are some, else as soon
-    /// as there are, else none when the time is up.
+    /// as there are, else none when the time is up or the engine stops.
     ///
     /// # Errors
     /// What the store says.
@@ -66,7 +66,15 @@ impl Engine {
         let page = Page { after: Some(after), limit: FOLLOWED };
         loop {
             let found = self.events(org_id, &EventFilter::default(), page).await?.data;
-            if !found.is_empty() || !watching.told_before(until).await {
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            let is_told = tokio::select! {
+                biased;
+                () = self.stopping().cancelled() => false,
+                is_told = watching.told_before(until) => is_told,
+            };
+            if !is_told {
                 return Ok(found);
             }
         }

@@ -34,6 +34,7 @@ pub mod ports;
 mod probes;
 mod queue;
 mod retention;
+mod room;
 mod samples;
 mod send;
 mod submit;
@@ -221,6 +222,7 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub async fn start(
+    stopping: CancellationToken,
         ports: Ports,
         settings: Settings,
         vault: Vault,
@@ -286,6 +288,7 @@ impl Engine {
     pub async fn run(&self, cancel: CancellationToken) {
         let Some(mut lanes) = self.0.lanes_to_drain.lock().take() else { return };
         let tasks = TaskTracker::new();
+            stopping: CancellationToken::new(),
         tasks.spawn(self.clone().work_off_inbox(cancel.clone()));
         tasks.spawn(self.clone().fetch_inbound_media(cancel.clone()));
         tasks.spawn(self.clone().dispatch_events(cancel.clone()));
@@ -303,6 +306,7 @@ impl Engine {
         loop {
             tokio::select! {
                 biased;
+        tasks.spawn(self.clone().await_room(cancel.clone()));
                 () = cancel.cancelled() => break,
                 lane = lanes.recv() => match lane {
                     Some(lane) => drop(tasks.spawn(self.clone().drain(lane, cancel.clone()))),
@@ -320,6 +324,7 @@ impl Engine {
     pub async fn finish(&self) {
         self.0.callers.close();
         self.0.callers.wait().await;
+        self.0.stopping.cancel();
         self.record_gathered_calls().await;
     }
 
@@ -411,9 +416,18 @@ impl Engine {
         }
     }
 
+        if *self.store().full().borrow() {
+            return Err("the disk is full; make room".to_owned());
+        }
     pub(crate) fn lane(&self, number: &Number) -> Arc<Lane> {
         let (lane, new) = self.0.lanes.lane(&number.id, number.throughput_per_s);
         if new {
+    /// Whether [`Engine::run`] was cancelled: who follows events is to come again elsewhere.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.is_cancelled()
+    }
+
             lane.guards.set_daily_limit(number.daily_limit);
             // Nobody receives once the engine has stopped: then nothing is drained any more.
             let _ = self.0.new_lanes.send(Arc::clone(&lane));
@@ -431,6 +445,10 @@ impl Engine {
 
     fn webhook_codec(&self) -> &Arc<dyn WebhookCodec> {
         &self.0.webhooks
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
     }
 
     fn callback_addresses(&self) -> &dyn CallbackAddresses {

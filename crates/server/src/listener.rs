@@ -50,6 +50,9 @@ const REPLY_PIECE_BYTES: usize = 64 * 1_024;
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// What a connection that was asked to end may still take for it.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// What requests in flight may take at the end: a synchronous call takes 40 s at most, its wait for
+/// a status included.
+const SHUTDOWN: Duration = Duration::from_secs(41);
 /// Only where a bug is planted: what is never waited for.
 const FOREVER: Duration = Duration::from_secs(86_400);
 
@@ -73,7 +76,7 @@ impl Default for ListenerLimits {
             connections: 8_192,
             idle: Duration::from_secs(11),
             tls_handshake: Duration::from_secs(10),
-            shutdown: Duration::from_secs(30),
+            shutdown: SHUTDOWN,
         }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) enum Reach {
     Job,
     /// Everything in the same transaction; the next one may succeed.
     Group,
+    /// The same, because the disk is full.
+    Room,
     /// Nothing may be written any more.
     Store,
 }
@@ -61,7 +63,7 @@ impl Fault {
             Self::Sqlite(error) => error,
         };
         match reach(&error) {
-            Reach::Group => StoreError::Unavailable(error.to_string()),
+            Reach::Group | Reach::Room => StoreError::Unavailable(error.to_string()),
             Reach::Store => StoreError::Broken(with_remedy(&error)),
             Reach::Job => constraint(&error),
         }
@@ -83,12 +85,12 @@ fn reach(error: &rusqlite::Error) -> Reach {
     match failure.code {
         // The index of the log could not grow: on a small file system the same as a full disk.
         ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+            Reach::Room
+        }
+        ErrorCode::DiskFull => Reach::Room,
+        ErrorCode::OutOfMemory | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             Reach::Group
         }
-        ErrorCode::DiskFull
-        | ErrorCode::OutOfMemory
-        | ErrorCode::DatabaseBusy
-        | ErrorCode::DatabaseLocked => Reach::Group,
         ErrorCode::SystemIoFailure
         | ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
@@ -135,8 +137,9 @@ mod tests {
     #[test]
     fn a_full_disk_hits_the_group_and_a_failing_one_the_store() {
         for (code, expected) in [
-            (ffi::SQLITE_FULL, Reach::Group),
-            (ffi::SQLITE_IOERR_SHMSIZE, Reach::Group),
+            (ffi::SQLITE_FULL, Reach::Room),
+            (ffi::SQLITE_IOERR_SHMSIZE, Reach::Room),
+            (ffi::SQLITE_NOMEM, Reach::Group),
             (ffi::SQLITE_IOERR_FSYNC, Reach::Store),
             (ffi::SQLITE_IOERR_WRITE, Reach::Store),
             (ffi::SQLITE_CORRUPT, Reach::Store),

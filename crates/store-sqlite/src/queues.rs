@@ -4,6 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
+use tokio::sync::watch;
 use waypost_domain::{NumberId, Timestamp};
 use waypost_engine::ports::{NumberQueue, QueueStore, QueueTotals, StoreHealth, StoreResult};
 
@@ -32,6 +33,10 @@ impl QueueStore for SqliteStore {
             free_bytes: free_bytes(&self.path),
         }
     }
+
+    fn full(&self) -> watch::Receiver<bool> {
+        self.writer.full()
+    }
 }
 
 /// Only the names are looked at: opening the files would give up SQLite's locks on them.
@@ -39,7 +44,8 @@ fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-fn free_bytes(path: &Path) -> u64 {
+/// Bytes that are free for this process on the disk of a file.
+pub(crate) fn free_bytes(path: &Path) -> u64 {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let disk = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")));
     disk.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))

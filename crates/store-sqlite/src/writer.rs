@@ -11,6 +11,7 @@
 
 mod copier;
 mod gather;
+mod room;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ use waypost_planted::{Bug, is_planted};
 
 use self::copier::{Copier, Stage, run_checkpoint};
 use self::gather::Gathering;
+use self::room::Room;
 use crate::fault::{Done, Fault, Reach};
 use crate::inline::Inline;
 
@@ -88,6 +90,7 @@ struct Waiting {
 struct Shared {
     started: Instant,
     broken: watch::Sender<Option<String>>,
+    room: Room,
     gathering: Gathering,
     is_behind: AtomicBool,
     /// Jobs that may wait before the last of them would wait for too long.
@@ -185,6 +188,11 @@ impl Writer {
     /// Shows why nothing is written any more, as soon as that is so.
     pub(crate) fn broken(&self) -> watch::Receiver<Option<String>> {
         self.shared.broken.subscribe()
+    }
+
+    /// Shows whether writes fail because the disk is full.
+    pub(crate) fn full(&self) -> watch::Receiver<bool> {
+        self.shared.room.full()
     }
 
     /// While this lives, the log grows rather than that anybody waits for readers.
@@ -339,11 +347,14 @@ impl Loop {
                 self.commit_late(&mut group);
                 continue;
             }
+            let commits = self.shared.commits.load(Ordering::Relaxed);
             let mut end = self.shared.check_whole().and_then(|()| self.commit(&mut group));
             if is_planted(Bug::AckFailedCommit) {
                 end = Ok(());
             }
             (self.written)(end.is_ok());
+            let has_written = self.shared.commits.load(Ordering::Relaxed) != commits;
+            self.shared.room.note(&end, has_written, &self.conn);
             if let Err((Reach::Store, error)) = &end {
                 self.shared.give_up(error);
             }
@@ -543,7 +554,7 @@ fn put_off(what: &str, fault: Fault) -> Result<(), (Reach, StoreError)> {
 impl Reach {
     /// An error between jobs, or one that ended the transaction, hits the group at least.
     fn max_group(self) -> Self {
-        if self == Self::Store { Self::Store } else { Self::Group }
+        if self == Self::Job { Self::Group } else { self }
     }
 }
 
@@ -556,6 +567,7 @@ impl Shared {
         Self {
             started: Instant::now(),
             broken: watch::Sender::new(None),
+            room: Room::new(),
             gathering: Gathering::default(),
             is_behind: AtomicBool::new(false),
             longest_queue: AtomicUsize::new(usize::MAX),

@@ -17,6 +17,8 @@ use crate::waypost::{Options, Waypost, new_folder};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The same where a bug may keep something from coming.
 const PATIENCE_FOR_BUGS: Duration = Duration::from_secs(5);
+/// How soon a gateway is ready again, by itself, once its disk has room.
+const RECOVERY: Duration = Duration::from_secs(10);
 const PEOPLE: u64 = 200;
 /// Size of the disk that is filled, in megabytes.
 const DISK_MB: u32 = 16;
@@ -62,9 +64,9 @@ pub async fn full(bug: Option<&'static str>) -> Vec<String> {
         faults.push("the disk was full and nothing was refused".to_owned());
     }
     ledger.extend(told);
-    for (path, name) in [("/healthz", "health"), ("/readyz", "readiness")] {
+    for (path, name, status) in [("/healthz", "health", 200), ("/readyz", "readiness", 503)] {
         let reply = waypost.get(path).await;
-        if reply.status != 200 {
+        if reply.status != status {
             faults.push(format!("on a full disk, {name} answers {}", reply.status));
         }
     }
@@ -73,6 +75,9 @@ pub async fn full(bug: Option<&'static str>) -> Vec<String> {
         faults.push(format!("on a full disk, reading answers {}", listed.status));
     }
     disk.clear();
+    if !within(RECOVERY, async || waypost.get("/readyz").await.status == 200).await {
+        faults.push("there is room again and readiness does not come back".to_owned());
+    }
     let mut serial = 10_000;
     let recovered = within(patience, async || {
         serial += 1;

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use waypost_domain::{BroadcastId, MediaId, NumberId, OrgId, Timestamp};
 
 use super::StoreResult;
@@ -144,6 +145,9 @@ pub trait QueueStore: Send + Sync {
     async fn number_queues(&self, now: Timestamp) -> StoreResult<Vec<NumberQueue>>;
     /// How the store does; reads nothing of it.
     fn health(&self) -> StoreHealth;
+    /// Whether writes fail because the disk is full: from the first that found no room until one
+    /// succeeds.
+    fn full(&self) -> watch::Receiver<bool>;
 }
 
 /// A copy of everything that a store holds, as it was at one instant. Gone when it is dropped.

@@ -270,6 +270,19 @@ async fn an_outcome_that_cannot_be_recorded_is_told_as_unknown_and_recorded_late
     assert_eq!(rig.upstream.sent_to().len(), 1, "nothing is sent twice");
 }
 
+#[tokio::test]
+async fn a_full_store_is_not_ready_and_is_tried_by_itself_until_it_writes_again() {
+    let rig = Rig::with(&Options { max_pages: Some(300), ..Options::default() }).await;
+    assert_eq!(rig.engine.is_ready(), Ok(()));
+    fill(&rig).await;
+    let why = rig.engine.is_ready().unwrap_err();
+    assert!(why.contains("full"), "{why}");
+    // What is tried is small enough for the pages that are there.
+    while rig.engine.is_ready().is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 /// Fills the store with customers until it takes no more.
 async fn fill(rig: &Rig) -> Vec<CustomerId> {
     let mut made = Vec::new();

@@ -103,7 +103,8 @@ impl EventArguments {
 /// Lists events, as webhooks of shape `standard` get them. With `Accept: text/event-stream` the
 /// same as a stream of server-sent events: what comes from now on, or after `Last-Event-ID`.
 #[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/events", tag = "events",
-    params(EventArguments), responses((status = 200, body = List<Value>)))]
+    params(EventArguments), responses((status = 200, content(
+        (List<Value> = "application/json"), (String = "text/event-stream")))))]
 pub(crate) async fn list_events(
     State(app): State<App>,
     within: InOrg<Webhooks>,
@@ -183,7 +184,7 @@ impl Follower {
             }
             let found = self.app.engine.follow_events(&self.org_id, self.after, LONGEST_LOOK).await;
             self.waiting = found.ok()?.into();
-            if !self.may_go_on() {
+            if self.app.engine.is_stopping() || !self.may_go_on() {
                 return None;
             }
         }

@@ -163,6 +163,9 @@ fn blame(path: &str, text: &str) -> (String, String) {
         let known = rest.trim_start_matches(", expected").trim_start_matches(" one of").trim();
         return (below(name), format!("is not a field here; there are {known}"));
     }
+    if let Some((name, _)) = quoted("duplicate field ") {
+        return (below(name), "is given twice".to_owned());
+    }
     (path.to_owned(), text.to_owned())
 }
 
@@ -178,11 +181,23 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Arguments<T> {
             Err(error) => {
                 let text = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
-                let (field, message) = blame("", &text);
+                let (path, text) = told_path(&text);
+                let (field, message) = blame(path, text);
                 let field = if field.is_empty() { "?".to_owned() } else { field };
                 Err(Problem::invalid(field, message))
             }
         }
+    }
+}
+
+/// The field before the message, as arguments' faults are told; `?` stands for none that is known.
+fn told_path(text: &str) -> (&str, &str) {
+    let is_name =
+        |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match text.split_once(": ") {
+        Some(("?", text)) => ("", text),
+        Some((path, text)) if is_name(path) => (path, text),
+        _ => ("", text),
     }
 }
 

@@ -1,11 +1,20 @@
 //! What stands around the API: description and page, health, metrics, webhooks, media, dialect
 //! transport, panics.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::{Method, Request};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::rig::{ADMIN, Answer, PANIC, Rig};
+
+/// Much longer than anything here takes.
+const LIVENESS: Duration = Duration::from_secs(20);
 
 /// Uploads a file by the management API.
 pub(crate) async fn upload(rig: &Rig, org: &str, key: &str, bytes: &[u8]) -> Answer {
@@ -54,6 +63,41 @@ async fn the_page_needs_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_stream_of_events_ends_when_the_gateway_stops() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "100000000000001").await;
+    let stop = CancellationToken::new();
+    let (engine, stopped) = (rig.engine.clone(), stop.clone());
+    let running = tokio::spawn(async move { engine.run(stopped).await });
+    let request = Request::builder()
+        .uri("/waypost/v1/orgs/org-1/events")
+        .header("authorization", format!("Bearer {ADMIN}"))
+        .header("accept", "text/event-stream");
+    let response = rig.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    stop.cancel();
+    let ended = timeout(LIVENESS, response.into_body().collect()).await;
+    assert!(ended.is_ok(), "the stream goes on without a gateway");
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn faults_of_arguments_name_the_argument() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "100000000000001").await;
+    for (arguments, field) in [
+        ("ordr=newest", "ordr"),
+        ("limit=many", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("order=sideways", "order"),
+    ] {
+        let path = format!("/waypost/v1/orgs/org-1/messages?{arguments}");
+        let refused = rig.get(&path).await.expect(400).json();
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn the_description_is_whole() {
     let rig = Rig::new().await;
     let document = rig.get("/waypost/v1/openapi.json").await.expect(200).json();
@@ -69,12 +113,19 @@ async fn the_description_is_whole() {
             let id = operation["operationId"].as_str().unwrap();
             assert!(ids.insert(id.to_owned()), "{id} is there twice");
             assert!(operation["responses"]["default"].is_object(), "{method} {path}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let description = response["description"].as_str().unwrap_or_default();
+                assert!(!description.is_empty(), "{method} {path} {status}");
+            }
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             for name in path.split('{').skip(1).map(|it| it.split('}').next().unwrap()) {
                 assert!(parameters.iter().any(|it| it["name"] == name), "{method} {path} {name}");
             }
         }
     }
+    let events = &document["paths"]["/waypost/v1/orgs/{org_id}/events"]["get"]["responses"]["200"];
+    assert!(events["content"]["application/json"]["schema"].is_object(), "{events}");
+    assert!(events["content"]["text/event-stream"].is_object(), "{events}");
     assert!(schemas["OrgPatch"].get("required").is_none());
     assert!(schemas["OrgInput"]["required"].as_array().unwrap().contains(&json!("name")));
     for secret in ["access_token", "app_secret"] {

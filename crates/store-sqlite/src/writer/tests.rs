@@ -123,6 +123,7 @@ async fn a_full_disk_fails_the_group_and_passes() {
     };
     // A limit below the present size is the present size.
     limit("1").await.unwrap();
+    let full = writer.full();
     let (release, _holding) = hold(&writer).await;
     let small = submit(&writer, |conn| insert(conn, "small")).await;
     let big = submit(&writer, |conn| {
@@ -138,8 +139,10 @@ async fn a_full_disk_fails_the_group_and_passes() {
     }
     assert_eq!(count(&writer).await, 0, "nothing of the group is kept");
     assert_eq!(*writer.broken().borrow(), None);
+    assert!(*full.borrow(), "a look writes nothing and shows nothing");
     limit("4294967294").await.unwrap();
     writer.run(Work::New, |conn| insert(conn, "again")).await.unwrap();
+    assert!(!*full.borrow(), "a write has succeeded");
     assert_eq!(count(&writer).await, 1);
 }
 
