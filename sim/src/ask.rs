@@ -110,6 +110,7 @@ fn asked<T>(request: &Request, command: T) -> Ask<T> {
         route: request.mode.route(),
         idempotency,
         idempotency_wait_s: REPEAT_WAIT_S,
+        awaits_unknown: false,
         command,
     }
 }

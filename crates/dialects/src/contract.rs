@@ -83,6 +83,9 @@ pub struct Info {
     pub path_prefix: &'static str,
     /// How long a second request with the same idempotency key waits for the first, in seconds.
     pub idempotency_wait_s: u32,
+    /// Whether a second request waits also for an unknown outcome of the first, rather than to be
+    /// told of it.
+    pub awaits_unknown: bool,
     /// Within what two requests with the same key are the same.
     pub idempotency_scope: IdempotencyScope,
     /// When a broadcast is answered although customers are still without an outcome, in seconds.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{ErrorKind, Failure};
 use crate::ids::{EventId, MediaId, MessageId, NumberId, OrgId};
 use crate::message::Message;
 use crate::status::Status;
@@ -148,6 +148,20 @@ pub struct StatusDetail {
     /// Meta's `conversation` and `pricing`, `recipient_identity_key_hash` and the like, where its
     /// report had them.
     pub upstream: Option<Value>,
+}
+
+impl StatusDetail {
+    /// Whether the message's caller waited and was answered with this failure: then the caller knows
+    /// no message by this id, and may have sent another one by now.
+    #[must_use]
+    pub fn is_in_reply(&self) -> bool {
+        // What we could not record or close ourselves is told late, perhaps without a reply.
+        let told = |failure: &Failure| failure.kind != ErrorKind::Unavailable;
+        self.status == Status::Failed
+            && self.message.synchronous
+            && self.message.wamid.is_none()
+            && self.failure.as_ref().is_some_and(told)
+    }
 }
 
 /// A person wrote.

@@ -1,6 +1,7 @@
 //! Broadcasts: one template to every customer of an organisation. Accepted as a whole, sent by the
 //! number's lane, and answered when every customer has an outcome or the time is up. Statuses of
-//! those whose outcome is unknown are waited for as long as a single message's is.
+//! those whose outcome is unknown are waited for as long as a single message's is; who is put off
+//! beyond that time is not waited for.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use waypost_domain::command::{Broadcast, BroadcastOutcome};
 use waypost_domain::directory::BroadcastAudience;
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Message};
 use waypost_domain::place::Place;
-use waypost_domain::{BroadcastId, Content, Failure, OrgId};
+use waypost_domain::unknown::UnknownPolicy;
+use waypost_domain::{BroadcastId, Content, Failure, OrgId, Timestamp};
 
 use crate::admission::Acting;
 use crate::countdown::Countdown;
@@ -21,6 +23,14 @@ use crate::{Answer, Ask, Engine};
 
 /// Members added, and messages read back, in one step.
 const CHUNK: u32 = 1_000;
+
+/// How many messages a broadcast has.
+#[derive(Default)]
+struct Members {
+    all: usize,
+    /// Without those whose person gets nothing before the caller is answered.
+    in_time: usize,
+}
 
 impl Engine {
     /// Accepts a broadcast and waits at most `wait_s` seconds for its outcomes and, in that time,
@@ -63,6 +73,10 @@ impl Engine {
             ..self.fresh_message(&ask, &acting, phone, content)
         };
         self.settle_unknown_policy(&acting, &mut model);
+        if wait_s > 0 {
+            // Whose caller waits is told of an unknown outcome, and not sent again by itself.
+            model.options.unknown_policy = Some(UnknownPolicy::NeverResend);
+        }
         let record = BroadcastRecord {
             id,
             org_id: acting.org.id.clone(),
@@ -81,7 +95,8 @@ impl Engine {
                 return self.replayed_broadcast(&ask, &acting.org.id, id).await;
             }
         }
-        let mut countdown = self.start_broadcast(&acting, id).await?;
+        let deadline = self.now().plus_ms(i64::from(wait_s) * 1_000);
+        let mut countdown = self.start_broadcast(&acting, id, deadline).await?;
         if wait_s > 0 {
             countdown.finished(Duration::from_secs(u64::from(wait_s)), UNKNOWN_WAIT).await;
         }
@@ -109,12 +124,16 @@ impl Engine {
         &self,
         acting: &Acting,
         id: BroadcastId,
+        deadline: Timestamp,
     ) -> Result<Countdown, Failure> {
-        let added = self.add_audience(acting, id).await;
+        let added = self.add_audience(acting, id, deadline).await;
         let started = match added {
             Ok(members) => {
-                let countdown = self.countdowns().begin(id, members);
+                let countdown = self.countdowns().begin(id, members.in_time, deadline);
                 let started = self.store().start_broadcast(id, self.now()).await;
+                self.count()
+                    .messages_accepted
+                    .add_many(started.as_ref().map_or(0, |()| members.all));
                 started.map(|()| countdown).map_err(Failure::from)
             }
             Err(failure) => Err(failure),
@@ -130,15 +149,24 @@ impl Engine {
         Ok(countdown)
     }
 
-    async fn add_audience(&self, acting: &Acting, id: BroadcastId) -> Result<usize, Failure> {
-        let org_id = &acting.org.id;
+    async fn add_audience(
+        &self,
+        acting: &Acting,
+        id: BroadcastId,
+        deadline: Timestamp,
+    ) -> Result<Members, Failure> {
+        let (org_id, lane) = (&acting.org.id, self.lane(&acting.number));
+        let is_late = |member: &BroadcastMember| {
+            let until = lane.guards.capped_until(&member.phone, self.now());
+            until.is_some_and(|until| until > deadline)
+        };
         let audience = match (acting.org.broadcast_audience, acting.org.strict_opt_in) {
             (BroadcastAudience::OptedIn, _) => Audience::OptedIn,
             (BroadcastAudience::All, true) => Audience::OptedInOrWrote,
             (BroadcastAudience::All, false) => Audience::All,
         };
         let mut after = None;
-        let mut members = 0;
+        let mut members = Members::default();
         loop {
             let page = Page { after, limit: CHUNK };
             let people = self.store().audience(org_id, audience, page).await?;
@@ -151,7 +179,8 @@ impl Engine {
                     phone,
                 })
                 .collect();
-            members += chunk.len();
+            members.all += chunk.len();
+            members.in_time += chunk.iter().filter(|member| !is_late(member)).count();
             if !chunk.is_empty() {
                 self.store().add_broadcast_members(id, chunk).await?;
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use waypost_domain::{BroadcastId, MessageId};
+use waypost_domain::{BroadcastId, MessageId, Timestamp};
 
 /// Messages of unknown outcome that are remembered, of all broadcasts together. Nobody waits for the
 /// status of one beyond.
@@ -19,10 +19,17 @@ pub(crate) struct Countdowns(Arc<Mutex<Running>>);
 
 #[derive(Default)]
 struct Running {
-    left: HashMap<BroadcastId, watch::Sender<Left>>,
+    left: HashMap<BroadcastId, Waiting>,
     /// Of these, the messages whose outcome is unknown.
     unknown: HashMap<MessageId, BroadcastId>,
     stopped: bool,
+}
+
+/// Who waits for a broadcast.
+struct Waiting {
+    left: watch::Sender<Left>,
+    /// By the engine's clock: nobody waits any longer.
+    deadline: Timestamp,
 }
 
 /// How many messages of a broadcast are left.
@@ -35,20 +42,29 @@ struct Left {
 }
 
 impl Countdowns {
-    /// Begins to count. Call before the first message can be settled.
-    pub(crate) fn begin(&self, id: BroadcastId, messages: usize) -> Countdown {
+    /// Begins to count, for who waits until `deadline`. Call before the first message can be settled.
+    pub(crate) fn begin(&self, id: BroadcastId, messages: usize, deadline: Timestamp) -> Countdown {
         let mut running = self.0.lock();
         let open = if running.stopped { 0 } else { messages };
         let (sender, left) = watch::channel(Left { open, unknown: 0 });
-        running.left.insert(id, sender);
+        running.left.insert(id, Waiting { left: sender, deadline });
         drop(running);
         Countdown { all: self.clone(), id, left }
     }
 
     /// One message of a broadcast has its outcome.
     pub(crate) fn settled(&self, id: BroadcastId) {
-        if let Some(sender) = self.0.lock().left.get(&id) {
-            sender.send_modify(|left| left.open = left.open.saturating_sub(1));
+        if let Some(waiting) = self.0.lock().left.get(&id) {
+            waiting.left.send_modify(|left| left.open = left.open.saturating_sub(1));
+        }
+    }
+
+    /// One message of a broadcast will not be attempted before `until`: who waits less long is
+    /// answered without it.
+    pub(crate) fn put_off(&self, id: BroadcastId, until: Timestamp) {
+        let waits = |waiting: &Waiting| until > waiting.deadline;
+        if self.0.lock().left.get(&id).is_some_and(waits) {
+            self.settled(id);
         }
     }
 
@@ -57,9 +73,9 @@ impl Countdowns {
     pub(crate) fn unknown(&self, id: BroadcastId, message: MessageId) {
         let mut running = self.0.lock();
         let Running { left, unknown, .. } = &mut *running;
-        let Some(sender) = left.get(&id) else { return };
+        let Some(waiting) = left.get(&id) else { return };
         if unknown.len() < MAX_UNKNOWN && unknown.insert(message, id).is_none() {
-            sender.send_modify(|left| left.unknown += 1);
+            waiting.left.send_modify(|left| left.unknown += 1);
         }
     }
 
@@ -67,15 +83,15 @@ impl Countdowns {
     pub(crate) fn known(&self, message: &MessageId) {
         let mut running = self.0.lock();
         let Some(id) = running.unknown.remove(message) else { return };
-        if let Some(sender) = running.left.get(&id) {
-            sender.send_modify(|left| left.unknown = left.unknown.saturating_sub(1));
+        if let Some(waiting) = running.left.get(&id) {
+            waiting.left.send_modify(|left| left.unknown = left.unknown.saturating_sub(1));
         }
     }
 
     /// No more outcomes will come: the broadcast was cancelled.
     pub(crate) fn end(&self, id: BroadcastId) {
-        if let Some(sender) = self.0.lock().left.get(&id) {
-            sender.send_modify(|left| left.open = 0);
+        if let Some(waiting) = self.0.lock().left.get(&id) {
+            waiting.left.send_modify(|left| left.open = 0);
         }
     }
 
@@ -83,17 +99,16 @@ impl Countdowns {
     pub(crate) fn stop(&self) {
         let mut running = self.0.lock();
         running.stopped = true;
-        for sender in running.left.values() {
-            sender.send_replace(Left::default());
+        for waiting in running.left.values() {
+            waiting.left.send_replace(Left::default());
         }
     }
 
     /// Waits until nobody waits for a broadcast's outcomes any more: its first caller has an
     /// answer. `false` when the time is up.
     pub(crate) async fn answered(&self, id: BroadcastId, limit: Duration) -> bool {
-        let Some(mut left) = self.0.lock().left.get(&id).map(watch::Sender::subscribe) else {
-            return true;
-        };
+        let subscribe = |waiting: &Waiting| waiting.left.subscribe();
+        let Some(mut left) = self.0.lock().left.get(&id).map(subscribe) else { return true };
         tokio::time::timeout(limit, async { while left.changed().await.is_ok() {} }).await.is_ok()
     }
 }
@@ -137,6 +152,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(300);
     const FOR_STATUSES: Duration = Duration::from_secs(5);
+    const DEADLINE: Timestamp = Timestamp(300_000);
 
     fn broadcast(number: u128) -> BroadcastId {
         BroadcastId(Uuid::from_u128(number))
@@ -157,7 +173,7 @@ mod tests {
     async fn who_waits_for_outcomes_waits_for_statuses_of_the_unknown_ones_a_little_longer() {
         for (unknown, known, waited) in [(0, 0, 0), (3, 3, 0), (3, 2, 5), (3, 0, 5)] {
             let all = Countdowns::default();
-            let countdown = all.begin(broadcast(1), 3);
+            let countdown = all.begin(broadcast(1), 3, DEADLINE);
             for number in 0..3 {
                 if number < unknown {
                     all.unknown(broadcast(1), message(number));
@@ -176,20 +192,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_never_waited_longer_than_asked_for_nor_after_a_stop() {
         let all = Countdowns::default();
-        let countdown = all.begin(broadcast(1), 1);
+        let countdown = all.begin(broadcast(1), 1, DEADLINE);
         all.unknown(broadcast(1), message(1));
         all.settled(broadcast(1));
         assert_eq!(taken(countdown, Duration::from_secs(2)).await.as_secs(), 2);
-        let countdown = all.begin(broadcast(2), 2);
+        let countdown = all.begin(broadcast(2), 2, DEADLINE);
         all.unknown(broadcast(2), message(2));
         all.stop();
         assert_eq!(taken(countdown, LONG).await.as_secs(), 0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_is_put_off_beyond_the_time_is_not_waited_for() {
+        for (until_ms, waited) in [(300_000, 300), (300_001, 0), (86_400_000, 0)] {
+            let all = Countdowns::default();
+            let countdown = all.begin(broadcast(1), 2, DEADLINE);
+            all.settled(broadcast(1));
+            all.put_off(broadcast(1), Timestamp(until_ms));
+            assert_eq!(taken(countdown, LONG).await.as_secs(), waited, "{until_ms}");
+        }
+    }
+
     #[tokio::test]
     async fn a_bounded_number_of_unknown_outcomes_is_remembered() {
         let all = Countdowns::default();
-        let countdown = all.begin(broadcast(1), MAX_UNKNOWN + 9);
+        let countdown = all.begin(broadcast(1), MAX_UNKNOWN + 9, DEADLINE);
         for number in 0..MAX_UNKNOWN + 9 {
             all.unknown(broadcast(1), message(number as u128));
         }

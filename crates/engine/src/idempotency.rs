@@ -46,7 +46,8 @@ impl<T> Ask<T> {
         }
         Err(Failure::new(
             ErrorKind::IdempotencyConflict,
-            "The Idempotency-Key was used with another request; use a new key for a new request.",
+            "The request's own id or Idempotency-Key was used with another request; a new request \
+             needs a new one.",
         ))
     }
 }
@@ -138,7 +139,12 @@ impl Engine {
         loop {
             let history = self.store().message(org_id, id).await?.ok_or_else(in_progress)?;
             let message = history.message;
-            if !(message.synchronous && message.status == Status::Sending) {
+            let is_open = match message.status {
+                Status::Sending => true,
+                Status::Unknown => ask.awaits_unknown,
+                _ => false,
+            };
+            if !(message.synchronous && is_open) {
                 return Ok(message);
             }
             if !waiting.told_before(deadline).await {
@@ -206,6 +212,7 @@ pub(crate) fn replayed_ids(
 }
 
 pub(crate) fn in_progress() -> Failure {
-    let message = "The first request with this Idempotency-Key still runs; try again shortly.";
+    let message = "What came of the first request with this id or key is not known yet; try again \
+                   shortly.";
     Failure::new(ErrorKind::IdempotencyInProgress, message).retry_after_s(2)
 }

@@ -146,6 +146,8 @@ pub struct Ask<T> {
     pub idempotency: Option<IdempotencyKey>,
     /// How long a second request with the same key waits for the first one, in seconds.
     pub idempotency_wait_s: u32,
+    /// Whether it waits also for the first one's unknown outcome, rather than to be told of it.
+    pub awaits_unknown: bool,
     /// What is asked.
     pub command: T,
 }
@@ -154,8 +156,16 @@ impl<T> Ask<T> {
     /// The request without its command, and the command to be used up: the files in it must not
     /// stay in memory until the answer.
     fn part(self) -> (Ask<()>, T) {
-        let Self { caller, dialect, route, idempotency, idempotency_wait_s, command } = self;
-        (Ask { caller, dialect, route, idempotency, idempotency_wait_s, command: () }, command)
+        let ask = Ask {
+            caller: self.caller,
+            dialect: self.dialect,
+            route: self.route,
+            idempotency: self.idempotency,
+            idempotency_wait_s: self.idempotency_wait_s,
+            awaits_unknown: self.awaits_unknown,
+            command: (),
+        };
+        (ask, self.command)
     }
 }
 

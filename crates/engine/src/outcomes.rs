@@ -177,6 +177,11 @@ impl Engine {
         }
         self.count_settled(settled.status);
         self.tell(id, *broadcast_id, settled.status);
+        if let (Some(broadcast_id), Settlement::Retry { due_at, .. }, Status::Queued) =
+            (broadcast_id, settlement, settled.status)
+        {
+            self.countdowns().put_off(*broadcast_id, *due_at);
+        }
         if settled.resend_at.is_some() {
             self.resends().planned();
         }

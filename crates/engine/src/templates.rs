@@ -39,7 +39,8 @@ impl UnknownTemplates {
 }
 
 impl Engine {
-    /// The templates with a name that a number may send.
+    /// The templates with a name that a number may send. Fails where the upstream had to be asked
+    /// and did not say.
     pub(crate) async fn templates_named(
         &self,
         number: &Number,
@@ -50,12 +51,10 @@ impl Engine {
         if !known.is_empty() || self.unknown_templates().is_known_unknown(waba_id, name) {
             return Ok(known);
         }
-        match self.refresh_template(number, name).await {
-            Ok(()) => {}
-            // Not to be able to ask is no proof that there is none, and no news either: the
-            // caller is told that it is unknown here.
-            Err(error) => tracing::warn!(template = name, %error, "template look-up"),
-        }
+        // Not to be able to ask is no proof that there is none.
+        self.refresh_template(number, name)
+            .await
+            .inspect_err(|error| tracing::warn!(template = name, %error, "template look-up"))?;
         let found = self.directory().templates_named(waba_id, name);
         if found.is_empty() {
             self.unknown_templates().remember(waba_id, name);
@@ -75,9 +74,9 @@ impl Engine {
             return Ok(known);
         }
         // The upstream looks templates up by name only.
-        if let Err(error) = self.refresh_templates(number).await {
-            tracing::warn!(template = id, %error, "template look-up");
-        }
+        self.refresh_templates(number)
+            .await
+            .inspect_err(|error| tracing::warn!(template = id, %error, "template look-up"))?;
         let found = self.directory().template_with_id(waba_id, id);
         if found.is_none() {
             self.unknown_templates().remember(waba_id, id);

@@ -48,6 +48,7 @@ static INFO: Info = Info {
     credential: Credential::BearerOrBare,
     path_prefix: "/api/v2/",
     idempotency_wait_s: 30,
+    awaits_unknown: false,
     idempotency_scope: IdempotencyScope::Path,
     broadcast_deadline_s: 0,
     zone: WireZone::OffsetMinutes(ZONE_OFFSET_MINUTES),

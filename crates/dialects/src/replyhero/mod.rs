@@ -48,6 +48,7 @@ static INFO: Info = Info {
     credential: Credential::Header("x-api-key"),
     path_prefix: "/whatsapp/",
     idempotency_wait_s: 30,
+    awaits_unknown: false,
     idempotency_scope: IdempotencyScope::Path,
     broadcast_deadline_s: 300,
     zone: WireZone::Org,

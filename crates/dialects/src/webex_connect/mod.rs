@@ -48,6 +48,7 @@ static INFO: Info = Info {
     credential: Credential::BearerElseHeader("key"),
     path_prefix: "/resources/",
     idempotency_wait_s: 30,
+    awaits_unknown: false,
     idempotency_scope: IdempotencyScope::Dialect,
     broadcast_deadline_s: 300,
     zone: WireZone::OffsetMinutes(0),

@@ -173,8 +173,11 @@ impl Engine {
             (Some(wanted), Some(number)) => wanted == number,
             (Some(wanted), None) => self.is_of_account(wanted, event),
         };
+        // Vendors have one word for a message, whichever attempt of its caller it was.
+        let is_news = webhook.shape == OWN_SHAPE || !is_in_reply(event);
         webhook.wants(event.kind)
             && in_scope
+            && is_news
             && self.shape(&webhook.shape).is_some_and(|shape| shape.tells(event))
     }
 
@@ -197,6 +200,11 @@ impl Engine {
         let address = TargetAddress::Notify { origin: origin(&url), shape };
         Some(TargetName { org_id: event.org_id.clone(), address })
     }
+}
+
+/// Whether an event only repeats what the reply to a request said.
+fn is_in_reply(event: &Event) -> bool {
+    matches!(&event.detail, EventDetail::Status(status) if status.is_in_reply())
 }
 
 fn is_status(kind: EventKind) -> bool {

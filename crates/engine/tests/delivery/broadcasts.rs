@@ -1,13 +1,15 @@
 //! One template to everybody.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use waypost_domain::directory::Org;
 use waypost_domain::message::BroadcastState;
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{ErrorKind, OrgId, Status};
+use waypost_domain::{ErrorKind, Failure, OrgId, Status, UpstreamFault};
 
-use waypost_engine::ports::{Entry, PutMode};
+use waypost_engine::ports::{CallError, Entry, PutMode, SendOutcome};
 
 use crate::rig::{Rig, broadcast_of, keyed, refused};
 
@@ -47,6 +49,19 @@ async fn an_unknown_template_is_looked_up_once_and_nobody_is_messaged() {
     }
     assert_eq!(rig.upstream.template_calls.load(Ordering::SeqCst), 1);
     assert!(rig.upstream.sent_to().is_empty());
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_is_told_as_it_is_and_not_remembered() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let failure = Failure::new(ErrorKind::UpstreamUnavailable, "down");
+    let error = CallError { failure, class: RetryClass::BackOff };
+    rig.upstream.template_refusals.lock().push_back(error);
+    let failure = rig.engine.broadcast(broadcast_of("hello_world"), 30).await.unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::UpstreamUnavailable);
+    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 30).await.unwrap();
+    assert_eq!(answer.outcome.deliveries.len(), 3);
 }
 
 #[tokio::test]
@@ -132,4 +147,35 @@ async fn of_two_broadcasts_at_once_with_one_key_the_other_one_is_refused() {
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err()).map(|it| it.kind);
     assert_eq!(refused.collect::<Vec<_>>(), [ErrorKind::IdempotencyConflict]);
     assert_eq!(rig.upstream.sent_to().len(), 3);
+}
+
+fn had_enough() -> SendOutcome {
+    let fault = UpstreamFault { code: Some(131_049), ..UpstreamFault::default() };
+    let failure = Failure::new(ErrorKind::RejectedByUpstream, "had enough").with_upstream(fault);
+    let failure = failure.retry_after_s(86_400);
+    SendOutcome::Refused(CallError { failure, class: RetryClass::Later })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_gets_no_marketing_for_a_day_holds_up_no_answer() {
+    let rig = Rig::timed().await;
+    rig.approve_template("hello_world");
+    rig.upstream.always_to.lock().insert("15550002222".to_owned(), had_enough());
+    let expected = [None, Some(ErrorKind::StillQueued), None];
+    for round in ["refused now", "known to be refused"] {
+        let began = Instant::now();
+        let answer = rig.engine.broadcast(broadcast_of("hello_world"), 300).await.unwrap();
+        assert!(began.elapsed().as_secs() < 60, "{round}: {:?}", began.elapsed());
+        let told: Vec<Option<ErrorKind>> = answer
+            .outcome
+            .deliveries
+            .iter()
+            .map(|delivery| delivery.result.as_ref().err().map(|failure| failure.kind))
+            .collect();
+        assert_eq!(told, expected, "{round}");
+    }
+    rig.upstream.always_to.lock().clear();
+    tokio::time::sleep(Duration::from_secs(86_500)).await;
+    assert_eq!(rig.engine.metrics().messages_sent, 6, "they get it later");
+    assert_eq!(rig.engine.metrics().messages_accepted, 6);
 }

@@ -7,8 +7,9 @@ use serde_json::json;
 use waypost_domain::callback::Webhook;
 use waypost_domain::event::{EventKind, TemplateDetail};
 use waypost_domain::message::Notify;
+use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
-use waypost_domain::{OrgId, WebhookId};
+use waypost_domain::{ErrorKind, OrgId, WebhookId};
 use waypost_engine::callbacks::{NewWebhook, Replay};
 use waypost_engine::ports::{
     CallbackFilter, CallbackRecord, CallbackReply, EventFilter, Inbound, Page, PostError, PutMode,
@@ -16,7 +17,7 @@ use waypost_engine::ports::{
 };
 
 use crate::receivers::status;
-use crate::rig::{Rig, org, phone, send_to, text};
+use crate::rig::{Rig, org, phone, refused, send_to, template, text};
 
 pub(crate) const ANN: &str = "15550001111";
 const BEN: &str = "15550002222";
@@ -152,6 +153,37 @@ async fn statuses_are_told_as_they_come_and_never_backwards() {
     assert_eq!(kinds, ["message.sent", "message.read"]);
     let events = rig.engine.events(&org_id(), &EventFilter::default(), ALL).await.unwrap().data;
     assert_eq!(events.len(), 2);
+}
+
+/// The caller sends it anew, and a vendor has one word for both: what the reply said must not
+/// overtake what becomes of the second.
+#[tokio::test]
+async fn what_a_reply_refused_is_told_in_our_own_shape_only() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    hooked(&rig, "https://vendor.example.com/", "plain").await;
+    hooked(&rig, "https://own.example.com/", "standard").await;
+    let refusal = || refused(ErrorKind::UpstreamUnavailable, RetryClass::Never);
+    rig.upstream.next(refusal());
+    let sent = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap();
+    assert!(sent.outcome.result.is_err());
+    rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap().outcome.result.unwrap();
+    rig.upstream.next(refusal());
+    rig.engine.enqueue(send_to("cust-2", template("hello_world"))).await.unwrap();
+    until("told", || rig.receivers.count() >= 5).await;
+    quiet().await;
+    let told = |host: &str| -> Vec<String> {
+        let all = rig.receivers.got();
+        let here = all.iter().filter(|got| got.url.contains(host));
+        here.map(|got| format!("{} {}", got.event("person"), got.event("kind"))).collect()
+    };
+    let sorted = |mut all: Vec<String>| {
+        all.sort();
+        all
+    };
+    let (sent, later) = (format!("{ANN} message.sent"), format!("{BEN} message.failed"));
+    assert_eq!(sorted(told("vendor")), [sent.clone(), later.clone()]);
+    assert_eq!(sorted(told("own")), [format!("{ANN} message.failed"), sent, later]);
 }
 
 #[tokio::test]

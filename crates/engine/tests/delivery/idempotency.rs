@@ -1,11 +1,15 @@
 //! One key, one message, whoever asks at the same time (T6). The check gives what is wrong, so that
 //! its control can see it fail.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, OrgId};
-use waypost_engine::ports::{MessageFilter, Page};
+use waypost_engine::ports::{MessageFilter, Page, StatusNotice, UpstreamEvent};
 use waypost_planted::{Bug, plant};
 
-use crate::rig::{NOON, Rig, keyed, send_to, submit_of, text, to_phone};
+use crate::rig::{NOON, Rig, keyed, lost, send_to, submit_of, text, to_phone};
 
 /// Requests with one key at the same time.
 const AT_ONCE: usize = 64;
@@ -91,9 +95,49 @@ async fn a_key_is_kept_for_seven_days() {
     for (at_ms, replayed) in [(24 * 3_600 * 1_000, true), (week_ms - 1, true), (week_ms + 1, false)]
     {
         let by = NOON + at_ms - rig.clock.now_ms();
-        rig.clock.advance(std::time::Duration::from_millis(u64::try_from(by).unwrap()));
+        rig.clock.advance(Duration::from_millis(u64::try_from(by).unwrap()));
         rig.open_window("15550001111").await;
         let answer = rig.engine.send(ask()).await.unwrap();
         assert_eq!((answer.outcome.id == first, answer.replayed), (replayed, replayed), "{at_ms}");
+    }
+}
+
+/// The first caller was told that nobody knows. The second is told the same, or waits to hear more.
+#[tokio::test(start_paused = true)]
+async fn a_repetition_of_what_is_unknown_is_told_so_or_waits_for_more() {
+    for (awaits_unknown, status_comes, expected) in [
+        (false, false, Some(ErrorKind::OutcomeUnknown)),
+        (true, false, Some(ErrorKind::IdempotencyInProgress)),
+        (true, true, None),
+    ] {
+        let rig = Rig::timed().await;
+        rig.upstream.next(lost());
+        let ask = || {
+            let mut ask = keyed(send_to("cust-1", text("one")), "k", 1);
+            (ask.awaits_unknown, ask.idempotency_wait_s) = (awaits_unknown, 30);
+            ask
+        };
+        let first = rig.engine.send(ask()).await.unwrap().outcome;
+        assert_eq!(first.result.unwrap_err().kind, ErrorKind::OutcomeUnknown);
+        let (engine, again, began) = (rig.engine.clone(), ask(), Instant::now());
+        let again = tokio::spawn(async move { engine.send(again).await });
+        if status_comes {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let token = rig.upstream.seen.lock()[0].token.clone();
+            rig.receive(vec![UpstreamEvent::Status(StatusNotice {
+                wamid: "wamid.late".to_owned(),
+                opaque: Some(token),
+                report: Some(Report::Sent),
+                at: Some(rig.engine.now()),
+                failure: None,
+                extra: None,
+            })])
+            .await;
+        }
+        let told = again.await.unwrap().and_then(|answer| answer.outcome.result);
+        let waited = if awaits_unknown && !status_comes { 30 } else { 0 };
+        assert!(began.elapsed().as_secs() >= waited, "{:?}", began.elapsed());
+        assert_eq!(told.err().map(|failure| failure.kind), expected);
+        assert_eq!(rig.upstream.sent_to().len(), 1, "never a second send");
     }
 }

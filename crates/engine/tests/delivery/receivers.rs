@@ -92,7 +92,7 @@ impl CallbackPoster for Receivers {
     }
 }
 
-pub(crate) static SHAPES: &[&dyn CallbackShape] = &[&Plain, &Fixed, &Batched];
+pub(crate) static SHAPES: &[&dyn CallbackShape] = &[&Plain, &Own, &Fixed, &Batched];
 
 const PLAIN: ShapeInfo = ShapeInfo {
     id: "plain",
@@ -108,6 +108,8 @@ const PLAIN: ShapeInfo = ShapeInfo {
 
 /// One event a call; standard signatures.
 struct Plain;
+/// The same under the name of our own shape.
+struct Own;
 /// Fixed intervals and a status that is final, under the name of the dialect whose requests name
 /// addresses.
 struct Fixed;
@@ -137,6 +139,21 @@ fn told(events: &[&Event]) -> Vec<u8> {
 impl CallbackShape for Plain {
     fn info(&self) -> &'static ShapeInfo {
         const INFO: &ShapeInfo = &PLAIN;
+        INFO
+    }
+
+    fn tells(&self, _: &Event) -> bool {
+        true
+    }
+
+    fn encode(&self, events: &[&Event], _: &CallbackSite<'_>) -> Vec<u8> {
+        told(events)
+    }
+}
+
+impl CallbackShape for Own {
+    fn info(&self) -> &'static ShapeInfo {
+        const INFO: &ShapeInfo = &ShapeInfo { id: "standard", ..PLAIN };
         INFO
     }
 

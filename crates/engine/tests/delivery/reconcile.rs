@@ -393,19 +393,25 @@ async fn the_callers_own_value_comes_back_byte_for_byte() {
     assert!(token.starts_with("wp1.") && token.len() < 64, "the upstream sees our own only");
 }
 
-/// A broadcast's caller is told that a member is still on its way, not that it is lost.
+/// A broadcast's caller who waits is told of an unknown outcome, and then nothing is sent again; what
+/// nobody waits for is.
 #[tokio::test(start_paused = true)]
-async fn a_held_member_of_a_broadcast_is_told_as_still_queued() {
-    let rig = Rig::timed().await;
-    rig.approve_template("hello_world");
-    rig.upstream.next(lost());
-    let answer =
-        rig.engine.broadcast(crate::rig::broadcast_of("hello_world"), 60).await.unwrap().outcome;
-    let failures: Vec<_> =
-        answer.deliveries.into_iter().filter_map(|delivery| delivery.result.err()).collect();
-    assert_eq!(failures.len(), 1);
-    assert_eq!(failures[0].kind, waypost_domain::ErrorKind::StillQueued);
-    advance(&rig, 121).await;
-    until("sent again", || rig.engine.metrics().messages_sent == 3).await;
-    assert_eq!(rig.upstream.sent_to().len(), 4);
+async fn a_lost_member_of_a_broadcast_is_sent_again_only_where_nobody_waited() {
+    for (wait_s, sends) in [(60, 3), (0, 4)] {
+        let rig = Rig::timed().await;
+        rig.approve_template("hello_world");
+        rig.upstream.next(lost());
+        let ask = crate::rig::broadcast_of("hello_world");
+        let answer = rig.engine.broadcast(ask, wait_s).await.unwrap().outcome;
+        let failures: Vec<_> =
+            answer.deliveries.into_iter().filter_map(|delivery| delivery.result.err()).collect();
+        if wait_s > 0 {
+            assert_eq!(failures.len(), 1);
+            assert_eq!(failures[0].kind, waypost_domain::ErrorKind::OutcomeUnknown);
+        }
+        until("all tried", || rig.upstream.sent_to().len() == 3).await;
+        advance(&rig, 121).await;
+        advance(&rig, 60).await;
+        assert_eq!(rig.upstream.sent_to().len(), sends, "{wait_s}");
+    }
 }

@@ -399,6 +399,7 @@ pub(crate) fn ask<T>(command: T) -> Ask<T> {
         route: "/whatsapp/messages/send",
         idempotency: None,
         idempotency_wait_s: 1,
+        awaits_unknown: false,
         command,
     }
 }

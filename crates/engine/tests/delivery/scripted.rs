@@ -43,6 +43,8 @@ pub(crate) struct ScriptedUpstream {
     /// What uploads are refused with, before any is taken.
     pub(crate) upload_refusals: Mutex<VecDeque<CallError>>,
     pub(crate) templates: Mutex<Vec<Template>>,
+    /// What look-ups of templates are refused with, before any is answered.
+    pub(crate) template_refusals: Mutex<VecDeque<CallError>>,
     pub(crate) template_calls: AtomicU64,
     pub(crate) forms: ScriptedForms,
     /// While held, sends and downloads wait.
@@ -151,6 +153,9 @@ impl Upstream for ScriptedUpstream {
         _: Timestamp,
     ) -> Result<Vec<Template>, CallError> {
         self.template_calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(refusal) = self.template_refusals.lock().pop_front() {
+            return Err(refusal);
+        }
         let templates = self.templates.lock().clone();
         let wanted = |template: &Template| name.is_none_or(|name| template.name == name);
         Ok(templates.into_iter().filter(wanted).collect())

@@ -47,6 +47,7 @@ impl Mounted {
             },
             idempotency: decoded.idempotency,
             idempotency_wait_s: info.idempotency_wait_s,
+            awaits_unknown: info.awaits_unknown,
             command: (),
         };
         match decoded.command {
@@ -99,6 +100,7 @@ fn with<T>(ask: Ask<()>, command: T) -> Ask<T> {
         route: ask.route,
         idempotency: ask.idempotency,
         idempotency_wait_s: ask.idempotency_wait_s,
+        awaits_unknown: ask.awaits_unknown,
         command,
     }
 }

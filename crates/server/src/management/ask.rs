@@ -18,6 +18,13 @@ pub(crate) fn ask<N: Need, T>(
     command: T,
 ) -> Ask<T> {
     let caller = auth::caller(&within.key);
-    let idempotency_wait_s = IDEMPOTENCY_WAIT_S;
-    Ask { caller, dialect: DIALECT, route, idempotency, idempotency_wait_s, command }
+    Ask {
+        caller,
+        dialect: DIALECT,
+        route,
+        idempotency,
+        idempotency_wait_s: IDEMPOTENCY_WAIT_S,
+        awaits_unknown: false,
+        command,
+    }
 }
