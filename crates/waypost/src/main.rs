@@ -53,7 +53,7 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
     planting::plant()?;
     let read = |purpose| config::load(&inputs, purpose);
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => match started(read(Purpose::Gateway)) {
+        Command::Serve => match started(read(Purpose::Start)) {
             Some(config) => done(block_on(run::serve(config))),
             None => Ok(ExitCode::FAILURE),
         },
@@ -65,7 +65,11 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             say(config::default_toml().trim_end());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Config(command) => Ok(config_command(&command, read(Purpose::Gateway))),
+        Command::Config(command) => {
+            let is_check = matches!(command, ConfigCommand::Check { .. });
+            let purpose = if is_check { Purpose::Start } else { Purpose::Gateway };
+            Ok(config_command(&command, read(purpose)))
+        }
         Command::Doctor(args) => verdict(block_on(doctor::run(&inputs, args.json))),
         Command::Admin(args) => match client_config(read(Purpose::Client)) {
             Some(config) => verdict(block_on(admin::run(*args, &config.data_dir))),

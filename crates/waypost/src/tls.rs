@@ -18,11 +18,15 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use crate::config::TlsFiles;
 
 /// How often the files are looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+const CERT_FILE: &str = "tls.cert_file";
+const KEY_FILE: &str = "tls.key_file";
 
 /// The certificate in use and the files it comes from.
 #[derive(Debug)]
@@ -104,18 +108,66 @@ fn stamp(files: &TlsFiles) -> Stamp {
     [one(&files.cert_file), one(&files.key_file)]
 }
 
+/// Everything that is wrong with the files: each setting with what is wrong with its file.
+pub(crate) fn faults(files: &TlsFiles) -> Vec<(&'static str, String)> {
+    let (chain, key) = (read_chain(&files.cert_file), read_key(&files.key_file));
+    match (chain, key) {
+        (Ok(chain), Ok(key)) => {
+            let end = fit(files, chain, key);
+            end.err().map(|error| (KEY_FILE, format!("{error:#}"))).into_iter().collect()
+        }
+        (chain, key) => {
+            let of_chain = chain.err().map(|error| (CERT_FILE, format!("{error:#}")));
+            let of_key = key.err().map(|error| (KEY_FILE, format!("{error:#}")));
+            of_chain.into_iter().chain(of_key).collect()
+        }
+    }
+}
+
+/// When the first certificate of the chain ends, in seconds since 1970.
+///
+/// # Errors
+/// As [`Certificate::load`]; also where it is no X.509.
+pub(crate) fn expires_at_s(files: &TlsFiles) -> anyhow::Result<i64> {
+    let chain = read_chain(&files.cert_file)?;
+    let mut ends = Vec::with_capacity(chain.len());
+    for certificate in &chain {
+        let (_, read) = X509Certificate::from_der(certificate)
+            .with_context(|| format!("{} is no X.509", files.cert_file.display()))?;
+        ends.push(read.validity().not_after.timestamp());
+    }
+    ends.into_iter().min().context("there is no certificate")
+}
+
 fn read(files: &TlsFiles) -> anyhow::Result<CertifiedKey> {
-    let (cert_file, key_file) = (files.cert_file.display(), files.key_file.display());
-    let pem = fs::read(&files.cert_file)
-        .with_context(|| format!("tls.cert_file: cannot read {cert_file}"))?;
+    let chain = read_chain(&files.cert_file).context(CERT_FILE)?;
+    let key = read_key(&files.key_file).context(KEY_FILE)?;
+    fit(files, chain, key).context(KEY_FILE)
+}
+
+fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let shown = path.display();
+    let pem = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
     let chain = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .with_context(|| format!("tls.cert_file: {cert_file} is not PEM"))?;
-    ensure!(!chain.is_empty(), "tls.cert_file: there is no certificate in {cert_file}");
-    let pem = fs::read(&files.key_file)
-        .with_context(|| format!("tls.key_file: cannot read {key_file}"))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .with_context(|| format!("tls.key_file: there is no private key in {key_file}"))?;
+        .with_context(|| format!("{shown} is not PEM"))?;
+    ensure!(!chain.is_empty(), "there is no certificate in {shown}");
+    Ok(chain)
+}
+
+fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+    let shown = path.display();
+    let pem = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .with_context(|| format!("there is no private key in {shown}"))
+}
+
+fn fit(
+    files: &TlsFiles,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> anyhow::Result<CertifiedKey> {
+    let (cert_file, key_file) = (files.cert_file.display(), files.key_file.display());
     CertifiedKey::from_der(chain, key, &ring::default_provider())
-        .with_context(|| format!("tls.key_file: {key_file} does not fit {cert_file}"))
+        .with_context(|| format!("{key_file} does not fit {cert_file}"))
 }

@@ -12,22 +12,18 @@ use crate::cli::messages::{MessageCommand, PickedMessages};
 /// What the gateway refused, or why it was not reached.
 pub(super) async fn run(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Result<()> {
     match command {
-        MessageCommand::List {
-            page,
-            status,
-            customer,
-            phone,
-            broadcast,
-            error_code,
-            retryable,
-        } => {
+        MessageCommand::List { page, wanted } => {
             let filters = [
-                ("status", status),
-                ("customer_id", customer),
-                ("phone", phone),
-                ("broadcast_id", broadcast),
-                ("error_code", error_code),
-                ("retryable", retryable.map(|it| it.to_string())),
+                ("status", wanted.status),
+                ("customer_id", wanted.customer),
+                ("phone", wanted.phone),
+                ("broadcast_id", wanted.broadcast),
+                ("error_code", wanted.error_code),
+                ("retryable", wanted.retryable.map(|it| it.to_string())),
+                ("direction", wanted.direction),
+                ("since", wanted.since),
+                ("until", wanted.until),
+                ("order", wanted.order),
             ];
             let columns =
                 ["id", "direction", "phone", "customer_id", "type", "status", "created_at"];

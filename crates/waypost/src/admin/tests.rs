@@ -299,6 +299,10 @@ async fn filters_are_passed_on() {
         ),
     ] {
         let gateway = FakeServer::start(&[
+        (
+            "messages list --direction inbound --since 2030-01-31T00:00:00Z --until 2030-02-01T00:00:00Z --order newest --org o",
+            "messages?direction=inbound&since=2030-01-31T00%3A00%3A00Z&until=2030-02-01T00%3A00%3A00Z&order=newest&limit=100",
+        ),
             ("GET /waypost/v1/orgs/o/customers", 200, none.clone()),
             ("GET /waypost/v1/orgs/o/messages", 200, none.clone()),
             ("GET /waypost/v1/orgs/o/webhooks", 200, none.clone()),

@@ -8,28 +8,12 @@ use super::pick::{Id, Page};
 #[derive(Debug, Subcommand)]
 pub(crate) enum MessageCommand {
     /// List messages
-    #[command(after_help = "Example:\n  waypost admin messages list --status failed --limit 20")]
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         page: Page,
-        /// Only messages in this state
-        #[arg(long)]
-        status: Option<String>,
-        /// Only messages with this customer
-        #[arg(long, value_name = "ID")]
-        customer: Option<String>,
-        /// Only messages with this person
-        #[arg(long)]
-        phone: Option<String>,
-        /// Only messages of this broadcast
-        #[arg(long, value_name = "ID")]
-        broadcast: Option<String>,
-        /// Only messages with this error: our word for it, or WhatsApp's number
-        #[arg(long, value_name = "CODE")]
-        error_code: Option<String>,
-        /// Only failed messages that may be sent another time as they are (true), or the others
-        #[arg(long, value_name = "BOOL")]
-        retryable: Option<bool>,
+        #[command(flatten)]
+        wanted: ListedMessages,
     },
     /// Show one message with its statuses and attempts
     #[command(
@@ -57,6 +41,11 @@ pub(crate) enum MessageCommand {
     },
 }
 
+const LIST_EXAMPLES: &str = "\
+Examples:
+  waypost admin messages list --order newest --limit 20
+  waypost admin messages list --status failed --since 2030-01-31T00:00:00Z";
+
 const RETRY_EXAMPLES: &str = "\
 Examples:
   waypost admin messages retry 01890000-0000-7000-8000-000000000000
@@ -68,6 +57,41 @@ const CANCEL_EXAMPLES: &str = "\
 Examples:
   waypost admin messages cancel 01890000-0000-7000-8000-000000000000
   waypost admin messages cancel --number 100000000000001 --dry-run";
+
+/// Which messages are listed, and in which order.
+#[derive(Args, Debug, Default)]
+pub(crate) struct ListedMessages {
+    /// Only messages in this state
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Only messages with this customer
+    #[arg(long, value_name = "ID")]
+    pub(crate) customer: Option<String>,
+    /// Only messages with this person
+    #[arg(long)]
+    pub(crate) phone: Option<String>,
+    /// Only messages of this broadcast
+    #[arg(long, value_name = "ID")]
+    pub(crate) broadcast: Option<String>,
+    /// Only messages with this error: our word for it, or WhatsApp's number
+    #[arg(long, value_name = "CODE")]
+    pub(crate) error_code: Option<String>,
+    /// Only failed messages that may be sent another time as they are (true), or the others
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) retryable: Option<bool>,
+    /// Only messages that were sent, or that came
+    #[arg(long, value_parser = ["outbound", "inbound"])]
+    pub(crate) direction: Option<String>,
+    /// Only messages accepted at or after this instant (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only messages accepted before this instant (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Which come first [default: oldest]
+    #[arg(long, value_parser = ["oldest", "newest"])]
+    pub(crate) order: Option<String>,
+}
 
 /// Which messages.
 #[derive(Args, Debug, Default)]

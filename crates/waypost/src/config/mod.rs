@@ -144,7 +144,9 @@ pub(crate) struct Faults {
 /// What the configuration is read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To run the gateway: every rule holds.
+    /// To run the gateway now: every rule holds, and the files that it begins with are in order.
+    Start,
+    /// To know how a gateway would run: every rule holds.
     Gateway,
     /// To run the sandbox alone: it is on, whatever upstream a gateway would have.
     Sandbox,

@@ -1,5 +1,6 @@
 //! From the values that were given to the settings in effect: what is derived from what, and what
-//! must not stand beside what (docs: `config/default.toml`). Reads no source itself.
+//! must not stand beside what (docs: `config/default.toml`). Reads no source itself; where a gateway is
+//! to start, it has the certificate's files looked at.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use super::{
     Config, Demo, EgressSettings, Faults, Loaded, META_BASE_URL, Purpose, Row, TlsFiles,
     UpstreamSettings, UpstreamTarget,
 };
+use crate::tls;
 
 /// Shorter admin keys are warned about.
 const SHORT_ADMIN_KEY_CHARS: usize = 16;
@@ -23,7 +25,10 @@ pub(super) fn apply(mut given: Gathered, purpose: Purpose) -> Result<Loaded, Fau
     let sandbox_on = purpose == Purpose::Sandbox || sandbox_on(&given);
     let target = upstream_target(&given, sandbox_on);
     check_tls(&mut given);
-    if purpose == Purpose::Gateway {
+    if purpose == Purpose::Start {
+        check_certificate(&mut given);
+    }
+    if matches!(purpose, Purpose::Start | Purpose::Gateway) {
         check_listeners(&mut given, sandbox_on);
         if let UpstreamTarget::Real(_) = &target {
             check_real_upstream(&mut given);
@@ -59,6 +64,14 @@ fn check_tls(given: &mut Gathered) {
         if alone && !given.is_unreadable(missing) {
             given.fault(missing, format!("must be set too, because {there} is"));
         }
+    }
+}
+
+fn check_certificate(given: &mut Gathered) {
+    let files = path(given, "tls.cert_file").zip(path(given, "tls.key_file"));
+    let Some((cert_file, key_file)) = files else { return };
+    for (setting, problem) in tls::faults(&TlsFiles { cert_file, key_file }) {
+        given.fault(setting, problem);
     }
 }
 

@@ -285,6 +285,11 @@ fn each_rule_names_the_setting_and_the_remedy() {
         (r#"admin_key = """#, "admin_key: must not be empty"),
         ("demo = 1", "demo: must be true or false without quotes, not a integer"),
         ("trusted_proxies = [1]", "trusted_proxies: must hold networks in quotes"),
+        (
+            r#"trusted_proxies = ["300.1.1.1/8", "192.0.2.1", "10.0.0.0/33"]"#,
+            "trusted_proxies: `300.1.1.1/8` is no network such as 10.0.0.0/8 or fd00::/8; \
+             `10.0.0.0/33` is no network",
+        ),
         ("[tls]\ncert_file = \"c\"", "tls.key_file: must be set too, because tls.cert_file is"),
         ("[tls]\nkey_file = \"k\"", "tls.cert_file: must be set too, because tls.key_file is"),
         ("[sandbox]\nlisten = \"127.0.0.1:8080\"", "sandbox.listen: 127.0.0.1:8080 is taken"),
@@ -297,6 +302,22 @@ fn each_rule_names_the_setting_and_the_remedy() {
         assert_eq!(lines.len(), 1, "{file}: {lines:?}");
         assert!(lines[0].starts_with(wanted), "{file}: {lines:?}");
     }
+}
+
+#[test]
+fn every_fault_of_the_certificate_s_files_is_told_before_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "surprise = 1\n[tls]\ncert_file = \"/nowhere/c\"\nkey_file = \"/nowhere/k\"";
+    let inputs = inputs(folder.path(), file, &[], &[]);
+    let lines = fault_lines(load(&inputs, Purpose::Start));
+    for wanted in [
+        "surprise: there is no setting",
+        "tls.cert_file: cannot read /nowhere/c",
+        "tls.key_file: cannot read /nowhere/k",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(wanted)), "{wanted}: {lines:?}");
+    }
+    assert_eq!(fault_lines(load(&inputs, Purpose::Gateway)).len(), 1, "only a start reads them");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Kind {
             },
             Self::Networks => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.map(read_network).collect::<Result<_, _>>().map(Value::Networks)
+                read_networks(items.map(read_network))
             }
         }
     }
@@ -115,7 +115,7 @@ impl Kind {
                 Err(format!("must be true or false without quotes, not a {}", other.type_str()))
             }
             (Self::Networks, toml::Value::Array(items)) => {
-                items.iter().map(read_toml_network).collect::<Result<_, _>>().map(Value::Networks)
+                read_networks(items.iter().map(read_toml_network))
             }
             (Self::Networks, other) => {
                 Err(format!(r#"must be a list such as ["10.0.0.0/8"], not a {}"#, other.type_str()))
@@ -199,6 +199,18 @@ fn read_version(text: &str) -> Result<Value, String> {
     } else {
         Err(format!("`{text}` is no version such as v23.0"))
     }
+}
+
+/// All of a list's faults, or its networks.
+fn read_networks(items: impl Iterator<Item = Result<IpNet, String>>) -> Result<Value, String> {
+    let (mut networks, mut faults) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Ok(network) => networks.push(network),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(Value::Networks(networks)) } else { Err(faults.join("; ")) }
 }
 
 fn read_network(text: &str) -> Result<IpNet, String> {

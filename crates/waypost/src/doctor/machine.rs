@@ -4,15 +4,21 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use waypost_domain::Timestamp;
 
 use super::finding::Finding;
-use crate::config::Config;
-use crate::tls::Certificate;
+use crate::config::{Config, TlsFiles};
+use crate::tls;
 
 /// With less room, a warning.
 const LOW_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 /// With less room, the gateway will soon refuse messages.
 const NO_SPACE_BYTES: u64 = 100 * 1024 * 1024;
+const CERTIFICATE: &str = "certificate";
+/// A certificate that ends sooner is warned of, in seconds: 14 days, by when it should long be renewed.
+const SOON_S: i64 = 14 * 24 * 3_600;
 /// Made and removed at once to see whether the folder can be written to.
 const PROBE_FILE: &str = ".doctor-probe";
 
@@ -23,18 +29,36 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(private(&config.data_dir, &config.master_key_file));
     findings.push(database_library());
     if let Some(files) = &config.tls {
-        findings.push(match Certificate::load(files) {
-            Ok(_) => {
-                Finding::ok("certificate", format!("{} and its key fit", files.cert_file.display()))
-            }
-            Err(error) => Finding::fail(
-                "certificate",
-                format!("{error:#}"),
-                "point tls.cert_file and tls.key_file to a chain and its key, both PEM",
-            ),
-        });
+        findings.extend(certificate(files));
     }
     findings
+}
+
+fn certificate(files: &TlsFiles) -> Vec<Finding> {
+    let remedy = "point tls.cert_file and tls.key_file to a chain and its key, both PEM";
+    let fault =
+        |(setting, problem)| Finding::fail(CERTIFICATE, format!("{setting}: {problem}"), remedy);
+    let faults: Vec<_> = tls::faults(files).into_iter().map(fault).collect();
+    if !faults.is_empty() {
+        return faults;
+    }
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |span| span.as_secs());
+    vec![match tls::expires_at_s(files) {
+        Ok(end_s) => judge_end(end_s, now_s.cast_signed(), &files.cert_file.display().to_string()),
+        Err(error) => {
+            Finding::warn(CERTIFICATE, format!("its end is not known: {error:#}"), remedy)
+        }
+    }]
+}
+
+fn judge_end(end_s: i64, now_s: i64, shown: &str) -> Finding {
+    const REMEDY: &str = "renew it; the gateway takes up changed files by itself";
+    let end = Timestamp(end_s.saturating_mul(1_000)).rfc3339();
+    match end_s - now_s {
+        ..=0 => Finding::fail(CERTIFICATE, format!("{shown} ended at {end}"), REMEDY),
+        1..SOON_S => Finding::warn(CERTIFICATE, format!("{shown} ends at {end}"), REMEDY),
+        _ => Finding::ok(CERTIFICATE, format!("{shown} and its key fit, until {end}")),
+    }
 }
 
 fn folder(path: &Path) -> Finding {
@@ -99,6 +123,11 @@ fn database_library() -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use rcgen::{CertificateParams, KeyPair};
+
     use super::*;
     use crate::doctor::finding::Grade;
 
@@ -113,6 +142,38 @@ mod tests {
         ] {
             assert_eq!(judge_space(free_mib * 1024 * 1024).result, grade, "{free_mib} MiB");
         }
+    }
+
+    #[test]
+    fn a_certificate_near_its_end_is_a_warning_and_an_ended_one_a_failure() {
+        let root = tempfile::tempdir().unwrap();
+        let day_s = 24 * 3_600;
+        for (ends_in_s, grade) in [
+            (-day_s, Grade::Fail),
+            (day_s, Grade::Warn),
+            (13 * day_s, Grade::Warn),
+            (15 * day_s, Grade::Ok),
+        ] {
+            let mut wanted = CertificateParams::new(["wa.example.com".to_owned()]).unwrap();
+            let today_s = UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed();
+            let end_s = (today_s + ends_in_s).cast_unsigned();
+            wanted.not_after = (UNIX_EPOCH + Duration::from_secs(end_s)).into();
+            let key = KeyPair::generate().unwrap();
+            let made = wanted.self_signed(&key).unwrap();
+            let files = TlsFiles {
+                cert_file: root.path().join("cert.pem"),
+                key_file: root.path().join("key.pem"),
+            };
+            fs::write(&files.cert_file, pem("CERTIFICATE", made.der())).unwrap();
+            fs::write(&files.key_file, pem("PRIVATE KEY", &key.serialize_der())).unwrap();
+            let found = certificate(&files);
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].result, grade, "{found:?}");
+        }
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
     }
 
     #[test]
