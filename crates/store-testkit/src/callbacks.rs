@@ -3,8 +3,8 @@
 use waypost_domain::callback::Webhook;
 use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{
-    CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, Entry, EntryKey, NewCallback,
-    Page, PutMode, TargetAddress, TargetName,
+    CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, DeadFilter, Entry, EntryKey,
+    NewCallback, Page, PutMode, TargetAddress, TargetName,
 };
 
 use crate::Harness;
@@ -154,16 +154,57 @@ pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
     let dead = (1..4).map(|one| outcome(one.into(), one, 4, CallbackEnd::Dead));
     record(&stage, target, dead.collect()).await;
     assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0, Vec::new());
-    let revive = async |limit| {
-        stage.store.revive_callbacks(&org_id(), &webhook_id(), limit, at(9)).await.unwrap()
+    let of_webhook = DeadFilter { webhook_id: Some(webhook_id()), ..DeadFilter::default() };
+    let revive = async |after, limit| {
+        let org_id = org_id();
+        let revived = stage.store.revive_callbacks(&org_id, &of_webhook, after, limit, at(9));
+        revived.await.unwrap()
     };
-    assert_eq!(revive(2).await, 2);
+    let first = revive(None, 2).await;
+    assert_eq!((first.count, first.next), (2, Some((target, 2))));
     assert_eq!(due(&stage, target, at(9)).await, [1, 2]);
     assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0.len(), 1);
-    assert_eq!((revive(10).await, revive(10).await), (1, 0));
+    record(&stage, target, vec![outcome(1, 1, 1, CallbackEnd::Dead)]).await;
+    let rest = revive(first.next, 10).await;
+    assert_eq!((rest.count, rest.next), (1, None), "not what died again meanwhile");
     let other = OrgId::new("org-2");
-    let foreign = stage.store.revive_callbacks(&other, &webhook_id(), 10, at(9)).await.unwrap();
-    assert_eq!(foreign, 0);
+    let foreign = stage.store.revive_callbacks(&other, &of_webhook, None, 10, at(9)).await;
+    assert_eq!(foreign.unwrap().count, 0);
+    assert_eq!((revive(None, 10).await.count, revive(None, 10).await.count), (1, 0));
+}
+
+pub async fn dead_callbacks_are_revived_by_address_message_and_event(harness: &dyn Harness) {
+    let stage = stage_with(harness, 2).await;
+    let of_asked = |event, person| NewCallback { target: asked(), ..callback(event, person) };
+    let all = [callback(1, 1), of_asked(1, 1), callback(2, 2), of_asked(2, 2)];
+    add(&stage, all.to_vec()).await;
+    let targets = stage.store.due_targets(at(10), 10).await.unwrap().0;
+    let message_id = listed(&stage, &CallbackFilter::default()).await[0].message_id;
+    let any = DeadFilter::default();
+    let server = |text: &str| DeadFilter { server: Some(text.to_owned()), ..any.clone() };
+    let of_webhook = DeadFilter { webhook_id: Some(webhook_id()), ..any.clone() };
+    for (filter, revived) in [
+        (any.clone(), vec![(0, 1), (0, 2), (1, 1), (1, 2)]),
+        (of_webhook, vec![(0, 1), (0, 2)]),
+        (DeadFilter { except: vec![webhook_id()], ..any.clone() }, vec![(1, 1), (1, 2)]),
+        (server("https://asked.example.com"), vec![(1, 1), (1, 2)]),
+        (server("https://other.example.com"), vec![]),
+        (DeadFilter { message_id, ..any.clone() }, vec![(0, 1), (1, 1)]),
+        (DeadFilter { event: Some(2), ..any.clone() }, vec![(0, 2), (1, 2)]),
+        (DeadFilter { message_id, event: Some(2), ..any.clone() }, vec![]),
+    ] {
+        for target in &targets {
+            let dead = [1, 2].map(|one| outcome(one.into(), one, 1, CallbackEnd::Dead));
+            record(&stage, target.place, dead.to_vec()).await;
+        }
+        let done = stage.store.revive_callbacks(&org_id(), &filter, None, 10, at(9)).await.unwrap();
+        let mut found = Vec::new();
+        for (place, target) in targets.iter().enumerate() {
+            let events = due(&stage, target.place, at(9)).await;
+            found.extend(events.into_iter().map(|event| (place, event)));
+        }
+        assert_eq!((found, done.next), (revived, None), "{filter:?}");
+    }
 }
 
 pub async fn what_is_older_than_its_schedule_is_given_up(harness: &dyn Harness) {

@@ -262,6 +262,7 @@ macro_rules! conformance {
                 a_later_callback_waits_for_the_first_repetition_only,
                 a_callback_exists_once_and_a_dead_one_is_made_anew,
                 dead_callbacks_are_revived_oldest_first,
+                dead_callbacks_are_revived_by_address_message_and_event,
                 what_is_older_than_its_schedule_is_given_up,
                 callback_lists_filter_and_keep_events_whole,
                 a_callback_waits_for_its_file_and_no_longer,

@@ -1,10 +1,11 @@
 //! Making callbacks again that were made before, or given up.
 
-use waypost_domain::{ErrorKind, EventId, Failure, OrgId, Timestamp, WebhookId};
+use waypost_domain::{ErrorKind, EventId, Failure, MessageId, OrgId, Timestamp, WebhookId};
 
+use super::compose::origin;
 use super::dispatch::new_callback;
 use crate::Engine;
-use crate::ports::{EventFilter, NewCallback, Page, TargetAddress};
+use crate::ports::{DeadFilter, EventFilter, LoggedEvent, NewCallback, Page, TargetAddress};
 
 /// Events replayed together.
 const PAGE: u32 = 500;
@@ -27,11 +28,26 @@ pub enum Replay {
     },
     /// All dead callbacks of a webhook.
     Dead(WebhookId),
+    /// Dead callbacks, whatever address they are for.
+    AnyDead(DeadCallbacks),
+}
+
+/// Which dead callbacks: those that meet all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadCallbacks {
+    /// Only those of this webhook.
+    pub webhook_id: Option<WebhookId>,
+    /// Only those for addresses that requests named at this server.
+    pub server: Option<String>,
+    /// Only those that tell of this message.
+    pub message_id: Option<MessageId>,
+    /// Only those of this event.
+    pub event_id: Option<EventId>,
 }
 
 impl Engine {
-    /// Makes callbacks again; those that are still to be made stay as they are. Returns how many,
-    /// 100,000 at most.
+    /// Makes callbacks again; those that are still to be made stay as they are, and so do those of
+    /// webhooks that are switched off. Returns how many, 100,000 at most.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] where event or webhook do not exist, or the webhook is switched
@@ -39,7 +55,12 @@ impl Engine {
     pub async fn replay(&self, org_id: &OrgId, what: Replay) -> Result<u64, Failure> {
         let count = match what {
             Replay::Event(id, webhook) => self.replay_event(org_id, id, webhook).await?,
-            Replay::Dead(webhook) => self.replay_dead(org_id, &webhook).await?,
+            Replay::Dead(webhook) => {
+                let of_webhook =
+                    DeadCallbacks { webhook_id: Some(webhook), ..DeadCallbacks::default() };
+                self.replay_dead(org_id, of_webhook).await?
+            }
+            Replay::AnyDead(which) => self.replay_dead(org_id, which).await?,
             Replay::Span { webhook_id, since, until } => {
                 self.replay_span(org_id, &webhook_id, since, until).await?
             }
@@ -57,8 +78,7 @@ impl Engine {
         if let Some(webhook) = &webhook {
             self.active_webhook(org_id, webhook)?;
         }
-        let found = self.store().event(org_id, id).await?;
-        let logged = found.ok_or_else(|| unknown("event_id", "There is no such event."))?;
+        let logged = self.known_event(org_id, id).await?;
         let now = self.now();
         let targets = self.targets(&logged.event, now).into_iter().filter(|target| {
             let wanted =
@@ -69,17 +89,45 @@ impl Engine {
         self.add_again(again.collect()).await
     }
 
-    async fn replay_dead(&self, org_id: &OrgId, webhook: &WebhookId) -> Result<u64, Failure> {
-        self.active_webhook(org_id, webhook)?;
+    async fn replay_dead(&self, org_id: &OrgId, which: DeadCallbacks) -> Result<u64, Failure> {
+        let filter = self.dead_filter(org_id, which).await?;
+        let mut after = None;
         let mut count = 0;
         while count < MAX_REPLAYED {
-            let revived = self.store().revive_callbacks(org_id, webhook, PAGE, self.now()).await?;
-            count += revived;
-            if revived < u64::from(PAGE) {
+            let store = self.store();
+            let revived = store.revive_callbacks(org_id, &filter, after, PAGE, self.now()).await?;
+            count += revived.count;
+            after = revived.next;
+            if after.is_none() {
                 break;
             }
         }
         Ok(count)
+    }
+
+    async fn dead_filter(
+        &self,
+        org_id: &OrgId,
+        which: DeadCallbacks,
+    ) -> Result<DeadFilter, Failure> {
+        let DeadCallbacks { webhook_id, server, message_id, event_id } = which;
+        if let Some(webhook) = &webhook_id {
+            self.active_webhook(org_id, webhook)?;
+        }
+        let event = match event_id {
+            Some(id) => Some(self.known_event(org_id, id).await?.place),
+            None => None,
+        };
+        let webhooks = self.directory().webhooks(org_id);
+        let off = webhooks.iter().filter(|webhook| webhook.disabled.is_some());
+        let except = off.map(|webhook| webhook.id.clone()).collect();
+        let server = server.map(|url| origin(&url));
+        Ok(DeadFilter { webhook_id, except, server, message_id, event })
+    }
+
+    async fn known_event(&self, org_id: &OrgId, id: EventId) -> Result<LoggedEvent, Failure> {
+        let found = self.store().event(org_id, id).await?;
+        found.ok_or_else(|| unknown("event_id", "There is no such event."))
     }
 
     async fn replay_span(

@@ -117,6 +117,30 @@ pub struct CallbackFilter {
     pub is_dead: Option<bool>,
 }
 
+/// Which dead callbacks to make anew: those that meet all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Only those of this webhook.
+    pub webhook_id: Option<WebhookId>,
+    /// None of these webhooks.
+    pub except: Vec<WebhookId>,
+    /// Only those for addresses that requests named at this server: scheme, host and port.
+    pub server: Option<String>,
+    /// Only those of events of this message.
+    pub message_id: Option<MessageId>,
+    /// Only those of the event at this place.
+    pub event: Option<i64>,
+}
+
+/// Dead callbacks were made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revived {
+    /// How many.
+    pub count: u64,
+    /// The last one's target and event, where there may be more behind it.
+    pub next: Option<(i64, i64)>,
+}
+
 /// A callback that was not delivered, or not yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackRecord {
@@ -217,14 +241,16 @@ pub trait CallbackStore: Send + Sync {
         limit: u32,
         now: Timestamp,
     ) -> StoreResult<u64>;
-    /// Makes dead callbacks of a webhook anew, oldest first, at most so many. Returns how many.
+    /// Makes dead callbacks of an organisation anew, each target's oldest first, at most so many,
+    /// those behind `after` where something was made anew before.
     async fn revive_callbacks(
         &self,
         org_id: &OrgId,
-        webhook_id: &WebhookId,
+        filter: &DeadFilter,
+        after: Option<(i64, i64)>,
         limit: u32,
         now: Timestamp,
-    ) -> StoreResult<u64>;
+    ) -> StoreResult<Revived>;
     /// Callbacks of an organisation that were not delivered, in the order of their events. A page
     /// never ends between two callbacks of one event.
     async fn callbacks(

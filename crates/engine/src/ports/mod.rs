@@ -19,8 +19,8 @@ mod webhook;
 pub use blobs::{BlobInfo, BlobStore, BlobStream, BlobWriter, Sha256Hex};
 pub use callbacks::{
     CallbackEnd, CallbackFilter, CallbackOutcome, CallbackPost, CallbackPoster, CallbackRecord,
-    CallbackReply, CallbackStore, CallbackTarget, CallbackTotals, DueCallback, DueCallbacks,
-    NewCallback, PostError, TargetAddress, TargetName, TargetStats,
+    CallbackReply, CallbackStore, CallbackTarget, CallbackTotals, DeadFilter, DueCallback,
+    DueCallbacks, NewCallback, PostError, Revived, TargetAddress, TargetName, TargetStats,
 };
 pub use calls::{AttemptCall, CallStore};
 pub use directory::{

@@ -2,6 +2,7 @@
 //! count as answers.
 
 use serde_json::json;
+use waypost_engine::callbacks::{DeadCallbacks, Replay};
 use waypost_engine::ports::{PutMode, UpstreamEvent};
 
 use crate::callbacks::{ANN, URL, hooked, listed, quiet, until, written};
@@ -52,7 +53,8 @@ async fn a_file_that_comes_while_an_earlier_callback_is_on_its_way_is_told_after
 }
 
 #[tokio::test]
-async fn an_answer_that_is_final_does_not_make_an_address_be_probed() {
+async fn a_final_answer_does_not_make_an_address_be_probed_and_what_it_did_not_take_can_be_replayed()
+ {
     const MESSAGES: usize = 24;
     let rig = Rig::new().await;
     let mut number = crate::rig::number(1_000);
@@ -68,5 +70,16 @@ async fn an_answer_that_is_final_does_not_make_an_address_be_probed() {
     quiet().await;
     let org_id = waypost_domain::OrgId::new("org-1");
     assert!(!rig.engine.callback_health(&org_id).await.unwrap()[0].is_only_probed);
-    assert!(listed(&rig).await.iter().all(|one| one.is_dead && one.attempts == 1));
+    let dead = listed(&rig).await;
+    assert!(dead.iter().all(|one| one.is_dead && one.attempts == 1));
+    rig.receivers.answer(|_| status(200));
+    let replay = async |which| rig.engine.replay(&org_id, Replay::AnyDead(which)).await.unwrap();
+    let event_id = Some(dead[3].event_id);
+    assert_eq!(replay(DeadCallbacks { event_id, ..DeadCallbacks::default() }).await, 1);
+    let server = |url: &str| DeadCallbacks { server: Some(url.to_owned()), ..Default::default() };
+    assert_eq!(replay(server("https://other.example.com")).await, 0);
+    assert_eq!(replay(server(RECEIPTS)).await, MESSAGES as u64 - 1);
+    until("all again", || rig.receivers.count() == 2 * MESSAGES).await;
+    quiet().await;
+    assert!(listed(&rig).await.is_empty());
 }

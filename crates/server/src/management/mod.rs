@@ -24,6 +24,7 @@ mod orgs;
 mod paging;
 mod providers;
 pub(crate) mod queues;
+mod replays;
 mod sessions;
 mod sweeps;
 mod template_object;

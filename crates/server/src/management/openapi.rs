@@ -25,7 +25,7 @@ use utoipa_swagger_ui::Config;
 
 use super::{
     backups, broadcasts, customers, events, import, keys, media, messages, numbers, orgs,
-    providers, queues, sessions, sweeps, templates, users, webhooks,
+    providers, queues, replays, sessions, sweeps, templates, users, webhooks,
 };
 use crate::App;
 use crate::problem::{Problem, ProblemBody};
@@ -151,6 +151,7 @@ fn described_events() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::replay_webhook))
         .routes(routes!(events::list_callbacks))
+        .routes(routes!(replays::replay_callbacks))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_event))
 }

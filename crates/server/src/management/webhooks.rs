@@ -447,7 +447,7 @@ impl ReplayInput {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReplayView {
     /// Callbacks that will be made again; 100,000 at most at one request.
-    replayed: u64,
+    pub(super) replayed: u64,
 }
 
 /// Makes callbacks again. An event keeps its id, by which a receiver knows what it has already.

@@ -86,6 +86,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST", "/orgs/{org_id}/webhooks/{webhook_id}/test", "webhooks"),
     ("POST", "/orgs/{org_id}/webhooks/{webhook_id}/replay", "webhooks"),
     ("GET", "/orgs/{org_id}/callbacks", "webhooks"),
+    ("POST", "/orgs/{org_id}/callbacks/replay", "webhooks"),
     ("GET", "/orgs/{org_id}/events", "webhooks"),
     ("GET", "/orgs/{org_id}/events/{event_id}", "webhooks"),
 ];

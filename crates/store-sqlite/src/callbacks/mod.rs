@@ -4,6 +4,7 @@
 //! that what is due may always be made: no look at others is needed when it is read.
 
 mod lists;
+mod revival;
 pub(crate) mod targets;
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use waypost_domain::message::{MessageOptions, Notify};
 use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{
     CallbackEnd, CallbackFilter, CallbackOutcome, CallbackRecord, CallbackStore, CallbackTarget,
-    CallbackTotals, DueCallback, DueCallbacks, NewCallback, Page, Paged, StoreResult, TargetStats,
+    CallbackTotals, DeadFilter, DueCallback, DueCallbacks, NewCallback, Page, Paged, Revived,
+    StoreResult, TargetStats,
 };
 
 use self::targets::Targets;
@@ -85,14 +87,17 @@ impl CallbackStore for SqliteStore {
     async fn revive_callbacks(
         &self,
         org_id: &OrgId,
-        webhook_id: &WebhookId,
+        filter: &DeadFilter,
+        after: Option<(i64, i64)>,
         limit: u32,
         now: Timestamp,
-    ) -> StoreResult<u64> {
-        let (org_id, webhook_id) = (org_id.clone(), webhook_id.clone());
+    ) -> StoreResult<Revived> {
+        let (org_id, filter) = (org_id.clone(), filter.clone());
         let limit = limit.min(CALLBACKS_PER_JOB);
         self.writer
-            .run(Work::Known, move |conn| revive(conn, &org_id, &webhook_id, limit, now))
+            .run(Work::Known, move |conn| {
+                revival::revive(conn, &org_id, &filter, after, limit, now)
+            })
             .await
     }
 
@@ -358,26 +363,6 @@ fn give_up(
         .execute(params![target, created_before.0, why, limit])?;
     targets::note_tried(conn, target, None, now)?;
     Ok(given_up as u64)
-}
-
-fn revive(
-    conn: &Connection,
-    org: &OrgId,
-    webhook: &WebhookId,
-    limit: u32,
-    now: Timestamp,
-) -> Done<u64> {
-    let Some(target) = targets::of_webhook(conn, org, webhook)? else { return Ok(0) };
-    let revived = conn
-        .prepare_cached(
-            "UPDATE callbacks SET state = 0, attempts = 0, due = ?2, created_at = ?2
-             WHERE (target, phone, event) IN (
-                 SELECT target, phone, event FROM callbacks INDEXED BY callbacks_dead
-                 WHERE target = ?1 AND state = 1 ORDER BY event LIMIT ?3)",
-        )?
-        .execute(params![target, now.0, limit])?;
-    targets::note_due_again(conn, target)?;
-    Ok(revived as u64)
 }
 
 /// The file of an inbound message has come, or will not come: its callbacks wait no longer, unless

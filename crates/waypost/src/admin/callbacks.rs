@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::output::{note, print_done, print_line, print_list, print_one, print_rows};
 use super::{Desk, bodies};
 use crate::cli::callbacks::{
-    CallbackCommand, EventCommand, EventFilters, ReplayArgs, WebhookCommand,
+    CallbackCommand, CallbackReplayArgs, EventCommand, EventFilters, ReplayArgs, WebhookCommand,
 };
 
 /// Runs a command about webhooks. `false`: a trial call did not succeed.
@@ -83,8 +83,11 @@ async fn replay(desk: &Desk<'_>, id: &str, what: ReplayArgs) -> anyhow::Result<(
         ("event_id", what.event.map(Value::String)),
     ];
     body.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    let path = desk.at(&["webhooks", id, "replay"]);
-    let answer = desk.api.post(&path, Some(&Value::Object(body))).await?;
+    make_again(desk, &["webhooks", id, "replay"], body).await
+}
+
+async fn make_again(desk: &Desk<'_>, at: &[&str], body: Map<String, Value>) -> anyhow::Result<()> {
+    let answer = desk.api.post(&desk.at(at), Some(&Value::Object(body))).await?;
     let told = format!("{} callbacks are made again.", answer["replayed"]);
     print_done(&told, &answer, desk.as_json);
     Ok(())
@@ -95,11 +98,27 @@ async fn replay(desk: &Desk<'_>, id: &str, what: ReplayArgs) -> anyhow::Result<(
 /// # Errors
 /// As [`webhooks`].
 pub(super) async fn callbacks(desk: &Desk<'_>, command: CallbackCommand) -> anyhow::Result<()> {
-    let CallbackCommand::List { page, webhook, message, state } = command;
+    let (page, webhook, message, state) = match command {
+        CallbackCommand::Replay(which) => return replay_dead(desk, which).await,
+        CallbackCommand::List { page, webhook, message, state } => (page, webhook, message, state),
+    };
     let filters = [("webhook_id", webhook), ("message_id", message), ("state", state)];
     let columns =
         ["event_id", "kind", "webhook_id", "notify_server", "state", "attempts", "last_error"];
     desk.search("callbacks", &filters, &page, &columns).await
+}
+
+async fn replay_dead(desk: &Desk<'_>, which: CallbackReplayArgs) -> anyhow::Result<()> {
+    let CallbackReplayArgs { webhook, server, message, event, all: _ } = which;
+    let given = [
+        ("webhook_id", webhook),
+        ("notify_server", server),
+        ("message_id", message),
+        ("event_id", event),
+    ];
+    let given =
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    make_again(desk, &["callbacks", "replay"], given.collect()).await
 }
 
 /// What of an event people see in one line.

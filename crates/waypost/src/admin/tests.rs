@@ -174,6 +174,17 @@ async fn each_command_about_callbacks_makes_the_call_that_the_api_documents() {
             format!("POST {org}/webhooks/w/replay"),
             json!({"event_id": "e"}),
         ),
+        (
+            "callbacks replay --server https://a.example.com --message m --event e --org o",
+            format!("POST {org}/callbacks/replay"),
+            json!({"notify_server": "https://a.example.com", "message_id": "m", "event_id": "e"}),
+        ),
+        (
+            "callbacks replay --webhook w --org o",
+            format!("POST {org}/callbacks/replay"),
+            json!({"webhook_id": "w"}),
+        ),
+        ("callbacks replay --all --org o", format!("POST {org}/callbacks/replay"), json!({})),
         ("events get e --org o", format!("GET {org}/events/e"), Value::Null),
     ])
     .await;
@@ -350,6 +361,11 @@ async fn a_trial_call_that_fails_fails_the_command() {
 fn exactly_one_thing_is_replayed() {
     for wrong in ["", "--dead --event e", "--until 2030-01-31T00:00:00Z", "--dead --since t"] {
         let typed = format!("waypost admin webhooks replay w {wrong}");
+        let words = typed.split_whitespace();
+        assert!(cli::command().try_get_matches_from(words).is_err(), "{wrong}");
+    }
+    for wrong in ["", "--all --event e", "--webhook w --server s"] {
+        let typed = format!("waypost admin callbacks replay {wrong}");
         let words = typed.split_whitespace();
         assert!(cli::command().try_get_matches_from(words).is_err(), "{wrong}");
     }

@@ -150,6 +150,36 @@ pub(crate) enum CallbackCommand {
         #[arg(long, value_parser = ["pending", "dead"])]
         state: Option<String>,
     },
+    /// Make callbacks again that were given up, also those for addresses that requests named
+    #[command(after_help = CALLBACK_REPLAY_EXAMPLES)]
+    Replay(CallbackReplayArgs),
+}
+
+const CALLBACK_REPLAY_EXAMPLES: &str = "\
+Examples:
+  waypost admin callbacks replay --server https://crm.example.com
+  waypost admin callbacks replay --event evt_01890000000070008000000000000000
+  waypost admin callbacks replay --all";
+
+/// Which callbacks that were given up are made again: those that meet all that is said.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(crate) struct CallbackReplayArgs {
+    /// Only those of this webhook
+    #[arg(long, value_name = "ID")]
+    pub(crate) webhook: Option<String>,
+    /// Only those for addresses of this server that requests named
+    #[arg(long, value_name = "URL", conflicts_with = "webhook")]
+    pub(crate) server: Option<String>,
+    /// Only those that tell of this message
+    #[arg(long, value_name = "ID")]
+    pub(crate) message: Option<String>,
+    /// Only those of this event
+    #[arg(long, value_name = "ID")]
+    pub(crate) event: Option<String>,
+    /// All of the organisation
+    #[arg(long, conflicts_with_all = ["webhook", "server", "message", "event"])]
+    pub(crate) all: bool,
 }
 
 /// Events.
