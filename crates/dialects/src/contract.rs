@@ -48,6 +48,13 @@ pub trait Dialect: Send + Sync {
     /// the field to blame.
     fn decode(&self, request: &Request<'_>) -> Result<Command, Failure>;
 
+    /// Of a request that [`Dialect::decode`] refuses: the senders that it names before the fault,
+    /// in order. The first of them that is unknown is what the request is refused for.
+    fn senders_before(&self, request: &Request<'_>) -> Vec<String> {
+        let _ = request;
+        Vec::new()
+    }
+
     /// The caller's own name for the request, under which a repetition is recognised, where the
     /// vendor has one. `Idempotency-Key` is the server's business.
     fn idempotency_key(&self, command: &Command) -> Option<String> {
@@ -176,17 +183,26 @@ pub enum BodyKind {
     JsonOrMultipart {
         /// The largest body, in bytes.
         max_bytes: u64,
-        /// See [`BodyKind::Multipart`].
-        file_part: &'static str,
+        /// The form's parts.
+        parts: FormParts,
     },
     /// `multipart/form-data`, handed over as [`Body::Form`].
     Multipart {
         /// The largest body, in bytes, part headers included.
         max_bytes: u64,
-        /// The name of the part that is the file, with or without a file name. Of several parts
-        /// of this name the first is taken. Every other part is a text field.
-        file_part: &'static str,
+        /// Its parts.
+        parts: FormParts,
     },
+}
+
+/// The parts of a form that are read. Whatever has another name is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormParts {
+    /// The part that is the file, with or without a file name. Of several parts of this name the
+    /// first is taken.
+    pub file: &'static str,
+    /// The text fields.
+    pub texts: &'static [&'static str],
 }
 
 impl BodyKind {
@@ -213,14 +229,13 @@ impl BodyKind {
         }
     }
 
-    /// The name of the part that is the file, where a body declared as `content_type` is read as
-    /// a form.
+    /// The form's parts, where a body declared as `content_type` is read as a form.
     #[must_use]
-    pub fn form_file_part(self, content_type: Option<&str>) -> Option<&'static str> {
+    pub fn form_parts(self, content_type: Option<&str>) -> Option<FormParts> {
         match self {
             Self::None | Self::Json { .. } => None,
-            Self::JsonOrMultipart { file_part, .. } => is_form(content_type).then_some(file_part),
-            Self::Multipart { file_part, .. } => Some(file_part),
+            Self::JsonOrMultipart { parts, .. } => is_form(content_type).then_some(parts),
+            Self::Multipart { parts, .. } => Some(parts),
         }
     }
 }
@@ -332,9 +347,9 @@ impl fmt::Debug for Body<'_> {
 /// A multipart form. The file's bytes stay in the server's spool; a dialect sees its beginning.
 #[derive(Clone, Default)]
 pub struct Form {
-    /// Text parts in the order in which they came.
+    /// The text parts that the route reads, in the order in which they came.
     pub fields: Vec<(String, String)>,
-    /// The part that [`BodyKind::Multipart`] names.
+    /// The part that [`FormParts::file`] names.
     pub file: Option<FormFile>,
 }
 
@@ -513,7 +528,8 @@ mod tests {
 
     #[test]
     fn a_form_is_taken_under_its_name_only() {
-        let form = BodyKind::Multipart { max_bytes: 1, file_part: "file" };
+        let parts = FormParts { file: "file", texts: &[] };
+        let form = BodyKind::Multipart { max_bytes: 1, parts };
         for (content_type, taken) in [
             (Some("multipart/form-data; boundary=x"), true),
             (Some("MULTIPART/Form-Data"), true),

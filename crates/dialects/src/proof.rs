@@ -6,7 +6,7 @@ use waypost_domain::manage::Task;
 use waypost_domain::media::MediaKind;
 use waypost_domain::{OrgId, Timestamp};
 
-use crate::contract::{Body, Command, Dialect, Form, FormFile, Request};
+use crate::contract::{Body, Command, Dialect, Form, FormFile, Request, Route};
 use crate::samples::{Feature, SAMPLE_ORG, Sample, SampleBody};
 
 impl Sample {
@@ -25,7 +25,7 @@ impl Sample {
         let query: Vec<(String, String)> =
             pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let org = OrgId::new(SAMPLE_ORG);
-        let form = self.form();
+        let form = self.form(route);
         let body = match (&self.body, &form) {
             (SampleBody::Json(text), _) => Body::Json(text.as_bytes()),
             (SampleBody::Form { .. }, Some(form)) => Body::Form(form),
@@ -41,13 +41,14 @@ impl Sample {
         dialect.decode(&request).map_err(|failure| failure.to_string())
     }
 
-    fn form(&self) -> Option<Form> {
+    fn form(&self, route: &Route) -> Option<Form> {
         let SampleBody::Form { fields, file: (name, content_type, bytes) } = self.body else {
             return None;
         };
+        let read = route.body.form_parts(Some("multipart/form-data"))?.texts;
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Some(Form {
-            fields: fields.iter().map(owned).collect(),
+            fields: fields.iter().filter(|(name, _)| read.contains(name)).map(owned).collect(),
             file: Some(FormFile {
                 filename: Some(name.to_owned()),
                 content_type: Some(content_type.to_owned()),

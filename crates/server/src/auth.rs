@@ -41,6 +41,9 @@ pub(crate) fn recognise(
         Some(token) => signer(app, &token)?,
         None => app.engine.keys().recognise(presented)?,
     };
+    if let Some(log) = extensions.get::<LogFields>() {
+        log.set_key(&key);
+    }
     if key.disabled {
         return Err(Failure::new(ErrorKind::KeyDisabled, "The API key is switched off."));
     }
@@ -51,9 +54,6 @@ pub(crate) fn recognise(
         // whose vendor tells.
         let message = keys::UNKNOWN_KEY;
         return Err(Failure::new(ErrorKind::AddressNotAllowed, message));
-    }
-    if let Some(log) = extensions.get::<LogFields>() {
-        log.set_key(&key);
     }
     Ok(key)
 }

@@ -4,13 +4,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use sha2::Sha256;
 use waypost_domain::Timestamp;
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 4_096;
-/// How far a token's `iat` may lie ahead of our clock, in seconds.
+/// How far a token's `iat` and `nbf` may lie ahead of our clock, in seconds.
 const MAX_AHEAD_S: i64 = 300;
 
 /// A token taken apart, nothing of it believed yet.
@@ -24,6 +25,9 @@ pub(crate) struct Token<'a> {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
+    /// Extensions without which the token may not be believed: none of them is known here.
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +36,8 @@ struct Claims {
     iat: i64,
     #[serde(default)]
     exp: Option<i64>,
+    #[serde(default)]
+    nbf: Option<i64>,
 }
 
 impl<'a> Token<'a> {
@@ -45,7 +51,7 @@ impl<'a> Token<'a> {
         let header: Header = decode(header)?;
         let claims = decode(claims)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        (header.alg == "HS256").then_some(Self { signed, signature, claims })
+        (header.alg == "HS256" && !header.crit).then_some(Self { signed, signature, claims })
     }
 
     /// Whose secret the token claims to be signed with.
@@ -59,10 +65,17 @@ impl<'a> Token<'a> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
         mac.update(self.signed.as_bytes());
         let now_s = now.seconds();
+        let soon_s = now_s.saturating_add(MAX_AHEAD_S);
         mac.verify_slice(&self.signature).is_ok()
-            && self.claims.iat <= now_s.saturating_add(MAX_AHEAD_S)
+            && self.claims.iat <= soon_s
+            && self.claims.nbf.is_none_or(|start| start <= soon_s)
             && self.claims.exp.is_none_or(|end| now_s < end)
     }
+}
+
+/// Whatever the member says.
+fn is_there<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(member).map(|_| true)
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
@@ -114,6 +127,11 @@ mod tests {
             (&hs256, at("iat", now + 300), SECRET, true),
             (&hs256, at("iat", now + 301), SECRET, false),
             (&hs256, at("iat", 0), SECRET, true),
+            (&hs256, at("nbf", now), SECRET, true),
+            (&hs256, at("nbf", now + 300), SECRET, true),
+            (&hs256, at("nbf", now + 301), SECRET, false),
+            (&json!({"alg": "HS256", "crit": ["b64"], "b64": true}), claims(), SECRET, false),
+            (&json!({"alg": "HS256", "kid": "1"}), claims(), SECRET, true),
             (&hs256, claims(), "another secret", false),
             (&json!({"alg": "none"}), claims(), SECRET, false),
             (&json!({"alg": "HS512"}), claims(), SECRET, false),

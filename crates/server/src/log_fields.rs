@@ -21,6 +21,8 @@ pub(crate) struct Fields {
     pub(crate) dialect: Option<&'static str>,
     /// The failure's code.
     pub(crate) error: Option<&'static str>,
+    /// The id that the answer shows, where it is not the request's.
+    pub(crate) call_id: Option<String>,
 }
 
 impl LogFields {
@@ -46,6 +48,11 @@ impl LogFields {
     /// The failure's code.
     pub(crate) fn set_error(&self, code: &'static str) {
         self.0.lock().error = Some(code);
+    }
+
+    /// The id that the answer shows, where it is not the request's.
+    pub(crate) fn set_call_id(&self, id: &str) {
+        self.0.lock().call_id = Some(id.to_owned());
     }
 
     /// All that is known by now.

@@ -108,6 +108,7 @@ impl Drop for Line {
             key_id = fields.key_id.as_deref(),
             dialect = fields.dialect,
             error = fields.error,
+            call_id = fields.call_id.as_deref(),
             "request"
         );
     }

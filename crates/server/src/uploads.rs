@@ -11,7 +11,7 @@ use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use multer::Multipart;
 use sha2::{Digest as _, Sha256};
-use waypost_dialects::{Form, FormFile};
+use waypost_dialects::{Form, FormFile, FormParts};
 use waypost_domain::media::SNIFF_BYTES;
 use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::{Engine, Upload};
@@ -38,7 +38,7 @@ pub(crate) struct ReceivedForm {
     pub(crate) fingerprint: [u8; 32],
 }
 
-/// Reads a form whose file is the first part named `file_part`.
+/// Reads the parts of a form that are asked for.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidMultipart`], [`ErrorKind::BodyTooLarge`], or what the spool says.
@@ -46,7 +46,7 @@ pub(crate) async fn receive(
     engine: &Engine,
     content_type: Option<&str>,
     body: BodyReader,
-    file_part: &str,
+    wanted: FormParts,
 ) -> Result<ReceivedForm, Failure> {
     let boundary = content_type
         .and_then(|value| multer::parse_boundary(value).ok())
@@ -64,7 +64,7 @@ pub(crate) async fn receive(
             return Err(invalid(format!("The form may have at most {MAX_PARTS} parts.")));
         }
         let part = Part { part, held: &held, digest: &mut digest };
-        received.take(engine, part, file_part).await?;
+        received.take(engine, part, wanted).await?;
     }
     received.fingerprint = digest.finalize().into();
     Ok(received)
@@ -75,18 +75,18 @@ impl ReceivedForm {
         &mut self,
         engine: &Engine,
         mut part: Part<'_, '_>,
-        file_part: &str,
+        wanted: FormParts,
     ) -> Result<(), Failure> {
         let Some(name) = part.part.name().map(str::to_owned) else {
             return Err(invalid("A part has no name."));
         };
         part.note(name.as_bytes());
-        if name != file_part {
+        if wanted.texts.contains(&name.as_str()) {
             let text = part.text(&name).await?;
             self.form.fields.push((name, text));
             return Ok(());
         }
-        if self.form.file.is_some() {
+        if name != wanted.file || self.form.file.is_some() {
             return part.skip().await;
         }
         let mut file = FormFile {

@@ -5,7 +5,7 @@ use waypost_domain::directory::Scope;
 use waypost_domain::media::MEGABYTE;
 
 use super::wire::{member, path};
-use crate::contract::{BodyKind, Operation, Route};
+use crate::contract::{BodyKind, FormParts, Operation, Route};
 
 /// The largest JSON body, in bytes.
 const MAX_JSON_BYTES: u64 = MEGABYTE;
@@ -13,9 +13,16 @@ const MAX_JSON_BYTES: u64 = MEGABYTE;
 const MAX_FORM_BYTES: u64 = 105 * MEGABYTE;
 
 const JSON: BodyKind = BodyKind::Json { max_bytes: MAX_JSON_BYTES, any_type: false };
-const FILE: BodyKind = BodyKind::Multipart { max_bytes: MAX_FORM_BYTES, file_part: member::FILE };
+const FILE: BodyKind = BodyKind::Multipart {
+    max_bytes: MAX_FORM_BYTES,
+    parts: FormParts { file: member::FILE, texts: &[] },
+};
 const JSON_OR_FILE: BodyKind =
-    BodyKind::JsonOrMultipart { max_bytes: MAX_FORM_BYTES, file_part: member::FILE };
+    BodyKind::JsonOrMultipart { max_bytes: MAX_FORM_BYTES, parts: FLOW_PARTS };
+const FLOW_PARTS: FormParts = FormParts {
+    file: member::FILE,
+    texts: &[member::PHONE_NUMBER, member::NAME, member::CATEGORIES],
+};
 
 const fn send(path: &'static str) -> Route {
     let (operation, scope) = (Operation::SendMessage, Scope::MessagesSend);

@@ -24,8 +24,8 @@ use waypost_domain::media::MEGABYTE;
 use waypost_domain::{ErrorKind, Failure};
 
 use crate::contract::{
-    Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, IdempotencyScope, Info,
-    Operation, Outcome, Reply, Request, Route, WireZone,
+    Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, FormParts, IdempotencyScope,
+    Info, Operation, Outcome, Reply, Request, Route, WireZone,
 };
 
 use crate::samples::Sample;
@@ -62,8 +62,10 @@ static INFO: Info = Info {
 };
 
 const JSON: BodyKind = BodyKind::Json { max_bytes: MAX_JSON_BYTES, any_type: true };
-const UPLOAD: BodyKind =
-    BodyKind::Multipart { max_bytes: MAX_UPLOAD_BYTES, file_part: wire::member::FILE };
+const UPLOAD: BodyKind = BodyKind::Multipart {
+    max_bytes: MAX_UPLOAD_BYTES,
+    parts: FormParts { file: wire::member::FILE, texts: &[] },
+};
 
 const fn submit(path: &'static str) -> Route {
     let (operation, scope) = (Operation::Submit, Scope::MessagesSend);
@@ -113,6 +115,13 @@ impl Dialect for Pepipost {
                 let message = "This call takes a body of another content type.";
                 Err(Failure::new(ErrorKind::UnsupportedContentType, message))
             }
+        }
+    }
+
+    fn senders_before(&self, request: &Request<'_>) -> Vec<String> {
+        match (request.operation, request.body) {
+            (Operation::Submit, Body::Json(body)) => decode::message::senders_before(request, body),
+            _ => Vec::new(),
         }
     }
 

@@ -27,8 +27,8 @@ use waypost_domain::media::MEGABYTE;
 use waypost_domain::{ErrorKind, Failure};
 
 use crate::contract::{
-    Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, IdempotencyScope, Info,
-    Operation, Outcome, Reply, Request, Route, WireZone,
+    Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, FormParts, IdempotencyScope,
+    Info, Operation, Outcome, Reply, Request, Route, WireZone,
 };
 
 use crate::samples::Sample;
@@ -74,7 +74,13 @@ static ROUTES: [Route; 3] = [
         method: Method::POST,
         path: wire::UPLOAD_PATH,
         operation: Operation::UploadMedia,
-        body: BodyKind::Multipart { max_bytes: MAX_UPLOAD_BYTES, file_part: wire::member::FILE },
+        body: BodyKind::Multipart {
+            max_bytes: MAX_UPLOAD_BYTES,
+            parts: FormParts {
+                file: wire::member::FILE,
+                texts: &[wire::member::ORG_ID, wire::member::TYPE],
+            },
+        },
         scope: Scope::Media,
     },
 ];

@@ -91,6 +91,13 @@ impl Dialect for WebexConnect {
         decode::submit(request.own_org()?, request.now, body)
     }
 
+    fn senders_before(&self, request: &Request<'_>) -> Vec<String> {
+        match request.body {
+            Body::Json(body) => decode::senders_before(body),
+            _ => Vec::new(),
+        }
+    }
+
     fn encode(&self, asked: &Asked<'_>, outcome: &Outcome) -> Reply {
         encode::reply(asked, outcome)
     }

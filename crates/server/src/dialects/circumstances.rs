@@ -7,23 +7,49 @@ use axum::extract::Request;
 use http::Uri;
 use uuid::Uuid;
 use waypost_dialects::{Call, Dialect, WireZone};
-use waypost_domain::directory::Org;
+use waypost_domain::directory::{Number, Org};
 use waypost_domain::{OrgId, Timestamp, Zone};
 
 use crate::App;
+use crate::log_fields::LogFields;
 use crate::request_log::X_REQUEST_ID;
 
 /// What is known of a request so far.
 pub(super) struct Circumstances {
     uri: Uri,
-    request_id: Option<String>,
+    id: CallId,
     org: Option<Arc<Org>>,
+    log: LogFields,
+}
+
+/// The id of a call as vendors show it: a UUID.
+enum CallId {
+    /// The request's own.
+    Own(String),
+    /// Made, since the caller chose an id of another form.
+    Made(String),
+}
+
+impl CallId {
+    fn of(request: &Request) -> Self {
+        let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
+        match id {
+            Some(id) if Uuid::try_parse(id).is_ok() => Self::Own(id.to_owned()),
+            _ => Self::Made(Uuid::now_v7().to_string()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Own(id) | Self::Made(id) => id,
+        }
+    }
 }
 
 impl Circumstances {
     pub(super) fn of(request: &Request) -> Self {
-        let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
-        Self { uri: request.uri().clone(), request_id: id.map(str::to_owned), org: None }
+        let log = request.extensions().get::<LogFields>().cloned().unwrap_or_default();
+        Self { uri: request.uri().clone(), id: CallId::of(request), org: None, log }
     }
 
     /// Notes for which organisation the request is.
@@ -43,29 +69,32 @@ impl Circumstances {
         write: impl FnOnce(Call<'_>) -> T,
     ) -> T {
         let zone = self.zone(dialect);
-        // Vendors show it as a UUID; a caller may have chosen another form.
-        let request_id = match self.request_id.as_deref() {
-            Some(id) if Uuid::try_parse(id).is_ok() => Cow::Borrowed(id),
-            _ => Cow::Owned(Uuid::now_v7().to_string()),
-        };
         write(Call {
             path: self.uri.path(),
-            request_id: &request_id,
+            request_id: self.id.as_str(),
             now: Timestamp(app.engine.clock().now_ms()),
             zone: &zone,
             errors_as_200: false,
         })
     }
 
-    /// The same for a refusal.
+    /// The same for a refusal, which the caller may ask about by the id that it shows.
     pub(super) fn tell_refusal<T>(
         &self,
         app: &App,
         dialect: &'static dyn Dialect,
         write: impl FnOnce(Call<'_>) -> T,
     ) -> T {
+        self.note_id();
         let errors_as_200 = self.errors_as_200(app);
         self.tell(app, dialect, |call| write(Call { errors_as_200, ..call }))
+    }
+
+    /// Puts the id that a refusal shows into the log, where it is not the request's.
+    fn note_id(&self) {
+        if let CallId::Made(id) = &self.id {
+            self.log.set_call_id(id);
+        }
     }
 
     fn zone(&self, dialect: &'static dyn Dialect) -> Cow<'_, Zone> {
@@ -82,10 +111,47 @@ impl Circumstances {
     }
 
     /// Whether a number of the organisation asks for it: which of them was meant may not be known
-    /// when a request fails.
+    /// when a request fails. Where not even the organisation is, all that could be meant must ask.
     fn errors_as_200(&self, app: &App) -> bool {
-        self.org.as_ref().is_some_and(|org| {
-            app.engine.directory().numbers(&org.id).iter().any(|number| number.errors_as_200)
-        })
+        let directory = app.engine.directory();
+        let of_org = |org_id: &OrgId| directory.numbers(org_id).iter().any(|it| it.errors_as_200);
+        if let Some(org) = &self.org {
+            return of_org(&org.id);
+        }
+        // A key that was recognised and refused is in the log with its organisation.
+        let refused = self.log.read().org_id.clone();
+        refused.map_or_else(|| all_want_200(&directory.all_numbers()), |org_id| of_org(&org_id))
+    }
+}
+
+/// Whether there are numbers of such dialects, and all of them ask for refusals under status 200.
+fn all_want_200(numbers: &[Arc<Number>]) -> bool {
+    let mut concerned = numbers.iter().filter(|it| it.errors_as_200 || it.app_id.is_some());
+    let first = concerned.next();
+    first.is_some_and(|first| first.errors_as_200) && concerned.all(|it| it.errors_as_200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use http::HeaderValue;
+
+    #[test]
+    fn the_id_of_a_refusal_is_in_the_log() {
+        for (own, made) in
+            [("0b8f1d52-7c0e-4a57-9a3c-2f1d5e6a7bc1", false), ("order 1", true), ("0b8f1d52", true)]
+        {
+            let log = LogFields::default();
+            let mut request = Request::new(Body::empty());
+            request.headers_mut().insert(X_REQUEST_ID, HeaderValue::from_static(own));
+            request.extensions_mut().insert(log.clone());
+            let known = Circumstances::of(&request);
+            assert_eq!(log.read().call_id, None);
+            known.note_id();
+            let noted = log.read().call_id.clone();
+            assert_eq!(noted.as_deref(), made.then_some(known.id.as_str()), "{own}");
+            assert!(Uuid::try_parse(known.id.as_str()).is_ok(), "{own}");
+        }
     }
 }

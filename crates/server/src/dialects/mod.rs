@@ -172,7 +172,7 @@ impl Mounted {
         let _place = admit(app, &key, route).map_err(&refuse)?;
         let received = receive::receive(app, route, &parts.headers, body).await?;
         let (org, now) = (key.org_id.clone(), app.engine.now());
-        let asker = receive::Asker { org, now };
+        let asker = receive::Asker { org, now, engine: app.engine.clone() };
         let decoded = receive::decode(self.dialect, route, params, &parts, asker, received).await?;
         let echo = decoded.command.echo();
         log.set_org(&echo.org_id);

@@ -11,7 +11,7 @@ use waypost_dialects::{
     Body, BodyKind, Command, Dialect, IdempotencyScope, Operation, Request, Route, json,
 };
 use waypost_domain::{ErrorKind, Failure, OrgId, Timestamp};
-use waypost_engine::{IdempotencyKey, Upload};
+use waypost_engine::{Engine, IdempotencyKey, Upload};
 
 use super::Refusal;
 use crate::bodies::{BodyReader, MemoryShare};
@@ -38,6 +38,8 @@ pub(super) struct Asker {
     /// The organisation that the key is bound to.
     pub(super) org: Option<OrgId>,
     pub(super) now: Timestamp,
+    /// Who knows which senders there are.
+    pub(super) engine: Engine,
 }
 
 /// What a codec is told of a request beside its body.
@@ -50,13 +52,14 @@ struct Envelope {
     query: Vec<(String, String)>,
     org: Option<OrgId>,
     now: Timestamp,
+    engine: Engine,
     /// Whether the caller names the request by `Idempotency-Key`.
     is_named: bool,
 }
 
 impl Envelope {
     fn decode(&self, body: Body<'_>) -> Result<Command, Failure> {
-        self.dialect.decode(&Request {
+        let request = Request {
             operation: self.operation,
             method: self.method,
             route_path: self.route_path,
@@ -65,7 +68,17 @@ impl Envelope {
             org: self.org.as_ref(),
             now: self.now,
             body,
-        })
+        };
+        self.dialect.decode(&request).map_err(|fault| self.first_fault(&request, fault))
+    }
+
+    /// A sender that is named before the fault and unknown counts as the first one.
+    fn first_fault(&self, request: &Request<'_>, fault: Failure) -> Failure {
+        let Some(org_id) = &self.org else { return fault };
+        let senders = self.dialect.senders_before(request);
+        let directory = self.engine.directory();
+        let unknown = |name: &String| directory.sender(org_id, Some(name)).err();
+        senders.iter().find_map(unknown).unwrap_or(fault)
     }
 
     /// The vendor's own name for the request, where it has one and the header gives none.
@@ -98,14 +111,14 @@ pub(super) async fn receive(
     let refuse = Refusal::of_body(route);
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let reader = BodyReader::new(headers, body, route.body.max_bytes(), pace).map_err(&refuse)?;
-    match route.body.form_file_part(content_type) {
+    match route.body.form_parts(content_type) {
         None => {
             let (bytes, share) = reader.read_whole(&app.memory).await.map_err(refuse)?;
             Ok(Received::Json(bytes, share))
         }
-        Some(file_part) => {
+        Some(parts) => {
             // Rare and large, like the form itself.
-            let form = Box::pin(uploads::receive(&app.engine, content_type, reader, file_part));
+            let form = Box::pin(uploads::receive(&app.engine, content_type, reader, parts));
             Ok(Received::Form(Box::new(form.await.map_err(Refusal::at(route))?)))
         }
     }
@@ -130,6 +143,7 @@ pub(super) async fn decode(
         query: query_pairs(&parts.uri),
         org: asker.org,
         now: asker.now,
+        engine: asker.engine,
         is_named: parts.headers.contains_key(IDEMPOTENCY_KEY),
     };
     let refuse = Refusal::at(route);

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use utoipa::ToSchema;
+use waypost_dialects::{BodyKind, FormFile, FormParts};
 use waypost_domain::media::{MimeType, clean_filename, settle_type};
 use waypost_domain::{ErrorKind, Failure, MediaId};
 use waypost_engine::ports::MediaRecord;
@@ -24,6 +25,7 @@ use crate::uploads::{self, ReceivedForm};
 
 /// The largest form: the largest document, and room for the rest.
 const MAX_FORM_BYTES: u64 = 105 * 1_024 * 1_024;
+const PARTS: FormParts = FormParts { file: "file", texts: &["type", "number"] };
 const UPLOAD: &str = "/waypost/v1/orgs/{org_id}/media";
 
 /// The form of an upload.
@@ -51,8 +53,7 @@ pub(crate) async fn upload_media(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-    let form =
-        waypost_dialects::BodyKind::Multipart { max_bytes: MAX_FORM_BYTES, file_part: "file" };
+    let form = BodyKind::Multipart { max_bytes: MAX_FORM_BYTES, parts: PARTS };
     if !form.accepts(content_type) {
         let message = "The header Content-Type must say multipart/form-data.";
         return Err(Failure::new(ErrorKind::UnsupportedContentType, message).into());
@@ -61,7 +62,7 @@ pub(crate) async fn upload_media(
     let pace = app.limits.body_pace;
     let reader = BodyReader::new(&parts.headers, body, MAX_FORM_BYTES, pace)
         .map_err(|fault| fault.into_failure())?;
-    let received = uploads::receive(&app.engine, content_type, reader, "file").await?;
+    let received = uploads::receive(&app.engine, content_type, reader, PARTS).await?;
     let (file, mime_type) = judge(&received)?;
     let command = StoreFile {
         org_id: within.org_id().clone(),
@@ -87,7 +88,7 @@ fn missing_file() -> Failure {
 }
 
 /// The file and the type that declaration and signature agree on.
-fn judge(received: &ReceivedForm) -> Result<(&waypost_dialects::FormFile, MimeType), Failure> {
+fn judge(received: &ReceivedForm) -> Result<(&FormFile, MimeType), Failure> {
     let file = received.form.file.as_ref().ok_or_else(missing_file)?;
     if file.size == 0 {
         return Err(Failure::new(ErrorKind::InvalidValue, "The file is empty.").at("file"));

@@ -10,6 +10,7 @@
 mod connections;
 mod isolation;
 mod places;
+mod refusals;
 mod rig;
 mod surface;
 mod windows;

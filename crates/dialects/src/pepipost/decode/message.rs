@@ -48,24 +48,54 @@ pub(in super::super) fn submit(request: &Request<'_>, body: &[u8]) -> Result<Com
     Ok(Command::Submit(Box::new(Submit { org_id: org_id.clone(), messages })))
 }
 
+/// Sources that stand before a request's fault, where unknown ones are refused at all.
+pub(in super::super) fn senders_before(request: &Request<'_>, body: &[u8]) -> Vec<String> {
+    let root = json::parse(body).and_then(Object::root);
+    let (Ok(root), Ok(org_id), SEND_PATH) = (root, request.own_org(), request.route_path) else {
+        return Vec::new();
+    };
+    let [messages] = root.fields([member::MESSAGE]);
+    let mut senders = Vec::new();
+    for element in elements(&messages, MAX_MESSAGES).unwrap_or_default() {
+        let Ok(element) = element.object() else { break };
+        senders.extend(head(true, &element).ok().and_then(|head| head.source));
+        if submission(request, org_id, &element).is_err() {
+            break;
+        }
+    }
+    senders
+}
+
+/// The fields up to the sender's name.
+struct Head {
+    addressed: String,
+    kind: MessageKind,
+    source: Option<String>,
+}
+
+fn head(is_first_base: bool, element: &Object<'_>) -> Result<Head, Failure> {
+    let [recipient, recipient_type, message_type, source] = element.fields([
+        member::RECIPIENT_WHATSAPP,
+        member::RECIPIENT_TYPE,
+        member::MESSAGE_TYPE,
+        member::SOURCE,
+    ]);
+    let addressed = digits(&recipient, &RECIPIENT_TEXTS)?;
+    check_recipient_type(element, &recipient_type)?;
+    let kind = message_kind(&message_type)?;
+    let source = source_of(&source, is_first_base && kind.needs_source(element))?;
+    Ok(Head { addressed, kind, source })
+}
+
 fn submission(
     request: &Request<'_>,
     org_id: &OrgId,
     element: &Object<'_>,
 ) -> Result<Submission, Failure> {
     let is_first_base = request.route_path == SEND_PATH;
-    let [recipient, recipient_type, message_type, source, apiheader, ttl] = element.fields([
-        member::RECIPIENT_WHATSAPP,
-        member::RECIPIENT_TYPE,
-        member::MESSAGE_TYPE,
-        member::SOURCE,
-        member::X_APIHEADER,
-        member::TTL,
-    ]);
-    let addressed = digits(&recipient, &RECIPIENT_TEXTS)?;
-    check_recipient_type(element, &recipient_type)?;
-    let kind = message_kind(&message_type)?;
-    let source = source_of(&source, is_first_base && kind.needs_source(element))?;
+    let Head { addressed, kind, source } = head(is_first_base, element)?;
+    let [recipient, apiheader, ttl] =
+        element.fields([member::RECIPIENT_WHATSAPP, member::X_APIHEADER, member::TTL]);
     let reference = apiheader_of(&apiheader)?;
     let (content, binding) = content::read(kind, element)?;
     let (recipient, doomed) = person(&addressed, &recipient);

@@ -73,6 +73,35 @@ pub(super) fn submit(org_id: &OrgId, now: Timestamp, body: &[u8]) -> Result<Comm
     Ok(Command::Submit(Box::new(Submit { org_id: org_id.clone(), messages })))
 }
 
+/// App ids that stand before a request's fault: those of sound objects, and that of the object with
+/// the fault where it comes behind it.
+pub(super) fn senders_before(body: &[u8]) -> Vec<String> {
+    let Ok(root) = json::parse(body) else { return Vec::new() };
+    let mut senders = Vec::new();
+    let mut is_sound = |object: Node<'_>| {
+        let app_id = sender_of(object).filter(|app_id| senders.last() != Some(app_id));
+        senders.extend(app_id);
+        draft(object).is_ok()
+    };
+    match root.elements() {
+        Some(mut objects) => {
+            objects.all(is_sound);
+        }
+        None => {
+            is_sound(root);
+        }
+    }
+    senders
+}
+
+fn sender_of(object: Node<'_>) -> Option<String> {
+    if object.kind() != Type::Object {
+        return None;
+    }
+    let [channel, app_id] = members(object, [name::DELIVERY_CHANNEL, name::APPID]);
+    judge_channel(&channel).and_then(|()| app_id_of(&app_id)).ok()
+}
+
 impl<'a> Drafts<'a> {
     fn add(&mut self, draft: Draft<'a>) -> Result<(), Failure> {
         let recipients = draft.addressees.len();
