@@ -124,7 +124,7 @@ pub(crate) fn faults(files: &TlsFiles) -> Vec<(&'static str, String)> {
     }
 }
 
-/// When the first certificate of the chain ends, in seconds since 1970.
+/// When the chain ends, with whichever of its certificates ends first, in seconds since 1970.
 ///
 /// # Errors
 /// As [`Certificate::load`]; also where it is no X.509.

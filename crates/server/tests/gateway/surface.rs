@@ -308,7 +308,7 @@ async fn a_key_s_rate_counts_for_dialects_and_api_alike() {
     let refused = rig.call(request).await.expect(429);
     assert_eq!(refused.json()["error"]["code"], "rate_limited");
     assert!(refused.header("retry-after").is_some());
-    rig.clock.advance(std::time::Duration::from_secs(1));
+    rig.clock.advance(Duration::from_secs(1));
     let request = send_text(key).body(Body::from(text_body().to_string())).unwrap();
     rig.call(request).await.expect(200);
 }
