@@ -69,6 +69,7 @@ fn event_of(world: &World, news: News) -> UpstreamEvent {
             UpstreamEvent::Inbound(Inbound {
                 phone_number_id: "100000000000001".to_owned(),
                 phone: Some(phone(person)),
+                user_id: None,
                 profile_name: None,
                 wamid,
                 kind: "text".to_owned(),
