@@ -57,10 +57,12 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             Some(config) => done(block_on(run::serve(config))),
             None => Ok(ExitCode::FAILURE),
         },
-        Command::Sandbox(args) => match started(read(Purpose::Sandbox)) {
-            Some(config) => done(block_on(run::sandbox(config, args))),
-            None => Ok(ExitCode::FAILURE),
-        },
+        Command::Sandbox(args) => {
+            match started(config::load_for_sandbox(&inputs, args.webhook_url.as_deref())) {
+                Some(config) => done(block_on(run::sandbox(config, args))),
+                None => Ok(ExitCode::FAILURE),
+            }
+        }
         Command::Config(ConfigCommand::Defaults) => {
             say(config::default_toml().trim_end());
             Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ use url::Url;
 pub(crate) use document::default_toml;
 pub(crate) use print::{print, report};
 pub(crate) use setting::{Flag, SETTINGS};
+use sources::Source;
 pub(crate) use sources::{Fault, Inputs};
 pub(crate) use value::{Secret, without_slash};
 
@@ -161,6 +162,40 @@ pub(crate) enum Purpose {
 /// Every fault at once.
 pub(crate) fn load(inputs: &Inputs, purpose: Purpose) -> Result<Loaded, Faults> {
     rules::apply(sources::Gathered::from_inputs(inputs), purpose)
+}
+
+/// Reads what the sandbox alone needs, and judges the flag of its own with the settings.
+///
+/// # Errors
+/// Every fault at once.
+pub(crate) fn load_for_sandbox(
+    inputs: &Inputs,
+    webhook_url: Option<&str>,
+) -> Result<Loaded, Faults> {
+    let read = load(inputs, Purpose::Sandbox);
+    let Some(fault) = webhook_url.and_then(webhook_url_fault) else { return read };
+    Err(match read {
+        Ok(loaded) => Faults { faults: vec![fault], warnings: loaded.warnings },
+        Err(mut found) => {
+            found.faults.push(fault);
+            found
+        }
+    })
+}
+
+/// The rule of the sandbox's own `POST /_sandbox/webhook`.
+fn webhook_url_fault(text: &str) -> Option<Fault> {
+    let is_web_url = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if Url::parse(text).is_ok_and(is_web_url) {
+        return None;
+    }
+    // Not echoed: such an address may hold a password.
+    let problem = "must be an http or https address, such as http://127.0.0.1:8080/webhooks/meta";
+    Some(Fault {
+        setting: "webhook address".to_owned(),
+        source: Source::Flag("--webhook-url"),
+        problem: problem.to_owned(),
+    })
 }
 
 impl Config {

@@ -404,6 +404,26 @@ fn a_client_or_a_sandbox_alone_needs_nothing_of_a_gateway() {
 }
 
 #[test]
+fn the_sandboxs_webhook_address_is_judged_with_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = inputs(folder.path(), "", &[], &[]);
+    for url in [None, Some("http://127.0.0.1:1/hook?a=b"), Some("https://me:word@crm.example.com")]
+    {
+        assert!(load_for_sandbox(&good, url).is_ok(), "{url:?}");
+    }
+    let bad = inputs(folder.path(), "", &[], &["--sandbox-listen nowhere"]);
+    for url in ["not", "ftp://x", "", "/webhook", "ftp://me:hunter2@x"] {
+        let lines = fault_lines(load_for_sandbox(&good, Some(url)));
+        assert_eq!(lines.len(), 1, "{url}: {lines:?}");
+        assert!(lines[0].starts_with("webhook address: must be an http or https"), "{lines:?}");
+        assert!(!lines[0].contains("hunter2"), "{lines:?}");
+        let all = load_for_sandbox(&bad, Some(url)).err().unwrap().faults;
+        let sources: Vec<_> = all.iter().map(|fault| fault.source.to_string()).collect();
+        assert_eq!(sources, ["--sandbox-listen", "--webhook-url"]);
+    }
+}
+
+#[test]
 fn secrets_are_never_shown() {
     let canary = "canary-0123456789";
     let secrets: Vec<_> =
