@@ -475,25 +475,6 @@ async fn a_number_may_have_an_address_for_receipts() {
 }
 
 #[tokio::test]
-async fn a_file_is_waited_for_and_what_the_person_wrote_next_too() {
-    let rig = Rig::new().await;
-    hooked(&rig, URL, "plain").await;
-    let closed = rig.upstream.gate.write().await;
-    rig.receive(vec![picture("77", &rig)]).await;
-    rig.receive(vec![written(ANN, "look at it", &rig), written(BEN, "hi", &rig)]).await;
-    until("the other person", || rig.receivers.count() == 1).await;
-    quiet().await;
-    assert_eq!(rig.receivers.texts(), ["hi"]);
-    drop(closed);
-    // The courier looks again when the file has come.
-    until("all", || rig.receivers.count() == 3).await;
-    let got = rig.receivers.got();
-    assert!(got[1].event("file").starts_with("https://waypost.example.com/media/"));
-    assert!(got[1].event("file").ends_with(".txt"));
-    assert_eq!(got[2].event("text"), "look at it");
-}
-
-#[tokio::test]
 async fn a_file_that_does_not_come_is_waited_for_a_minute() {
     let rig = Rig::new().await;
     hooked(&rig, URL, "plain").await;

@@ -21,6 +21,25 @@ fn document(id: &str, rig: &Rig) -> UpstreamEvent {
 }
 
 #[tokio::test]
+async fn a_file_is_waited_for_and_what_the_person_wrote_next_too() {
+    let rig = Rig::new().await;
+    hooked(&rig, URL, "plain").await;
+    let closed = rig.upstream.gate.write().await;
+    rig.receive(vec![document("77", &rig)]).await;
+    rig.receive(vec![written(ANN, "look at it", &rig), written("15550002222", "hi", &rig)]).await;
+    until("the other person", || rig.receivers.count() == 1).await;
+    quiet().await;
+    assert_eq!(rig.receivers.texts(), ["hi"]);
+    drop(closed);
+    // The courier looks again when the file has come.
+    until("all", || rig.receivers.count() == 3).await;
+    let got = rig.receivers.got();
+    assert!(got[1].event("file").starts_with("https://waypost.example.com/media/"));
+    assert!(got[1].event("file").ends_with(".txt"));
+    assert_eq!(got[2].event("text"), "look at it");
+}
+
+#[tokio::test]
 async fn files_sent_close_together_are_all_told_with_their_addresses() {
     let rig = Rig::new().await;
     hooked(&rig, URL, "plain").await;
