@@ -235,7 +235,6 @@ fn describe_common(path: &str, operation: &mut Operation) {
         .description("Refused: `code` says why")
         .content("application/problem+json", content);
     let responses = &mut operation.responses.responses;
-    responses.insert("default".to_owned(), RefOr::T(response.build()));
     for (status, response) in responses.iter_mut() {
         if let RefOr::T(response) = response
             && response.description.is_empty()
@@ -243,15 +242,16 @@ fn describe_common(path: &str, operation: &mut Operation) {
             response.description = meaning_of(status).to_owned();
         }
     }
+    responses.insert("default".to_owned(), RefOr::T(response.build()));
 }
 
-fn add_parameter(operation: &mut Operation, parameter: Parameter) {
 /// What a status says where a handler says nothing more.
 fn meaning_of(status: &str) -> &'static str {
     let status = status.parse::<StatusCode>().ok();
     status.and_then(|status| status.canonical_reason()).unwrap_or("Done")
 }
 
+fn add_parameter(operation: &mut Operation, parameter: Parameter) {
     let parameters = operation.parameters.get_or_insert_default();
     let same =
         |known: &RefOr<Parameter>| matches!(known, RefOr::T(known) if known.name == parameter.name);

@@ -299,6 +299,10 @@ async fn filters_are_passed_on() {
             "messages list --status failed --customer c --broadcast b --org o",
             "messages?status=failed&customer_id=c&broadcast_id=b&limit=100",
         ),
+        (
+            "messages list --direction inbound --since 2030-01-31T00:00:00Z --until 2030-02-01T00:00:00Z --order newest --org o",
+            "messages?direction=inbound&since=2030-01-31T00%3A00%3A00Z&until=2030-02-01T00%3A00%3A00Z&order=newest&limit=100",
+        ),
         ("webhooks list --org o", "webhooks?limit=100"),
         (
             "callbacks list --webhook w --message m --state dead --org o",
@@ -310,10 +314,6 @@ async fn filters_are_passed_on() {
         ),
     ] {
         let gateway = FakeServer::start(&[
-        (
-            "messages list --direction inbound --since 2030-01-31T00:00:00Z --until 2030-02-01T00:00:00Z --order newest --org o",
-            "messages?direction=inbound&since=2030-01-31T00%3A00%3A00Z&until=2030-02-01T00%3A00%3A00Z&order=newest&limit=100",
-        ),
             ("GET /waypost/v1/orgs/o/customers", 200, none.clone()),
             ("GET /waypost/v1/orgs/o/messages", 200, none.clone()),
             ("GET /waypost/v1/orgs/o/webhooks", 200, none.clone()),
