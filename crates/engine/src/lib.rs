@@ -222,6 +222,7 @@ struct Parts {
     gauges: Gauges,
     hour: Hour,
     store_broken: AtomicBool,
+    stopping: CancellationToken,
     /// What callers asked for and may have gone away from.
     callers: TaskTracker,
 }
@@ -232,7 +233,6 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub async fn start(
-    stopping: CancellationToken,
         ports: Ports,
         settings: Settings,
         vault: Vault,
@@ -288,6 +288,7 @@ impl Engine {
             gauges: Gauges::default(),
             hour,
             store_broken: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
             callers: TaskTracker::new(),
         }));
         Ok((engine, recovered))
@@ -298,7 +299,6 @@ impl Engine {
     pub async fn run(&self, cancel: CancellationToken) {
         let Some(mut lanes) = self.0.lanes_to_drain.lock().take() else { return };
         let tasks = TaskTracker::new();
-            stopping: CancellationToken::new(),
         tasks.spawn(self.clone().work_off_inbox(cancel.clone()));
         tasks.spawn(self.clone().fetch_inbound_media(cancel.clone()));
         tasks.spawn(self.clone().dispatch_events(cancel.clone()));
@@ -306,6 +306,7 @@ impl Engine {
         tasks.spawn(self.clone().keep_house(cancel.clone()));
         tasks.spawn(self.clone().learn_limits(cancel.clone()));
         tasks.spawn(self.clone().retain(cancel.clone()));
+        tasks.spawn(self.clone().await_room(cancel.clone()));
         tasks.spawn(self.clone().record_calls(cancel.clone()));
         tasks.spawn(self.clone().tell_overdue(cancel.clone()));
         tasks.spawn(self.clone().resend_unknown(cancel.clone()));
@@ -316,7 +317,6 @@ impl Engine {
         loop {
             tokio::select! {
                 biased;
-        tasks.spawn(self.clone().await_room(cancel.clone()));
                 () = cancel.cancelled() => break,
                 lane = lanes.recv() => match lane {
                     Some(lane) => drop(tasks.spawn(self.clone().drain(lane, cancel.clone()))),
@@ -324,6 +324,7 @@ impl Engine {
                 },
             }
         }
+        self.0.stopping.cancel();
         tasks.close();
         tasks.wait().await;
         self.countdowns().stop();
@@ -334,7 +335,6 @@ impl Engine {
     pub async fn finish(&self) {
         self.0.callers.close();
         self.0.callers.wait().await;
-        self.0.stopping.cancel();
         self.record_gathered_calls().await;
     }
 
@@ -416,7 +416,16 @@ impl Engine {
         if self.0.store_broken.load(Ordering::Acquire) {
             return Err("the store failed; see the log, mend the disk and start again".to_owned());
         }
+        if *self.store().full().borrow() {
+            return Err("the disk is full; make room".to_owned());
+        }
         Ok(())
+    }
+
+    /// Whether [`Engine::run`] was cancelled: who follows events is to come again elsewhere.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.is_cancelled()
     }
 
     /// Remembers that the store is beyond repair in this process.
@@ -426,23 +435,18 @@ impl Engine {
         }
     }
 
-        if *self.store().full().borrow() {
-            return Err("the disk is full; make room".to_owned());
-        }
     pub(crate) fn lane(&self, number: &Number) -> Arc<Lane> {
         let (lane, new) = self.0.lanes.lane(&number.id, number.throughput_per_s);
         if new {
-    /// Whether [`Engine::run`] was cancelled: who follows events is to come again elsewhere.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.0.stopping.is_cancelled()
-    }
-
             lane.guards.set_daily_limit(number.daily_limit);
             // Nobody receives once the engine has stopped: then nothing is drained any more.
             let _ = self.0.new_lanes.send(Arc::clone(&lane));
         }
         lane
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     fn lanes(&self) -> &Lanes {
@@ -455,10 +459,6 @@ impl Engine {
 
     fn webhook_codec(&self) -> &Arc<dyn WebhookCodec> {
         &self.0.webhooks
-    pub(crate) fn stopping(&self) -> &CancellationToken {
-        &self.0.stopping
-    }
-
     }
 
     fn callback_addresses(&self) -> &dyn CallbackAddresses {
