@@ -11,6 +11,7 @@
 
 mod copier;
 mod gather;
+mod job;
 mod room;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use waypost_planted::{Bug, is_planted};
 
 use self::copier::{Copier, Stage, run_checkpoint};
 use self::gather::Gathering;
+use self::job::{Job, Task};
 use self::room::Room;
 use crate::fault::{Done, Fault, Reach};
 use crate::inline::Inline;
@@ -172,7 +174,7 @@ impl Writer {
             return Err(StoreError::Unavailable("too many writes are waiting".to_owned()));
         }
         let (reply, answer) = oneshot::channel();
-        let task = Task { work, outcome: None, reply };
+        let task = Task::new(work, reply);
         let is_hurried = kind != Work::Unhurried;
         let waiting = Waiting { job: Box::new(task), since: Instant::now(), is_hurried };
         jobs.send(waiting).await.map_err(|_| self.stopped())?;
@@ -256,54 +258,6 @@ impl Drop for Writer {
             // A panic has been reported by the thread's own guard.
             let _ = thread.join();
         }
-    }
-}
-
-/// One job, whatever it returns.
-trait Job: Send {
-    /// Runs it and keeps its outcome, the last one where it runs again. An error says how far the
-    /// failure reaches.
-    fn run(&mut self, conn: &Connection) -> Result<(), (Reach, StoreError)>;
-    /// Answers: with its own outcome, or with what befell the whole group.
-    fn answer(self: Box<Self>, group: &StoreResult<()>);
-}
-
-struct Task<T, F> {
-    work: F,
-    outcome: Option<StoreResult<T>>,
-    /// What was worked on goes back to whoever waits: the thread has better to do than to drop it.
-    reply: oneshot::Sender<(StoreResult<T>, F)>,
-}
-
-impl<T, F> Job for Task<T, F>
-where
-    T: Send,
-    F: FnMut(&Connection) -> Done<T> + Send,
-{
-    fn run(&mut self, conn: &Connection) -> Result<(), (Reach, StoreError)> {
-        match (self.work)(conn) {
-            Ok(value) => {
-                self.outcome = Some(Ok(value));
-                Ok(())
-            }
-            Err(fault) => {
-                let reach = fault.reach();
-                let error = fault.into_store_error();
-                self.outcome = Some(Err(error.clone()));
-                Err((reach, error))
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, group: &StoreResult<()>) {
-        let Self { work, outcome, reply } = *self;
-        let outcome = match (group, outcome) {
-            (Ok(()), Some(outcome)) => outcome,
-            (Err(error), _) => Err(error.clone()),
-            (Ok(()), None) => Err(StoreError::Unavailable("not run".to_owned())),
-        };
-        // Nobody waits where the caller's connection is gone.
-        let _ = reply.send((outcome, work));
     }
 }
 
