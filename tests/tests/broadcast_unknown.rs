@@ -96,7 +96,7 @@ async fn without_a_status_the_member_is_told_as_it_stands() {
     // Of one of the two there is no word.
     deliver(&waypost, &mock.ledger()[0]).await;
     let told = told(caller.await.unwrap());
-    let queued = told.iter().filter(|told| *told == "still_queued").count();
-    assert_eq!((told.len(), queued), (MEMBERS, 1), "{told:?}");
+    let unknown = told.iter().filter(|told| *told == "upstream_result_unknown").count();
+    assert_eq!((told.len(), unknown), (MEMBERS, 1), "{told:?}");
     assert_eq!(mock.accepted(), MEMBERS, "nothing is sent twice");
 }

@@ -17,6 +17,9 @@ const LARGE: &str = "/waypost/v1/openapi.json";
 /// The gateway promises 15 s; the rest is for a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(28);
 const DRIP_EVERY: Duration = Duration::from_millis(500);
+/// Between two connections of a kind. All at once would overflow the system's queue; who has nothing to
+/// say is then taken half a minute later, when the system tries again.
+const ARRIVE_EVERY: Duration = Duration::from_millis(15);
 /// Requests of others while the connections dawdle.
 const OTHERS: usize = 20;
 /// Files that a gateway may have opened for itself meanwhile.
@@ -193,9 +196,13 @@ async fn violations(waypost: &Waypost, each: usize) -> Vec<String> {
     let (host, key) = (address(waypost), waypost.variable("WAYPOST_API_KEY"));
     let mut dawdlers = JoinSet::new();
     for how in Dawdler::ALL {
-        for _ in 0..each {
+        for place in 0..each {
             let (host, key) = (host.clone(), key.clone());
-            dawdlers.spawn(async move { (how, how.is_closed(&host, &key).await) });
+            let wait = ARRIVE_EVERY * u32::try_from(place).unwrap();
+            dawdlers.spawn(async move {
+                sleep(wait).await;
+                (how, how.is_closed(&host, &key).await)
+            });
         }
     }
     let mut violations = Vec::new();
