@@ -25,7 +25,7 @@ pub(crate) struct Wamids {
     /// Messages by hash.
     fresh: Mutex<HashMap<i64, i64>>,
     /// Up to which message they were entered into the index by the transaction in progress.
-    entered: Mutex<Option<Option<i64>>>,
+    entered: Mutex<Option<i64>>,
 }
 
 impl Wamids {
@@ -102,19 +102,20 @@ impl Wamids {
         let Some(last) = self.entered.lock().take() else { return };
         if is_committed {
             // Of messages that are gone nothing is left in the table.
-            self.fresh.lock().retain(|_, message| last.is_some_and(|last| *message > last));
+            self.fresh.lock().retain(|_, message| *message > last);
         }
     }
 }
 
-/// The last one that was entered; `None`: none is fresh.
-fn enter_some(conn: &Connection) -> Done<Option<i64>> {
+/// Up to which message they were entered; where the table has none, all that are in memory are gone.
+fn enter_some(conn: &Connection) -> Done<i64> {
     let last: Option<i64> = conn
         .prepare_cached(
             "SELECT max(message) FROM
                  (SELECT message FROM fresh_wamids ORDER BY message LIMIT ?1)",
         )?
         .query_row([IDS_AT_ONCE], |row| row.get(0))?;
+    let last = last.unwrap_or(i64::MAX);
     for sql in [
         "INSERT INTO wamid_messages (run, hash, message)
          SELECT message >> 12, hash, message FROM fresh_wamids WHERE message <= ?1
