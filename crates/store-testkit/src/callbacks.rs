@@ -234,12 +234,26 @@ pub async fn callback_lists_filter_and_keep_events_whole(harness: &dyn Harness) 
     }
     add(&stage, new).await;
     let of_webhook = CallbackFilter { webhook_id: Some(webhook_id()), ..CallbackFilter::default() };
-    assert_eq!(listed(&stage, &of_webhook).await.len(), 3);
     let first = listed(&stage, &of_webhook).await[0].message_id;
-    let of_message = CallbackFilter { message_id: first, ..CallbackFilter::default() };
-    assert_eq!(listed(&stage, &of_message).await.len(), 2);
     let alive = CallbackFilter { is_dead: Some(false), ..CallbackFilter::default() };
-    assert_eq!(listed(&stage, &alive).await.len(), 6);
+    let of_message = CallbackFilter { message_id: first, ..CallbackFilter::default() };
+    let of_event = CallbackFilter { event: Some(2), ..CallbackFilter::default() };
+    let server = |url: &str| Some(url.to_owned());
+    let of_server = CallbackFilter { server: server("https://asked.example.com"), ..of_event };
+    for (filter, found) in [
+        (of_webhook, 3),
+        (alive.clone(), 6),
+        (of_message.clone(), 2),
+        (CallbackFilter { event: Some(2), ..of_message.clone() }, 0),
+        (CallbackFilter { event: Some(1), ..of_message }, 2),
+        (CallbackFilter { event: None, ..of_server.clone() }, 3),
+        (CallbackFilter { server: None, ..of_server.clone() }, 2),
+        (CallbackFilter { server: server("https://other.example.com"), ..of_server.clone() }, 0),
+        (CallbackFilter { event: Some(4), ..of_server.clone() }, 0),
+        (of_server, 1),
+    ] {
+        assert_eq!(listed(&stage, &filter).await.len(), found, "{filter:?}");
+    }
     for limit in [1, 2, 3, 5, 6] {
         let mut page = Page { after: None, limit };
         let mut seen = 0;

@@ -54,8 +54,9 @@ pub(super) fn notify_address(
     }
 }
 
-/// Scheme, host and port: what stands before the path.
-pub(super) fn origin(url: &str) -> String {
+/// Scheme, host and port of an address: what stands before the path.
+#[must_use]
+pub fn origin(url: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |place| place + 3);
     let end = url[after_scheme..].find(['/', '?', '#']).map_or(url.len(), |end| after_scheme + end);
     url[..end].to_ascii_lowercase()

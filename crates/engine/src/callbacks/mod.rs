@@ -25,6 +25,7 @@ use crate::ports::{CallbackPoster, CallbackTotals, TargetStats};
 use crate::watch::Watch;
 
 pub(crate) use breaker::Breakers;
+pub use compose::origin;
 pub use replay::{DeadCallbacks, Replay};
 pub use sign::new_secret;
 pub use webhooks::{NewWebhook, WebhookTest};

@@ -111,8 +111,12 @@ pub enum CallbackEnd {
 pub struct CallbackFilter {
     /// Only those of this webhook.
     pub webhook_id: Option<WebhookId>,
+    /// Only those for addresses that requests named at this server: scheme, host and port.
+    pub server: Option<String>,
     /// Only those of events of this message.
     pub message_id: Option<MessageId>,
+    /// Only those of the event at this place.
+    pub event: Option<i64>,
     /// Only dead ones, or only those that are still to be made.
     pub is_dead: Option<bool>,
 }

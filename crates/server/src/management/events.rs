@@ -1,4 +1,4 @@
-//! The log of events as lists and as a stream, and the callbacks that were not delivered yet.
+//! The log of events as lists and as a stream.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -11,23 +11,19 @@ use axum::response::sse::{Event as StreamEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
-use utoipa::ToSchema;
 use waypost_dialects::shapes::standard::view;
 use waypost_domain::directory::ApiKey;
 use waypost_domain::event::{Event, EventDetail, EventKind};
-use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp, WebhookId};
-use waypost_engine::ports::{
-    CallbackFilter, CallbackRecord, EventFilter, LoggedEvent, TargetAddress,
-};
+use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp};
+use waypost_engine::ports::{EventFilter, LoggedEvent};
 
 use super::access::{Ids, InOrg, Webhooks};
 use super::input::Arguments;
 use super::messages::{newest_first, word};
 use super::paging::{List, PageArguments, cursor, place};
-use super::views::time;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
@@ -235,92 +231,4 @@ pub(crate) async fn get_event(
     let id = EventId::parse_public(&id).ok_or_else(Problem::not_found)?;
     let found = app.engine.event(within.org_id(), id).await?;
     found.map(|logged| Json(view(&logged.event))).ok_or_else(Problem::not_found)
-}
-
-/// Which callbacks.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CallbackArguments {
-    /// How many entries, 1 to 1000; by default 50.
-    limit: Option<u32>,
-    /// `next` of the part before.
-    after: Option<String>,
-    /// Only those of this webhook.
-    webhook_id: Option<String>,
-    /// Only those that tell of this message.
-    message_id: Option<String>,
-    /// `pending` or `dead`.
-    state: Option<String>,
-}
-
-/// A callback that was not delivered, or not yet.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Callback)]
-pub(crate) struct CallbackView {
-    event_id: String,
-    /// The event's kind.
-    kind: &'static str,
-    message_id: Option<String>,
-    /// The webhook, where it is one.
-    webhook_id: Option<String>,
-    /// The server of the address that the message's own request named.
-    notify_server: Option<String>,
-    /// `pending` or `dead`.
-    state: &'static str,
-    /// How often it was tried.
-    attempts: u32,
-    /// When it is tried next.
-    due_at: Option<String>,
-    created_at: String,
-    /// The status of the last answer.
-    last_status: Option<u16>,
-    /// Why the last try failed.
-    last_error: Option<String>,
-}
-
-impl From<CallbackRecord> for CallbackView {
-    fn from(record: CallbackRecord) -> Self {
-        let (webhook_id, notify_server) = match record.target.address {
-            TargetAddress::Webhook(id) => (Some(id.to_string()), None),
-            TargetAddress::Notify { origin, .. } => (None, Some(origin)),
-        };
-        Self {
-            event_id: record.event_id.public(),
-            kind: record.kind.as_str(),
-            message_id: record.message_id.map(|id| id.to_string()),
-            webhook_id,
-            notify_server,
-            state: if record.is_dead { "dead" } else { "pending" },
-            attempts: record.attempts,
-            due_at: (!record.is_dead).then(|| time(record.due_at)),
-            created_at: time(record.created_at),
-            last_status: record.last_status,
-            last_error: record.last_error,
-        }
-    }
-}
-
-/// Lists callbacks that were not delivered yet, and those that were given up.
-#[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/callbacks", tag = "webhooks",
-    params(CallbackArguments), responses((status = 200, body = List<CallbackView>)))]
-pub(crate) async fn list_callbacks(
-    State(app): State<App>,
-    within: InOrg<Webhooks>,
-    Arguments(arguments): Arguments<CallbackArguments>,
-) -> Result<Json<List<CallbackView>>, Problem> {
-    let mut faults = Faults::default();
-    let filter = CallbackFilter {
-        webhook_id: arguments.webhook_id.as_ref().map(WebhookId::new),
-        message_id: word(&mut faults, "message_id", &arguments.message_id, MessageId::parse),
-        is_dead: word(&mut faults, "state", &arguments.state, |text| match text {
-            "pending" => Some(false),
-            "dead" => Some(true),
-            _ => None,
-        }),
-    };
-    faults.check()?;
-    let page = PageArguments { limit: arguments.limit, after: arguments.after }.of_store()?;
-    let callbacks = app.engine.store().callbacks(within.org_id(), &filter, page).await?;
-    Ok(Json(List::of(callbacks, CallbackView::from)))
 }

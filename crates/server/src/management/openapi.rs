@@ -24,8 +24,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
 use super::{
-    backups, broadcasts, customers, events, import, keys, media, messages, numbers, orgs,
-    providers, queues, replays, sessions, sweeps, templates, users, webhooks,
+    backups, broadcasts, callbacks, customers, events, import, keys, media, messages, numbers,
+    orgs, providers, queues, sessions, sweeps, templates, users, webhooks,
 };
 use crate::App;
 use crate::problem::{Problem, ProblemBody};
@@ -150,8 +150,8 @@ fn described_events() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::rotate_secret))
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::replay_webhook))
-        .routes(routes!(events::list_callbacks))
-        .routes(routes!(replays::replay_callbacks))
+        .routes(routes!(callbacks::list_callbacks))
+        .routes(routes!(callbacks::replay_callbacks))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_event))
 }

@@ -32,6 +32,8 @@ pub(super) fn callbacks(
     Ok(whole_events(page, found))
 }
 
+/// With a person's number the primary key finds their callbacks, which are few, also where only a
+/// message or an event is asked for.
 fn query(org: &OrgId, filter: &CallbackFilter, page: Page) -> (String, Vec<Value>) {
     let mut sql = format!(
         "SELECT {COLUMNS} FROM callback_targets t CROSS JOIN orgs o ON o.ref = t.org
@@ -44,9 +46,22 @@ fn query(org: &OrgId, filter: &CallbackFilter, page: Page) -> (String, Vec<Value
         sql.push_str(" AND t.webhook = ?");
         values.push(webhook.as_str().to_owned().into());
     }
+    if let Some(server) = &filter.server {
+        sql.push_str(" AND t.origin = ?");
+        values.push(server.clone().into());
+    }
+    if let Some(event) = filter.event {
+        sql.push_str(
+            " AND c.event = ? AND c.phone = coalesce((SELECT concerned.phone
+                 FROM events one JOIN messages concerned ON concerned.seq = one.message
+                 WHERE one.seq = ?), '')",
+        );
+        values.extend([event.into(), event.into()]);
+    }
     if let Some(message) = filter.message_id {
-        sql.push_str(" AND m.id = ?");
-        values.push(message.as_bytes().to_vec().into());
+        sql.push_str(" AND m.id = ? AND c.phone = (SELECT phone FROM messages WHERE id = ?)");
+        let id = message.as_bytes().to_vec();
+        values.extend([id.clone().into(), id.into()]);
     }
     match filter.is_dead {
         Some(true) => sql.push_str(" AND c.state = 1"),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::output::{note, print_done, print_line, print_list, print_one, print_rows};
 use super::{Desk, bodies};
 use crate::cli::callbacks::{
-    CallbackCommand, CallbackReplayArgs, EventCommand, EventFilters, ReplayArgs, WebhookCommand,
+    CallbackCommand, CallbackFilters, CallbackReplayArgs, EventCommand, EventFilters, ReplayArgs, WebhookCommand,
 };
 
 /// Runs a command about webhooks. `false`: a trial call did not succeed.
@@ -98,27 +98,39 @@ async fn make_again(desk: &Desk<'_>, at: &[&str], body: Map<String, Value>) -> a
 /// # Errors
 /// As [`webhooks`].
 pub(super) async fn callbacks(desk: &Desk<'_>, command: CallbackCommand) -> anyhow::Result<()> {
-    let (page, webhook, message, state) = match command {
-        CallbackCommand::Replay(which) => return replay_dead(desk, which).await,
-        CallbackCommand::List { page, webhook, message, state } => (page, webhook, message, state),
-    };
-    let filters = [("webhook_id", webhook), ("message_id", message), ("state", state)];
-    let columns =
-        ["event_id", "kind", "webhook_id", "notify_server", "state", "attempts", "last_error"];
-    desk.search("callbacks", &filters, &page, &columns).await
+    match command {
+        CallbackCommand::List { page, which, state } => {
+            let mut filters = members(which).to_vec();
+            filters.push(("state", state));
+            let columns = [
+                "event_id",
+                "kind",
+                "message_id",
+                "webhook_id",
+                "notify_server",
+                "state",
+                "attempts",
+                "last_error",
+            ];
+            desk.search("callbacks", &filters, &page, &columns).await
+        }
+        CallbackCommand::Replay(CallbackReplayArgs { which, all: _ }) => {
+            let given = members(which).into_iter();
+            let given = given.filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+            make_again(desk, &["callbacks", "replay"], given.collect()).await
+        }
+    }
 }
 
-async fn replay_dead(desk: &Desk<'_>, which: CallbackReplayArgs) -> anyhow::Result<()> {
-    let CallbackReplayArgs { webhook, server, message, event, all: _ } = which;
-    let given = [
+/// The filters by the names that the API has for them.
+fn members(which: CallbackFilters) -> [(&'static str, Option<String>); 4] {
+    let CallbackFilters { webhook, server, message, event } = which;
+    [
         ("webhook_id", webhook),
         ("notify_server", server),
         ("message_id", message),
         ("event_id", event),
-    ];
-    let given =
-        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
-    make_again(desk, &["callbacks", "replay"], given.collect()).await
+    ]
 }
 
 /// What of an event people see in one line.

@@ -309,6 +309,10 @@ async fn filters_are_passed_on() {
             "callbacks?webhook_id=w&message_id=m&state=dead&limit=100",
         ),
         (
+            "callbacks list --server https://a.example.com --event e --org o",
+            "callbacks?notify_server=https%3A%2F%2Fa.example.com&event_id=e&limit=100",
+        ),
+        (
             "events list --event message.read --event message.sent --number n --order newest --org o",
             "events?kind=message.read%2Cmessage.sent&number_id=n&order=newest&limit=100",
         ),

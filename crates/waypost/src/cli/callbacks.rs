@@ -136,16 +136,12 @@ pub(crate) struct ReplayArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CallbackCommand {
     /// List callbacks that were not delivered yet, and those that were given up
-    #[command(after_help = "Example:\n  waypost admin callbacks list --state dead")]
+    #[command(after_help = CALLBACK_LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         page: Page,
-        /// Only those of this webhook
-        #[arg(long, value_name = "ID")]
-        webhook: Option<String>,
-        /// Only those that tell of this message
-        #[arg(long, value_name = "ID")]
-        message: Option<String>,
+        #[command(flatten)]
+        which: CallbackFilters,
         /// Only those still to be made, or given up
         #[arg(long, value_parser = ["pending", "dead"])]
         state: Option<String>,
@@ -155,16 +151,22 @@ pub(crate) enum CallbackCommand {
     Replay(CallbackReplayArgs),
 }
 
+const CALLBACK_LIST_EXAMPLES: &str = "\
+Examples:
+  waypost admin callbacks list --state dead
+  waypost admin callbacks list --state dead --server https://crm.example.com
+  waypost admin callbacks list --message 01890000-0000-7000-8000-000000000000";
+
 const CALLBACK_REPLAY_EXAMPLES: &str = "\
 Examples:
   waypost admin callbacks replay --server https://crm.example.com
   waypost admin callbacks replay --event evt_01890000000070008000000000000000
   waypost admin callbacks replay --all";
 
-/// Which callbacks that were given up are made again: those that meet all that is said.
+/// Which callbacks: those that meet all that is said.
 #[derive(Args, Debug)]
-#[group(required = true, multiple = true)]
-pub(crate) struct CallbackReplayArgs {
+#[group(id = "which", multiple = true)]
+pub(crate) struct CallbackFilters {
     /// Only those of this webhook
     #[arg(long, value_name = "ID")]
     pub(crate) webhook: Option<String>,
@@ -177,8 +179,15 @@ pub(crate) struct CallbackReplayArgs {
     /// Only those of this event
     #[arg(long, value_name = "ID")]
     pub(crate) event: Option<String>,
+}
+
+/// Which callbacks that were given up are made again.
+#[derive(Args, Debug)]
+pub(crate) struct CallbackReplayArgs {
+    #[command(flatten)]
+    pub(crate) which: CallbackFilters,
     /// All of the organisation
-    #[arg(long, conflicts_with_all = ["webhook", "server", "message", "event"])]
+    #[arg(long, required_unless_present = "which", conflicts_with = "which")]
     pub(crate) all: bool,
 }
 
