@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use waypost_engine::ports::StoreError;
 
-use super::{PanicGuard, Shared, put_off};
+use super::{PanicGuard, Shared};
 use crate::fault::{Fault, Reach};
 
 /// Copies what can be copied without waiting for anybody.
@@ -121,4 +121,15 @@ pub(super) fn run_checkpoint(
 ) -> Result<(), (Reach, StoreError)> {
     let run = || conn.prepare_cached(sql)?.query_row([], |_| Ok(()));
     run().map_err(Fault::Sqlite).or_else(|fault| put_off("checkpoint", fault))
+}
+
+/// What nobody waits for is tried again later, unless the disk itself failed.
+pub(super) fn put_off(what: &str, fault: Fault) -> Result<(), (Reach, StoreError)> {
+    let reach = fault.reach();
+    let error = fault.into_store_error();
+    if reach == Reach::Store {
+        return Err((reach, error));
+    }
+    tracing::warn!(%error, what, "put off");
+    Ok(())
 }

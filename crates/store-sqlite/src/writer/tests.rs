@@ -6,8 +6,10 @@ use std::sync::mpsc::{Sender, channel};
 
 use tokio::task::JoinHandle;
 
+use super::groups::CROWD_JOBS;
 use super::*;
 use crate::Options;
+use crate::fault::Fault;
 
 /// A writer on a database with the table `kept`.
 async fn writer(folder: &Path) -> Arc<Writer> {
