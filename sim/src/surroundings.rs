@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
 use waypost_domain::event::{Event, EventDetail};
 use waypost_engine::ports::{
@@ -173,6 +174,14 @@ impl BlobStore for Without {
 
     async fn list(&self, _: u8) -> StoreResult<Vec<Sha256Hex>> {
         Ok(Vec::new())
+    }
+
+    fn full(&self) -> watch::Receiver<bool> {
+        watch::channel(false).1
+    }
+
+    async fn try_room(&self) -> StoreResult<()> {
+        Ok(())
     }
 }
 

@@ -84,6 +84,7 @@ use crate::ports::{
     BlobStore, CallbackAddresses, CallbackPoster, LinkFetcher, Recovered, Store, StoreError,
     Upstream, WebhookCodec,
 };
+use crate::room::Disk;
 use crate::templates::UnknownTemplates;
 use crate::token::Tokens;
 use crate::unknowns::Resends;
@@ -306,7 +307,8 @@ impl Engine {
         tasks.spawn(self.clone().keep_house(cancel.clone()));
         tasks.spawn(self.clone().learn_limits(cancel.clone()));
         tasks.spawn(self.clone().retain(cancel.clone()));
-        tasks.spawn(self.clone().await_room(cancel.clone()));
+        tasks.spawn(self.clone().await_room(Disk::Database, cancel.clone()));
+        tasks.spawn(self.clone().await_room(Disk::Files, cancel.clone()));
         tasks.spawn(self.clone().record_calls(cancel.clone()));
         tasks.spawn(self.clone().tell_overdue(cancel.clone()));
         tasks.spawn(self.clone().resend_unknown(cancel.clone()));
@@ -418,6 +420,9 @@ impl Engine {
         }
         if *self.store().full().borrow() {
             return Err("the disk is full; make room".to_owned());
+        }
+        if *self.media_library().blobs.full().borrow() {
+            return Err("the disk of the media folder is full; make room".to_owned());
         }
         Ok(())
     }

@@ -12,10 +12,21 @@ const REST: Duration = Duration::from_secs(2);
 /// The setting that is written.
 const TRIED_AT: &str = "full_disk_tried_at";
 
+/// What may lie on a disk of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Disk {
+    Database,
+    Files,
+}
+
 impl Engine {
-    /// Tries to write while the disk is full, until it is cancelled.
-    pub(crate) async fn await_room(self, cancel: CancellationToken) {
-        let mut full = self.store().full();
+    /// Tries to write while a disk is full, until it is cancelled.
+    pub(crate) async fn await_room(self, disk: Disk, cancel: CancellationToken) {
+        let blobs = &self.media_library().blobs;
+        let mut full = match disk {
+            Disk::Database => self.store().full(),
+            Disk::Files => blobs.full(),
+        };
         loop {
             tokio::select! {
                 biased;
@@ -27,8 +38,13 @@ impl Engine {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(REST) => {}
             }
-            let now = self.now().0.to_string();
-            if let Err(error) = self.store().put_setting(TRIED_AT, &now).await {
+            let tried = match disk {
+                Disk::Database => {
+                    self.store().put_setting(TRIED_AT, &self.now().0.to_string()).await
+                }
+                Disk::Files => blobs.try_room().await,
+            };
+            if let Err(error) = tried {
                 self.note_store_error(&error);
             }
         }

@@ -23,10 +23,14 @@ use waypost_engine::ports::{
     BlobStore, BlobStream, BlobWriter, Sha256Hex, StoreError, StoreResult,
 };
 
-use crate::writer::FileWriter;
+use crate::file::Unfinished;
+use crate::writer::{FileWriter, Step};
 
 /// The longest chunk that a stream gives and that a writer holds in memory, in bytes.
 pub const CHUNK_BYTES: usize = 256 * 1_024;
+
+/// What is written to see whether there is room again, in bytes.
+const ROOM_BYTES: usize = 1_024 * 1_024;
 
 /// The folder of unfinished files, inside the store's folder.
 const UNFINISHED: &str = "unfinished";
@@ -35,7 +39,7 @@ const UNFINISHED: &str = "unfinished";
 #[derive(Clone, Debug)]
 pub struct FileBlobs(Arc<Folder>);
 
-/// The folder, and whether its disk has failed.
+/// The folder, and whether its disk has failed or is full.
 #[derive(Debug)]
 struct Folder {
     root: PathBuf,
@@ -43,6 +47,7 @@ struct Folder {
     /// Set once a sync has failed: what the disk holds is no longer known, and a second sync
     /// would report success for bytes that are lost.
     broken: watch::Sender<Option<String>>,
+    full: watch::Sender<bool>,
 }
 
 impl FileBlobs {
@@ -53,8 +58,12 @@ impl FileBlobs {
     /// [`StoreError::Unavailable`] where the folder cannot be made or written, with its path.
     pub fn open(root: impl Into<PathBuf>) -> StoreResult<Self> {
         let root = root.into();
-        let folder =
-            Folder { root, next_unfinished: AtomicU64::new(0), broken: watch::Sender::new(None) };
+        let folder = Folder {
+            root,
+            next_unfinished: AtomicU64::new(0),
+            broken: watch::Sender::new(None),
+            full: watch::Sender::new(false),
+        };
         folder.prepare().map_err(|error| {
             StoreError::Unavailable(format!("media folder {}: {error}", folder.root.display()))
         })?;
@@ -103,6 +112,22 @@ impl Folder {
         Ok(())
     }
 
+    fn check_room(&self) -> StoreResult<()> {
+        if *self.full.borrow() {
+            let message = "media folder: there was no room for an earlier file";
+            return Err(StoreError::Unavailable(message.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Writes a file and removes it: quotas and the number of files have limits of their own, which
+    /// the disk's free bytes do not show.
+    fn write_a_little(&self) -> Result<(), Step> {
+        let mut unfinished = Unfinished::create(self.unfinished_path()).map_err(Step::Write)?;
+        unfinished.append(&(vec![0; ROOM_BYTES], Bytes::new())).map_err(Step::Write)?;
+        unfinished.sync().map_err(Step::Sync)
+    }
+
     async fn open_file(&self, sha256: &Sha256Hex) -> StoreResult<Option<(File, u64)>> {
         let Some(path) = self.path_of(sha256) else { return Ok(None) };
         match blocking(move || open_for_reading(&path)).await? {
@@ -112,8 +137,19 @@ impl Folder {
         }
     }
 
+    /// What a step of a write that failed means to the caller.
+    fn step_error(&self, step: &Step) -> StoreError {
+        match step {
+            Step::Write(error) => self.write_error(error),
+            Step::Sync(error) => self.sync_error(error),
+        }
+    }
+
     /// What a failed read or write means to the caller.
     fn write_error(&self, error: &io::Error) -> StoreError {
+        if is_full(error) && !self.full.send_replace(true) {
+            tracing::error!(%error, "the disk of the media folder is full: no file is taken before there is room");
+        }
         match error.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
@@ -130,7 +166,7 @@ impl Folder {
 
     /// What a failed sync means: nothing more is accepted, unless there was merely no room.
     fn sync_error(&self, error: &io::Error) -> StoreError {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if is_full(error) {
             return self.write_error(error);
         }
         let why = format!("sync of the media folder: {error}");
@@ -143,6 +179,7 @@ impl Folder {
 impl BlobStore for FileBlobs {
     async fn create(&self) -> StoreResult<Box<dyn BlobWriter>> {
         self.0.check()?;
+        self.0.check_room()?;
         Ok(Box::new(FileWriter::new(Arc::clone(&self.0))))
     }
 
@@ -170,6 +207,24 @@ impl BlobStore for FileBlobs {
             Err(error) => Err(self.0.write_error(&error)),
         }
     }
+
+    fn full(&self) -> watch::Receiver<bool> {
+        self.0.full.subscribe()
+    }
+
+    async fn try_room(&self) -> StoreResult<()> {
+        let folder = Arc::clone(&self.0);
+        let tried = blocking(move || folder.write_a_little()).await?;
+        tried.map_err(|step| self.0.step_error(&step))?;
+        if self.0.full.send_replace(false) {
+            tracing::info!("there is room for files again");
+        }
+        Ok(())
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The contents in one folder; files with other names are none of ours.

@@ -21,7 +21,7 @@ pub(crate) struct FileWriter {
 }
 
 /// A step of a write that failed.
-enum Step {
+pub(crate) enum Step {
     Write(io::Error),
     Sync(io::Error),
 }
@@ -73,10 +73,7 @@ impl BlobWriter for FileWriter {
             keep(unfinished, &folder)
         })
         .await?;
-        finished.map_err(|step| match step {
-            Step::Write(error) => self.folder.write_error(&error),
-            Step::Sync(error) => self.folder.sync_error(&error),
-        })
+        finished.map_err(|step| self.folder.step_error(&step))
     }
 }
 
@@ -117,6 +114,8 @@ fn make_durable_folder(path: &Path, root: &Path) -> Result<(), Step> {
 
 #[cfg(test)]
 mod tests {
+    use waypost_engine::ports::BlobStore as _;
+
     use super::*;
     use crate::FileBlobs;
 
@@ -134,6 +133,25 @@ mod tests {
             assert_eq!(matches!(error, StoreError::Unavailable(_)), passes, "{code}: {error}");
             assert_eq!(matches!(error, StoreError::Broken(_)), !passes, "{code}: {error}");
             assert!(blobs.check().is_ok(), "a failed write condemns its own file only");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_room_no_file_is_taken_until_a_small_one_fits_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for code in [ENOSPC, EDQUOT] {
+            let blobs = FileBlobs::open(folder.path()).unwrap();
+            let mut begun = blobs.create().await.unwrap();
+            blobs.0.step_error(&Step::Sync(io::Error::from_raw_os_error(code)));
+            assert!(*blobs.full().borrow(), "{code}");
+            assert!(matches!(blobs.create().await, Err(StoreError::Unavailable(_))), "{code}");
+            begun.write(Bytes::from_static(b"begun before")).await.unwrap();
+            begun.finish().await.unwrap();
+            blobs.try_room().await.unwrap();
+            assert!(!*blobs.full().borrow(), "{code}");
+            assert!(blobs.create().await.is_ok());
+            let left = std::fs::read_dir(folder.path().join(crate::UNFINISHED)).unwrap();
+            assert_eq!(left.count(), 0, "what was tried is taken away");
         }
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::sync::watch;
 
 use super::StoreResult;
 
@@ -66,6 +67,11 @@ pub trait BlobStore: Send + Sync {
     async fn list(&self, first_byte: u8) -> StoreResult<Vec<Sha256Hex>>;
     /// Removes a blob; nothing happens where there is none.
     async fn remove(&self, sha256: &Sha256Hex) -> StoreResult<()>;
+    /// Whether blobs are refused because their disk is full: from the first write that found no room
+    /// until [`BlobStore::try_room`] finds some.
+    fn full(&self) -> watch::Receiver<bool>;
+    /// Writes a little and takes it away again.
+    async fn try_room(&self) -> StoreResult<()>;
 }
 
 /// Writes one blob.

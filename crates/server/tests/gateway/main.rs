@@ -13,5 +13,6 @@ mod isolation;
 mod places;
 mod refusals;
 mod rig;
+mod room;
 mod surface;
 mod windows;

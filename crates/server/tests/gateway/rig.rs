@@ -18,9 +18,9 @@ use waypost_domain::media::MimeType;
 use waypost_domain::template::Template;
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
-    Account, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster, CallbackReply,
-    DownloadedMedia, FetchedLink, FlowPreview, FlowUpstream, LinkCredential, LinkError,
-    LinkFetcher, NumberInfo, OutgoingMessage, PostError, Sample, SendOutcome, Upstream,
+    Account, BlobStore, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster,
+    CallbackReply, DownloadedMedia, FetchedLink, FlowPreview, FlowUpstream, LinkCredential,
+    LinkError, LinkFetcher, NumberInfo, OutgoingMessage, PostError, Sample, SendOutcome, Upstream,
     UpstreamEvent, UpstreamFlow, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
@@ -254,12 +254,20 @@ impl Rig {
 
     /// One with other limits.
     pub(crate) async fn within(limits: Limits) -> Self {
+        Self::with(limits, |blobs| Arc::new(blobs)).await
+    }
+
+    /// One whose files go through something else.
+    pub(crate) async fn with(
+        limits: Limits,
+        wrap: impl FnOnce(FileBlobs) -> Arc<dyn BlobStore>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("waypost.db");
         let store = SqliteStore::open(&database, &Options::default()).unwrap();
         let ports = Ports {
             store: Arc::new(store),
-            blobs: Arc::new(FileBlobs::open(folder.path().join("media")).unwrap()),
+            blobs: wrap(FileBlobs::open(folder.path().join("media")).unwrap()),
             upstream: Arc::new(Agreeable),
             links: Arc::new(NoLinks),
             callback_addresses: Arc::new(AnyAddress),

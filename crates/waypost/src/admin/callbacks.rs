@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::output::{note, print_done, print_line, print_list, print_one, print_rows};
 use super::{Desk, bodies};
 use crate::cli::callbacks::{
-    CallbackCommand, CallbackFilters, CallbackReplayArgs, EventCommand, EventFilters, ReplayArgs, WebhookCommand,
+    CallbackCommand, CallbackFilters, CallbackReplayArgs, EventCommand, EventFilters, ReplayArgs,
+    WebhookCommand,
 };
 
 /// Runs a command about webhooks. `false`: a trial call did not succeed.
