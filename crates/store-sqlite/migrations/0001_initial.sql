@@ -111,6 +111,7 @@ CREATE TABLE scoped_ids (
     phone TEXT NOT NULL,
     PRIMARY KEY (org, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX scoped_ids_by_phone ON scoped_ids (org, phone);
 
 -- One row for each person who has written to a number: the window.
 CREATE TABLE sessions (

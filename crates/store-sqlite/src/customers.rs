@@ -346,17 +346,23 @@ fn reached(
     page: Page,
 ) -> Done<Paged<(CustomerId, Phone)>> {
     // Without a recorded word, it depends on the audience whether a customer is reached, and
-    // whether having written makes a difference.
+    // whether having written makes a difference. An opt-out under the person's other name counts.
     let (silent_counts_as, wrote_counts_as) = match audience {
         Audience::All => (1, 1),
         Audience::OptedIn => (0, 0),
         Audience::OptedInOrWrote => (0, 1),
     };
     let mut select = conn.prepare_cached(
-        "SELECT seq, id, phone FROM customers
+        "SELECT seq, id, phone FROM customers c
          WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND seq > ?2
              AND active = 1
              AND coalesce(opted_in, CASE WHEN last_inbound_at IS NULL THEN ?3 ELSE ?4 END) = 1
+             AND NOT EXISTS (SELECT 1 FROM scoped_ids s
+                 JOIN customers o ON o.org = s.org AND o.phone = s.id
+                 WHERE s.org = c.org AND s.phone = c.phone AND o.opted_in = 0)
+             AND NOT EXISTS (SELECT 1 FROM scoped_ids s
+                 JOIN customers o ON o.org = s.org AND o.phone = s.phone
+                 WHERE s.org = c.org AND s.id = c.phone AND o.opted_in = 0)
          ORDER BY seq LIMIT ?5",
     )?;
     let after = page.after.unwrap_or(0);

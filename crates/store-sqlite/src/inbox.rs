@@ -126,7 +126,9 @@ fn record(
     open_window(conn, org, number, &inbound.phone, inbound.written_at)?;
     if let Some(id) = inbound.user_id.as_ref().filter(|id| **id != inbound.phone) {
         scoped_ids::note(conn, org, id, &inbound.phone)?;
-        held::release(conn, org, number, id)?;
+    }
+    for name in scoped_ids::other_names(conn, org, &inbound.phone)? {
+        held::release(conn, org, number, &name)?;
     }
     let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, inbound.written_at)?;
     if !known {

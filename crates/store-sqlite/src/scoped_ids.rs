@@ -7,6 +7,10 @@ use waypost_domain::{OrgId, Phone};
 use crate::fault::Done;
 use crate::rows::phone;
 
+/// Ids of one number that are looked at: one for each business portfolio of the organisation, and its
+/// parent's.
+const MAX_IDS: u32 = 16;
+
 /// A webhook told both. It also opens the person's window, which makes what is remembered of them
 /// out of date.
 pub(crate) fn note(conn: &Connection, org: &OrgId, id: &Phone, number: &Phone) -> Done<()> {
@@ -19,8 +23,28 @@ pub(crate) fn note(conn: &Connection, org: &OrgId, id: &Phone, number: &Phone) -
     Ok(())
 }
 
+/// The other names of a person who is written to by one: the number of an id, and the ids of a number.
+pub(crate) fn other_names(conn: &Connection, org: &OrgId, name: &Phone) -> Done<Vec<Phone>> {
+    let mut names = Vec::new();
+    let number = number_of(conn, org, name)?;
+    let mut select = conn.prepare_cached(
+        "SELECT id FROM scoped_ids
+         WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND phone = ?2 AND id <> ?3 LIMIT ?4",
+    )?;
+    let of = number.as_ref().unwrap_or(name).digits();
+    let mut rows = select.query(params![org.as_str(), of, name.digits(), MAX_IDS])?;
+    while let Some(row) = rows.next()? {
+        names.push(phone(&row.get::<_, String>(0)?)?);
+    }
+    names.extend(number);
+    Ok(names)
+}
+
 /// The number of a person who is written to by an id.
 pub(crate) fn number_of(conn: &Connection, org: &OrgId, id: &Phone) -> Done<Option<Phone>> {
+    if !id.is_business_scoped() {
+        return Ok(None);
+    }
     let found: Option<String> = conn
         .prepare_cached(
             "SELECT phone FROM scoped_ids

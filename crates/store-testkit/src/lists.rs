@@ -4,7 +4,9 @@ use waypost_domain::command::MessageType;
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::message::{Direction, Message};
 use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Phone, Status};
-use waypost_engine::ports::{Entry, InboundMessage, MessageFilter, Page, SessionFilter};
+use waypost_engine::ports::{
+    Audience, Entry, InboundMessage, MessageFilter, NewConsent, Page, SessionFilter,
+};
 
 use crate::Harness;
 use crate::samples::{
@@ -218,6 +220,66 @@ pub async fn who_is_written_to_by_an_id_is_who_wrote_with_a_number(harness: &dyn
         assert!(seen().await.customer.unwrap().opted_out(), "{}", customer.phone.digits());
         stage.store.update_customer(customer).await.unwrap();
         assert!(!seen().await.customer.unwrap().opted_out());
+    }
+}
+
+pub async fn an_opt_out_holds_by_whatever_name_a_person_is_written_to(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let id = Phone::business_scoped("US.1349120865530274777").unwrap();
+    stage.store.create_customer(customer("by-number", 1)).await.unwrap();
+    let by_id = Customer { phone: id.clone(), ..customer("by-id", 2) };
+    stage.store.create_customer(by_id).await.unwrap();
+    // Looked up, and so remembered, while nobody knows that they are one person.
+    assert_eq!(stage.who_said_no(&id).await, Vec::<String>::new());
+    let shown = InboundMessage { user_id: Some(id.clone()), ..inbound(1, "wamid.1") };
+    stage.store.record_inbound(shown, at(500)).await.unwrap();
+    for (said_by, name) in [("by-number", phone(1)), ("by-id", id.clone())] {
+        let said = |opted_in| NewConsent {
+            phone: name.clone(),
+            new_customer_id: CustomerId::new("not needed"),
+            consent: Consent {
+                opted_in,
+                at: at(1_000),
+                proof: None,
+                origin: ConsentOrigin::default(),
+            },
+        };
+        stage.store.record_consents(&org_id(), vec![said(false)]).await.unwrap();
+        let expected = ["phone", "id", "customer by-number", "customer by-id", "audience"];
+        assert_eq!(stage.who_said_no(&id).await, expected, "said by {said_by}");
+        stage.store.record_consents(&org_id(), vec![said(true)]).await.unwrap();
+        assert_eq!(stage.who_said_no(&id).await, Vec::<String>::new(), "taken back by {said_by}");
+    }
+}
+
+impl Stage {
+    /// By which names somebody who has a number and an id counts as opted out.
+    async fn who_said_no(&self, id: &Phone) -> Vec<String> {
+        let mut refusing = Vec::new();
+        for (name, phone) in [("phone", &phone(1)), ("id", id)] {
+            let one = self.store.recipient_by_phone(&org_id(), phone, &number_id()).await.unwrap();
+            let all = vec![phone.clone(); 100];
+            let all = self.store.recipients_by_phone(&org_id(), all, &number_id()).await.unwrap();
+            assert_eq!((&one.phone, &all[99]), (phone, &one));
+            if one.customer.unwrap().opted_out() {
+                refusing.push(name.to_owned());
+            }
+        }
+        for name in ["by-number", "by-id"] {
+            let named = CustomerId::new(name);
+            let found = self.store.recipient_by_id(&org_id(), &named, &number_id()).await.unwrap();
+            let customer = found.unwrap().customer.unwrap();
+            assert_eq!(customer.id, named);
+            if customer.opted_out() {
+                refusing.push(format!("customer {name}"));
+            }
+        }
+        let page = Page { after: None, limit: 10 };
+        let reached = self.store.audience(&org_id(), Audience::All, page).await.unwrap();
+        if reached.data.is_empty() {
+            refusing.push("audience".to_owned());
+        }
+        refusing
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn recipient_by_id(
 ) -> Done<Option<Known>> {
     let Some(customer) = customers::row_by_id(conn, org, customer)? else { return Ok(None) };
     let phone = customer.1.phone.clone();
-    known(conn, org, number, phone, Some(customer)).map(Some)
+    let named = known(conn, org, number, phone, Some(customer))?;
+    by_all_names(conn, org, number, named).map(Some)
 }
 
 /// People who are looked up without a thread of their own.
@@ -49,31 +50,47 @@ pub(super) fn recipient_by_phone(
     phone: &Phone,
     number: &NumberId,
 ) -> Done<Known> {
-    let customer = customers::row_by_phone(conn, org, phone)?;
-    let named = known(conn, org, number, phone.clone(), customer)?;
-    if !phone.is_business_scoped() {
+    let own_number = scoped_ids::number_of(conn, org, phone)?;
+    let name = own_number.unwrap_or_else(|| phone.clone());
+    let customer = customers::row_by_phone(conn, org, &name)?;
+    let named = known(conn, org, number, name, customer)?;
+    let mut found = by_all_names(conn, org, number, named)?;
+    found.recipient.phone = phone.clone();
+    Ok(found)
+}
+
+/// Somebody with what is known under their other names too.
+fn by_all_names(conn: &Connection, org: &OrgId, number: &NumberId, named: Known) -> Done<Known> {
+    let names = scoped_ids::other_names(conn, org, &named.recipient.phone)?;
+    // An id whose number is not known yet may turn out to be anybody's.
+    if names.is_empty() && !named.recipient.phone.is_business_scoped() {
         return Ok(named);
     }
-    let recipient = match scoped_ids::number_of(conn, org, phone)? {
-        None => named.recipient,
-        Some(own_number) => {
-            let customer = customers::row_by_phone(conn, org, &own_number)?;
-            let numbered = known(conn, org, number, own_number, customer)?;
-            same_person(named.recipient, numbered.recipient)
-        }
-    };
+    let mut recipient = named.recipient;
+    for name in names {
+        let customer = customers::row_by_phone(conn, org, &name)?;
+        let other = known(conn, org, number, name, customer)?;
+        recipient = same_person(recipient, other.recipient);
+    }
     // More rows than one of each table say so: any change of one of them counts.
     Ok(Known { recipient, customer: None, session: None })
 }
 
-/// Somebody who is written to by a business-scoped id, and is known by number as well: an opt-out under
-/// either of the two holds, and so does the later window.
-fn same_person(named: Recipient, numbered: Recipient) -> Recipient {
-    let customer = match (named.customer, numbered.customer) {
-        (Some(by_id), _) if by_id.opted_out() => Some(by_id),
-        (by_id, by_number) => by_number.or(by_id),
+/// One person under two names: an opt-out under either of the two holds, and so does the later window.
+fn same_person(named: Recipient, other: Recipient) -> Recipient {
+    let customer = match (named.customer, other.customer) {
+        (Some(named), Some(other)) => Some(Customer {
+            last_inbound_at: named.last_inbound_at.max(other.last_inbound_at),
+            consent: if other.opted_out() {
+                other.consent
+            } else {
+                named.consent.or(other.consent)
+            },
+            ..named
+        }),
+        (named, other) => named.or(other),
     };
-    let last_inbound_at = named.last_inbound_at.max(numbered.last_inbound_at);
+    let last_inbound_at = named.last_inbound_at.max(other.last_inbound_at);
     Recipient { phone: named.phone, customer, last_inbound_at }
 }
 
