@@ -1,7 +1,7 @@
 //! Broadcasts: one template to every customer of an organisation. Accepted as a whole, sent by the
 //! number's lane, and answered when every customer has an outcome or the time is up. Statuses of
 //! those whose outcome is unknown are waited for as long as a single message's is; who is put off
-//! beyond that time is not waited for.
+//! beyond that time is not waited for, nor is anybody while the number's bulk is held back for longer.
 
 use std::time::Duration;
 
@@ -23,14 +23,6 @@ use crate::{Answer, Ask, Engine};
 
 /// Members added, and messages read back, in one step.
 const CHUNK: u32 = 1_000;
-
-/// How many messages a broadcast has.
-#[derive(Default)]
-struct Members {
-    all: usize,
-    /// Without those whose person gets nothing before the caller is answered.
-    in_time: usize,
-}
 
 impl Engine {
     /// Accepts a broadcast and waits at most `wait_s` seconds for its outcomes and, in that time,
@@ -126,14 +118,12 @@ impl Engine {
         id: BroadcastId,
         deadline: Timestamp,
     ) -> Result<Countdown, Failure> {
-        let added = self.add_audience(acting, id, deadline).await;
-        let started = match added {
+        let started = match self.add_audience(acting, id).await {
             Ok(members) => {
-                let countdown = self.countdowns().begin(id, members.in_time, deadline);
+                let number_id = acting.number.id.clone();
+                let countdown = self.countdowns().begin(id, number_id, members, deadline);
                 let started = self.store().start_broadcast(id, self.now()).await;
-                self.count()
-                    .messages_accepted
-                    .add_many(started.as_ref().map_or(0, |()| members.all));
+                self.count().messages_accepted.add_many(started.as_ref().map_or(0, |()| members));
                 started.map(|()| countdown).map_err(Failure::from)
             }
             Err(failure) => Err(failure),
@@ -149,24 +139,16 @@ impl Engine {
         Ok(countdown)
     }
 
-    async fn add_audience(
-        &self,
-        acting: &Acting,
-        id: BroadcastId,
-        deadline: Timestamp,
-    ) -> Result<Members, Failure> {
-        let (org_id, lane) = (&acting.org.id, self.lane(&acting.number));
-        let is_late = |member: &BroadcastMember| {
-            let until = lane.guards.capped_until(&member.phone, self.now());
-            until.is_some_and(|until| until > deadline)
-        };
+    /// Tells how many members there are.
+    async fn add_audience(&self, acting: &Acting, id: BroadcastId) -> Result<usize, Failure> {
+        let org_id = &acting.org.id;
         let audience = match (acting.org.broadcast_audience, acting.org.strict_opt_in) {
             (BroadcastAudience::OptedIn, _) => Audience::OptedIn,
             (BroadcastAudience::All, true) => Audience::OptedInOrWrote,
             (BroadcastAudience::All, false) => Audience::All,
         };
         let mut after = None;
-        let mut members = Members::default();
+        let mut members = 0;
         loop {
             let page = Page { after, limit: CHUNK };
             let people = self.store().audience(org_id, audience, page).await?;
@@ -179,8 +161,7 @@ impl Engine {
                     phone,
                 })
                 .collect();
-            members.all += chunk.len();
-            members.in_time += chunk.iter().filter(|member| !is_late(member)).count();
+            members += chunk.len();
             if !chunk.is_empty() {
                 self.store().add_broadcast_members(id, chunk).await?;
             }

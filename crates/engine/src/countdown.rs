@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use waypost_domain::{BroadcastId, MessageId, Timestamp};
+use waypost_domain::{BroadcastId, MessageId, NumberId, Timestamp};
 
 /// Messages of unknown outcome that are remembered, of all broadcasts together. Nobody waits for the
 /// status of one beyond.
@@ -27,6 +27,7 @@ struct Running {
 
 /// Who waits for a broadcast.
 struct Waiting {
+    number_id: NumberId,
     left: watch::Sender<Left>,
     /// By the engine's clock: nobody waits any longer.
     deadline: Timestamp,
@@ -43,11 +44,17 @@ struct Left {
 
 impl Countdowns {
     /// Begins to count, for who waits until `deadline`. Call before the first message can be settled.
-    pub(crate) fn begin(&self, id: BroadcastId, messages: usize, deadline: Timestamp) -> Countdown {
+    pub(crate) fn begin(
+        &self,
+        id: BroadcastId,
+        number_id: NumberId,
+        messages: usize,
+        deadline: Timestamp,
+    ) -> Countdown {
         let mut running = self.0.lock();
         let open = if running.stopped { 0 } else { messages };
         let (sender, left) = watch::channel(Left { open, unknown: 0 });
-        running.left.insert(id, Waiting { left: sender, deadline });
+        running.left.insert(id, Waiting { number_id, left: sender, deadline });
         drop(running);
         Countdown { all: self.clone(), id, left }
     }
@@ -65,6 +72,16 @@ impl Countdowns {
         let waits = |waiting: &Waiting| until > waiting.deadline;
         if self.0.lock().left.get(&id).is_some_and(waits) {
             self.settled(id);
+        }
+    }
+
+    /// Nothing of a number's broadcasts is on its way, and nothing will be attempted before `until`:
+    /// who waits less long for one of them is answered with what there is.
+    pub(crate) fn held_back(&self, number_id: &NumberId, until: Timestamp) {
+        for waiting in self.0.lock().left.values() {
+            if waiting.number_id == *number_id && until > waiting.deadline {
+                waiting.left.send_modify(|left| left.open = 0);
+            }
         }
     }
 
@@ -158,6 +175,10 @@ mod tests {
         BroadcastId(Uuid::from_u128(number))
     }
 
+    fn number(place: u32) -> NumberId {
+        NumberId::new(format!("number-{place}"))
+    }
+
     fn message(number: u128) -> MessageId {
         MessageId::from_bytes(number.to_be_bytes())
     }
@@ -173,7 +194,7 @@ mod tests {
     async fn who_waits_for_outcomes_waits_for_statuses_of_the_unknown_ones_a_little_longer() {
         for (unknown, known, waited) in [(0, 0, 0), (3, 3, 0), (3, 2, 5), (3, 0, 5)] {
             let all = Countdowns::default();
-            let countdown = all.begin(broadcast(1), 3, DEADLINE);
+            let countdown = all.begin(broadcast(1), number(1), 3, DEADLINE);
             for number in 0..3 {
                 if number < unknown {
                     all.unknown(broadcast(1), message(number));
@@ -192,11 +213,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_never_waited_longer_than_asked_for_nor_after_a_stop() {
         let all = Countdowns::default();
-        let countdown = all.begin(broadcast(1), 1, DEADLINE);
+        let countdown = all.begin(broadcast(1), number(1), 1, DEADLINE);
         all.unknown(broadcast(1), message(1));
         all.settled(broadcast(1));
         assert_eq!(taken(countdown, Duration::from_secs(2)).await.as_secs(), 2);
-        let countdown = all.begin(broadcast(2), 2, DEADLINE);
+        let countdown = all.begin(broadcast(2), number(1), 2, DEADLINE);
         all.unknown(broadcast(2), message(2));
         all.stop();
         assert_eq!(taken(countdown, LONG).await.as_secs(), 0);
@@ -206,17 +227,30 @@ mod tests {
     async fn who_is_put_off_beyond_the_time_is_not_waited_for() {
         for (until_ms, waited) in [(300_000, 300), (300_001, 0), (86_400_000, 0)] {
             let all = Countdowns::default();
-            let countdown = all.begin(broadcast(1), 2, DEADLINE);
+            let countdown = all.begin(broadcast(1), number(1), 2, DEADLINE);
             all.settled(broadcast(1));
             all.put_off(broadcast(1), Timestamp(until_ms));
             assert_eq!(taken(countdown, LONG).await.as_secs(), waited, "{until_ms}");
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_less_long_than_a_numbers_broadcasts_are_held_back_is_answered() {
+        for (place, until_ms, waited) in
+            [(1, 300_000, 300), (1, 300_001, 0), (2, 300_001, 300), (2, 86_400_000, 300)]
+        {
+            let all = Countdowns::default();
+            let countdown = all.begin(broadcast(1), number(1), 2, DEADLINE);
+            all.held_back(&number(place), Timestamp(until_ms));
+            let taken = taken(countdown, LONG).await;
+            assert_eq!(taken.as_secs(), waited, "number {place} until {until_ms}");
+        }
+    }
+
     #[tokio::test]
     async fn a_bounded_number_of_unknown_outcomes_is_remembered() {
         let all = Countdowns::default();
-        let countdown = all.begin(broadcast(1), MAX_UNKNOWN + 9, DEADLINE);
+        let countdown = all.begin(broadcast(1), number(1), MAX_UNKNOWN + 9, DEADLINE);
         for number in 0..MAX_UNKNOWN + 9 {
             all.unknown(broadcast(1), message(number as u128));
         }

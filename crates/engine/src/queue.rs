@@ -18,6 +18,7 @@ use crate::ports::{
     Account, CallError, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
 };
 use crate::send::{dice, new_attempt_id};
+use crate::windows::AtTurn;
 use crate::{options, windows};
 
 /// Messages that are ended together; their writes share commits.
@@ -73,6 +74,13 @@ impl Engine {
             let failure = Failure::new(ErrorKind::NumberNotFound, "The sender number has gone.");
             return self.fail_queued(message, failure).await.map(|()| None);
         };
+        match self.at_turn(message, &number).await? {
+            AtTurn::Goes => {}
+            AtTurn::Waits => return Ok(None),
+            AtTurn::Fails(failure) => {
+                return self.fail_queued(message, failure).await.map(|()| None);
+            }
+        }
         let placed = match self.account(&number) {
             Ok(account) => {
                 let (org_id, content) = (&message.org_id, &message.content);

@@ -1,8 +1,11 @@
 //! What becomes of a message while its person's window is closed: refused with what would do, left
 //! to the upstream, kept until the person writes, or replaced by a template that may always go.
 
+use std::sync::Arc;
+
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter, TemplateMessage};
+use waypost_domain::directory::{Number, Org};
 use waypost_domain::message::{Message, MessageOptions};
 use waypost_domain::place::{Place, Traffic};
 use waypost_domain::template::{self, Template};
@@ -50,6 +53,17 @@ pub(crate) struct Holding {
     nudge: Option<TemplateMessage<MediaRef>>,
 }
 
+/// How a queued message goes on at its turn, in view of its window then.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AtTurn {
+    /// It may be attempted.
+    Goes,
+    /// Its window has closed, and it is kept until the person writes again.
+    Waits,
+    /// Its window has closed, and nothing becomes of it.
+    Fails(Failure),
+}
+
 impl Engine {
     /// Free-form messages need an open window.
     pub(crate) fn passage<M>(
@@ -63,25 +77,57 @@ impl Engine {
         if content.is_template() {
             return Ok(Passage::Free);
         }
-        let now = self.now();
-        let window = Window::at(now, recipient.last_inbound_at);
-        let policy = acting.org.window_policy;
-        let asked = if policy == WindowPolicy::Hold { WindowPolicy::Refuse } else { policy };
-        if window.admits_free_form(asked, now, acting.number.created_at) {
-            return Ok(Passage::Free);
-        }
+        let Some(window) = self.closed_window(acting, recipient) else { return Ok(Passage::Free) };
         let fallback = self.fallback(acting, options);
         if let (Some(template), Content::Text { body, .. }) = (&fallback, content)
             && let Some(carrying) = carrying(template, body)
         {
             return Ok(Passage::Replaced(carrying));
         }
-        if policy == WindowPolicy::Hold && patience == Patience::Some {
-            let open_if_wrote_after = now.plus_ms(-WINDOW_MS);
+        if acting.org.window_policy == WindowPolicy::Hold && patience == Patience::Some {
+            let open_if_wrote_after = self.now().plus_ms(-WINDOW_MS);
             let nudge = fallback.as_ref().and_then(without_values);
             return Ok(Passage::Held(Holding { open_if_wrote_after, nudge }));
         }
         Err(self.closed(acting, window))
+    }
+
+    /// A queued message has its turn: its window may have closed since it was accepted. A fallback
+    /// template does not take its place any more: the record says what was accepted.
+    pub(crate) async fn at_turn(
+        &self,
+        message: &Message,
+        number: &Arc<Number>,
+    ) -> Result<AtTurn, Failure> {
+        let org = self.directory().org(&message.org_id);
+        let asks = |org: &Arc<Org>| org.window_policy != WindowPolicy::Forward;
+        let Some(org) = org.filter(asks).filter(|_| !message.content.is_template()) else {
+            return Ok(AtTurn::Goes);
+        };
+        let (phone, number_id) = (&message.phone, &number.id);
+        let recipient = self.store().recipient_by_phone(&org.id, phone, number_id).await?;
+        let acting = Acting { org, number: Arc::clone(number) };
+        let Some(window) = self.closed_window(&acting, &recipient) else {
+            return Ok(AtTurn::Goes);
+        };
+        match message.options.expires_at {
+            Some(until) if acting.org.window_policy == WindowPolicy::Hold => {
+                let open_if_wrote_after = self.now().plus_ms(-WINDOW_MS);
+                self.store().hold(message.id, until, open_if_wrote_after).await?;
+                Ok(AtTurn::Waits)
+            }
+            _ => Ok(AtTurn::Fails(self.closed(&acting, window))),
+        }
+    }
+
+    /// The person's window, where it keeps free-form messages back.
+    fn closed_window(&self, acting: &Acting, recipient: &Recipient) -> Option<Window> {
+        let now = self.now();
+        let window = Window::at(now, recipient.last_inbound_at);
+        let policy = acting.org.window_policy;
+        let asked = if policy == WindowPolicy::Hold { WindowPolicy::Refuse } else { policy };
+        let is_open = window.admits_free_form(asked, now, acting.number.created_at);
+        (!is_open).then_some(window)
     }
 
     /// The template that the message, or else its organisation, names for this case, if it may be

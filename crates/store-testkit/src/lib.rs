@@ -162,6 +162,7 @@ macro_rules! conformance {
                 only_the_first_that_is_held_sends_something_ahead,
                 what_is_held_can_be_withdrawn_and_given_up,
                 a_window_lets_go_what_is_held_for_its_organisation_and_number,
+                what_stands_in_the_queue_may_be_held_before_its_turn,
                 caps_are_kept_until_they_end,
                 who_got_templates_outside_of_windows_is_known,
             ]
@@ -231,6 +232,7 @@ macro_rules! conformance {
                 sessions_are_listed_with_their_customers,
                 recipients_come_with_their_window,
                 who_is_written_to_by_an_id_is_who_wrote_with_a_number,
+                an_opt_out_holds_by_whatever_name_a_person_is_written_to,
                 the_log_is_paged_newest_first_with_its_total,
                 people_are_looked_up_together_in_the_order_asked,
             ]

@@ -198,6 +198,23 @@ pub async fn a_window_lets_go_what_is_held_for_its_organisation_and_number(harne
     assert_eq!(stage.store.held().await.unwrap().0, 1);
 }
 
+pub async fn what_stands_in_the_queue_may_be_held_before_its_turn(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let id = stage.queue(&message(1)).await;
+    stage.store.hold(id, at(9_000), at(100)).await.unwrap();
+    assert!(waiting(&stage, at(400), ALL).await.is_empty());
+    let stage = stage.reopen(harness).await;
+    let end = stage.store.waiting(&number_id(), at(9_000), ALL).await.unwrap();
+    assert_eq!((end[0].id, end[0].was_held), (id, true), "at its end it is told");
+    stage.store.renew_window(&org_id(), &number_id(), &phone(1), at(500)).await.unwrap();
+    stage.store.hold(id, at(9_000), at(499)).await.unwrap();
+    assert_eq!(waiting(&stage, at(500), ALL).await, [id], "who wrote is not waited for");
+    stage.store.begin_attempt(id, new_attempt(), at(600)).await.unwrap();
+    stage.store.hold(id, at(9_000), at(700)).await.unwrap();
+    assert_eq!(stage.status(id).await, Status::Sending, "what is on its way goes on");
+    assert_eq!(stage.store.held().await.unwrap().0, 0);
+}
+
 pub async fn caps_are_kept_until_they_end(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let id = stage.queue(&message(1)).await;

@@ -92,8 +92,11 @@ impl Engine {
         if let Leave::NotBefore(until) = gate.leave {
             return Ok(Ahead::Wait(until));
         }
-        if lane.bulk_is_held(now) {
+        if let Some(until) = lane.guards.bulk_held_until(now) {
             plan.forget_bulk();
+            if !lane.has_bulk_in_flight() {
+                self.countdowns().held_back(&lane.number_id, until);
+            }
         }
         self.look_ahead(lane, plan).await?;
         let mut window = self.settle_window(lane, plan, gate).await?;
@@ -167,11 +170,18 @@ impl Engine {
         if must_wait {
             let later =
                 |waiting: &WaitingMessage| gate.readiness(lane, waiting) == Readiness::Later;
-            let put_off = plan.take_all(later).into_iter();
-            let put_off: Vec<_> =
-                put_off.map(|waiting| (waiting.id, lane.put_off(&waiting, gate.now))).collect();
+            let put_off = plan.take_all(later);
             count(&lane.counts.postponed, put_off.len());
-            self.store().postpone(put_off).await?;
+            let until: Vec<_> = put_off
+                .iter()
+                .map(|waiting| (waiting.id, lane.put_off(waiting, gate.now)))
+                .collect();
+            self.store().postpone(until.clone()).await?;
+            for (waiting, (_, until)) in put_off.iter().zip(until) {
+                if let Some(broadcast_id) = waiting.broadcast_id {
+                    self.countdowns().put_off(broadcast_id, until);
+                }
+            }
         }
         Ok(match (startable, must_wait) {
             (true, _) => Window::Startable,
@@ -280,6 +290,10 @@ impl Plan {
     /// Takes the message that starts next. The upstream is best probed with one that was not
     /// attempted yet.
     fn next(&mut self, lane: &Lane, gate: Gate) -> Option<WaitingMessage> {
+        if lane.bulk_is_held(gate.now) {
+            // Since the turn was waited for.
+            self.forget_bulk();
+        }
         let ready = |waiting: &WaitingMessage| gate.readiness(lane, waiting) == Readiness::Now;
         let fresh = match gate.leave {
             Leave::Probe => self.take(|waiting| waiting.attempts == 0 && ready(waiting)),

@@ -72,6 +72,8 @@ struct Pacing {
 struct InFlight {
     messages: HashSet<MessageId>,
     people: HashSet<Phone>,
+    /// How many of the messages are bulk.
+    bulk: usize,
 }
 
 #[derive(Default)]
@@ -224,10 +226,14 @@ impl Lane {
         self.in_flight.lock().messages.contains(id)
     }
 
+    fn has_bulk_in_flight(&self) -> bool {
+        self.in_flight.lock().bulk > 0
+    }
+
     /// Marks a message as in flight until the ticket is dropped, and takes it out of its person's
     /// bucket.
     fn start(self: &Arc<Self>, waiting: &WaitingMessage, slot: Slot, now: Timestamp) -> Ticket {
-        let (id, phone) = (waiting.id, waiting.phone.clone());
+        let (id, phone, is_bulk) = (waiting.id, waiting.phone.clone(), waiting.place.is_bulk());
         let mut pacing = self.pacing.lock();
         let person = pacing.pairs.person(&phone);
         pacing.pairs.take(person, now.0);
@@ -235,7 +241,8 @@ impl Lane {
         let mut in_flight = self.in_flight.lock();
         in_flight.messages.insert(id);
         in_flight.people.insert(phone.clone());
-        Ticket { lane: Arc::clone(self), id, phone, is_done: false, _slot: slot }
+        in_flight.bulk += usize::from(is_bulk);
+        Ticket { lane: Arc::clone(self), id, phone, is_bulk, is_done: false, _slot: slot }
     }
 }
 
@@ -244,6 +251,7 @@ pub(crate) struct Ticket {
     lane: Arc<Lane>,
     id: MessageId,
     phone: Phone,
+    is_bulk: bool,
     is_done: bool,
     _slot: Slot,
 }
@@ -265,6 +273,7 @@ impl Drop for Ticket {
         let mut in_flight = self.lane.in_flight.lock();
         in_flight.messages.remove(&self.id);
         in_flight.people.remove(&self.phone);
+        in_flight.bulk -= usize::from(self.is_bulk);
         drop(in_flight);
         if !self.is_done || self.lane.waits_for_end.load(Ordering::Acquire) {
             self.lane.wake.notify_one();

@@ -153,6 +153,7 @@ mod tests {
             place,
             org_id: OrgId::new(org),
             phone: Phone::parse(&format!("1555{order:07}")).unwrap(),
+            broadcast_id: None,
             attempts: 0,
             expires_at: None,
             was_held: false,

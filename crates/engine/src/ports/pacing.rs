@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use waypost_domain::message::Message;
 use waypost_domain::place::Place;
-use waypost_domain::{MessageId, NumberId, OrgId, Phone, Timestamp};
+use waypost_domain::{BroadcastId, MessageId, NumberId, OrgId, Phone, Timestamp};
 
 use super::{DueMessage, StoreResult};
 
@@ -30,6 +30,8 @@ pub struct WaitingMessage {
     pub org_id: OrgId,
     /// The person.
     pub phone: Phone,
+    /// The broadcast that it is part of, if any.
+    pub broadcast_id: Option<BroadcastId>,
     /// How many attempts it has had.
     pub attempts: u32,
     /// Not sent any more from then on.
@@ -95,6 +97,14 @@ pub trait PacingStore: Send + Sync {
         after: Timestamp,
         limit: u32,
     ) -> StoreResult<Vec<PostponedMessage>>;
+    /// Lets a queued message wait for its person to write, until an instant at most, unless they wrote
+    /// after another one. What is not queued any more stays as it is.
+    async fn hold(
+        &self,
+        id: MessageId,
+        until: Timestamp,
+        open_if_wrote_after: Timestamp,
+    ) -> StoreResult<()>;
     /// How many messages wait for their person to write, and since when the oldest does.
     async fn held(&self) -> StoreResult<(u64, Option<Timestamp>)>;
     /// By which number a message goes to whom.

@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use waypost_domain::directory::Org;
+use waypost_domain::directory::{Number, Org};
 use waypost_domain::message::BroadcastState;
 use waypost_domain::retry::RetryClass;
+use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Failure, OrgId, Status, UpstreamFault};
 
-use waypost_engine::ports::{CallError, Entry, PutMode, SendOutcome};
+use waypost_engine::ports::{CallError, Entry, PutMode, SendOutcome, StatusNotice, UpstreamEvent};
 
-use crate::rig::{Rig, broadcast_of, keyed, refused};
+use crate::rig::{Rig, broadcast_of, keyed, number, refused, send_to, template};
 
 #[tokio::test]
 async fn everybody_gets_it_in_the_order_of_registration() {
@@ -149,33 +150,90 @@ async fn of_two_broadcasts_at_once_with_one_key_the_other_one_is_refused() {
     assert_eq!(rig.upstream.sent_to().len(), 3);
 }
 
-fn had_enough() -> SendOutcome {
-    let fault = UpstreamFault { code: Some(131_049), ..UpstreamFault::default() };
-    let failure = Failure::new(ErrorKind::RejectedByUpstream, "had enough").with_upstream(fault);
-    let failure = failure.retry_after_s(86_400);
+const PERSON_HAD_ENOUGH: i64 = 131_049;
+const NUMBER_HAD_ENOUGH: i64 = 131_048;
+
+fn limit(code: i64) -> Failure {
+    let fault = UpstreamFault { code: Some(code), ..UpstreamFault::default() };
+    Failure::new(ErrorKind::RejectedByUpstream, "had enough").with_upstream(fault)
+}
+
+fn over_limit(code: i64) -> SendOutcome {
+    let failure = limit(code).retry_after_s(86_400);
     SendOutcome::Refused(CallError { failure, class: RetryClass::Later })
+}
+
+/// What a broadcast's caller is told of everybody, and after how many seconds of 300.
+async fn told_of(rig: &Rig) -> (Vec<Option<ErrorKind>>, u64) {
+    let began = Instant::now();
+    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 300).await.unwrap();
+    let told = answer.outcome.deliveries.iter();
+    let told = told.map(|delivery| delivery.result.as_ref().err().map(|failure| failure.kind));
+    (told.collect(), began.elapsed().as_secs())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_person_who_gets_no_marketing_for_a_day_holds_up_no_answer() {
     let rig = Rig::timed().await;
     rig.approve_template("hello_world");
-    rig.upstream.always_to.lock().insert("15550002222".to_owned(), had_enough());
+    rig.upstream.always_to.lock().insert("15550002222".to_owned(), over_limit(PERSON_HAD_ENOUGH));
     let expected = [None, Some(ErrorKind::StillQueued), None];
     for round in ["refused now", "known to be refused"] {
-        let began = Instant::now();
-        let answer = rig.engine.broadcast(broadcast_of("hello_world"), 300).await.unwrap();
-        assert!(began.elapsed().as_secs() < 60, "{round}: {:?}", began.elapsed());
-        let told: Vec<Option<ErrorKind>> = answer
-            .outcome
-            .deliveries
-            .iter()
-            .map(|delivery| delivery.result.as_ref().err().map(|failure| failure.kind))
-            .collect();
+        let (told, after_s) = told_of(&rig).await;
+        assert!(after_s < 60, "{round}: {after_s}");
         assert_eq!(told, expected, "{round}");
     }
     rig.upstream.always_to.lock().clear();
     tokio::time::sleep(Duration::from_secs(86_500)).await;
     assert_eq!(rig.engine.metrics().messages_sent, 6, "they get it later");
     assert_eq!(rig.engine.metrics().messages_accepted, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_under_a_cap_while_a_broadcast_goes_out_holds_up_no_answer() {
+    let rig = Rig::timed().await;
+    rig.approve_template("hello_world");
+    rig.engine.send(send_to("cust-3", template("hello_world"))).await.unwrap();
+    rig.engine.put_number(number(1), PutMode::Replace).await.unwrap();
+    let telling = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let notice = StatusNotice {
+            wamid: "wamid.1".to_owned(),
+            opaque: None,
+            report: Some(Report::Failed),
+            at: None,
+            failure: Some(limit(PERSON_HAD_ENOUGH)),
+            extra: None,
+        };
+        rig.receive(vec![UpstreamEvent::Status(notice)]).await;
+    };
+    let ((told, after_s), ()) = tokio::join!(told_of(&rig), telling);
+    assert!(after_s < 60, "{after_s}");
+    assert_eq!(told, [None, None, Some(ErrorKind::StillQueued)]);
+    tokio::time::sleep(Duration::from_secs(86_500)).await;
+    assert_eq!(rig.upstream.sent_to().len(), 4, "they get it later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_whose_bulk_is_held_back_holds_up_no_answer() {
+    for (what, daily_limit, refusals, sent) in
+        [("its daily limit is reached", Some(1), 0, 2), ("the upstream says so", None, 1, 0)]
+    {
+        let rig = Rig::timed().await;
+        rig.approve_template("hello_world");
+        // The window of cust-1 is open: it counts for no limit.
+        let slow = Number { daily_limit, ..number(1) };
+        rig.engine.put_number(slow, PutMode::Replace).await.unwrap();
+        for _ in 0..refusals {
+            rig.upstream.next(over_limit(NUMBER_HAD_ENOUGH));
+        }
+        let (told, after_s) = told_of(&rig).await;
+        assert!(after_s < 60, "{what}: {after_s}");
+        assert_eq!(told.iter().filter(|failure| failure.is_none()).count(), sent, "{what}");
+        let waiting = told.iter().filter(|failure| **failure == Some(ErrorKind::StillQueued));
+        assert_eq!(waiting.count(), 3 - sent, "{what}");
+        let (told, after_s) = told_of(&rig).await;
+        assert!(after_s < 60, "{what}, before it begins: {after_s}");
+        assert!(told.contains(&Some(ErrorKind::StillQueued)), "{what}");
+    }
 }

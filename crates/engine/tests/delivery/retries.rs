@@ -263,6 +263,7 @@ async fn a_message_is_sent_again_as_it_was_accepted_or_not_at_all() {
     let before = rig.stored(id).await;
     // Two days later its own time to live, which nobody asked for, begins anew.
     rig.clock.advance(Duration::from_secs(2 * 86_400));
+    rig.open_window("15550001111").await;
     assert!(rig.engine.retry_message(&org_id(), id).await.unwrap());
     assert!(!rig.engine.retry_message(&org_id(), id).await.unwrap(), "it is queued already");
     until("sent", || rig.engine.metrics().messages_sent == 1).await;
@@ -277,7 +278,6 @@ async fn a_message_is_sent_again_as_it_was_accepted_or_not_at_all() {
     );
     assert!(after.options.expires_at > before.options.expires_at);
 
-    rig.open_window("15550001111").await;
     rig.upstream.next(bad());
     let mut short = send_to("cust-1", text("until noon"));
     short.command.options.expires_at = Some(rig.engine.now().plus_ms(60_000));

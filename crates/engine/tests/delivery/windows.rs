@@ -7,12 +7,14 @@ use waypost_domain::command::Recipient;
 use waypost_domain::content::{Component, Parameter};
 use waypost_domain::directory::Org;
 use waypost_domain::window::WindowPolicy;
-use waypost_domain::{Content, ErrorKind, MessageId, Status};
+use waypost_domain::{Content, ErrorKind, MessageId, NumberId, OrgId, Status};
 use waypost_engine::ports::{Inbound, PutMode, UpstreamEvent};
 use waypost_planted::{Bug, plant};
 use waypost_store_sqlite::MemoryDisk;
 
-use crate::rig::{Rig, keyed, org, phone, picture, send_to, submit_of, template, text, to_phone};
+use crate::rig::{
+    Rig, keyed, number, org, phone, picture, send_to, submit_of, template, text, to_phone,
+};
 
 /// The window of cust-2 is closed.
 const DIGITS: &str = "15550002222";
@@ -26,7 +28,7 @@ async fn rig_with(policy: WindowPolicy, fallback: Option<&str>) -> Rig {
     rig.approve("carrier", "UTILITY", "We say: {{1}}. Answer if you like.");
     rig.approve("code", "AUTHENTICATION", "Code");
     rig.approve("offer", "MARKETING", "Buy");
-    rig.engine.sync_templates(&waypost_domain::OrgId::new("org-1")).await.unwrap();
+    rig.engine.sync_templates(&OrgId::new("org-1")).await.unwrap();
     rig
 }
 
@@ -196,4 +198,55 @@ async fn templates_and_forwarded_messages_need_no_window() {
     let mut sent = sent(&rig).await;
     sent.sort_unstable();
     assert_eq!(sent, ["as it is", "offer", "reminder"]);
+}
+
+/// Four messages, a second after each other; the window closes before the last one's turn.
+async fn overtaken_by_the_end(policy: WindowPolicy) -> (Rig, MessageId) {
+    let rig = rig_with(policy, None).await;
+    rig.engine.put_number(number(1), PutMode::Replace).await.unwrap();
+    let wrote_at = rig.engine.now().plus_ms(2_500 - 86_400_000);
+    let (org_id, number_id) = (OrgId::new("org-1"), NumberId::new("number-1"));
+    rig.engine.store().renew_window(&org_id, &number_id, &phone(DIGITS), wrote_at).await.unwrap();
+    for body in ["one", "two", "three"] {
+        enqueue(&rig, body).await;
+    }
+    let last = enqueue(&rig, "four").await;
+    (rig, last)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_closes_before_a_messages_turn_counts_as_closed() {
+    for (policy, reached, status) in [
+        (WindowPolicy::Refuse, 3, Status::Failed),
+        (WindowPolicy::Forward, 4, Status::Sent),
+        (WindowPolicy::Hold, 3, Status::Queued),
+    ] {
+        let (rig, last) = overtaken_by_the_end(policy).await;
+        assert_eq!(sent(&rig).await.len(), reached, "{policy:?}");
+        let last = rig.stored(last).await;
+        assert_eq!(last.status, status, "{policy:?}");
+        if status == Status::Failed {
+            let failure = last.failure.unwrap();
+            assert_eq!(failure.kind, ErrorKind::WindowClosed);
+            assert!(failure.window.unwrap().since.is_some(), "it says since when");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_at_its_turn_goes_when_the_person_writes_or_ends() {
+    for writes_again in [true, false] {
+        let (rig, last) = overtaken_by_the_end(WindowPolicy::Hold).await;
+        assert_eq!(sent(&rig).await, ["one", "two", "three"]);
+        assert_eq!(rig.engine.store().held().await.unwrap().0, 1);
+        if writes_again {
+            writes(&rig, DIGITS, "wamid.in").await;
+            assert_eq!(sent(&rig).await, ["one", "two", "three", "four"]);
+        } else {
+            tokio::time::sleep(Duration::from_secs(86_400)).await;
+            let given_up = rig.stored(last).await;
+            assert_eq!(given_up.failure.unwrap().kind, ErrorKind::WindowClosed);
+        }
+        assert_eq!(rig.engine.store().held().await.unwrap().0, 0);
+    }
 }

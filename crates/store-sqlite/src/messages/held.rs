@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::message::Message;
-use waypost_domain::{NumberId, OrgId, Phone, Status, Timestamp};
+use waypost_domain::{MessageId, NumberId, OrgId, Phone, Status, Timestamp};
 use waypost_engine::ports::Hold;
 use waypost_planted::{Bug, is_planted};
 
@@ -47,6 +47,30 @@ pub(super) fn keep(conn: &Connection, seq: i64) -> Done<bool> {
     )?
     .execute([seq])?;
     Ok(is_first)
+}
+
+/// Lets a message that stands in the queue wait for its person, who may have written since that was
+/// asked.
+pub(super) fn hold(
+    conn: &Connection,
+    id: MessageId,
+    until: Timestamp,
+    open_if_wrote_after: Timestamp,
+) -> Done<()> {
+    let Some(state) = State::by_id(conn, id)? else { return Ok(()) };
+    let wrote: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages m JOIN sessions s
+                 ON s.org = m.org AND s.number = m.number AND s.phone = m.phone
+             WHERE m.seq = ?1 AND s.last_inbound_at > ?2)",
+        )?
+        .query_row([state.seq, open_if_wrote_after.0], |row| row.get(0))?;
+    if wrote || state.status != Status::Queued {
+        return Ok(());
+    }
+    state.leave_queue(conn)?;
+    state.enter_queue(conn, until.0)?;
+    keep(conn, state.seq).map(|_| ())
 }
 
 /// A person's window at a number is open: what waited for that is due.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
 use waypost_domain::place::Place;
-use waypost_domain::{MessageId, NumberId, OrgId, Phone, Status, Timestamp};
+use waypost_domain::{BroadcastId, MessageId, NumberId, OrgId, Phone, Status, Timestamp};
 use waypost_engine::ports::{
     DueMessage, Look, PacingStore, PostponedMessage, StoreResult, WaitingMessage,
 };
@@ -78,6 +78,17 @@ impl PacingStore for SqliteStore {
     ) -> StoreResult<Vec<PostponedMessage>> {
         let number_id = number_id.clone();
         self.readers.for_delivery(move |conn| postponed(conn, &number_id, after, limit)).await
+    }
+
+    async fn hold(
+        &self,
+        id: MessageId,
+        until: Timestamp,
+        open_if_wrote_after: Timestamp,
+    ) -> StoreResult<()> {
+        self.writer
+            .run(Work::Known, move |conn| held::hold(conn, id, until, open_if_wrote_after))
+            .await
     }
 
     async fn held(&self) -> StoreResult<(u64, Option<Timestamp>)> {
@@ -260,7 +271,7 @@ fn waiting(
     let order = in_order(&snapshot, number, now, look)?;
     let mut select = snapshot.prepare_cached(
         "SELECT m.id, o.id, m.phone, m.priority, m.attempts, coalesce(m.options, b.options),
-             EXISTS (SELECT 1 FROM held WHERE message = m.seq)
+             EXISTS (SELECT 1 FROM held WHERE message = m.seq), b.id
          FROM messages m CROSS JOIN orgs o ON o.ref = m.org
          LEFT JOIN broadcasts b ON b.ref = m.broadcast
          WHERE m.seq = ?1",
@@ -286,12 +297,14 @@ struct End {
 fn waiting_row(row: &Row<'_>, order: i64) -> Done<WaitingMessage> {
     let options: Option<String> = row.get(5)?;
     let end: Option<End> = options.as_deref().map(from_json).transpose()?;
+    let broadcast: Option<[u8; 16]> = row.get(7)?;
     Ok(WaitingMessage {
         id: MessageId::from_bytes(row.get(0)?),
         order,
         place: Place::from_number(row.get(3)?),
         org_id: OrgId::new(row.get::<_, String>(1)?),
         phone: phone(&row.get::<_, String>(2)?)?,
+        broadcast_id: broadcast.map(BroadcastId::from_bytes),
         attempts: row.get(4)?,
         expires_at: end.and_then(|end| end.expires_at),
         was_held: row.get(6)?,
