@@ -11,7 +11,8 @@ use crate::verdicts::Verdict;
 const NORMAL_FOR_S: usize = 5;
 /// The part of what was accepted before that is normal.
 const NORMAL: f64 = 0.9;
-/// The part of all requests that may be refused at a load that is carried: a checkpoint may hold up a few.
+/// The part of all requests that may be refused at a load that is carried, and more than before where everything is
+/// normal: a checkpoint may hold up a few.
 const REFUSED_MAX: f64 = 0.01;
 /// How long nearly everybody waits, at most, for a success.
 pub(crate) const ACCEPTED_P99_MS: f64 = 500.0;
@@ -25,6 +26,18 @@ pub(crate) struct Second {
     pub(crate) accepted: u64,
     /// Proper refusals.
     pub(crate) refused: u64,
+}
+
+impl Second {
+    fn sum(seconds: &[Self]) -> Self {
+        let sum = |of: fn(&Self) -> u64| seconds.iter().map(of).sum();
+        Self { accepted: sum(|it| it.accepted), refused: sum(|it| it.refused) }
+    }
+
+    /// The part of the answers that were refusals; none where nothing was answered.
+    fn refused_share(self) -> f64 {
+        self.refused as f64 / (self.accepted + self.refused).max(1) as f64
+    }
 }
 
 /// What became of the requests of a while.
@@ -127,17 +140,19 @@ impl Tally {
     }
 }
 
-/// After how many seconds everything is as it was before, and stays so. `NaN` where it does not get so.
-pub(crate) fn normal_after_s(seconds: &[Second], before_per_s: f64) -> f64 {
-    let is_normal = |from: &usize| accepts(&seconds[*from..], NORMAL * before_per_s);
+/// After how many seconds everything is as it was before, under the same load, and stays so. `NaN` where it does not get
+/// so.
+pub(crate) fn normal_after_s(seconds: &[Second], before: &[Second]) -> f64 {
+    let sum_before = Second::sum(before);
+    let least_per_s = NORMAL * sum_before.accepted as f64 / before.len() as f64;
+    let refused_max = sum_before.refused_share() + REFUSED_MAX;
+    let is_normal = |from: &usize| {
+        let rest = &seconds[*from..];
+        let sum = Second::sum(rest);
+        sum.accepted as f64 >= least_per_s * rest.len() as f64 && sum.refused_share() <= refused_max
+    };
     let last = (seconds.len() + 1).saturating_sub(NORMAL_FOR_S);
     (0..last).find(is_normal).map_or(f64::NAN, |from| from as f64)
-}
-
-fn accepts(seconds: &[Second], least_per_s: f64) -> bool {
-    let sum = |of: fn(&Second) -> u64| seconds.iter().map(of).sum::<u64>() as f64;
-    let (accepted, refused) = (sum(|second| second.accepted), sum(|second| second.refused));
-    accepted >= least_per_s * seconds.len() as f64 && refused <= REFUSED_MAX * (accepted + refused)
 }
 
 #[cfg(test)]
@@ -202,8 +217,10 @@ mod tests {
             ("too short to tell", vec![good; 4], None),
             ("nothing", vec![], None),
         ] {
-            let after_s = normal_after_s(&seconds(&of), 100.0);
+            let after_s = normal_after_s(&seconds(&of), &seconds(&[good; 5]));
             assert_eq!((!after_s.is_nan()).then_some(after_s), expected, "{what}");
         }
+        let as_before = normal_after_s(&seconds(&[(95, 5); 5]), &seconds(&[(95, 5); 5]));
+        assert_eq!(as_before, 0.0, "some were refused before too");
     }
 }
