@@ -23,9 +23,19 @@ pub struct MediaDraft {
     pub kind: MediaKind,
     /// Where it is.
     pub source: MediaSource,
-    /// Path of the media object in the caller's request, such as `message.image`; errors name
-    /// fields below it: `.file.data`, `.link`, `.provider`, `.id`.
-    pub path: String,
+    /// The field of the caller's request that says so, such as `message.image.link`: what errors
+    /// name.
+    pub field: String,
+}
+
+impl MediaDraft {
+    /// The field that names the provider. Every form that has one has it beside the link.
+    #[must_use]
+    pub fn provider_field(&self) -> String {
+        self.field
+            .rsplit_once('.')
+            .map_or_else(|| "provider".to_owned(), |(object, _)| format!("{object}.provider"))
+    }
 }
 
 /// Who the message is for.

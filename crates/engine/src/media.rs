@@ -155,8 +155,7 @@ impl MediaLibrary {
         let MediaSource::IdOfItsKind(id) = &message.media.source else { return Ok(()) };
         let now = Timestamp(self.clock.now_ms());
         let found = self.store.media(org_id, id, now).await?;
-        let field = || format!("{}.id", message.media.path);
-        let record = found.ok_or_else(|| media_not_found(id).at(field()))?;
+        let record = found.ok_or_else(|| media_not_found(id).at(&message.media.field))?;
         let kind = record.mime_type.kind();
         let named = if kind == MediaKind::Document { record.filename } else { None };
         message.filename =
@@ -177,20 +176,19 @@ impl MediaLibrary {
                 let now = Timestamp(self.clock.now_ms());
                 match self.store.media(org_id, id, now).await? {
                     Some(_) => Ok(()),
-                    None => Err(media_not_found(id).at(format!("{}.id", draft.path))),
+                    None => Err(media_not_found(id).at(&draft.field)),
                 }
             }
             MediaSource::Link { url, provider } => {
-                let field = format!("{}.link", draft.path);
                 if let Some(name) = provider {
-                    self.provider(org_id, name, &draft.path)?;
+                    self.provider(org_id, name, draft)?;
                 }
                 if self.own_name(url).is_some() {
                     return Ok(());
                 }
                 self.links.check(url).map_err(|error| {
                     let message = format!("The link cannot be used: {error}.");
-                    Failure::new(ErrorKind::InvalidValue, message).at(field)
+                    Failure::new(ErrorKind::InvalidValue, message).at(&draft.field)
                 })
             }
         }
@@ -201,12 +199,11 @@ impl MediaLibrary {
         match draft.source {
             MediaSource::Id(id) | MediaSource::IdOfItsKind(id) => Ok(MediaRef::Stored(id)),
             MediaSource::Inline(file) => self.keep_inline(&org.id, file).await,
-            MediaSource::Link { url, provider: Some(name) } => {
-                let provider = self.provider(&org.id, &name, &draft.path)?;
-                let field = format!("{}.link", draft.path);
-                let fetched = self.fetch(&provider, &url, &draft.path, draft.kind).await;
-                let (upload, mime_type) = fetched.map_err(|failure| failure.at(field))?;
-                let filename = url_filename(&url);
+            MediaSource::Link { ref url, provider: Some(ref name) } => {
+                let provider = self.provider(&org.id, name, &draft)?;
+                let fetched = self.fetch(&provider, url, &draft).await;
+                let (upload, mime_type) = fetched.map_err(|failure| failure.at(&draft.field))?;
+                let filename = url_filename(url);
                 let file = NewFile { org_id: org.id.clone(), mime_type, filename };
                 let (record, _) = self.finish_upload(upload, file, None).await?;
                 Ok(MediaRef::Stored(record.id))
@@ -236,11 +233,11 @@ impl MediaLibrary {
         &self,
         org_id: &OrgId,
         name: &str,
-        path: &str,
+        draft: &MediaDraft,
     ) -> Result<Arc<MediaProvider>, Failure> {
         self.directory.provider(org_id, &ProviderId::new(name)).ok_or_else(|| {
             let message = format!("No media provider named {name} is registered.");
-            Failure::new(ErrorKind::UnknownProvider, message).at(format!("{path}.provider"))
+            Failure::new(ErrorKind::UnknownProvider, message).at(draft.provider_field())
         })
     }
 
@@ -248,9 +245,9 @@ impl MediaLibrary {
         &self,
         provider: &MediaProvider,
         url: &str,
-        path: &str,
-        kind: MediaKind,
+        draft: &MediaDraft,
     ) -> Result<(Upload, MimeType), Failure> {
+        let kind = draft.kind;
         let place = format!("providers/{}/{}", provider.org_id, provider.id);
         let secret = self.vault.open(&place, &provider.secret).map_err(|error| {
             tracing::error!(provider = %provider.id, %error, "media provider's credential");
@@ -279,7 +276,8 @@ impl MediaLibrary {
                 usable.then(|| MimeType::of_signature(kind, signature)).flatten()
             });
         settled.map(|mime_type| (upload, mime_type)).ok_or_else(|| {
-            let message = format!("The file behind {path}.link is no supported {}.", kind.as_str());
+            let message =
+                format!("The file behind {} is no supported {}.", draft.field, kind.as_str());
             Failure::new(ErrorKind::MediaRejected, message)
         })
     }

@@ -64,6 +64,12 @@ impl<'a> Object<'a> {
         self.path.to_string()
     }
 
+    /// The path of a member, whether it is there or not.
+    #[must_use]
+    pub fn path_of(&self, name: &'a str) -> String {
+        Path::Member(Rc::clone(&self.path), name).to_string()
+    }
+
     /// Its JSON text, as it was written.
     #[must_use]
     pub const fn written(&self) -> &'a str {

@@ -34,11 +34,18 @@ pub(super) enum HeaderValue {
 pub(super) struct FileHeader {
     /// Absent: what the template's header takes.
     pub(super) kind: Option<MediaKind>,
-    pub(super) url: Option<String>,
-    pub(super) id: Option<String>,
+    pub(super) source: FileSource,
     pub(super) filename: Option<String>,
-    /// Where it stands in the request.
-    pub(super) path: String,
+    /// The field of the request that says where it is.
+    pub(super) field: String,
+}
+
+/// Where a header's file is.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FileSource {
+    Url(String),
+    Id(String),
 }
 
 /// A button's value.
@@ -150,11 +157,11 @@ fn header_parameters(
         || component(template, "HEADER")?["format"].as_str().and_then(MediaKind::parse);
     let kind = file.kind.or_else(of_template);
     let kind = kind.ok_or_else(|| mismatch(template, "has no header with a file"))?;
-    let source = match (file.url, file.id) {
-        (Some(url), _) => MediaSource::Link { url, provider: None },
-        (None, id) => MediaSource::Id(MediaId::new(id.unwrap_or_default())),
+    let source = match file.source {
+        FileSource::Url(url) => MediaSource::Link { url, provider: None },
+        FileSource::Id(id) => MediaSource::Id(MediaId::new(id)),
     };
-    let media = MediaDraft { kind, source, path: file.path };
+    let media = MediaDraft { kind, source, field: file.field };
     let filename = file.filename.filter(|_| kind == MediaKind::Document);
     Ok(vec![Parameter::Media { kind, media, filename }])
 }

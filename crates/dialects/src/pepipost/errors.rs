@@ -5,7 +5,7 @@ use http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use waypost_domain::{ErrorKind, Failure};
 
-use super::wire::{ErrorBody, ID, RECORD_CONSENT_PATH};
+use super::wire::{ErrorBody, ID, RECORD_CONSENT_PATH, member};
 use crate::contract::{ErrorSite, Operation, Reply};
 
 /// How long to wait where a failure that asks for patience does not say, in seconds.
@@ -239,10 +239,10 @@ pub(super) fn reported(failure: &Failure) -> Code {
 fn reported_kind(failure: &Failure) -> Code {
     use ErrorKind as K;
     // A file's address that may not be followed, or its provider.
-    let is_link = failure
-        .field
-        .as_deref()
-        .is_some_and(|field| field.ends_with(".link") || field.ends_with(".provider"));
+    let is_link = failure.field.as_deref().is_some_and(|field| {
+        let name = field.rsplit('.').next().unwrap_or(field);
+        [member::ATTACHMENT_URL, member::URL, "link", "provider"].contains(&name)
+    });
     match failure.kind {
         K::InvalidValue | K::UnknownProvider if is_link => Code::Media,
         K::MediaNotFound | K::MediaRejected | K::MediaTooLarge | K::UnsupportedMediaType => {

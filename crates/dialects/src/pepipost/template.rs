@@ -30,8 +30,8 @@ pub(super) struct HeaderFile {
     pub(super) id: Option<String>,
     pub(super) url: Option<String>,
     pub(super) filename: Option<String>,
-    /// Where it stands in the request.
-    pub(super) path: String,
+    /// The field of the request that says where it is.
+    pub(super) field: String,
 }
 
 /// A value for a button.
@@ -80,7 +80,7 @@ fn header(
             };
             let kind = file.kind;
             let filename = file.filename.filter(|_| kind == MediaKind::Document);
-            let media = MediaDraft { kind, source, path: file.path };
+            let media = MediaDraft { kind, source, field: file.field };
             let parameter = Parameter::Media { kind, media, filename };
             Ok(Some(Component::new("header", vec![parameter])))
         }

@@ -32,6 +32,8 @@ pub(super) struct Values {
 pub(super) struct HeaderFile {
     pub(super) kind: MediaKind,
     pub(super) place: Place,
+    /// The field of the request that says where it is.
+    pub(super) field: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) filename: Option<String>,
 }
@@ -319,10 +321,9 @@ impl HeaderFile {
             Place::Link(url) => MediaSource::Link { url: url.clone(), provider: None },
             Place::Id(id) => MediaSource::Id(MediaId::new(id)),
         };
-        let path = format!("message.parameters.{}", self.kind.as_str());
         Parameter::Media {
             kind: self.kind,
-            media: MediaDraft { kind: self.kind, source, path },
+            media: MediaDraft { kind: self.kind, source, field: self.field.clone() },
             filename: self.filename.clone(),
         }
     }

@@ -137,7 +137,7 @@ fn of_its_kind(id: MediaId, filename: Option<&str>) -> Content<MediaDraft> {
     let source = MediaSource::IdOfItsKind(id);
     Content::Media(MediaMessage {
         kind: MediaKind::Document,
-        media: MediaDraft { kind: MediaKind::Document, source, path: "attachment".to_owned() },
+        media: MediaDraft { kind: MediaKind::Document, source, field: "attachment.id".to_owned() },
         caption: Some("look".to_owned()),
         filename: filename.map(str::to_owned),
         voice: false,

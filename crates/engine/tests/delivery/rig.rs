@@ -370,10 +370,11 @@ pub(crate) fn text(body: &str) -> Content<MediaDraft> {
 }
 
 pub(crate) fn picture(source: MediaSource) -> Content<MediaDraft> {
-    let path = "message.image".to_owned();
+    let name = if matches!(source, MediaSource::Link { .. }) { "link" } else { "id" };
+    let field = format!("message.image.{name}");
     Content::Media(MediaMessage {
         kind: MediaKind::Image,
-        media: MediaDraft { kind: MediaKind::Image, source, path },
+        media: MediaDraft { kind: MediaKind::Image, source, field },
         caption: None,
         filename: None,
         voice: false,

@@ -47,9 +47,10 @@ impl MediaInput {
             faults.add(at("voice"), "is only for audio");
         }
         let source = self.source(faults, path)?;
+        let field = at(if self.id.is_some() { "id" } else { "link" });
         Some(Content::Media(MediaMessage {
             kind,
-            media: MediaDraft { kind, source, path: path.to_owned() },
+            media: MediaDraft { kind, source, field },
             caption: self.caption.filter(|caption| !caption.is_empty()),
             filename: self.filename.as_deref().and_then(clean_filename),
             voice: self.voice.unwrap_or_default(),

@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(header.kind, "header");
         let Parameter::Media { media, .. } = &header.parameters[0] else { panic!("a file") };
         assert_eq!(media.source, MediaSource::Id(MediaId::new("1000000000000042")));
-        assert_eq!(media.path, "template.components[0].parameters[0].image");
+        assert_eq!(media.field, "template.components[0].parameters[0].image.id");
         assert!(
             matches!(&body.parameters[0], Parameter::Text { name: Some(name), .. } if name == "who")
         );

@@ -41,7 +41,7 @@ pub(super) fn media(root: &Object<'_>) -> Result<Said, Failure> {
     let caption = if kind.takes_caption() { optional(&caption, MAX_CAPTION_CHARS)? } else { None };
     let filename = file_name(&filename, kind)?;
     let source = MediaSource::Link { url, provider: None };
-    let media = MediaDraft { kind, source, path: member::MEDIA_URL.to_owned() };
+    let media = MediaDraft { kind, source, field: link.path() };
     Ok((Content::Media(MediaMessage { kind, media, caption, filename, voice: false }), None))
 }
 

@@ -10,7 +10,9 @@ use waypost_domain::{Content, Failure, MediaId, MediaSource};
 use super::message::{file_name, link};
 use super::{MAX_NAME_CHARS, MAX_WORD_CHARS, Said, any_of, optional, text};
 use crate::json::{Field, Object, Type};
-use crate::lipachat::binding::{self, ButtonKind, ButtonValue, FileHeader, HeaderValue, Values};
+use crate::lipachat::binding::{
+    self, ButtonKind, ButtonValue, FileHeader, FileSource, HeaderValue, Values,
+};
 use crate::lipachat::wire::member;
 
 /// The longest template name, in code points (Meta's limit).
@@ -104,7 +106,7 @@ fn header(field: &Field<'_>) -> Result<Option<HeaderValue>, Failure> {
         None if place.is_blank() => return Ok(Some(HeaderValue::Text(header_texts(&value)?))),
         None => None,
     };
-    file_header(&object, &field.path(), kind).map(|file| Some(HeaderValue::File(file)))
+    file_header(&object, kind).map(|file| Some(HeaderValue::File(file)))
 }
 
 fn header_texts(value: &Field<'_>) -> Result<Vec<String>, Failure> {
@@ -117,19 +119,15 @@ fn file_kind(word: &str) -> Option<MediaKind> {
     MediaKind::parse(word).filter(|kind| offered.contains(kind))
 }
 
-fn file_header(
-    object: &Object<'_>,
-    path: &str,
-    kind: Option<MediaKind>,
-) -> Result<FileHeader, Failure> {
+fn file_header(object: &Object<'_>, kind: Option<MediaKind>) -> Result<FileHeader, Failure> {
     let [url, id, filename] =
         object.fields([member::MEDIA_URL, member::MEDIA_ID, member::FILENAME]);
-    let (url, id) = match optional(&id, MAX_NAME_CHARS)? {
-        Some(id) if url.is_blank() => (None, Some(id)),
-        _ => (Some(link(&url)?), None),
+    let (field, source) = match optional(&id, MAX_NAME_CHARS)? {
+        Some(word) if url.is_blank() => (id.path(), FileSource::Id(word)),
+        _ => (url.path(), FileSource::Url(link(&url)?)),
     };
     let filename = file_name(&filename, kind.unwrap_or(MediaKind::Document))?;
-    Ok(FileHeader { kind, url, id, filename, path: path.to_owned() })
+    Ok(FileHeader { kind, source, filename, field })
 }
 
 fn button(at: usize, object: &Object<'_>) -> Result<ButtonValue, Failure> {
@@ -212,10 +210,10 @@ fn cloud_parameter(field: &Field<'_>) -> Result<Parameter<MediaDraft>, Failure> 
     let [file] = object.fields([kind.as_str()]);
     let file_object = file.object()?;
     let [id, url, filename] = file_object.fields([member::ID, "link", member::FILENAME]);
-    let source = match optional(&id, MAX_NAME_CHARS)? {
-        Some(id) => MediaSource::Id(MediaId::new(id)),
-        None => MediaSource::Link { url: link(&url)?, provider: None },
+    let (place, source) = match optional(&id, MAX_NAME_CHARS)? {
+        Some(word) => (&id, MediaSource::Id(MediaId::new(word))),
+        None => (&url, MediaSource::Link { url: link(&url)?, provider: None }),
     };
-    let media = MediaDraft { kind, source, path: file.path() };
+    let media = MediaDraft { kind, source, field: place.path() };
     Ok(Parameter::Media { kind, media, filename: file_name(&filename, kind)? })
 }

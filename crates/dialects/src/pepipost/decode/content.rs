@@ -109,13 +109,14 @@ fn media(element: &Object<'_>) -> Result<Content<MediaDraft>, Failure> {
         member::CAPTION,
         member::FILENAME,
     ]);
-    let (kind, source) = if !id.is_blank() {
+    let (kind, source, field) = if !id.is_blank() {
+        let file = wire::media_id(&id.id(MAX_NAME_CHARS)?);
         // What it is, the file itself says once it is found.
-        (MediaKind::Document, MediaSource::IdOfItsKind(wire::media_id(&id.id(MAX_NAME_CHARS)?)))
+        (MediaKind::Document, MediaSource::IdOfItsKind(file), id.path())
     } else if !url.is_blank() {
         let link = link(&url)?;
         let kind = attachment_kind(&word, &link)?;
-        (kind, MediaSource::Link { url: link, provider: None })
+        (kind, MediaSource::Link { url: link, provider: None }, url.path())
     } else {
         return Err(id.missing());
     };
@@ -124,7 +125,7 @@ fn media(element: &Object<'_>) -> Result<Content<MediaDraft>, Failure> {
     let filename = filename.optional_text(usize::MAX)?.and_then(|name| clean_filename(&name));
     Ok(Content::Media(MediaMessage {
         kind,
-        media: MediaDraft { kind, source, path: attachment.path() },
+        media: MediaDraft { kind, source, field },
         caption: caption.filter(|_| is_by_id || kind.takes_caption()),
         filename: filename.filter(|_| kind == MediaKind::Document),
         voice: false,

@@ -57,10 +57,10 @@ fn attribute(field: &Field<'_>) -> Result<String, Failure> {
 fn header_file(media: &Object<'_>) -> Result<Option<HeaderFile>, Failure> {
     let [word, id, url, filename] =
         media.fields([member::TYPE, member::MEDIA_ID, member::URL, member::FILENAME]);
-    let (id, url) = if !id.is_blank() {
-        (Some(id.id(MAX_NAME_CHARS)?), None)
+    let (id, url, field) = if !id.is_blank() {
+        (Some(id.id(MAX_NAME_CHARS)?), None, id.path())
     } else if !url.is_blank() {
-        (None, Some(link(&url)?))
+        (None, Some(link(&url)?), url.path())
     } else {
         return Ok(None);
     };
@@ -77,8 +77,7 @@ fn header_file(media: &Object<'_>) -> Result<Option<HeaderFile>, Failure> {
         return Err(refused(&word, BAD_VALUE));
     }
     let filename = filename.optional_text(usize::MAX)?.and_then(|name| clean_filename(&name));
-    let path = media.path();
-    Ok(Some(HeaderFile { kind, id, url, filename, path }))
+    Ok(Some(HeaderFile { kind, id, url, filename, field }))
 }
 
 fn buttons(media: &Object<'_>) -> Result<Vec<ButtonValue>, Failure> {

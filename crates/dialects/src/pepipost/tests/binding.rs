@@ -145,7 +145,7 @@ fn picture() -> Component<MediaDraft> {
             url: "https://files.example.com/a.jpg".to_owned(),
             provider: None,
         },
-        path: "message[0].type_media_template".to_owned(),
+        field: "message[0].type_media_template.url".to_owned(),
     };
     let parameter = Parameter::Media { kind: MediaKind::Image, media, filename: None };
     Component::new("header", vec![parameter])

@@ -54,7 +54,7 @@ fn objects_stand_for_arrays_of_one() {
     let bare = json!({"message": bare["message"][0]});
     let paths_aside = |mut send: SendMessage| {
         send.content = send.content.with_media(|mut draft| {
-            draft.path.clear();
+            draft.field.clear();
             draft
         });
         send

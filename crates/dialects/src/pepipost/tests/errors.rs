@@ -210,7 +210,8 @@ fn receipts_say_what_failed() {
             "8003: WhatsApp contact does not exist (Message undeliverable.)",
         ),
         (
-            plain(ErrorKind::InvalidValue).at("message[0].type_media[0].attachments[0].link"),
+            plain(ErrorKind::InvalidValue)
+                .at("message[0].type_media[0].attachments[0].attachment_url"),
             "8008: Invalid Media id or bad media",
         ),
         (

@@ -95,6 +95,28 @@ fn metas_limits_hold() {
 }
 
 #[test]
+fn faults_are_blamed_on_what_the_caller_wrote() {
+    let long = json!("c".repeat(1_025));
+    let title = json!({"buttons": [{"type": "reply", "reply": {"id": "1", "title": long}}]});
+    for (pointer, value, field) in [
+        ("/body", long.clone(), "body"),
+        ("/body", json!({ "text": long }), "body.text"),
+        ("/footer", long.clone(), "footer"),
+        ("/header", long.clone(), "header"),
+        ("/header", json!({"type": "text", "text": long}), "header.text"),
+        ("/action", json!([title]), "action[0].buttons[0].reply.title"),
+        ("/action", title.clone(), "action.buttons[0].reply.title"),
+        ("/type", json!("dance"), "type"),
+    ] {
+        let body = interactive(&json!([with(buttons(), pointer, value)]));
+        let failure = submit(&body).unwrap_err();
+        let field = format!("message[0].type_interactive[0].{field}");
+        assert_eq!(failure.field.as_deref(), Some(field.as_str()));
+        assert!(failure.message.starts_with(&format!("{field} ")), "{}", failure.message);
+    }
+}
+
+#[test]
 fn what_is_missing_is_missing() {
     assert_refused(&without_field(interactive(&buttons()), "type_interactive"), "8001", MISSING);
     for block in [

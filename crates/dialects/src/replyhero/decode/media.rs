@@ -72,16 +72,21 @@ fn finish(object: &Object<'_>, kind: MediaKind, origin: Origin<'_>) -> Result<Me
         }
         _ => None,
     };
-    let source = match origin {
-        Origin::Id(id) => MediaSource::Id(MediaId::new(id)),
-        Origin::Link(url) => MediaSource::Link { url, provider: provider_name(&provider)? },
-        Origin::File(file) => MediaSource::Inline(inline_file(&file, kind)?),
+    let (field, source) = match origin {
+        Origin::Id(id) => (object.path_of(member::ID), MediaSource::Id(MediaId::new(id))),
+        Origin::Link(url) => {
+            let provider = provider_name(&provider)?;
+            (object.path_of(member::LINK), MediaSource::Link { url, provider })
+        }
+        Origin::File(file) => {
+            (file.path_of(member::DATA), MediaSource::Inline(inline_file(&file, kind)?))
+        }
     };
     let filename = match (&source, kind) {
         (MediaSource::Inline(file), MediaKind::Document) => filename.or_else(|| file.name.clone()),
         _ => filename,
     };
-    let draft = MediaDraft { kind, source, path: object.path() };
+    let draft = MediaDraft { kind, source, field };
     Ok(Media { draft, caption, filename })
 }
 

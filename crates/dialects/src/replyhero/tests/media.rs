@@ -19,7 +19,7 @@ fn media(body: &Value) -> MediaMessage<MediaDraft> {
 fn reads_an_inline_picture() {
     let message = media(&inline());
     assert_eq!(message.kind, MediaKind::Image);
-    assert_eq!(message.media.path, "message.image");
+    assert_eq!(message.media.field, "message.image.file.data");
     assert_eq!(message.caption.as_deref(), Some("testing"));
     assert_eq!((message.filename, message.voice), (None, false));
     let file = file_of(send(&inline()).unwrap());
@@ -247,7 +247,7 @@ fn the_media_object_has_two_other_names() {
         let mut body = inline();
         let object = body["message"].as_object_mut().unwrap().remove("image").unwrap();
         body["message"][alias] = object;
-        assert_eq!(media(&body).media.path, format!("message.{alias}"));
+        assert_eq!(media(&body).media.field, format!("message.{alias}.file.data"));
         body["message"]["image"] = json!({});
         let field = Some("message.image.file");
         assert_refused(send(&body), ErrorKind::MissingField, field);

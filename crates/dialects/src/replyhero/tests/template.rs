@@ -38,7 +38,7 @@ fn reads_a_template() {
     let draft = MediaDraft {
         kind: MediaKind::Image,
         source: MediaSource::Id(MediaId::new("1000000000000042")),
-        path: "components[0].parameters[0].image".to_owned(),
+        field: "components[0].parameters[0].image.id".to_owned(),
     };
     let kind = MediaKind::Image;
     assert_eq!(header.parameters, [Parameter::Media { kind, media: draft, filename: None }]);

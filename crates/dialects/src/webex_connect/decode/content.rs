@@ -9,7 +9,7 @@ use waypost_domain::content::{
 use waypost_domain::media::{MediaKind, MimeType};
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
-use super::file::{link, shown_name};
+use super::file::{in_wa, link, shown_name};
 use super::member::{Doom, Member, cut, members};
 use super::{Said, contacts, interactive};
 use crate::json::{Node, Type};
@@ -116,7 +116,8 @@ fn file(
         false => None,
     };
     let caption = caption.map(|text| doom.within(text, MAX_CAPTION_CHARS, name::CAPTION));
-    let media = MediaDraft { kind, source, path: kind.as_str().to_owned() };
+    let field = in_wa(&format!("{}.{}", kind.as_str(), url.name()));
+    let media = MediaDraft { kind, source, field };
     let filename = shown_name(&filename, kind)?;
     Ok(Content::Media(MediaMessage { kind, media, caption, filename, voice: false }))
 }

@@ -16,6 +16,11 @@ pub(super) fn link(url: &Member<'_>) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
+/// The path of a place in the object `wa`.
+pub(super) fn in_wa(place: &str) -> String {
+    format!("channels.OTT-Messaging.wa.{place}")
+}
+
 /// A document's name.
 pub(super) fn shown_name(
     filename: &Member<'_>,

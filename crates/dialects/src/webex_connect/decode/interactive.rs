@@ -9,7 +9,7 @@ use waypost_domain::content::{
 use waypost_domain::media::MediaKind;
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource};
 
-use super::file::{link, shown_name};
+use super::file::{in_wa, link, shown_name};
 use super::member::{Doom, Member, members};
 use crate::json::Node;
 use crate::webex_connect::codes;
@@ -123,9 +123,11 @@ fn reply_header(header: Node<'_>, doom: &mut Doom) -> Result<Option<Header<Media
 
 fn header_file(file: &Member<'_>, kind: MediaKind) -> Result<Header<MediaDraft>, Failure> {
     let [url, alias, filename] = members(file.object()?, [name::URL, name::LINK, name::FILENAME]);
-    let source = MediaSource::Link { url: link(&url.or(alias))?, provider: None };
+    let url = url.or(alias);
+    let source = MediaSource::Link { url: link(&url)?, provider: None };
     let filename = shown_name(&filename, kind)?;
-    let media = MediaDraft { kind, source, path: format!("{}.{}", name::HEADER, kind.as_str()) };
+    let field = in_wa(&format!("reply.header.{}.{}", kind.as_str(), url.name()));
+    let media = MediaDraft { kind, source, field };
     Ok(Header::Media { kind, media, filename })
 }
 

@@ -91,12 +91,13 @@ fn header_file(member: &Member<'_>, kind: MediaKind) -> Result<HeaderFile, Failu
     let [address, alias, id, filename] =
         members(member.object()?, [name::LINK, name::URL, name::ID, name::FILENAME]);
     let address = address.or(alias);
-    let place = if address.is_blank() && !id.is_blank() {
-        Place::Id(id.label()?.trim().to_owned())
+    let (place, name) = if address.is_blank() && !id.is_blank() {
+        (Place::Id(id.label()?.trim().to_owned()), id.name())
     } else {
-        Place::Link(link(&address)?)
+        (Place::Link(link(&address)?), address.name())
     };
-    Ok(HeaderFile { kind, place, filename: shown_name(&filename, kind)? })
+    let field = format!("message.parameters.{}.{name}", kind.as_str());
+    Ok(HeaderFile { kind, place, field, filename: shown_name(&filename, kind)? })
 }
 
 fn quick_replies(list: &Member<'_>, doom: &mut Doom) -> Result<Vec<QuickReply>, Failure> {

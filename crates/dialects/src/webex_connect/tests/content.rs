@@ -14,7 +14,11 @@ fn file(kind: MediaKind, url: &str) -> MediaMessage<MediaDraft> {
     let source = MediaSource::Link { url: url.to_owned(), provider: None };
     MediaMessage {
         kind,
-        media: MediaDraft { kind, source, path: kind.as_str().to_owned() },
+        media: MediaDraft {
+            kind,
+            source,
+            field: format!("channels.OTT-Messaging.wa.{}.url", kind.as_str()),
+        },
         caption: None,
         filename: None,
         voice: false,

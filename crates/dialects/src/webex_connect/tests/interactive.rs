@@ -155,7 +155,7 @@ fn buttons_are_read() {
     let read = interactive(&reply());
     let Some(Header::Media { kind, media, filename }) = read.header else { panic!() };
     assert_eq!((kind, filename), (MediaKind::Image, None));
-    assert_eq!(media.path, "header.image");
+    assert_eq!(media.field, "channels.OTT-Messaging.wa.reply.header.image.url");
     let button = ReplyButton { id: "y".to_owned(), title: "Yes".to_owned() };
     assert_eq!(read.action, Action::Buttons(vec![button]));
 }

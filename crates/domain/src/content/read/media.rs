@@ -15,21 +15,21 @@ pub(super) fn file(
 ) -> Result<(MediaDraft, Option<String>), Failure> {
     field.object()?;
     let (id, link, provider) = (field.member("id"), field.member("link"), field.member("provider"));
-    let source = match (id.is_given(), link.is_given()) {
+    let (place, source) = match (id.is_given(), link.is_given()) {
         (true, false) if provider.is_given() => {
             return Err(provider.invalid("belongs beside link"));
         }
-        (true, false) => MediaSource::Id(MediaId::new(id.id()?)),
+        (true, false) => (&id, MediaSource::Id(MediaId::new(id.id()?))),
         (false, true) => {
             let url = url(&link)?;
-            MediaSource::Link { url, provider: provider_name(&provider)? }
+            (&link, MediaSource::Link { url, provider: provider_name(&provider)? })
         }
         (true, true) => return Err(link.invalid("cannot stand beside id; give one of them")),
         (false, false) => return Err(id.missing()),
     };
     let filename = field.member("filename").optional_string()?;
     let filename = filename.filter(|_| kind == MediaKind::Document);
-    let draft = MediaDraft { kind, source, path: field.path().to_owned() };
+    let draft = MediaDraft { kind, source, field: place.path().to_owned() };
     Ok((draft, filename.as_deref().and_then(clean_filename)))
 }
 

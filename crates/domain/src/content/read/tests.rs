@@ -124,7 +124,7 @@ fn every_kind_of_interactive_message_is_written_as_it_was_read() {
 fn every_kind_survives_storage() {
     for value in every_kind() {
         let read = Content::Interactive(Box::new(read_interactive(&value, "").unwrap()));
-        let stored: Content = read.with_media(|draft| MediaRef::Link(draft.path));
+        let stored: Content = read.with_media(|draft| MediaRef::Link(draft.field));
         let text = serde_json::to_string(&stored).unwrap();
         assert_eq!(serde_json::from_str::<Content>(&text).unwrap(), stored);
     }
@@ -134,10 +134,13 @@ fn every_kind_survives_storage() {
 fn files_of_cards_are_files_of_the_message() {
     let value = interactive("carousel", &carousel());
     let content = Content::Interactive(Box::new(read_interactive(&value, "interactive").unwrap()));
-    let paths: Vec<&str> = content.media().iter().map(|draft| draft.path.as_str()).collect();
+    let paths: Vec<&str> = content.media().iter().map(|draft| draft.field.as_str()).collect();
     assert_eq!(
         paths,
-        ["interactive.action.cards[0].header.image", "interactive.action.cards[1].header.image"]
+        [
+            "interactive.action.cards[0].header.image.id",
+            "interactive.action.cards[1].header.image.id"
+        ]
     );
     let value = json!([{"type":"carousel","cards":[
         {"card_index":0,"components":[{"type":"header","parameters":[
@@ -145,10 +148,10 @@ fn files_of_cards_are_files_of_the_message() {
     let components = read_components(&value, "template.components").unwrap();
     let template = TemplateMessage { name: "t".to_owned(), language: None, components };
     let content = Content::Template(template);
-    let path = "template.components[0].cards[0].components[0].parameters[0].image";
-    assert_eq!(content.media()[0].path, path);
+    let path = "template.components[0].cards[0].components[0].parameters[0].image.id";
+    assert_eq!(content.media()[0].field, path);
     let mut renamed = Vec::new();
-    content.with_media(|draft| renamed.push(draft.path));
+    content.with_media(|draft| renamed.push(draft.field));
     assert_eq!(renamed, [path]);
 }
 
@@ -265,7 +268,7 @@ fn template_components_are_written_as_they_were_read() {
     let content = Content::Template(template);
     let expected = json!({"name":"offer","language":{"code":"en"},"components":components});
     assert_eq!(written(&content), expected);
-    let stored: Content = content.with_media(|draft| MediaRef::Link(draft.path));
+    let stored: Content = content.with_media(|draft| MediaRef::Link(draft.field));
     let text = serde_json::to_string(&stored).unwrap();
     assert_eq!(serde_json::from_str::<Content>(&text).unwrap(), stored);
 }
@@ -343,6 +346,6 @@ fn a_link_may_name_the_provider_that_knows_its_credential() {
         };
         let url = "https://files.example.com/a.png".to_owned();
         assert_eq!(media.source, MediaSource::Link { url, provider: Some("files".to_owned()) });
-        assert_eq!(media.path, "interactive.header.image");
+        assert_eq!(media.field, "interactive.header.image.link");
     }
 }

@@ -74,7 +74,7 @@ fn a_document_keeps_its_cleaned_name_and_its_place() {
         "document":{"link":"https://files.example.com/a","provider":"files","filename":"../a.pdf"}});
     let Content::Media(message) = read(value).unwrap().content else { panic!("a file") };
     assert_eq!(message.filename.as_deref(), Some("a.pdf"));
-    assert_eq!(message.media.path, "document");
+    assert_eq!(message.media.field, "document.link");
     let provider = Some("files".to_owned());
     let url = "https://files.example.com/a".to_owned();
     assert_eq!(message.media.source, MediaSource::Link { url, provider });
