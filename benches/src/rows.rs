@@ -11,7 +11,8 @@ use crate::gateway::{Gateway, Site, Upstream};
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
 use crate::{
-    rows_accepts, rows_callbacks, rows_codecs, rows_memory, rows_overload, rows_queue, rows_rate,
+    rows_accepts, rows_callbacks, rows_codecs, rows_disks, rows_memory, rows_overload, rows_queue,
+    rows_rate,
 };
 
 /// After it, what a start left to be done has been done.
@@ -48,6 +49,8 @@ enum Group {
     Rates,
     /// Asynchronous accepts of the vendors' dialects
     Accepts,
+    /// Accepts on disks whose syncs take milliseconds
+    Disks,
     /// Callbacks: how fast they drain and how late they are
     Callbacks,
     /// Decoding and encoding, as criterion has measured it
@@ -79,6 +82,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     if wanted(Group::Accepts) {
         rows.extend(rows_accepts::measure(&site, effort).await?);
+    }
+    if wanted(Group::Disks) {
+        rows.extend(rows_disks::measure(&site, effort).await?);
     }
     if wanted(Group::Callbacks) {
         rows.extend(rows_callbacks::measure(&site, effort).await?);
