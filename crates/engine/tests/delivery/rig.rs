@@ -136,6 +136,15 @@ impl Rig {
         Self::timed_on(&MemoryDisk::new().unwrap()).await
     }
 
+    /// [`Rig::timed`], with a say in how the store's jobs go.
+    pub(crate) async fn timed_with(turns: Arc<dyn Turns>) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let store = SqliteStore::in_memory(&MemoryDisk::new().unwrap(), turns).unwrap();
+        let rig = Self::around(folder, Clock::of_runtime(NOON), store).await;
+        rig.furnish().await;
+        rig
+    }
+
     pub(crate) async fn timed_on(disk: &MemoryDisk) -> Self {
         let rig = Self::over_memory(disk, Clock::of_runtime(NOON)).await;
         rig.furnish().await;

@@ -1,12 +1,20 @@
 //! One message whose caller waits.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use waypost_domain::command::Receipt;
 use waypost_domain::customer::Customer;
+use waypost_domain::event::EventKind;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
 use waypost_domain::{CustomerId, ErrorKind, OrgId, Status};
-use waypost_engine::ports::{SendOutcome, StatusNotice, StoreError, UpstreamEvent};
-use waypost_store_sqlite::Options;
+use waypost_engine::ports::{
+    EventFilter, Page, SendOutcome, StatusNotice, StoreError, StoreResult, UpstreamEvent,
+};
+use waypost_store_sqlite::{Moment, Options, Turns};
 
 use crate::rig::{Rig, keyed, lost, phone, refused, send_to, text, too_fast};
 
@@ -263,11 +271,58 @@ async fn an_outcome_that_cannot_be_recorded_is_told_as_unknown_and_recorded_late
         rig.engine.store().delete_customer(&OrgId::new("org-1"), &id).await.unwrap();
     }
     while rig.engine.metrics().messages_sent == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let again = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();
     assert_eq!(again.outcome.result.unwrap().wamid, wamid);
     assert_eq!(rig.upstream.sent_to().len(), 1, "nothing is sent twice");
+}
+
+/// Takes nothing while it is full.
+#[derive(Default)]
+struct Disk {
+    is_full: AtomicBool,
+}
+
+#[async_trait]
+impl Turns for Disk {
+    async fn turn(&self, moment: Moment) -> StoreResult<()> {
+        tokio::task::yield_now().await;
+        match moment {
+            Moment::Write if self.is_full.load(Ordering::SeqCst) => {
+                Err(StoreError::Unavailable("the disk is full".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_begun_again_is_closed_and_told_once_that_is_recorded() {
+    let disk = Arc::new(Disk::default());
+    let rig = Rig::timed_with(Arc::clone(&disk) as Arc<dyn Turns>).await;
+    let org_id = OrgId::new("org-1");
+    let logged = || async {
+        let page = Page { after: None, limit: 10 };
+        let events = rig.engine.events(&org_id, &EventFilter::default(), page).await.unwrap();
+        events.data.iter().map(|logged| logged.event.kind).collect::<Vec<_>>()
+    };
+    rig.upstream.next(too_fast(RetryClass::Pace, 2));
+    let filling = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        disk.is_full.store(true, Ordering::SeqCst);
+    };
+    let asked = || keyed(send_to("cust-1", text("hello")), "k", 1);
+    let (told, ()) = tokio::join!(rig.engine.send(asked()), filling);
+    assert_eq!(told.unwrap_err().kind, ErrorKind::Unavailable);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(logged().await.is_empty(), "nothing is told that is not recorded");
+    disk.is_full.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(logged().await, [EventKind::MessageFailed]);
+    let again = rig.engine.send(asked()).await.unwrap();
+    assert!(!again.replayed && again.outcome.result.is_ok(), "its key is free");
+    assert_eq!(rig.upstream.sent_to().len(), 2);
 }
 
 #[tokio::test]
@@ -279,7 +334,7 @@ async fn a_full_store_is_not_ready_and_is_tried_by_itself_until_it_writes_again(
     assert!(why.contains("full"), "{why}");
     // What is tried is small enough for the pages that are there.
     while rig.engine.is_ready().is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
