@@ -6,6 +6,7 @@
 //! messages when the process ends, and shares no code with the client it is tested against.
 
 mod agenda;
+mod blocking;
 mod call;
 mod chat_view;
 mod config;

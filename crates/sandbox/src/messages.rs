@@ -235,7 +235,7 @@ impl State {
         let person = self.people.ensure(address).ok_or_else(|| {
             GraphError::new(131_016, "The sandbox knows no more people: start over.")
         })?;
-        if self.number(number).blocked.contains(&person) {
+        if self.number(number).blocked.contains_key(&person) {
             return Err(GraphError::new(130_403, "The business has blocked this user."));
         }
         Ok(person)

@@ -1,5 +1,4 @@
-//! Numbers and accounts: reading them, registration, profile, settings, blocked people
-//! (reference §8).
+//! Numbers and accounts: reading them, registration, profile, settings (reference §8).
 
 use axum::response::Response;
 use http::Method;
@@ -8,8 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::Sandbox;
 use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
-use crate::paging::page;
-use crate::state::{Number, State, WINDOW_MS};
+use crate::state::{Number, State};
 use crate::template_api::select;
 use crate::validate::{check_product, phone_digits};
 use crate::webhooks;
@@ -21,8 +19,6 @@ const REGISTRATIONS_MAX: usize = 10;
 const REGISTRATION_SPAN_MS: i64 = 72 * 3_600_000;
 /// Numbers of one account.
 pub(crate) const NUMBERS_MAX: usize = 1_000;
-const BLOCK_CALL_MAX: usize = 1_000;
-const BLOCKED_MAX: usize = 64_000;
 
 fn success() -> Answer<Response> {
     Ok(json_response(200, &json!({"success": true})))
@@ -321,35 +317,6 @@ pub(crate) async fn of_account(sandbox: &Sandbox, mut call: Call, waba: u32) -> 
     }
 }
 
-/// `/{number}/block_users`.
-pub(crate) async fn block_users(
-    sandbox: &Sandbox,
-    mut call: Call,
-    number: u32,
-) -> Answer<Response> {
-    let adds = match call.method {
-        Method::GET => {
-            let state = sandbox.state();
-            let mut blocked: Vec<u32> = state.number(number).blocked.iter().copied().collect();
-            blocked.sort_unstable();
-            let of = |person: u32| state.people.get(person).address();
-            let addresses: Vec<&str> = blocked.into_iter().map(of).collect();
-            let describe = |wa_id: &&str| json!({"messaging_product": "whatsapp", "wa_id": wa_id});
-            let answer = page(&call, addresses, |address| address, describe)?;
-            return Ok(json_response(200, &answer));
-        }
-        Method::POST => true,
-        Method::DELETE => false,
-        _ => return Err(GraphError::wrong_method("GET, POST, DELETE")),
-    };
-    let parameters = call.parameters().await?;
-    check_product(&parameters)?;
-    let users = parameters.get("block_users").and_then(Value::as_array);
-    let users = users.filter(|list| (1..=BLOCK_CALL_MAX).contains(&list.len()));
-    let users = users.ok_or_else(|| GraphError::parameter("block_users holds 1 to 1000 users."))?;
-    sandbox.state().change_blocked(number, users, adds)
-}
-
 impl State {
     fn count_registration(&mut self, number: u32) -> Answer<()> {
         let now_ms = self.now_ms();
@@ -381,42 +348,5 @@ impl State {
         self.add_number(number);
         self.note_any_change();
         Ok(json_response(200, &json!({ "id": id })))
-    }
-
-    /// Blocks people who wrote in the last 24 hours, or unblocks people.
-    fn change_blocked(&mut self, number: u32, users: &[Value], adds: bool) -> Answer<Response> {
-        let now_ms = self.now_ms();
-        let (mut done, mut failed) = (Vec::new(), Vec::new());
-        for user in users {
-            let input = user.get("user").and_then(Value::as_str).unwrap_or("");
-            let person = phone_digits(input).and_then(|digits| self.people.find(&digits));
-            let allowed = person.filter(|person| {
-                let chat = self.chats.get(&(number, *person));
-                let wrote = chat.is_some_and(|chat| now_ms - chat.last_inbound_ms < WINDOW_MS);
-                !adds || (wrote && self.number(number).blocked.len() < BLOCKED_MAX)
-            });
-            let Some(person) = allowed else {
-                let error = json!({"code": 131_047, "message": "Re-engagement required",
-                                   "error_data": {"details": "The user did not write in the last 24 hours."}});
-                failed.push(json!({"input": input, "errors": [error]}));
-                continue;
-            };
-            let blocked = &mut self.number_mut(number).blocked;
-            if adds {
-                blocked.insert(person);
-            } else {
-                blocked.remove(&person);
-            }
-            done.push(json!({"input": input, "wa_id": self.people.get(person).address()}));
-        }
-        let member = if adds { "added_users" } else { "removed_users" };
-        let mut answer = json!({"messaging_product": "whatsapp", "block_users": {member: done}});
-        if failed.is_empty() {
-            return Ok(json_response(200, &answer));
-        }
-        answer["block_users"]["failed_users"] = Value::Array(failed);
-        answer["error"] = json!({"message": "(#139100) Failed to block/unblock some users",
-            "type": "OAuthException", "code": 139_100, "fbtrace_id": crate::entropy::trace_id()});
-        Ok(json_response(400, &answer))
     }
 }

@@ -17,8 +17,8 @@ use crate::errors::{Answer, GraphError, json_response};
 use crate::faults::Occasion;
 use crate::state::State;
 use crate::{
-    Sandbox, control, flow_api, handset_api, media, messages, numbers, resumable, subscriptions,
-    template_api,
+    Sandbox, blocking, control, flow_api, handset_api, media, messages, numbers, resumable,
+    subscriptions, template_api,
 };
 
 const DEFAULT_VERSION: &str = "v23.0";
@@ -219,7 +219,7 @@ async fn number_edge(sandbox: &Sandbox, call: Call, number: u32, edge: &str) -> 
         "verify_code" => numbers::verify_code(sandbox, call, number).await,
         "settings" => numbers::settings(sandbox, call, number).await,
         "whatsapp_business_profile" => numbers::profile(sandbox, call, number).await,
-        "block_users" => numbers::block_users(sandbox, call, number).await,
+        "block_users" => blocking::block_users(sandbox, call, number).await,
         _ => Err(unknown_edge(edge)),
     }
 }

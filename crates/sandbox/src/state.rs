@@ -1,7 +1,7 @@
 //! Everything the sandbox remembers, behind one lock, and the steps that change more than one
 //! part of it: statuses, failures, windows, webhooks. It waits for nothing and speaks no HTTP.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, broadcast};
 use waypost_clock::Clock;
 
 use crate::agenda::{Agenda, Task};
+use crate::blocking::BlockedBy;
 use crate::config::{Seed, SeedNumber, SeedPerson};
 use crate::errors::Failure;
 use crate::faults::{Faults, Occasion, WebhookFault};
@@ -46,7 +47,8 @@ pub(crate) struct Number {
     pub(crate) registrations_ms: Vec<i64>,
     pub(crate) profile: Map<String, Value>,
     pub(crate) identity_check: bool,
-    pub(crate) blocked: HashSet<u32>,
+    /// People whom the business blocks.
+    pub(crate) blocked: BTreeMap<u32, BlockedBy>,
     pub(crate) webhook_override: Option<Arc<str>>,
     pub(crate) pace: Pace,
 }
@@ -69,7 +71,7 @@ impl Number {
             registrations_ms: Vec::new(),
             profile: Map::new(),
             identity_check: false,
-            blocked: HashSet::new(),
+            blocked: BTreeMap::new(),
             webhook_override: None,
             pace: Pace::default(),
         }

@@ -5,7 +5,7 @@
 mod rig;
 
 use reqwest::Method;
-use rig::{CLOSED, NUMBER, OPEN, Rig, SECRET, answer, refused};
+use rig::{CLOSED, NUMBER, OPEN, Rig, SECRET, answer, refused, text};
 use serde_json::{Value, json};
 
 const APP: &str = "100000000000003";
@@ -79,7 +79,8 @@ async fn blocked_people_are_listed_in_pages() {
         json!({"messaging_product": "whatsapp", "block_users": [{"user": OPEN}, {"user": CLOSED}]});
     let call = rig.call(Method::POST, &path).json(&both);
     assert_eq!(call.send().await.unwrap().status(), 200);
-    let row = |phone: &str| json!({"messaging_product": "whatsapp", "wa_id": phone});
+    let row =
+        |phone: &str| json!({"messaging_product": "whatsapp", "input": phone, "wa_id": phone});
     let all = rig.get(&path).await.1;
     assert_eq!(all["data"], json!([row(OPEN), row(CLOSED)]));
     let is_cursor = |name: &str| all["paging"]["cursors"][name].is_string();
@@ -92,4 +93,43 @@ async fn blocked_people_are_listed_in_pages() {
         (&rest["data"], rest["paging"].get("next")),
         (&json!([row(CLOSED)]), None::<&Value>)
     );
+}
+
+#[tokio::test]
+async fn people_are_blocked_by_the_id_they_are_known_by() {
+    let rig = Rig::start().await;
+    let path = format!("/{NUMBER}/block_users");
+    let (ann, hidden) = ("US.13491", "US.13491208655302741918");
+    rig.control("people", &json!({"phone": OPEN, "user_id": ann})).await;
+    for (name, from) in [("from", OPEN), ("from_user_id", hidden)] {
+        rig.control("inbound", &json!({name: from, "text": {"body": "hi"}})).await;
+    }
+    let change = async |method: Method, users: Value| {
+        let body = json!({"messaging_product": "whatsapp", "block_users": users});
+        let answer = rig.call(method, &path).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["block_users"].clone())
+    };
+    let named = |id: &str| json!({"input": id, "user_id": id});
+    let both = json!([{"user_id": ann}, {"user_id": hidden}]);
+    let added = json!({"added_users": [named(ann), named(hidden)]});
+    assert_eq!(change(Method::POST, both).await, (200, added));
+    let listed = rig.get(&path).await.1["data"].clone();
+    let row = |id: &str| json!({"messaging_product": "whatsapp", "input": id, "user_id": id});
+    assert_eq!(listed, json!([row(ann), row(hidden)]));
+    refused(&rig.send(&text(OPEN)).await, 400, 130_403);
+    for (nobody, input) in [
+        (json!({"user_id": "US.99999"}), "US.99999"),
+        // A number is no id, and an entry that has one is meant by it.
+        (json!({"user_id": OPEN}), OPEN),
+        (json!({"user": "15550007777", "user_id": ann}), "15550007777"),
+        (json!({}), ""),
+    ] {
+        let (status, answer) = change(Method::DELETE, json!([nobody])).await;
+        assert_eq!((status, &answer["failed_users"][0]["input"]), (400, &json!(input)), "{nobody}");
+    }
+    let removed = json!({"removed_users": [{"input": OPEN, "wa_id": OPEN}, named(hidden)]});
+    let again = json!([{"user": OPEN}, {"user_id": hidden}]);
+    assert_eq!(change(Method::DELETE, again).await, (200, removed));
+    assert_eq!(rig.get(&path).await.1, json!({"data": []}));
+    rig.sent(&text(OPEN)).await;
 }
