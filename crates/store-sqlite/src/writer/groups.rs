@@ -19,6 +19,7 @@ use waypost_engine::ports::{StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
 use super::copier::{self, Copier, Stage, put_off, run_checkpoint};
+use super::gather::Regulars;
 use super::job::Job;
 use super::{GROUP_JOBS, PanicGuard, Shared, Upkeep, Waiting, Written, micros};
 use crate::fault::{Fault, Reach};
@@ -55,6 +56,9 @@ pub(super) struct Groups {
     last_pages: u32,
     backlog: Backlog,
     group_time: GroupTime,
+    regulars: Regulars,
+    /// What the last commit took.
+    commit_time: Duration,
 }
 
 impl Groups {
@@ -75,6 +79,8 @@ impl Groups {
             last_pages: 0,
             backlog: Backlog::default(),
             group_time: GroupTime::default(),
+            regulars: Regulars::default(),
+            commit_time: Duration::ZERO,
         }
     }
 
@@ -86,6 +92,7 @@ impl Groups {
         let mut before = 0;
         while waiting.blocking_recv_many(&mut taken, GROUP_JOBS) > 0 {
             self.shared.gathering.gather(&mut waiting, &mut taken, before);
+            self.regulars.gather(&mut waiting, &mut taken);
             before = taken.len();
             self.note_taken(&taken);
             group.extend(taken.drain(..).map(|waiting| waiting.job));
@@ -101,6 +108,9 @@ impl Groups {
             (self.written)(end.is_ok());
             let has_written = self.shared.commits.load(Ordering::Relaxed) != commits;
             self.shared.room.note(&end, has_written, &self.conn);
+            if has_written {
+                self.regulars.note(before, self.commit_time);
+            }
             if let Err((Reach::Store, error)) = &end {
                 self.shared.give_up(error);
             }
@@ -198,7 +208,9 @@ impl Groups {
             }
         }
         self.keep_up()?;
+        let began = Instant::now();
         self.execute("COMMIT")?;
+        self.commit_time = began.elapsed();
         Ok(Group::Done)
     }
 
