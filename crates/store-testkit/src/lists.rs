@@ -211,6 +211,9 @@ pub async fn who_is_written_to_by_an_id_is_who_wrote_with_a_number(harness: &dyn
     let found = seen().await;
     let of_number = found.customer.unwrap();
     assert_eq!((&of_number.phone, found.last_inbound_at), (&phone(1), Some(at(900))));
+    stage.store.renew_window(&org_id(), &number_id(), &id, at(950)).await.unwrap();
+    let by_number = stage.store.recipient_by_phone(&org_id(), &phone(1), &number_id()).await;
+    assert_eq!(by_number.unwrap().last_inbound_at, Some(at(950)), "the later window");
 
     let no =
         Consent { opted_in: false, at: at(1_000), proof: None, origin: ConsentOrigin::default() };

@@ -1,10 +1,11 @@
 //! What people said about being written to.
 
 use serde_json::json;
+use waypost_domain::command::Recipient;
 use waypost_domain::customer::ConsentOrigin;
 use waypost_domain::directory::Org;
 use waypost_domain::manage::ConsentEntry;
-use waypost_domain::{ErrorKind, OrgId};
+use waypost_domain::{ErrorKind, OrgId, Phone};
 use waypost_engine::ports::{Inbound, PutMode, UpstreamEvent};
 
 use crate::rig::{Rig, broadcast_of, org, phone, send_to, template};
@@ -12,6 +13,39 @@ use crate::rig::{Rig, broadcast_of, org, phone, send_to, template};
 fn says(digits: &str, opted_in: bool) -> ConsentEntry {
     let origin = ConsentOrigin { source: Some("WEB".to_owned()), ..ConsentOrigin::default() };
     ConsentEntry { phone: phone(digits), opted_in, origin }
+}
+
+fn written(rig: &Rig, digits: &str, user_id: Option<Phone>, wamid: &str) -> UpstreamEvent {
+    UpstreamEvent::Inbound(Inbound {
+        phone_number_id: "100000000000001".to_owned(),
+        phone: Some(phone(digits)),
+        user_id,
+        profile_name: None,
+        wamid: wamid.to_owned(),
+        kind: "text".to_owned(),
+        message: json!({"type": "text", "text": {"body": "hi"}}),
+        written_at: Some(rig.engine.now()),
+    })
+}
+
+#[tokio::test]
+async fn a_no_counts_by_whatever_name_its_person_is_written_to() {
+    let (number, id) = (phone("15550002222"), Phone::business_scoped("US.1349ab").unwrap());
+    for said_as in [&number, &id] {
+        let rig = Rig::new().await;
+        rig.approve_template("hello_world");
+        rig.receive(vec![written(&rig, number.digits(), Some(id.clone()), "wamid.in")]).await;
+        let no = ConsentEntry { phone: said_as.clone(), ..says(number.digits(), false) };
+        assert!(rig.engine.record_consents(&OrgId::new("org-1"), vec![no]).await.unwrap());
+        for name in [&number, &id] {
+            let mut ask = send_to("cust-2", template("hello_world"));
+            ask.command.recipient = Recipient::Phone(name.clone());
+            let blocked = rig.engine.send(ask).await.unwrap_err();
+            assert_eq!(blocked.kind, ErrorKind::RecipientBlocked, "{said_as:?} {name:?}");
+        }
+        let reached = rig.engine.broadcast(broadcast_of("hello_world"), 60).await.unwrap();
+        assert_eq!(reached.outcome.deliveries.len(), 2, "{said_as:?}: all but one");
+    }
 }
 
 #[tokio::test]
@@ -44,17 +78,7 @@ async fn where_a_yes_is_demanded_to_have_written_is_one() {
     let no = vec![says("15550003333", false)];
     assert!(rig.engine.record_consents(&OrgId::new("org-1"), no).await.unwrap());
     for (place, digits) in ["15550002222", "15550003333"].into_iter().enumerate() {
-        let written = Inbound {
-            phone_number_id: "100000000000001".to_owned(),
-            phone: Some(phone(digits)),
-            user_id: None,
-            profile_name: None,
-            wamid: format!("wamid.in{place}"),
-            kind: "text".to_owned(),
-            message: json!({"type": "text", "text": {"body": "hi"}}),
-            written_at: Some(rig.engine.now()),
-        };
-        rig.receive(vec![UpstreamEvent::Inbound(written)]).await;
+        rig.receive(vec![written(&rig, digits, None, &format!("wamid.in{place}"))]).await;
     }
     assert!(rig.engine.send(send_to("cust-2", template("hello_world"))).await.is_ok());
     let blocked = rig.engine.send(send_to("cust-3", template("hello_world"))).await.unwrap_err();

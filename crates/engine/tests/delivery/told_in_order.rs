@@ -63,7 +63,10 @@ async fn a_file_that_comes_while_an_earlier_callback_is_on_its_way_is_told_after
     let closed = receiver.write().await;
     rig.receive(vec![written(ANN, "one", &rig)]).await;
     until("on its way", || rig.receivers.count() == 1).await;
+    let not_fetched = rig.upstream.gate.write().await;
     rig.receive(vec![document("77", &rig), written(ANN, "three", &rig)]).await;
+    quiet().await;
+    drop(not_fetched);
     quiet().await;
     drop(closed);
     until("the rest, at once", || rig.receivers.count() == 3).await;
