@@ -50,8 +50,8 @@ pub(crate) fn recognise(
     let client = Client::of(extensions.get::<Peer>().copied(), headers, &app.trusted_proxies);
     if !client.is_within(&key.allowed_ips) {
         tracing::info!(key_id = %key.id, "the key was used from a network it is not allowed in");
-        // In the words for an unknown key: whoever stole it learns nothing, but in the one dialect
-        // whose vendor tells.
+        // In the words for an unknown key: whoever stole it learns nothing, but where the code tells
+        // anyway: in the management API, and in the one dialect whose vendor tells.
         let message = keys::UNKNOWN_KEY;
         return Err(Failure::new(ErrorKind::AddressNotAllowed, message));
     }

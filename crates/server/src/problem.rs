@@ -11,6 +11,9 @@ use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::ports::StoreError;
 use waypost_planted::{Bug, is_planted};
 
+/// What is told of a key that is used from elsewhere.
+const FOREIGN_ADDRESS: &str =
+    "The API key may not be used from this address: its allowed_ips does not hold it.";
 /// When to try again where nothing better is known, in seconds.
 const RETRY_AFTER_S: u32 = 5;
 
@@ -256,8 +259,12 @@ pub(crate) const fn status_of(kind: ErrorKind) -> StatusCode {
 }
 
 impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
+    fn from(mut failure: Failure) -> Self {
         let status = status_of(failure.kind);
+        // The code tells it, and so may the words, which dialects are not given.
+        if failure.kind == ErrorKind::AddressNotAllowed {
+            FOREIGN_ADDRESS.clone_into(&mut failure.message);
+        }
         let mut problem = Self::new(status, failure.kind.code(), failure.message.clone());
         if let Some(field) = failure.field {
             problem.errors.push(FieldFault { field, message: failure.message });

@@ -6,13 +6,13 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use waypost_domain::{EventId, MessageId, WebhookId};
+use waypost_domain::WebhookId;
 use waypost_engine::callbacks::{DeadCallbacks, Replay, origin};
 use waypost_engine::ports::{CallbackFilter, CallbackRecord, TargetAddress};
 
 use super::access::{InOrg, Webhooks};
+use super::filter_words::{event_id, message_id, word};
 use super::input::{Arguments, JsonObject};
-use super::messages::word;
 use super::paging::{List, PageArguments};
 use super::views::time;
 use super::webhooks::ReplayView;
@@ -97,21 +97,21 @@ pub(crate) async fn list_callbacks(
     Arguments(arguments): Arguments<CallbackArguments>,
 ) -> Result<Json<List<CallbackView>>, Problem> {
     let mut faults = Faults::default();
-    let event_id = word(&mut faults, "event_id", &arguments.event_id, EventId::parse_public);
+    let event = word(&mut faults, "event_id", &arguments.event_id, event_id);
     let mut filter = CallbackFilter {
         webhook_id: arguments.webhook_id.as_ref().map(WebhookId::new),
         server: arguments.notify_server.as_deref().map(origin),
-        message_id: word(&mut faults, "message_id", &arguments.message_id, MessageId::parse),
+        message_id: word(&mut faults, "message_id", &arguments.message_id, message_id),
         event: None,
         is_dead: word(&mut faults, "state", &arguments.state, |text| match text {
-            "pending" => Some(false),
-            "dead" => Some(true),
-            _ => None,
+            "pending" => Ok(false),
+            "dead" => Ok(true),
+            _ => Err("must be pending or dead"),
         }),
     };
     faults.check()?;
     let page = PageArguments { limit: arguments.limit, after: arguments.after }.of_store()?;
-    if let Some(id) = event_id {
+    if let Some(id) = event {
         let Some(logged) = app.engine.event(within.org_id(), id).await? else {
             return Ok(Json(List { data: Vec::new(), next: None }));
         };
@@ -142,12 +142,13 @@ pub(crate) struct CallbackReplayInput {
 impl CallbackReplayInput {
     fn filter(&self) -> Result<DeadCallbacks, Problem> {
         let mut faults = Faults::default();
-        word(&mut faults, "state", &self.state, |text| (text == "dead").then_some(()));
+        let dead = |text: &str| (text == "dead").then_some(()).ok_or("must be dead");
+        word(&mut faults, "state", &self.state, dead);
         let filter = DeadCallbacks {
             webhook_id: self.webhook_id.as_ref().map(WebhookId::new),
             server: self.notify_server.clone(),
-            message_id: word(&mut faults, "message_id", &self.message_id, MessageId::parse),
-            event_id: word(&mut faults, "event_id", &self.event_id, EventId::parse_public),
+            message_id: word(&mut faults, "message_id", &self.message_id, message_id),
+            event_id: word(&mut faults, "event_id", &self.event_id, event_id),
         };
         faults.check().map(|()| filter)
     }

@@ -17,12 +17,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use waypost_dialects::shapes::standard::view;
 use waypost_domain::directory::ApiKey;
 use waypost_domain::event::{Event, EventDetail, EventKind};
-use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp};
+use waypost_domain::{EventId, MessageId, NumberId, OrgId};
 use waypost_engine::ports::{EventFilter, LoggedEvent};
 
 use super::access::{Ids, InOrg, Webhooks};
+use super::filter_words::{instant, message_id, newest_first, one_of, word};
 use super::input::Arguments;
-use super::messages::{newest_first, word};
 use super::paging::{List, PageArguments, cursor, place};
 use crate::App;
 use crate::problem::{Faults, Problem};
@@ -81,15 +81,15 @@ impl EventArguments {
         for name in named.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match EventKind::parse(name) {
                 Some(kind) => kinds.push(kind),
-                None => faults.add("kind", "names no kind of event"),
+                None => faults.add("kind", one_of(&EventKind::ALL.map(EventKind::as_str))),
             }
         }
         let filter = EventFilter {
             kinds,
             number_id: self.number_id.as_ref().map(NumberId::new),
-            message_id: word(&mut faults, "message_id", &self.message_id, MessageId::parse),
-            since: word(&mut faults, "since", &self.since, Timestamp::parse_rfc3339),
-            until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
+            message_id: word(&mut faults, "message_id", &self.message_id, message_id),
+            since: word(&mut faults, "since", &self.since, instant),
+            until: word(&mut faults, "until", &self.until, instant),
             newest_first: word(&mut faults, "order", &self.order, newest_first).unwrap_or(false),
         };
         faults.check().map(|()| filter)

@@ -16,6 +16,7 @@ use waypost_engine::ports::{Entry, PutMode, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, keep_id, words};
+use super::filter_words::{instant, word};
 use super::idempotency::Creation;
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
@@ -139,10 +140,7 @@ impl KeyInput {
         if !matches!(self.sends_as, None | Some(MessageType::Human | MessageType::Assistant)) {
             faults.add("sends_as", "must be human or assistant");
         }
-        let expires_at = self.expires_at.as_deref().and_then(Timestamp::parse_rfc3339);
-        if self.expires_at.is_some() && expires_at.is_none() {
-            faults.add("expires_at", "must be an instant such as 2030-01-31T00:00:00Z");
-        }
+        let expires_at = word(&mut faults, "expires_at", &self.expires_at, instant);
         if self.rate_limit.is_some_and(|rate| !(1..=MAX_RATE).contains(&rate)) {
             faults.add("rate_limit", format!("must be 1 to {MAX_RATE}"));
         }

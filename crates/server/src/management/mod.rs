@@ -10,6 +10,7 @@ mod callbacks;
 mod customers;
 mod events;
 mod fields;
+mod filter_words;
 mod idempotency;
 mod import;
 mod input;

@@ -6,13 +6,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use waypost_domain::{BroadcastId, CustomerId, NumberId, Phone, Status, Timestamp};
+use waypost_domain::{CustomerId, NumberId, Phone, Status};
 use waypost_engine::ports::MessageFilter;
 use waypost_engine::{Sweep, Swept};
 
 use super::access::{InOrg, Sending};
+use super::filter_words::{broadcast_id, error, instant, one_of, word};
 use super::input::JsonObject;
-use super::messages::{error, word};
 use crate::App;
 use crate::problem::{Faults, Problem};
 
@@ -70,11 +70,11 @@ impl SweepInput {
             customer_id: self.customer_id.as_ref().map(CustomerId::new),
             phone: self.phone.as_deref().and_then(|it| faults.take("phone", Phone::parse(it))),
             number_id: self.number_id.as_ref().map(NumberId::new),
-            broadcast_id: word(&mut faults, "broadcast_id", &self.broadcast_id, BroadcastId::parse),
+            broadcast_id: word(&mut faults, "broadcast_id", &self.broadcast_id, broadcast_id),
             error: word(&mut faults, "error_code", &code, error),
             retryable: self.retryable,
-            since: word(&mut faults, "since", &self.since, Timestamp::parse_rfc3339),
-            until: word(&mut faults, "until", &self.until, Timestamp::parse_rfc3339),
+            since: word(&mut faults, "since", &self.since, instant),
+            until: word(&mut faults, "until", &self.until, instant),
             ..MessageFilter::default()
         };
         let texts = [
@@ -99,7 +99,7 @@ impl SweepInput {
         let status = Status::parse(text).filter(|status| allowed.contains(status));
         status.ok_or_else(|| {
             let words: Vec<&str> = allowed.iter().map(|status| status.as_str()).collect();
-            Problem::invalid("status", format!("must be one of {}", words.join(", ")))
+            Problem::invalid("status", one_of(&words))
         })
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let all = json!({"number_id": "n", "phone": "+1 555 000 1111", "error_code": 131_016,
             "retryable": true, "since": "2026-01-31T00:00:00Z", "until": "2026-02-01T00:00:00Z"});
         let filter = input(all).filter().unwrap();
-        assert_eq!(filter.error, error("131016"));
+        assert_eq!(filter.error, error("131016").ok());
         assert_eq!(filter.retryable, Some(true));
         let bad = json!({"error_code": {}, "until": "noon", "broadcast_id": "1"});
         let problem = input(bad).filter().unwrap_err();

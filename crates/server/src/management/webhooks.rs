@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::callback::Webhook;
 use waypost_domain::event::EventKind;
-use waypost_domain::{EventId, NumberId, OrgId, Timestamp, WebhookId};
+use waypost_domain::{EventId, NumberId, OrgId, WebhookId};
 use waypost_engine::callbacks::{NewWebhook, Replay, WebhookTest};
 use waypost_engine::ports::{EntryKey, StoreResult, TargetAddress, TargetStats};
 
 use super::access::{Ids, InOrg, Webhooks};
 use super::fields::{MAX_NAME_CHARS, check_id, check_text, keep_id, words};
+use super::filter_words::instant;
 use super::idempotency::Creation;
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
@@ -421,17 +422,14 @@ pub(crate) struct ReplayInput {
 
 impl ReplayInput {
     fn read(&self, webhook_id: &WebhookId) -> Result<Replay, Problem> {
-        let instant = |field: &str, text: &str| {
-            Timestamp::parse_rfc3339(text).ok_or_else(|| {
-                Problem::invalid(field, "must be an instant such as 2030-01-31T00:00:00Z")
-            })
-        };
+        let read =
+            |field: &str, text: &str| instant(text).map_err(|rule| Problem::invalid(field, rule));
         match (self.dead, &self.since, &self.event_id) {
             (Some(true), None, None) => Ok(Replay::Dead(webhook_id.clone())),
             (None | Some(false), Some(since), None) => Ok(Replay::Span {
                 webhook_id: webhook_id.clone(),
-                since: instant("since", since)?,
-                until: self.until.as_deref().map(|it| instant("until", it)).transpose()?,
+                since: read("since", since)?,
+                until: self.until.as_deref().map(|it| read("until", it)).transpose()?,
             }),
             (None | Some(false), None, Some(id)) => {
                 let id = EventId::parse_public(id)

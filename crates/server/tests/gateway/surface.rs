@@ -85,16 +85,47 @@ async fn a_stream_of_events_ends_when_the_gateway_stops() {
 async fn faults_of_arguments_name_the_argument() {
     let rig = Rig::new().await;
     rig.furnish("org-1", "100000000000001").await;
-    for (arguments, field) in [
-        ("ordr=newest", "ordr"),
-        ("limit=many", "limit"),
-        ("limit=1&limit=2", "limit"),
-        ("order=sideways", "order"),
+    let instant = "such as 2030-01-31T00:00:00Z";
+    for (list, arguments, field, rule) in [
+        ("messages", "ordr=newest", "ordr", "there are"),
+        ("messages", "limit=many", "limit", "invalid digit"),
+        ("messages", "limit=1&limit=2", "limit", "twice"),
+        ("messages", "order=sideways", "order", "oldest or newest"),
+        ("messages", "status=seen", "status", "queued, "),
+        ("messages", "error_code=bad", "error_code", "131026"),
+        ("messages", "direction=up", "direction", "outbound or inbound"),
+        ("messages", "since=yesterday", "since", instant),
+        ("messages", "until=2026-01-31", "until", instant),
+        ("events", "since=2026-01-31T00:00:00", "since", instant),
+        ("events", "kind=message.seen", "kind", "message.delivered"),
+        ("callbacks", "state=done", "state", "pending or dead"),
     ] {
-        let path = format!("/waypost/v1/orgs/org-1/messages?{arguments}");
+        let path = format!("/waypost/v1/orgs/org-1/{list}?{arguments}");
         let refused = rig.get(&path).await.expect(400).json();
-        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+        let fault = &refused["errors"][0];
+        assert_eq!(fault["field"], field, "{refused}");
+        assert!(fault["message"].as_str().unwrap().contains(rule), "{refused}");
     }
+    let path = "/waypost/v1/orgs/org-1/messages/retry";
+    let body = json!({"since": "yesterday"});
+    let refused = rig.ask(Method::POST, path, Some(ADMIN), Some(body)).await.expect(400).json();
+    assert!(refused["errors"][0]["message"].as_str().unwrap().contains(instant), "{refused}");
+}
+
+#[tokio::test]
+async fn a_key_in_a_foreign_network_is_told_so() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let body = json!({"scopes": ["messages:send"], "allowed_ips": ["192.0.2.0/24"]});
+    let made = rig.make("/orgs/org-1/api-keys", body).await;
+    let key = made["secret"].as_str().unwrap();
+    let refused = rig.ask(Method::GET, "/waypost/v1/me", Some(key), None).await.expect(401).json();
+    assert_eq!(refused["code"], "address_not_allowed");
+    assert!(refused["detail"].as_str().unwrap().contains("address"), "{refused}");
+    // A dialect that does not tell them apart says what it says of any wrong key.
+    let request = send_text(key).body(Body::from(text_body().to_string())).unwrap();
+    let refused = rig.call(request).await.expect(401).text();
+    assert!(!refused.contains("address"), "{refused}");
 }
 
 #[tokio::test]
