@@ -70,7 +70,8 @@ impl Clock {
 
     /// As [`Clock::system`], but `ahead_ms` milliseconds ahead of it. Before each move, `keep` is told
     /// how far it will be ahead then: what it has written down outlives the process, and the clock of
-    /// the next one begins there. One call at a time; the move waits for it.
+    /// the next one begins there. One call at a time, on the thread of whoever moves the clock, who
+    /// waits for it.
     #[must_use]
     pub fn kept(ahead_ms: i64, keep: impl FnMut(i64) + Send + 'static) -> Self {
         Self(Arc::new(Inner {

@@ -21,6 +21,8 @@ pub(crate) const ADMIN_ENV: &str = "admin.env";
 pub(crate) const DEMO_ENV: &str = "demo.env";
 const LOCK_FILE: &str = "waypost.lock";
 const MARKER_FILE: &str = "upstream-kind";
+/// The folder of the built-in sandbox, inside it.
+pub(crate) const SANDBOX: &str = "sandbox";
 /// Where a restore unpacks: as long as it is there, the folder is not whole.
 const RESTORING: &str = "restoring";
 const FOLDER_MODE: u32 = 0o700;
@@ -170,7 +172,8 @@ impl EmptyDir {
             let name = entry.file_name();
             let is_ours = [LOCK_FILE, RESTORING].iter().any(|ours| name == *ours)
                 || path.join(&name) == master_key_file
-                || (is_unfinished && ["media", MARKER_FILE].iter().any(|left| name == *left));
+                || (is_unfinished
+                    && ["media", SANDBOX, MARKER_FILE].iter().any(|left| name == *left));
             ensure!(
                 is_ours,
                 "the folder {} is not empty: it holds {}. A restore replaces nothing; use an empty \

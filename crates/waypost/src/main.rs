@@ -20,6 +20,7 @@ mod logging;
 mod planting;
 mod restore;
 mod run;
+mod sandbox_clock;
 mod send;
 mod stdout;
 mod tls;

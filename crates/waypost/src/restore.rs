@@ -18,7 +18,8 @@ use crate::admin::print_done;
 use crate::backup::archive::{self, Folder};
 use crate::cli::backup::RestoreArgs;
 use crate::config::Config;
-use crate::data_dir::{self, EmptyDir};
+use crate::data_dir::{self, EmptyDir, SANDBOX};
+use crate::sandbox_clock;
 
 /// Restores a backup.
 ///
@@ -66,9 +67,17 @@ fn check_head(head: &Head, key: Option<&str>, config: &Config) -> anyhow::Result
 fn prepare(args: &RestoreArgs, head: &Head, unpacked: &Path) -> anyhow::Result<HeldBack> {
     let holds_back = !args.resume_queue && !is_planted(Bug::RestoreResumesQueue);
     let since = holds_back.then_some(Timestamp(head.taken_at_ms));
-    let now = Timestamp(Clock::system().now_ms());
+    let mut now = Timestamp(Clock::system().now_ms());
+    if is_of_sandbox(head) {
+        now = now.max(Timestamp(head.taken_at_ms));
+    }
     let database = unpacked.join(DATABASE);
     Ok(waypost_store_sqlite::prepare_restored(&database, since, now)?)
+}
+
+/// Its hours are those of the sandbox's clock, which may be ahead of the machine's.
+fn is_of_sandbox(head: &Head) -> bool {
+    head.upstream_kind == "sandbox"
 }
 
 /// The database comes last.
@@ -88,6 +97,9 @@ fn move_into_place(
     };
     moved().with_context(|| format!("cannot write {}", config.data_dir.display()))?;
     folder.write_marker(&head.upstream_kind)?;
+    if is_of_sandbox(head) {
+        sandbox_clock::begin_at(&config.data_dir.join(SANDBOX), head.taken_at_ms)?;
+    }
     let database = &config.database_file;
     fs::rename(unpacked.join(DATABASE), database)
         .with_context(|| format!("cannot write {}", database.display()))?;

@@ -6,16 +6,15 @@ mod callbacks;
 mod demo;
 mod links;
 mod notify;
-mod sandbox_clock;
 mod secrets;
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +31,8 @@ use waypost_upstream::{CloudApi, UpstreamConfig, webhook};
 
 use crate::cli::SandboxArgs;
 use crate::config::{Config, Demo, TlsFiles, UpstreamTarget};
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, SANDBOX};
+use crate::sandbox_clock;
 use crate::tls::Certificate;
 
 use self::announce::Started;
@@ -43,6 +43,10 @@ use self::secrets::Secrets;
 
 /// The sandbox takes any token; this one says in its log whose calls they are.
 const SANDBOX_TOKEN: &str = "waypost-sandbox";
+/// Connections that may wait to be accepted. So many callers come at once where a proxy in front was
+/// restarted, and whom the system turns away tries again only after a second; it allows fewer where
+/// `net.core.somaxconn` says so.
+const BACKLOG: u32 = 4_096;
 /// Longest that a stop waits for what is on its way; beyond, the next start closes it.
 const STOP_LIMIT: Duration = Duration::from_secs(45);
 
@@ -74,10 +78,10 @@ impl Gateway {
         let store = Arc::new(SqliteStore::open(&config.database_file, &Options::default())?);
         secrets::check_master_key(&store, &vault).await?;
         let blobs = FileBlobs::open(config.data_dir.join("media"))?;
-        let listener = listen(config.listen, "listen").await?;
+        let listener = listen(config.listen, "listen")?;
         let local_url = config.local_url(listener.local_addr()?);
         let secrets = secrets::settle(config, &folder, &store, &vault, &local_url).await?;
-        let sandbox_folder = config.data_dir.join("sandbox");
+        let sandbox_folder = config.data_dir.join(SANDBOX);
         let clock = match &config.upstream.target {
             UpstreamTarget::Sandbox => sandbox_clock::open(&sandbox_folder)?,
             // Whatever a sandbox did to its time: Meta has the machine's hour.
@@ -86,7 +90,7 @@ impl Gateway {
         let links = Links::new(&config.egress);
         let sandbox = match config.sandbox_listen {
             Some(address) => {
-                let listener = listen(address, "sandbox.listen").await?;
+                let listener = listen(address, "sandbox.listen")?;
                 let webhook = format!("{local_url}/webhooks/meta");
                 let sandbox = SandboxConfig {
                     webhook_url: Some(webhook),
@@ -202,8 +206,15 @@ impl Gateway {
     }
 }
 
-async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    let listen = || -> io::Result<TcpListener> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart does not wait for the connections of the last run to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().with_context(|| {
         format!("cannot listen on {address} (setting {setting}); is another process using it?")
     })
 }
@@ -271,7 +282,7 @@ fn announce_start(
         "ready"
     );
     // Where logs are collected, what to paste is of no use.
-    if std::io::stdout().is_terminal() || demo.is_some() {
+    if io::stdout().is_terminal() || demo.is_some() {
         announce::announce(&Started {
             gateway: &urls.gateway,
             sandbox: urls.sandbox.as_deref(),
@@ -329,7 +340,7 @@ async fn stopped(
 pub(crate) async fn sandbox(config: Config, args: SandboxArgs) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
     let address = config.sandbox_listen.context("the sandbox is switched off (sandbox.enabled)")?;
-    let listener = listen(address, "sandbox.listen").await?;
+    let listener = listen(address, "sandbox.listen")?;
     let url = crate::config::local_url("http", listener.local_addr()?);
     let secret = |set: &Option<crate::config::Secret>, otherwise: &str| {
         set.as_ref().map_or_else(|| otherwise.to_owned(), |secret| secret.expose().to_owned())

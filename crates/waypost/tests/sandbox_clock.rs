@@ -146,6 +146,32 @@ fn an_advance_that_was_answered_outlives_a_kill() -> Tested<()> {
     Ok(())
 }
 
+/// Runs a command on the data folder `data` below another one.
+fn run(folder: &Path, words: &[&str]) -> Tested<()> {
+    let output = waypost(folder).args(words).stderr(Stdio::piped()).output()?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(told.into()) }
+}
+
+#[test]
+fn a_restored_sandbox_goes_on_at_the_hour_of_its_backup() -> Tested<()> {
+    let folder = tempfile::tempdir()?;
+    let (gateway, sandbox) = start(folder.path())?;
+    advance(&sandbox)?;
+    run(folder.path(), &["backup", "copy.tar"])?;
+    drop(gateway);
+    let restored = tempfile::tempdir()?;
+    std::fs::create_dir(restored.path().join("data"))?;
+    let key = "data/master.key";
+    std::fs::copy(folder.path().join(key), restored.path().join(key))?;
+    let copy = folder.path().join("copy.tar").display().to_string();
+    run(restored.path(), &["restore", &copy])?;
+    let (_gateway, sandbox) = started(restored.path(), waypost(restored.path()).arg("--demo"))?;
+    let ahead_s = ahead_s(&sandbox)?;
+    assert!((ahead_s - ADVANCED_S).abs() < DAY_S, "{ahead_s} s ahead");
+    Ok(())
+}
+
 /// A mock of Meta on the folder of a sandbox, which `--demo` allows, with a sandbox beside it.
 #[test]
 fn a_real_upstream_has_the_machines_hour_and_hears_nothing_of_a_sandboxs() -> Tested<()> {

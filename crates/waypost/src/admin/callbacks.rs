@@ -170,16 +170,15 @@ pub(super) async fn events(desk: &Desk<'_>, command: EventCommand) -> anyhow::Re
     Ok(())
 }
 
-fn wanted(filters: EventFilters) -> [(&'static str, Option<String>); 6] {
-    let EventFilters { events, number, message, since, until, order } = filters;
-    [
+fn wanted(filters: EventFilters) -> Vec<(&'static str, Option<String>)> {
+    let EventFilters { events, number, message, span } = filters;
+    let mut wanted = vec![
         ("kind", (!events.is_empty()).then(|| events.join(","))),
         ("number_id", number),
         ("message_id", message),
-        ("since", since),
-        ("until", until),
-        ("order", order),
-    ]
+    ];
+    wanted.extend(span.filters());
+    wanted
 }
 
 /// An event with what a line shows of it at its top.

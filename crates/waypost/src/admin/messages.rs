@@ -13,7 +13,7 @@ use crate::cli::messages::{MessageCommand, PickedMessages};
 pub(super) async fn run(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Result<()> {
     match command {
         MessageCommand::List { page, wanted } => {
-            let filters = [
+            let mut filters = vec![
                 ("status", wanted.status),
                 ("customer_id", wanted.customer),
                 ("phone", wanted.phone),
@@ -21,10 +21,8 @@ pub(super) async fn run(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Res
                 ("error_code", wanted.error_code),
                 ("retryable", wanted.retryable.map(|it| it.to_string())),
                 ("direction", wanted.direction),
-                ("since", wanted.since),
-                ("until", wanted.until),
-                ("order", wanted.order),
             ];
+            filters.extend(wanted.span.filters());
             let columns =
                 ["id", "direction", "phone", "customer_id", "type", "status", "created_at"];
             desk.search("messages", &filters, &page, &columns).await

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use waypost_domain::event::EventKind;
 
-use super::pick::{Id, Page};
+use super::pick::{Id, Page, Span};
 
 /// Webhooks.
 #[derive(Debug, Subcommand)]
@@ -231,13 +231,6 @@ pub(crate) struct EventFilters {
     /// Only of this message
     #[arg(long, value_name = "ID")]
     pub(crate) message: Option<String>,
-    /// Only those recorded at or after this instant (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only those recorded before this instant (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
-    /// Which come first [default: oldest]
-    #[arg(long, value_parser = ["oldest", "newest"])]
-    pub(crate) order: Option<String>,
+    #[command(flatten)]
+    pub(crate) span: Span,
 }

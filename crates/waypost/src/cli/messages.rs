@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::pick::{Id, Page};
+use super::pick::{Id, Page, Span};
 
 /// The message log.
 #[derive(Debug, Subcommand)]
@@ -82,15 +82,8 @@ pub(crate) struct ListedMessages {
     /// Only messages that were sent, or that came
     #[arg(long, value_parser = ["outbound", "inbound"])]
     pub(crate) direction: Option<String>,
-    /// Only messages accepted at or after this instant (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only messages accepted before this instant (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
-    /// Which come first [default: oldest]
-    #[arg(long, value_parser = ["oldest", "newest"])]
-    pub(crate) order: Option<String>,
+    #[command(flatten)]
+    pub(crate) span: Span,
 }
 
 /// Which messages.

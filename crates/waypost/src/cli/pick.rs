@@ -1,4 +1,4 @@
-//! Arguments that pick from what there is: one by its id, or a page of a list.
+//! Arguments that pick from what there is: one by its id, a page of a list, a span of time.
 
 use clap::Args;
 
@@ -18,4 +18,25 @@ pub(crate) struct Page {
 pub(crate) struct Id {
     /// Its id
     pub(crate) id: String,
+}
+
+/// Which part of a log, and in which order.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Span {
+    /// Only what was recorded at or after this instant (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only what was recorded before this instant (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Which come first [default: oldest]
+    #[arg(long, value_parser = ["oldest", "newest"])]
+    order: Option<String>,
+}
+
+impl Span {
+    /// The filters by the names that the API has for them.
+    pub(crate) fn filters(self) -> [(&'static str, Option<String>); 3] {
+        [("since", self.since), ("until", self.until), ("order", self.order)]
+    }
 }
