@@ -49,7 +49,7 @@ impl Exchange {
             now: NOW,
             ..Call::default()
         };
-        let asked = Asked { command: &echo, call, replayed: false };
+        let asked = Asked { command: &echo, call };
         self.dialect.encode(&asked, black_box(&self.outcome)).body
     }
 }

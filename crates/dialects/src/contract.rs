@@ -48,9 +48,10 @@ pub trait Dialect: Send + Sync {
     /// the field to blame.
     fn decode(&self, request: &Request<'_>) -> Result<Command, Failure>;
 
-    /// Of a request that [`Dialect::decode`] refuses: the senders that it names before the fault,
-    /// in order. The first of them that is unknown is what the request is refused for.
-    fn senders_before(&self, request: &Request<'_>) -> Vec<String> {
+    /// Of a request that [`Dialect::decode`] refuses: what stands before the fault, as far as only
+    /// the engine can judge it, in order. The first fault that it finds there is what the request is
+    /// refused for.
+    fn before_fault(&self, request: &Request<'_>) -> Vec<Submission> {
         let _ = request;
         Vec::new()
     }
@@ -93,6 +94,9 @@ pub struct Info {
     /// Whether a second request waits also for an unknown outcome of the first, rather than to be
     /// told of it.
     pub awaits_unknown: bool,
+    /// Of a [`Command::SendMessage`]: whether a repetition is recognised before its sender and its
+    /// content are looked at, rather than after.
+    pub replays_first: bool,
     /// Within what two requests with the same key are the same.
     pub idempotency_scope: IdempotencyScope,
     /// When a broadcast is answered although customers are still without an outcome, in seconds.
@@ -176,8 +180,8 @@ pub enum BodyKind {
     Json {
         /// The largest body, in bytes.
         max_bytes: u64,
-        /// Whether JSON is taken whatever `Content-Type` says.
-        any_type: bool,
+        /// Under which `Content-Type`.
+        types: JsonTypes,
     },
     /// Either of the others, as `Content-Type` says.
     JsonOrMultipart {
@@ -193,6 +197,34 @@ pub enum BodyKind {
         /// Its parts.
         parts: FormParts,
     },
+}
+
+/// Under which `Content-Type` JSON is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonTypes {
+    /// Whatever it says.
+    Any,
+    /// `application/json` and `application/*+json` with any parameters, or no declaration at all.
+    Application,
+    /// Those, and `text/json`.
+    ApplicationOrText,
+}
+
+impl JsonTypes {
+    fn take(self, content_type: Option<&str>) -> bool {
+        let essence = essence(content_type);
+        let is_named = |subtype: &str| {
+            let suffixed = subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty());
+            subtype == "json" || suffixed
+        };
+        let is_application =
+            essence.is_empty() || essence.strip_prefix("application/").is_some_and(is_named);
+        match self {
+            Self::Any => true,
+            Self::Application => is_application,
+            Self::ApplicationOrText => is_application || essence == "text/json",
+        }
+    }
 }
 
 /// The parts of a form that are read. Whatever has another name is passed over.
@@ -217,14 +249,15 @@ impl BodyKind {
         }
     }
 
-    /// Whether a body declared as `content_type` is taken. For JSON: `application/json`,
-    /// `application/*+json` and `text/json` with any parameters, or no declaration at all.
+    /// Whether a body declared as `content_type` is taken.
     #[must_use]
     pub fn accepts(self, content_type: Option<&str>) -> bool {
         match self {
             Self::None => true,
-            Self::Json { any_type, .. } => any_type || is_json(content_type),
-            Self::JsonOrMultipart { .. } => is_form(content_type) || is_json(content_type),
+            Self::Json { types, .. } => types.take(content_type),
+            Self::JsonOrMultipart { .. } => {
+                is_form(content_type) || JsonTypes::Application.take(content_type)
+            }
             Self::Multipart { .. } => is_form(content_type),
         }
     }
@@ -243,14 +276,6 @@ impl BodyKind {
 fn essence(content_type: Option<&str>) -> String {
     let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     essence.trim().to_ascii_lowercase()
-}
-
-fn is_json(content_type: Option<&str>) -> bool {
-    let essence = essence(content_type);
-    matches!(essence.as_str(), "" | "application/json" | "text/json")
-        || essence.strip_prefix("application/").is_some_and(|subtype| {
-            subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
-        })
 }
 
 fn is_form(content_type: Option<&str>) -> bool {
@@ -419,14 +444,12 @@ pub struct Call<'a> {
     pub now: Timestamp,
     /// The zone in which this dialect's times are written for this organisation.
     pub zone: &'a Zone,
-    /// Whether the organisation wants refusals under status 200 ([`waypost_domain::directory::Number::errors_as_200`]).
-    pub errors_as_200: bool,
 }
 
 impl Default for Call<'_> {
     fn default() -> Self {
         static UTC: LazyLock<Zone> = LazyLock::new(Zone::default);
-        Self { path: "", request_id: "", now: Timestamp(0), zone: &UTC, errors_as_200: false }
+        Self { path: "", request_id: "", now: Timestamp(0), zone: &UTC }
     }
 }
 
@@ -437,8 +460,6 @@ pub struct Asked<'a> {
     pub command: &'a CommandEcho,
     /// The circumstances.
     pub call: Call<'a>,
-    /// Whether the outcome is that of an earlier request with the same idempotency key.
-    pub replayed: bool,
 }
 
 /// What became of a command.
@@ -462,12 +483,11 @@ pub struct ErrorSite<'a> {
     /// The route whose path matched. If only the method did not, any route of that path; `None`
     /// if no path matched.
     pub route: Option<&'a Route>,
-    /// The command, if decoding got that far.
-    pub command: Option<&'a CommandEcho>,
     /// The circumstances.
     pub call: Call<'a>,
-    /// Whether the failure is that of an earlier request with the same idempotency key.
-    pub replayed: bool,
+    /// Whether the organisation wants refusals under status 200
+    /// ([`waypost_domain::directory::Number::errors_as_200`]).
+    pub errors_as_200: bool,
 }
 
 /// A complete answer but for the headers that the server adds everywhere.
@@ -509,20 +529,24 @@ mod tests {
 
     #[test]
     fn json_is_taken_under_its_names_or_under_none() {
-        let json = BodyKind::Json { max_bytes: 1, any_type: false };
-        for (content_type, taken) in [
-            (None, true),
-            (Some("application/json"), true),
-            (Some("Application/JSON; charset=utf-8"), true),
-            (Some("application/vnd.api+json"), true),
-            (Some("text/json"), true),
-            (Some("text/plain"), false),
-            (Some("application/x-www-form-urlencoded"), false),
-            (Some("application/+json"), false),
-            (Some("application/jsonp"), false),
-            (Some("multipart/form-data; boundary=x"), false),
+        use JsonTypes::{Any, Application, ApplicationOrText};
+        for (content_type, takers) in [
+            (None, &[Any, Application, ApplicationOrText][..]),
+            (Some("application/json"), &[Any, Application, ApplicationOrText]),
+            (Some("Application/JSON; charset=utf-8"), &[Any, Application, ApplicationOrText]),
+            (Some("application/vnd.api+json"), &[Any, Application, ApplicationOrText]),
+            (Some("text/json; charset=utf-8"), &[Any, ApplicationOrText]),
+            (Some("text/plain"), &[Any]),
+            (Some("application/x-www-form-urlencoded"), &[Any]),
+            (Some("application/+json"), &[Any]),
+            (Some("application/jsonp"), &[Any]),
+            (Some("multipart/form-data; boundary=x"), &[Any]),
         ] {
-            assert_eq!(json.accepts(content_type), taken, "{content_type:?}");
+            for types in [Any, Application, ApplicationOrText] {
+                let json = BodyKind::Json { max_bytes: 1, types };
+                let wanted = takers.contains(&types);
+                assert_eq!(json.accepts(content_type), wanted, "{types:?} {content_type:?}");
+            }
         }
     }
 

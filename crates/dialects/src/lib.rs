@@ -35,7 +35,8 @@ pub mod webex_connect;
 
 pub use contract::{
     Asked, Body, BodyKind, Broadcast, Call, Command, CommandEcho, ConsentEcho, Credential, Dialect,
-    ErrorSite, Form, FormFile, FormParts, IdempotencyScope, Info, Manage, Managed, Operation,
-    Outcome, Reply, Request, Route, SendMessage, Submission, Submit, Task, UploadMedia, WireZone,
+    ErrorSite, Form, FormFile, FormParts, IdempotencyScope, Info, JsonTypes, Manage, Managed,
+    Operation, Outcome, Reply, Request, Route, SendMessage, Submission, Submit, Task, UploadMedia,
+    WireZone,
 };
 pub use registry::{DIALECTS, SHAPES};

@@ -1,6 +1,8 @@
 //! A file's draft names the field that says where the file is, as the caller wrote it: that is what
 //! the engine's errors show.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail at any of its steps")]
+
 use serde_json::{Value, json};
 use waypost_dialects::samples::{SAMPLE_ORG, SampleBody};
 use waypost_dialects::{Body, Command, DIALECTS, Request, SendMessage};

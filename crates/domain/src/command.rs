@@ -163,6 +163,19 @@ pub struct Submission {
     pub tells_all_later: bool,
 }
 
+impl Submission {
+    /// One that can be read as far as its sender: what is wrong with the rest dooms it.
+    #[must_use]
+    pub fn unread(org_id: OrgId, number: String, fault: Failure) -> Self {
+        let nothing = Content::Text { body: String::new(), preview_url: false };
+        let send = SendMessage {
+            number: Some(number),
+            ..SendMessage::new(org_id, Recipient::Nobody, nothing)
+        };
+        Self { send, doomed: Some(fault), tells_all_later: false }
+    }
+}
+
 /// Send one template to every customer of an organisation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broadcast {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use waypost_domain::command::{
-    MediaDraft, Recipient as Addressee, SendMessage, Submission, Submit, TemplateBinding,
+    Caller, MediaDraft, Recipient as Addressee, SendMessage, Submission, Submit, TemplateBinding,
 };
 use waypost_domain::content::{MediaRef, MediaSource};
 use waypost_domain::failure::Blame;
@@ -92,6 +92,18 @@ impl Engine {
         self.detached(async move { engine.submit_now(ask, door).await }).await
     }
 
+    /// The failure for which a request with these messages would be refused at once, whatever is
+    /// wrong with what follows them. Accepts nothing.
+    pub async fn refusal_of(
+        &self,
+        caller: &Caller,
+        messages: Vec<Submission>,
+        refused_at_once: &'static [ErrorKind],
+    ) -> Option<Failure> {
+        let (lines, unknown) = self.lines(caller, messages);
+        self.first_refusal(lines, Door { refused_at_once }).await.or(unknown)
+    }
+
     async fn submit_now(
         &self,
         ask: Ask<Submit>,
@@ -102,7 +114,10 @@ impl Engine {
         if let Some(ids) = self.find_submit_replay(&ask, &org.id).await? {
             return Ok(Answer::replay(ids));
         }
-        let mut lines = self.lines(&ask, messages)?;
+        let (mut lines, unknown) = self.lines(&ask.caller, messages);
+        if let Some(unknown) = unknown {
+            return Err(self.first_refusal(lines, door).await.unwrap_or(unknown));
+        }
         self.look_up_people(&mut lines, door).await?;
         let mut senders: Vec<Arc<Acting>> =
             lines.iter().map(|line| Arc::clone(&line.acting)).collect();
@@ -126,22 +141,45 @@ impl Engine {
         Ok(Answer::new(ids))
     }
 
-    /// Whether the caller has a right to every number that the request names.
-    fn lines(&self, ask: &Ask<()>, messages: Vec<Submission>) -> Result<Lines, Failure> {
+    /// The messages up to the first whose sender the caller has no right to, and that failure.
+    fn lines(&self, caller: &Caller, messages: Vec<Submission>) -> (Lines, Option<Failure>) {
         let mut lines = Vec::with_capacity(messages.len());
         let mut last: Option<(Sender, Arc<Acting>)> = None;
         for Submission { send, doomed, tells_all_later } in messages {
             let acting = match &last {
                 Some((sender, acting)) if sender.is_of(&send) => Arc::clone(acting),
                 _ => {
-                    let acting = Arc::new(self.acting_for(&ask.caller, &send)?);
+                    let acting = match self.acting_for(caller, &send) {
+                        Ok(acting) => Arc::new(acting),
+                        Err(failure) => return (lines, Some(failure)),
+                    };
                     last = Some((Sender::of(&send), Arc::clone(&acting)));
                     acting
                 }
             };
             lines.push(Box::new(Line::new(acting, send, doomed, tells_all_later)));
         }
-        Ok(lines)
+        (lines, None)
+    }
+
+    /// The first failure of what these messages say that is the caller's and refuses a request.
+    async fn first_refusal(&self, mut lines: Lines, door: Door) -> Option<Failure> {
+        lines.dedup_by(|next, line| line.is_like(next));
+        for line in lines {
+            let Line { acting, draft, .. } = *line;
+            let door = door.of(&draft);
+            let Draft { mut content, binding, is_doomed, .. } = draft;
+            if is_doomed {
+                continue;
+            }
+            let checked = self.check_content(&acting, &mut content, binding.as_ref()).await;
+            let refusal = checked.err().and_then(|failure| door.let_in(failure).err());
+            // What could not be looked up hides no fault that is certain.
+            if let Some(failure) = refusal.filter(|it| it.kind.blame() == Blame::Caller) {
+                return Some(failure);
+            }
+        }
+        None
     }
 
     /// Looks up the people that messages are for; those named by number at once for each sender.
@@ -174,11 +212,11 @@ impl Engine {
         let mut composed = Vec::with_capacity(lines.len());
         let mut lines = lines.into_iter().peekable();
         while let Some(line) = lines.next() {
+            let others: Vec<Head> = std::iter::from_fn(|| {
+                lines.next_if(|next| line.is_like(next)).map(|next| next.head)
+            })
+            .collect();
             let Line { acting, draft, head } = *line;
-            let alike = |next: &Line| Arc::ptr_eq(&next.acting, &acting) && next.draft == draft;
-            let others: Vec<Head> =
-                std::iter::from_fn(|| lines.next_if(|next| alike(next)).map(|line| line.head))
-                    .collect();
             let (content, failure) = self.settle_draft(&acting, draft, door).await?;
             for head in std::iter::once(head).chain(others) {
                 let (head, passage) =
@@ -305,6 +343,11 @@ impl Line {
             failure: doomed,
         };
         Self { acting, draft, head }
+    }
+
+    /// Whether another says the same for the same sender.
+    fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.acting, &other.acting) && self.draft == other.draft
     }
 }
 

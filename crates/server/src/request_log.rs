@@ -35,7 +35,7 @@ pub(crate) async fn log_request(
     request.extensions_mut().insert(fields.clone());
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
     let mut line = Line::begin(&app, &request, &id, fields);
-    let mut response = catch_panics(lingering(request), next).await;
+    let mut response = catch_panics(&app, lingering(request), next).await;
     line.status = response.status().as_u16();
     response.headers_mut().insert(X_REQUEST_ID, id);
     response

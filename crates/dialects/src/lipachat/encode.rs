@@ -83,12 +83,7 @@ fn of_template(data: &impl Serialize) -> Reply {
 }
 
 fn refusal(asked: &Asked<'_>, failure: &Failure) -> Reply {
-    let site = ErrorSite {
-        route: None,
-        command: Some(asked.command),
-        call: asked.call,
-        replayed: asked.replayed,
-    };
+    let site = ErrorSite { call: asked.call, ..ErrorSite::default() };
     errors::reply(failure, &site, &[])
 }
 

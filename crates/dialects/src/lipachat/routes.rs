@@ -5,14 +5,14 @@ use waypost_domain::directory::Scope;
 use waypost_domain::media::MEGABYTE;
 
 use super::wire::{member, path};
-use crate::contract::{BodyKind, FormParts, Operation, Route};
+use crate::contract::{BodyKind, FormParts, JsonTypes, Operation, Route};
 
 /// The largest JSON body, in bytes.
 const MAX_JSON_BYTES: u64 = MEGABYTE;
 /// The largest form, in bytes: 100 MB of file, and something around it.
 const MAX_FORM_BYTES: u64 = 105 * MEGABYTE;
 
-const JSON: BodyKind = BodyKind::Json { max_bytes: MAX_JSON_BYTES, any_type: false };
+const JSON: BodyKind = BodyKind::Json { max_bytes: MAX_JSON_BYTES, types: JsonTypes::Application };
 const FILE: BodyKind = BodyKind::Multipart {
     max_bytes: MAX_FORM_BYTES,
     parts: FormParts { file: member::FILE, texts: &[] },

@@ -25,7 +25,7 @@ use waypost_domain::{ErrorKind, Failure};
 
 use crate::contract::{
     Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, FormParts, IdempotencyScope,
-    Info, Operation, Outcome, Reply, Request, Route, WireZone,
+    Info, JsonTypes, Operation, Outcome, Reply, Request, Route, Submission, WireZone,
 };
 
 use crate::samples::Sample;
@@ -49,6 +49,7 @@ static INFO: Info = Info {
     path_prefix: "/api/v2/",
     idempotency_wait_s: 30,
     awaits_unknown: false,
+    replays_first: false,
     idempotency_scope: IdempotencyScope::Path,
     broadcast_deadline_s: 0,
     zone: WireZone::OffsetMinutes(ZONE_OFFSET_MINUTES),
@@ -61,7 +62,7 @@ static INFO: Info = Info {
     ],
 };
 
-const JSON: BodyKind = BodyKind::Json { max_bytes: MAX_JSON_BYTES, any_type: true };
+const JSON: BodyKind = BodyKind::Json { max_bytes: MAX_JSON_BYTES, types: JsonTypes::Any };
 const UPLOAD: BodyKind = BodyKind::Multipart {
     max_bytes: MAX_UPLOAD_BYTES,
     parts: FormParts { file: wire::member::FILE, texts: &[] },
@@ -118,9 +119,9 @@ impl Dialect for Pepipost {
         }
     }
 
-    fn senders_before(&self, request: &Request<'_>) -> Vec<String> {
+    fn before_fault(&self, request: &Request<'_>) -> Vec<Submission> {
         match (request.operation, request.body) {
-            (Operation::Submit, Body::Json(body)) => decode::message::senders_before(request, body),
+            (Operation::Submit, Body::Json(body)) => decode::message::before_fault(request, body),
             _ => Vec::new(),
         }
     }

@@ -28,7 +28,7 @@ use waypost_domain::{ErrorKind, Failure};
 
 use crate::contract::{
     Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, FormParts, IdempotencyScope,
-    Info, Operation, Outcome, Reply, Request, Route, WireZone,
+    Info, JsonTypes, Operation, Outcome, Reply, Request, Route, WireZone,
 };
 
 use crate::samples::Sample;
@@ -49,6 +49,7 @@ static INFO: Info = Info {
     path_prefix: "/whatsapp/",
     idempotency_wait_s: 30,
     awaits_unknown: false,
+    replays_first: false,
     idempotency_scope: IdempotencyScope::Path,
     broadcast_deadline_s: 300,
     zone: WireZone::Org,
@@ -60,14 +61,14 @@ static ROUTES: [Route; 3] = [
         method: Method::POST,
         path: wire::SEND_PATH,
         operation: Operation::SendMessage,
-        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES, any_type: false },
+        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES, types: JsonTypes::ApplicationOrText },
         scope: Scope::MessagesSend,
     },
     Route {
         method: Method::POST,
         path: wire::TEMPLATE_PATH,
         operation: Operation::Broadcast,
-        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES, any_type: false },
+        body: BodyKind::Json { max_bytes: MAX_SEND_BYTES, types: JsonTypes::ApplicationOrText },
         scope: Scope::MessagesSend,
     },
     Route {

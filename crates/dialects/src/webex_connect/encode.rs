@@ -7,7 +7,7 @@ use waypost_domain::{ErrorKind, Failure, MessageId};
 use super::codes::QUEUED;
 use super::errors;
 use super::wire::{Accepted, Entry, echo};
-use crate::contract::{Asked, Outcome, Reply};
+use crate::contract::{Asked, ErrorSite, Outcome, Reply};
 
 /// One entry per recipient, in the order of the body.
 pub(super) fn reply(asked: &Asked<'_>, outcome: &Outcome) -> Reply {
@@ -21,7 +21,8 @@ pub(super) fn reply(asked: &Asked<'_>, outcome: &Outcome) -> Reply {
         // No route of this vendor asks for these.
         Outcome::Sent(_) | Outcome::Broadcast(_) | Outcome::Uploaded(_) | Outcome::Managed(_) => {
             let failure = Failure::new(ErrorKind::Unavailable, "There is no such answer.");
-            errors::reply(&failure, &asked.call)
+            let site = ErrorSite { call: asked.call, ..ErrorSite::default() };
+            errors::reply(&failure, &site)
         }
     }
 }

@@ -9,7 +9,7 @@ use waypost_domain::{ErrorKind, Failure};
 
 use super::codes::{self, Code};
 use super::wire::{DIALECT, Refusal, Refused, member};
-use crate::contract::{Call, Reply};
+use crate::contract::{ErrorSite, Reply};
 
 /// How long to wait at the key's limit, in seconds.
 const LIMIT_RETRY_AFTER_S: u32 = 1;
@@ -17,13 +17,13 @@ const LIMIT_RETRY_AFTER_S: u32 = 1;
 const RETRY_AFTER_S: u32 = 5;
 
 /// The answer to a request that was refused.
-pub(super) fn reply(failure: &Failure, call: &Call<'_>) -> Reply {
+pub(super) fn reply(failure: &Failure, at: &ErrorSite<'_>) -> Reply {
     let (code, description) = match failure.words_of(DIALECT) {
         Some(words) => (words.code.as_str(), Cow::Borrowed(words.text.as_str())),
         None => words(failure),
     };
-    let refusal = Refusal { code, description, transid: call.request_id };
-    let status = status(failure, call.errors_as_200);
+    let refusal = Refusal { code, description, transid: at.call.request_id };
+    let status = status(failure, at.errors_as_200);
     let mut reply = Reply::json(status, &Refused { response: refusal });
     if failure.kind == ErrorKind::MethodNotAllowed {
         reply = reply.with_header(ALLOW, HeaderValue::from_static("POST"));

@@ -28,7 +28,7 @@ use waypost_domain::{ErrorKind, Failure};
 
 use crate::contract::{
     Asked, Body, BodyKind, Command, Credential, Dialect, ErrorSite, IdempotencyScope, Info,
-    Operation, Outcome, Reply, Request, Route, WireZone,
+    JsonTypes, Operation, Outcome, Reply, Request, Route, Submission, WireZone,
 };
 
 use crate::samples::Sample;
@@ -49,6 +49,7 @@ static INFO: Info = Info {
     path_prefix: "/resources/",
     idempotency_wait_s: 30,
     awaits_unknown: false,
+    replays_first: false,
     idempotency_scope: IdempotencyScope::Dialect,
     broadcast_deadline_s: 300,
     zone: WireZone::OffsetMinutes(0),
@@ -66,7 +67,7 @@ static ROUTES: [Route; 1] = [Route {
     method: Method::POST,
     path: wire::MESSAGING_PATH,
     operation: Operation::Submit,
-    body: BodyKind::Json { max_bytes: MAX_BODY_BYTES, any_type: true },
+    body: BodyKind::Json { max_bytes: MAX_BODY_BYTES, types: JsonTypes::Any },
     scope: Scope::MessagesSend,
 }];
 
@@ -91,9 +92,9 @@ impl Dialect for WebexConnect {
         decode::submit(request.own_org()?, request.now, body)
     }
 
-    fn senders_before(&self, request: &Request<'_>) -> Vec<String> {
-        match request.body {
-            Body::Json(body) => decode::senders_before(body),
+    fn before_fault(&self, request: &Request<'_>) -> Vec<Submission> {
+        match (request.own_org(), request.body) {
+            (Ok(org_id), Body::Json(body)) => decode::before_fault(org_id, body),
             _ => Vec::new(),
         }
     }
@@ -103,6 +104,6 @@ impl Dialect for WebexConnect {
     }
 
     fn encode_error(&self, failure: &Failure, at: ErrorSite<'_>) -> Reply {
-        errors::reply(failure, &at.call)
+        errors::reply(failure, &at)
     }
 }

@@ -250,6 +250,37 @@ async fn an_unknown_template_id_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn the_first_fault_in_order_refuses_a_request() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    let says = |name: &str, number: Option<&str>| {
+        let mut message = to_phone("15550002222", template(name));
+        message.send.number = number.map(str::to_owned);
+        message
+    };
+    let doomed = |mut message: Submission| {
+        message.doomed = Some(Failure::new(ErrorKind::InvalidValue, "no such receiver"));
+        message
+    };
+    let foreign = || says("hello_world", Some("nobody"));
+    for (messages, kind) in [
+        (vec![says("no_such", None), foreign()], ErrorKind::TemplateNotFound),
+        (vec![says("hello_world", None), foreign()], ErrorKind::NumberNotFound),
+        (vec![foreign(), says("no_such", None)], ErrorKind::NumberNotFound),
+        (vec![doomed(says("no_such", None)), foreign()], ErrorKind::NumberNotFound),
+    ] {
+        let caller = submit_of(Vec::new()).caller;
+        let found = rig.engine.refusal_of(&caller, messages.clone(), AT_ONCE).await.unwrap();
+        let refused = rig.engine.submit(submit_of(messages), AT_ONCE).await.unwrap_err();
+        assert_eq!((found.kind, refused.kind), (kind, kind));
+    }
+    let caller = submit_of(Vec::new()).caller;
+    let sound = vec![says("hello_world", None), doomed(says("no_such", None))];
+    assert_eq!(rig.engine.refusal_of(&caller, sound, AT_ONCE).await, None);
+    assert_eq!(rig.engine.metrics().messages_accepted, 0);
+}
+
+#[tokio::test]
 async fn what_tells_all_later_is_accepted_whatever_is_wrong_with_its_content() {
     let rig = Rig::new().await;
     let unknown = to_phone("15550002222", template("no_such"));

@@ -48,6 +48,7 @@ impl Mounted {
             idempotency: decoded.idempotency,
             idempotency_wait_s: info.idempotency_wait_s,
             awaits_unknown: info.awaits_unknown,
+            replays_first: info.replays_first,
             command: (),
         };
         match decoded.command {
@@ -101,6 +102,7 @@ fn with<T>(ask: Ask<()>, command: T) -> Ask<T> {
         idempotency: ask.idempotency,
         idempotency_wait_s: ask.idempotency_wait_s,
         awaits_unknown: ask.awaits_unknown,
+        replays_first: ask.replays_first,
         command,
     }
 }

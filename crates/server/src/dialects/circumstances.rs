@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use http::Uri;
 use uuid::Uuid;
-use waypost_dialects::{Call, Dialect, WireZone};
+use waypost_dialects::{Call, Dialect, ErrorSite, WireZone};
 use waypost_domain::directory::{Number, Org};
 use waypost_domain::{OrgId, Timestamp, Zone};
 
@@ -15,7 +15,7 @@ use crate::log_fields::LogFields;
 use crate::request_log::X_REQUEST_ID;
 
 /// What is known of a request so far.
-pub(super) struct Circumstances {
+pub(crate) struct Circumstances {
     uri: Uri,
     id: CallId,
     org: Option<Arc<Org>>,
@@ -47,9 +47,13 @@ impl CallId {
 }
 
 impl Circumstances {
-    pub(super) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
         let log = request.extensions().get::<LogFields>().cloned().unwrap_or_default();
         Self { uri: request.uri().clone(), id: CallId::of(request), org: None, log }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
     }
 
     /// Notes for which organisation the request is.
@@ -70,11 +74,10 @@ impl Circumstances {
     ) -> T {
         let zone = self.zone(dialect);
         write(Call {
-            path: self.uri.path(),
+            path: self.path(),
             request_id: self.id.as_str(),
             now: Timestamp(app.engine.clock().now_ms()),
             zone: &zone,
-            errors_as_200: false,
         })
     }
 
@@ -83,11 +86,13 @@ impl Circumstances {
         &self,
         app: &App,
         dialect: &'static dyn Dialect,
-        write: impl FnOnce(Call<'_>) -> T,
+        write: impl FnOnce(ErrorSite<'_>) -> T,
     ) -> T {
         self.note_id();
         let errors_as_200 = self.errors_as_200(app);
-        self.tell(app, dialect, |call| write(Call { errors_as_200, ..call }))
+        self.tell(app, dialect, |call| {
+            write(ErrorSite { call, errors_as_200, ..ErrorSite::default() })
+        })
     }
 
     /// Puts the id that a refusal shows into the log, where it is not the request's.

@@ -16,14 +16,13 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use waypost_dialects::{
-    Asked, BodyKind, Call, CommandEcho, DIALECTS, Dialect, ErrorSite, Operation, Outcome, Reply,
-    Route,
+    Asked, BodyKind, DIALECTS, Dialect, ErrorSite, Operation, Outcome, Reply, Route,
 };
 use waypost_domain::directory::ApiKey;
 use waypost_domain::{ErrorKind, Failure};
 
 use self::carry_out::Done;
-use self::circumstances::Circumstances;
+pub(crate) use self::circumstances::Circumstances;
 use crate::bodies::BodyFault;
 use crate::headers::{mark_replayed, name_broadcast};
 use crate::log_fields::LogFields;
@@ -53,18 +52,16 @@ pub(crate) fn refuse_path(app: &App, request: &Request) -> Option<Response> {
         log.set_error(ErrorKind::RouteNotFound.code());
     }
     let failure = Failure::new(ErrorKind::RouteNotFound, "There is no such path.");
-    Some(Circumstances::of(request).tell_refusal(app, dialect, |call| {
-        write(dialect.encode_error(&failure, ErrorSite { call, ..ErrorSite::default() }))
-    }))
+    let known = Circumstances::of(request);
+    Some(known.tell_refusal(app, dialect, |site| write(dialect.encode_error(&failure, site))))
 }
 
 /// The answer to a request that broke inside, in the words of the dialect that it was for.
-pub(crate) fn internal_error(path: &str) -> Option<Response> {
-    let dialect = below_prefix(path)?;
+pub(crate) fn internal_error(app: &App, known: &Circumstances) -> Option<Response> {
+    let dialect = below_prefix(known.path())?;
     let failure = Failure::new(ErrorKind::Unavailable, "Something went wrong inside.");
-    let call = Call { path, ..Call::default() };
-    let site = ErrorSite { call, ..ErrorSite::default() };
-    let mut response = write(dialect.encode_error(&failure, site));
+    let mut response =
+        known.tell_refusal(app, dialect, |site| write(dialect.encode_error(&failure, site)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     Some(response)
 }
@@ -88,28 +85,27 @@ struct Mounted {
 struct Refusal {
     failure: Failure,
     route: Option<&'static Route>,
-    echo: Option<CommandEcho>,
     /// The client did not send its body properly: nothing more is expected from it.
     hang_up: bool,
 }
 
 impl Refusal {
     fn at(route: &'static Route) -> impl Fn(Failure) -> Self {
-        move |failure| Self { failure, route: Some(route), echo: None, hang_up: false }
+        move |failure| Self { failure, route: Some(route), hang_up: false }
     }
 
     fn of_body(route: &'static Route) -> impl Fn(BodyFault) -> Self {
         move |fault| {
             let hang_up = matches!(fault, BodyFault::Slow | BodyFault::Broken);
             let failure = fault.into_failure();
-            Self { failure, route: Some(route), echo: None, hang_up }
+            Self { failure, route: Some(route), hang_up }
         }
     }
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, route: None, echo: None, hang_up: false }
+        Self { failure, route: None, hang_up: false }
     }
 }
 
@@ -129,19 +125,15 @@ impl Mounted {
             Ok(response) => response,
             Err(refusal) => {
                 log.set_error(refusal.failure.kind.code());
-                known.tell_refusal(&app, self.dialect, |call| self.refuse(&refusal, call))
+                known.tell_refusal(&app, self.dialect, |site| self.refuse(&refusal, site))
             }
         }
     }
 
-    fn refuse(self, refusal: &Refusal, call: Call<'_>) -> Response {
+    fn refuse(self, refusal: &Refusal, site: ErrorSite<'_>) -> Response {
         let any_route = || self.dialect.routes().iter().find(|route| route.path == self.path);
-        let site = ErrorSite {
-            route: refusal.route.or_else(any_route),
-            command: refusal.echo.as_ref(),
-            call,
-            replayed: false,
-        };
+        let route = refusal.route.or_else(any_route);
+        let site = ErrorSite { route, ..site };
         let mut response = write(self.dialect.encode_error(&refusal.failure, site));
         if refusal.hang_up {
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
@@ -171,8 +163,8 @@ impl Mounted {
         check_content_type(route, &parts.headers).map_err(&refuse)?;
         let _place = admit(app, &key, route).map_err(&refuse)?;
         let received = receive::receive(app, route, &parts.headers, body).await?;
-        let (org, now) = (key.org_id.clone(), app.engine.now());
-        let asker = receive::Asker { org, now, engine: app.engine.clone() };
+        let (caller, now) = (auth::caller(&key), app.engine.now());
+        let asker = receive::Asker { caller, now, engine: app.engine.clone() };
         let decoded = receive::decode(self.dialect, route, params, &parts, asker, received).await?;
         let echo = decoded.command.echo();
         log.set_org(&echo.org_id);
@@ -182,13 +174,11 @@ impl Mounted {
             Ok(Done::Outcome { outcome, replayed }) => {
                 note(log, &outcome);
                 Ok(known.tell(app, self.dialect, |call| {
-                    let asked = Asked { command: &echo, call, replayed };
-                    self.reply(&asked, &outcome)
+                    let asked = Asked { command: &echo, call };
+                    self.reply(&asked, &outcome, replayed)
                 }))
             }
-            Err(failure) => {
-                Err(Refusal { failure, route: Some(route), echo: Some(echo), hang_up: false })
-            }
+            Err(failure) => Err(refuse(failure)),
         }
     }
 
@@ -202,10 +192,10 @@ impl Mounted {
         })
     }
 
-    fn reply(self, asked: &Asked<'_>, outcome: &Outcome) -> Response {
+    fn reply(self, asked: &Asked<'_>, outcome: &Outcome, replayed: bool) -> Response {
         let mut response = write(self.dialect.encode(asked, outcome));
         let headers = response.headers_mut();
-        if asked.replayed {
+        if replayed {
             mark_replayed(headers);
         }
         if let Outcome::Broadcast(broadcast) = outcome {

@@ -8,8 +8,9 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use sha2::{Digest as _, Sha256};
 use waypost_dialects::{
-    Body, BodyKind, Command, Dialect, IdempotencyScope, Operation, Request, Route, json,
+    Body, BodyKind, Command, Dialect, IdempotencyScope, Operation, Request, Route, Submission, json,
 };
+use waypost_domain::command::Caller;
 use waypost_domain::{ErrorKind, Failure, OrgId, Timestamp};
 use waypost_engine::{Engine, IdempotencyKey, Upload};
 
@@ -35,11 +36,26 @@ pub(super) struct Decoded {
 
 /// Who asks, and when.
 pub(super) struct Asker {
-    /// The organisation that the key is bound to.
-    pub(super) org: Option<OrgId>,
+    pub(super) caller: Caller,
     pub(super) now: Timestamp,
-    /// Who knows which senders there are.
+    /// Who judges what stands before a fault.
     pub(super) engine: Engine,
+}
+
+impl Asker {
+    /// What a request is refused for that its dialect cannot read to its end.
+    async fn first_fault(&self, dialect: &'static dyn Dialect, unread: Unread) -> Failure {
+        let Unread { fault, before } = unread;
+        let at_once = dialect.info().refused_at_once;
+        self.engine.refusal_of(&self.caller, before, at_once).await.unwrap_or(fault)
+    }
+}
+
+/// A request that its dialect refuses.
+struct Unread {
+    fault: Failure,
+    /// What stands before the fault.
+    before: Vec<Submission>,
 }
 
 /// What a codec is told of a request beside its body.
@@ -52,13 +68,12 @@ struct Envelope {
     query: Vec<(String, String)>,
     org: Option<OrgId>,
     now: Timestamp,
-    engine: Engine,
     /// Whether the caller names the request by `Idempotency-Key`.
     is_named: bool,
 }
 
 impl Envelope {
-    fn decode(&self, body: Body<'_>) -> Result<Command, Failure> {
+    fn decode(&self, body: Body<'_>) -> Result<Command, Unread> {
         let request = Request {
             operation: self.operation,
             method: self.method,
@@ -69,16 +84,10 @@ impl Envelope {
             now: self.now,
             body,
         };
-        self.dialect.decode(&request).map_err(|fault| self.first_fault(&request, fault))
-    }
-
-    /// A sender that is named before the fault and unknown counts as the first one.
-    fn first_fault(&self, request: &Request<'_>, fault: Failure) -> Failure {
-        let Some(org_id) = &self.org else { return fault };
-        let senders = self.dialect.senders_before(request);
-        let directory = self.engine.directory();
-        let unknown = |name: &String| directory.sender(org_id, Some(name)).err();
-        senders.iter().find_map(unknown).unwrap_or(fault)
+        self.dialect.decode(&request).map_err(|fault| {
+            let before = self.dialect.before_fault(&request);
+            Unread { fault, before }
+        })
     }
 
     /// The vendor's own name for the request, where it has one and the header gives none.
@@ -141,25 +150,25 @@ pub(super) async fn decode(
         route_path: route.path,
         path_params: params.collect(),
         query: query_pairs(&parts.uri),
-        org: asker.org,
+        org: asker.caller.org_id.clone(),
         now: asker.now,
-        engine: asker.engine,
         is_named: parts.headers.contains_key(IDEMPOTENCY_KEY),
     };
     let refuse = Refusal::at(route);
     let (decoded, name) = match received {
         Received::Nothing => {
-            let command = envelope.decode(Body::None).map_err(&refuse)?;
+            let command = envelope.decode(Body::None).map_err(|unread| refuse(unread.fault))?;
             return Ok(Decoded { command, upload: None, share: None, idempotency: None });
         }
         Received::Form(received) => {
-            let command = envelope.decode(Body::Form(&received.form)).map_err(&refuse)?;
+            let command = envelope.decode(Body::Form(&received.form));
+            let command = command.map_err(|unread| refuse(unread.fault))?;
             let name = envelope.own_name(&command);
             let upload = received.upload;
             let fingerprint = Some(received.fingerprint);
             (Read { command, fingerprint, upload, share: None }, name)
         }
-        Received::Json(bytes, share) => decode_json(envelope, bytes, share).await?,
+        Received::Json(bytes, share) => decode_json(envelope, bytes, share, &asker).await?,
     };
     let key = idempotency_key(&parts.headers).map_err(&refuse)?.or(name);
     let idempotency =
@@ -179,7 +188,9 @@ async fn decode_json(
     envelope: Envelope,
     bytes: Vec<u8>,
     mut share: MemoryShare,
+    asker: &Asker,
 ) -> Result<(Read, Option<String>), Refusal> {
+    let dialect = envelope.dialect;
     let work = move || {
         let large = bytes.len() as u64;
         let command = envelope.decode(Body::Json(&bytes));
@@ -190,7 +201,10 @@ async fn decode_json(
         (command, name, fingerprint, large)
     };
     let (command, name, fingerprint, large) = off_thread(share.is_large(), work).await?;
-    let command = command?;
+    let command = match command {
+        Ok(command) => command,
+        Err(unread) => return Err(asker.first_fault(dialect, unread).await.into()),
+    };
     // The body is gone by now; of what was decoded from it nothing is larger.
     share.shrink_to(large);
     Ok((Read { command, fingerprint, upload: None, share: Some(share) }, name))

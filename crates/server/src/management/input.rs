@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use waypost_dialects::{BodyKind, json};
+use waypost_dialects::{BodyKind, JsonTypes, json};
 use waypost_domain::Failure;
 use waypost_engine::IdempotencyKey;
 
@@ -91,7 +91,9 @@ pub(crate) enum SecretChange {
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-    if (BodyKind::Json { max_bytes: MAX_BODY_BYTES, any_type: false }).accepts(content_type) {
+    if (BodyKind::Json { max_bytes: MAX_BODY_BYTES, types: JsonTypes::ApplicationOrText })
+        .accepts(content_type)
+    {
         return Ok(());
     }
     let detail = "The header Content-Type must say application/json.";

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::rig::{ADMIN, Answer, Rig};
+use crate::rig::{ADMIN, Answer, Rig, TEMPLATE_THAT_PANICS};
 
 const WEBEX: &str = "/resources/v1/messaging";
 const PEPIPOST: &str = "/api/v2/message";
@@ -15,7 +15,9 @@ async fn rig(errors_as_200: bool) -> (Rig, Value) {
     let rig = Rig::new().await;
     rig.make("/orgs", json!({"id": "org-1", "name": "One"})).await;
     number(&rig, "100000000000001", "app-1", errors_as_200).await;
-    let key = rig.make("/orgs/org-1/api-keys", json!({"scopes": ["messages:send", "media"]})).await;
+    let key = rig
+        .make("/orgs/org-1/api-keys", json!({"scopes": ["messages:send", "media", "templates"]}))
+        .await;
     (rig, key)
 }
 
@@ -38,6 +40,22 @@ fn webex(app_id: &str) -> Value {
 fn pepipost(source: &str) -> Value {
     json!({"message": [{"recipient_whatsapp": "15550001111", "message_type": "text",
         "source": source, "type_text": [{"content": "hi"}]}]})
+}
+
+/// A template that nobody knows.
+fn webex_template(app_id: &str) -> Value {
+    json!({"appid": app_id, "destination": [{"waid": ["15550001111"]}],
+        "message": {"template": "no_such"}})
+}
+
+fn pepipost_file(source: &str, id: &str) -> Value {
+    json!({"message": [{"recipient_whatsapp": "15550001111", "message_type": "media",
+        "source": source, "type_media": [{"attachments": [{"attachment_id": id}]}]}]})
+}
+
+fn with(mut body: Value, member: &str, value: &str) -> Value {
+    body[member] = json!(value);
+    body
 }
 
 fn without(mut body: Value, at: &str, member: &str) -> Value {
@@ -72,7 +90,7 @@ async fn refusals_of_keys_have_the_status_that_the_numbers_ask_for() {
 }
 
 #[tokio::test]
-async fn an_unknown_sender_comes_before_the_faults_behind_it() {
+async fn what_is_unknown_comes_before_the_faults_behind_it() {
     let (rig, key) = rig(false).await;
     let key = key["secret"].as_str();
     let no_target = |app_id: &str| without(webex(app_id), "", "destination");
@@ -88,11 +106,20 @@ async fn an_unknown_sender_comes_before_the_faults_behind_it() {
         (json!([no_target("app-1"), webex("none")]), "7003"),
         (json!([webex("none"), 5]), "7104"),
         (json!([5, webex("none")]), "7003"),
+        (json!([webex_template("app-1"), 5]), "7108"),
+        (json!([webex_template("app-1"), no_target("none")]), "7108"),
+        (json!([webex_template("app-1"), webex("none")]), "7108"),
+        (json!([webex("none"), webex_template("app-1")]), "7104"),
+        (json!([no_target("app-1"), webex_template("app-1")]), "7003"),
+        (with(webex_template("app-1"), "priority", "9"), "7108"),
+        (with(webex("app-1"), "priority", "9"), "7004"),
     ] {
         let answer = post(&rig, WEBEX, key, &body).await.expect(400).json();
         assert_eq!(answer["response"]["code"], code, "{body}");
     }
     let no_block = |source: &str| without(pepipost(source), "/message/0", "type_text");
+    let file = pepipost_file("src-1", "0b8f1d52-7c0e-4a57-9a3c-2f1d5e6a7be0");
+    let bad_media = "Invalid Media id or bad media";
     let no_person = |source: &str| without(pepipost(source), "/message/0", "recipient_whatsapp");
     let two =
         |one: Value, other: Value| json!({"message": [one["message"][0], other["message"][0]]});
@@ -104,10 +131,50 @@ async fn an_unknown_sender_comes_before_the_faults_behind_it() {
         (PEPIPOST, no_person("none"), nobody),
         (PEPIPOST, two(pepipost("none"), no_person("src-1")), invalid),
         (PEPIPOST, two(no_person("src-1"), pepipost("none")), nobody),
+        (PEPIPOST, two(file.clone(), no_person("src-1")), bad_media),
+        (PEPIPOST, two(file.clone(), pepipost("none")), bad_media),
+        (PEPIPOST, two(pepipost("none"), file.clone()), invalid),
+        ("/api/v2/message/nc", two(file, no_person("src-1")), bad_media),
         ("/api/v2/message/nc", no_block("none"), missing),
     ] {
         let answer = post(&rig, path, key, &body).await.expect(400).json();
         assert_eq!(answer["error"]["message"], text, "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_inside_is_refused_under_its_id() {
+    let (rig, key) = rig(false).await;
+    let mut broken = webex_template("app-1");
+    broken["message"]["template"] = json!(TEMPLATE_THAT_PANICS);
+    let body = json!([broken, 5]);
+    let answer = post(&rig, WEBEX, key["secret"].as_str(), &body).await.expect(500);
+    let refusal = &answer.json()["response"];
+    assert_eq!(refusal["code"], "7006");
+    assert_eq!(refusal["transid"].as_str(), answer.header("x-request-id").as_deref());
+}
+
+#[tokio::test]
+async fn content_types_are_those_of_each_vendor() {
+    let (rig, key) = rig(false).await;
+    for (path, header, content_type, taken) in [
+        ("/api/v1/whatsapp/message/text", "apikey", "text/json", false),
+        ("/api/v1/whatsapp/manage/flow", "apikey", "text/json", false),
+        ("/api/v1/whatsapp/message/text", "apikey", "application/json", true),
+        ("/whatsapp/messages/send", "x-api-key", "text/json", true),
+        ("/whatsapp/messages/send", "x-api-key", "text/plain", false),
+        (WEBEX, "key", "text/plain", true),
+    ] {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header(header, key["secret"].as_str().unwrap());
+        let request = request.header("content-type", content_type).body(Body::from("{}")).unwrap();
+        let answer = rig.call(request).await;
+        assert_eq!(answer.status != 415, taken, "{path} {content_type}");
+        if path.starts_with("/api/v1") && !taken {
+            let told = answer.json();
+            assert_eq!(told["error"], "Unsupported Media Type");
+            assert_eq!((&told["status"], &told["path"]), (&json!(415), &json!(path)));
+        }
     }
 }
 

@@ -36,6 +36,9 @@ const NOON: i64 = 1_800_000_000_000;
 /// A webhook body whose check panics.
 pub(crate) const PANIC: &[u8] = b"panic";
 
+/// A template whose look-up panics.
+pub(crate) const TEMPLATE_THAT_PANICS: &str = "panic";
+
 struct Agreeable;
 
 #[async_trait]
@@ -68,9 +71,10 @@ impl Upstream for Agreeable {
     async fn templates(
         &self,
         account: &Account,
-        _: Option<&str>,
+        name: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<Template>, CallError> {
+        assert_ne!(name, Some(TEMPLATE_THAT_PANICS), "as a test asked for");
         Ok(vec![Template {
             id: "500".to_owned(),
             waba_id: account.waba_id.clone(),

@@ -68,7 +68,7 @@ fn echo(path: &str, body: &Value) -> CommandEcho {
 fn encode_at(now: &str, path: &str, command: &CommandEcho, outcome: &Outcome) -> Reply {
     let zone = Zone::parse("+03:00").unwrap();
     let call = Call { path, now: at(now), zone: &zone, ..Call::default() };
-    LipaChat.encode(&Asked { command, call, replayed: false }, outcome)
+    LipaChat.encode(&Asked { command, call }, outcome)
 }
 
 fn encode(path: &str, command: &CommandEcho, outcome: &Outcome) -> Reply {

@@ -48,22 +48,28 @@ pub(in super::super) fn submit(request: &Request<'_>, body: &[u8]) -> Result<Com
     Ok(Command::Submit(Box::new(Submit { org_id: org_id.clone(), messages })))
 }
 
-/// Sources that stand before a request's fault, where unknown ones are refused at all.
-pub(in super::super) fn senders_before(request: &Request<'_>, body: &[u8]) -> Vec<String> {
+/// What stands before a request's fault: sound elements, and the source of the one with the fault
+/// where that comes behind it.
+pub(in super::super) fn before_fault(request: &Request<'_>, body: &[u8]) -> Vec<Submission> {
     let root = json::parse(body).and_then(Object::root);
-    let (Ok(root), Ok(org_id), SEND_PATH) = (root, request.own_org(), request.route_path) else {
-        return Vec::new();
-    };
+    let (Ok(root), Ok(org_id)) = (root, request.own_org()) else { return Vec::new() };
     let [messages] = root.fields([member::MESSAGE]);
-    let mut senders = Vec::new();
+    let mut before = Vec::new();
     for element in elements(&messages, MAX_MESSAGES).unwrap_or_default() {
         let Ok(element) = element.object() else { break };
-        senders.extend(head(true, &element).ok().and_then(|head| head.source));
-        if submission(request, org_id, &element).is_err() {
-            break;
+        match submission(request, org_id, &element) {
+            Ok(submission) => before.push(submission),
+            Err(fault) => {
+                // Elsewhere an unknown source means the default sender.
+                let is_first_base = request.route_path == SEND_PATH;
+                let source = head(is_first_base, &element).ok().and_then(|head| head.source);
+                let unread = |source| Submission::unread(org_id.clone(), source, fault);
+                before.extend(source.filter(|_| is_first_base).map(unread));
+                break;
+            }
         }
     }
-    senders
+    before
 }
 
 /// The fields up to the sender's name.

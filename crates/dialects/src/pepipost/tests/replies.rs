@@ -15,7 +15,7 @@ fn echo(path: &str, body: &Value) -> CommandEcho {
 fn encode(command: &CommandEcho, path: &str, outcome: &Outcome) -> Reply {
     let zone = Zone::parse("+05:30").unwrap();
     let call = Call { path, zone: &zone, ..Call::default() };
-    Pepipost.encode(&Asked { command, call, replayed: false }, outcome)
+    Pepipost.encode(&Asked { command, call }, outcome)
 }
 
 #[track_caller]

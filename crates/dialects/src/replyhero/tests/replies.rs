@@ -33,7 +33,7 @@ fn echo(operation: Operation, body: &Value) -> CommandEcho {
 }
 
 fn encode(command: &CommandEcho, outcome: &Outcome) -> Reply {
-    ReplyHero.encode(&Asked { command, call: Call::default(), replayed: false }, outcome)
+    ReplyHero.encode(&Asked { command, call: Call::default() }, outcome)
 }
 
 /// 1
@@ -51,8 +51,7 @@ fn the_reply_echoes_the_request_and_not_the_directory() {
     let mut delivery = Delivery { message_type: MessageType::Assistant, ..first() };
     delivery.result = Ok(Receipt { wamid: "wamid.x".to_owned(), wa_id: String::new() });
     let zone = Zone::parse("-03:30").unwrap();
-    let asked =
-        Asked { command: &command, call: Call { zone: &zone, ..Call::default() }, replayed: false };
+    let asked = Asked { command: &command, call: Call { zone: &zone, ..Call::default() } };
     let reply = ReplyHero.encode(&asked, &Outcome::Sent(delivery));
     let reply: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(reply["customerId"], "1001");

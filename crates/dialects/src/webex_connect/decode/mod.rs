@@ -73,25 +73,24 @@ pub(super) fn submit(org_id: &OrgId, now: Timestamp, body: &[u8]) -> Result<Comm
     Ok(Command::Submit(Box::new(Submit { org_id: org_id.clone(), messages })))
 }
 
-/// App ids that stand before a request's fault: those of sound objects, and that of the object with
-/// the fault where it comes behind it.
-pub(super) fn senders_before(body: &[u8]) -> Vec<String> {
+/// What stands before a request's fault: app ids and contents of sound objects, and the app id of
+/// the object with the fault where that comes behind it.
+pub(super) fn before_fault(org_id: &OrgId, body: &[u8]) -> Vec<Submission> {
     let Ok(root) = json::parse(body) else { return Vec::new() };
-    let mut senders = Vec::new();
-    let mut is_sound = |object: Node<'_>| {
-        let app_id = sender_of(object).filter(|app_id| senders.last() != Some(app_id));
-        senders.extend(app_id);
-        draft(object).is_ok()
-    };
-    match root.elements() {
-        Some(mut objects) => {
-            objects.all(is_sound);
-        }
-        None => {
-            is_sound(root);
+    let objects = root.elements().map(|objects| objects.take(MAX_RECIPIENTS).collect());
+    let objects: Vec<Node<'_>> = objects.unwrap_or_else(|| vec![root]);
+    let mut before = Vec::new();
+    for object in objects {
+        match draft(object) {
+            Ok(Draft { app_id, said, .. }) => before.push(unaddressed(org_id, app_id, said)),
+            Err(fault) => {
+                let unread = |app_id| Submission::unread(org_id.clone(), app_id, fault);
+                before.extend(sender_of(object).map(unread));
+                break;
+            }
         }
     }
-    senders
+    before
 }
 
 fn sender_of(object: Node<'_>) -> Option<String> {
@@ -187,6 +186,17 @@ fn app_id_of(app_id: &Member<'_>) -> Result<String, Failure> {
         return Err(codes::APPID_MISSING.failure(ErrorKind::MissingField, message).at(name::APPID));
     }
     Ok(app_id.text()?.trim().to_owned())
+}
+
+/// What a request says, for nobody yet.
+fn unaddressed(org_id: &OrgId, app_id: String, said: Said) -> Submission {
+    let send = SendMessage {
+        number: Some(app_id),
+        binding: said.binding,
+        ..SendMessage::new(org_id.clone(), Recipient::Nobody, said.content)
+    };
+    let doomed = said.doom.into_failure();
+    Submission { send, doomed, tells_all_later: said.tells_all_later }
 }
 
 /// One message for each recipient. The last one gets the content itself, the others copies.

@@ -71,8 +71,7 @@ fn every_kind_has_its_status_code_and_text() {
             "response": {"code": code, "description": description, "transid": REQUEST_ID},
         });
         for errors_as_200 in [false, true] {
-            let call = Call { errors_as_200, ..call() };
-            let site = ErrorSite { call, ..ErrorSite::default() };
+            let site = ErrorSite { call: call(), errors_as_200, ..ErrorSite::default() };
             let reply = WebexConnect.encode_error(&failure, site);
             let wanted = if errors_as_200 && *status == 400 { 200 } else { *status };
             assert_eq!(reply.status.as_u16(), wanted, "{kind:?}");
@@ -124,11 +123,11 @@ fn patience_is_asked_for_in_seconds() {
 /// 2, 3, 52, 54
 #[test]
 fn what_the_server_is_told() {
-    use crate::contract::{BodyKind, Credential};
+    use crate::contract::{BodyKind, Credential, JsonTypes};
     let info = WebexConnect.info();
     assert_eq!((info.id, info.path_prefix), ("webex_connect", "/resources/"));
     assert_eq!(info.credential, Credential::BearerElseHeader("key"));
     let [route] = WebexConnect.routes() else { panic!() };
     assert_eq!((route.method.as_str(), route.path), ("POST", "/resources/v1/messaging"));
-    assert_eq!(route.body, BodyKind::Json { max_bytes: 1_048_576, any_type: true });
+    assert_eq!(route.body, BodyKind::Json { max_bytes: 1_048_576, types: JsonTypes::Any });
 }

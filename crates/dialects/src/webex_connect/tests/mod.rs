@@ -148,8 +148,8 @@ fn assert_refusal(failure: &Failure, code: &str, description: &str) {
         "response": {"code": code, "description": description, "transid": REQUEST_ID},
     });
     for (errors_as_200, status) in [(false, 400), (true, 200)] {
-        let call = Call { errors_as_200, ..call() };
-        let reply = WebexConnect.encode_error(failure, ErrorSite { call, ..ErrorSite::default() });
+        let site = ErrorSite { call: call(), errors_as_200, ..ErrorSite::default() };
+        let reply = WebexConnect.encode_error(failure, site);
         assert_eq!(std::str::from_utf8(&reply.body).unwrap(), wanted.to_string(), "{failure}");
         assert_eq!(reply.status.as_u16(), status);
     }

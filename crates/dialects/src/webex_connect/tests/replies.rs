@@ -15,7 +15,7 @@ fn answer(body: &Value) -> Reply {
     let command = decode(body.to_string().as_bytes()).unwrap().echo();
     let count = command.submissions.len();
     let ids = TRANSIDS[..count].iter().map(|id| MessageId::parse(id).unwrap()).collect();
-    let asked = Asked { command: &command, call: call(), replayed: false };
+    let asked = Asked { command: &command, call: call() };
     WebexConnect.encode(&asked, &Outcome::Submitted(ids))
 }
 
@@ -60,7 +60,7 @@ fn a_refusal_is_answered_as_the_vendor_shows() {
 fn no_other_outcome_is_answered() {
     use waypost_domain::manage::Managed;
     let command = decode(text().to_string().as_bytes()).unwrap().echo();
-    let asked = Asked { command: &command, call: call(), replayed: false };
+    let asked = Asked { command: &command, call: call() };
     let reply = WebexConnect.encode(&asked, &Outcome::Managed(Box::new(Managed::Done)));
     assert_eq!(reply.status, 500);
 }
