@@ -144,6 +144,19 @@ async fn customers_are_imported_from_csv_and_json_lines() {
     let found = admin.all("/orgs/org-1/customers?tag=vip").await;
     assert_eq!(found.len(), 1);
     assert_eq!(admin.all("/orgs/org-1/customers").await.len(), 3);
+    // What another line, or a customer with another id, has already; the others are imported.
+    let csv = "phone,id,name\n15550009999,c-9,First\n15550002222,c-1,Ann\nnone,c-7,Bad\n\
+        15550009999,c-8,Double\n15550002223,c-2,Ben\n15550002222,,Ben's old number\n";
+    for (created, updated) in [(2, 1), (0, 3)] {
+        let report = import("text/csv", csv).await.expect(200).json();
+        let counts = (&report["created"], &report["updated"], &report["failed"]);
+        assert_eq!(counts, (&json!(created), &json!(updated), &json!(3)), "{report}");
+        let errors = report["errors"].as_array().unwrap();
+        let lines: Vec<&Value> = errors.iter().map(|it| &it["line"]).collect();
+        assert_eq!(lines, [3, 4, 5], "{report}");
+        assert_eq!(errors[2]["message"], "phone: belongs to customer c-9", "{report}");
+    }
+    assert_eq!(admin.get("/orgs/org-1/customers/c-8").await.status, 404);
     for (content_type, body, status) in [
         ("text/csv", "name\nAnn\n", 400),
         ("text/csv", "phone,no_such_column\n1,2\n", 400),

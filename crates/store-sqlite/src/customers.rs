@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use waypost_domain::customer::{Consent, Customer};
 use waypost_domain::{CustomerId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::{
-    Audience, CustomerFilter, CustomerStore, Imported, NewConsent, Page, Paged, StoreError,
-    StoreResult,
+    Audience, CustomerFilter, CustomerStore, CustomerToImport, Imported, LeftOut, NewConsent, Page,
+    Paged, StoreError, StoreResult,
 };
 
 use crate::SqliteStore;
@@ -32,7 +32,7 @@ impl CustomerStore for SqliteStore {
         self.writer.run(Work::Known, move |conn| create(conn, &customer)).await
     }
 
-    async fn import_customers(&self, customers: Vec<Customer>) -> StoreResult<Imported> {
+    async fn import_customers(&self, customers: Vec<CustomerToImport>) -> StoreResult<Imported> {
         self.writer.run(Work::Known, move |conn| import(conn, &customers)).await
     }
 
@@ -208,12 +208,16 @@ fn tags_column(tags: &[String]) -> Result<Option<String>, StoreError> {
     (!tags.is_empty()).then(|| to_json(&tags)).transpose()
 }
 
-fn import(conn: &Connection, customers: &[Customer]) -> Done<Imported> {
+fn import(conn: &Connection, customers: &[CustomerToImport]) -> Done<Imported> {
     let mut imported = Imported::default();
-    for customer in customers {
-        let existing = match by_id(conn, &customer.org_id, &customer.id)? {
-            Some(existing) => Some(existing),
-            None => by_phone(conn, &customer.org_id, &customer.phone)?,
+    for (place, CustomerToImport { customer, id_given }) in customers.iter().enumerate() {
+        let existing = match by_phone(conn, &customer.org_id, &customer.phone)? {
+            Some(owner) if *id_given && owner.id != customer.id => {
+                imported.left_out.push(LeftOut { place, owner: owner.id });
+                continue;
+            }
+            None if *id_given => by_id(conn, &customer.org_id, &customer.id)?,
+            owner => owner,
         };
         let Some(existing) = existing else {
             create(conn, customer)?;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, Timestamp};
 use waypost_engine::ports::{
-    CustomerStore, DirectoryStore, Entry, EntryKey, InboxStore, MessageStore, PutMode, Recipient,
+    CustomerStore, CustomerToImport, DirectoryStore, Entry, EntryKey, InboxStore, MessageStore,
+    PutMode, Recipient,
 };
 use waypost_store_sqlite::{Options, SqliteStore};
 use waypost_store_testkit::samples::{
@@ -54,7 +55,8 @@ async fn every_change_of_a_person_is_seen_by_the_next_look_up() {
     store.update_customer(refusing.clone()).await.unwrap();
     assert_eq!(seen().await.unwrap().customer, Some(refusing.clone()));
     let inactive = Customer { active: false, ..refusing };
-    store.import_customers(vec![inactive.clone()]).await.unwrap();
+    let again = CustomerToImport { customer: inactive.clone(), id_given: true };
+    store.import_customers(vec![again]).await.unwrap();
     assert_eq!(seen().await.unwrap().customer, Some(inactive.clone()));
 
     // The first message opens a window, the second keeps it open, a renewal likewise.

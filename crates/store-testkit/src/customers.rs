@@ -3,7 +3,8 @@
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, OrgId};
 use waypost_engine::ports::{
-    Audience, CustomerFilter, Entry, Imported, NewConsent, Page, StoreError,
+    Audience, CustomerFilter, CustomerToImport, Entry, Imported, LeftOut, NewConsent, Page,
+    StoreError,
 };
 
 use crate::Harness;
@@ -16,6 +17,14 @@ fn consent(opted_in: bool) -> Option<Consent> {
         proof: Some("form 12".to_owned()),
         origin: ConsentOrigin { source: Some("WEB".to_owned()), ..ConsentOrigin::default() },
     })
+}
+
+fn with_id(customer: Customer) -> CustomerToImport {
+    CustomerToImport { customer, id_given: true }
+}
+
+fn without_id(customer: Customer) -> CustomerToImport {
+    CustomerToImport { customer, id_given: false }
 }
 
 async fn ids(stage: &Stage, filter: &CustomerFilter) -> Vec<String> {
@@ -72,7 +81,7 @@ pub async fn a_change_keeps_the_place_in_the_order(harness: &dyn Harness) {
     assert_eq!(stage.store.update_customer(customer("c9", 9)).await, Err(StoreError::NotFound));
 }
 
-pub async fn an_import_adds_and_updates_by_id_else_by_number(harness: &dyn Harness) {
+pub async fn an_import_adds_and_updates_by_the_id_given_or_by_number(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let known = Customer { consent: consent(false), ..customer("c1", 1) };
     stage.store.create_customer(known).await.unwrap();
@@ -80,14 +89,15 @@ pub async fn an_import_adds_and_updates_by_id_else_by_number(harness: &dyn Harne
     let imported = stage
         .store
         .import_customers(vec![
-            customer("c3", 3),
-            Customer { name: Some("By id".to_owned()), ..customer("c1", 11) },
-            Customer { name: Some("By number".to_owned()), ..customer("other-id", 2) },
-            Customer { consent: consent(true), ..customer("c3", 3) },
+            with_id(customer("c3", 3)),
+            with_id(Customer { name: Some("By id".to_owned()), ..customer("c1", 11) }),
+            without_id(Customer { name: Some("By number".to_owned()), ..customer("made", 2) }),
+            without_id(Customer { consent: consent(true), ..customer("made", 3) }),
+            without_id(customer("c4", 4)),
         ])
         .await
         .unwrap();
-    assert_eq!(imported, Imported { created: 1, updated: 3 });
+    assert_eq!(imported, Imported { created: 2, updated: 3, left_out: Vec::new() });
     let find = async |id: &str| {
         stage.store.customer(&org_id(), &CustomerId::new(id)).await.unwrap().unwrap()
     };
@@ -95,23 +105,47 @@ pub async fn an_import_adds_and_updates_by_id_else_by_number(harness: &dyn Harne
     assert_eq!((first.phone.clone(), first.opted_out()), (phone(11), true));
     assert_eq!(find("c2").await.name.as_deref(), Some("By number"));
     assert_eq!(find("c3").await.consent, consent(true));
-    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3"]);
+    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3", "c4"]);
+}
 
-    // The second one's number belongs to somebody else: nothing of the import stays.
-    let clash = vec![customer("c4", 4), customer("c1", 2)];
-    assert_eq!(stage.store.import_customers(clash).await, Err(StoreError::Conflict("phone")));
-    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3"]);
+pub async fn an_import_leaves_out_whose_number_belongs_to_another_id(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.store.create_customer(customer("c1", 1)).await.unwrap();
+    stage.store.create_customer(customer("c2", 2)).await.unwrap();
+    let given = [
+        ("c9", 9),
+        // A known id that would take a known number, and the number it has itself.
+        ("c1", 2),
+        ("c1", 1),
+        // New ids with numbers that were known before, or are since this import.
+        ("c3", 1),
+        ("c4", 9),
+        // The number becomes free, and is taken.
+        ("c2", 22),
+        ("c5", 2),
+    ];
+    let given = given.map(|(id, last)| with_id(customer(id, last)));
+    let imported = stage.store.import_customers(given.to_vec()).await.unwrap();
+    let left_out = [(1, "c2"), (3, "c1"), (4, "c9")];
+    let left_out = left_out.map(|(place, id)| LeftOut { place, owner: CustomerId::new(id) });
+    assert_eq!(imported, Imported { created: 2, updated: 2, left_out: left_out.to_vec() });
+    for (id, last) in [("c1", 1), ("c2", 22), ("c9", 9), ("c5", 2)] {
+        let found = stage.store.customer(&org_id(), &CustomerId::new(id)).await.unwrap();
+        assert_eq!(found.unwrap().phone, phone(last), "{id}");
+    }
+    assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c9", "c5"]);
 }
 
 pub async fn filters_and_pages_follow_the_order_of_registration(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
-    let people: Vec<Customer> = (0..10)
+    let people = (0..10)
         .map(|last| Customer {
             tags: if last % 2 == 0 { vec!["even".to_owned()] } else { Vec::new() },
             active: last != 4,
             // Ids fall while places grow.
             ..customer(&format!("c{}", 9 - last), last)
         })
+        .map(with_id)
         .collect();
     stage.store.import_customers(people).await.unwrap();
     let mut page = Page { after: None, limit: 4 };
@@ -146,6 +180,7 @@ pub async fn an_audience_leaves_out_who_must_not_be_written_to(harness: &dyn Har
         Customer { last_inbound_at: Some(at(5)), ..customer("wrote", 5) },
         Customer { last_inbound_at: Some(at(5)), consent: consent(false), ..customer("left", 6) },
     ];
+    let people = people.into_iter().map(with_id).collect();
     stage.store.import_customers(people).await.unwrap();
     for (audience, expected) in [
         (Audience::All, vec!["silent", "yes", "wrote"]),

@@ -99,13 +99,33 @@ pub struct CustomerFilter {
     pub active: Option<bool>,
 }
 
+/// A customer to be added, or to be brought up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerToImport {
+    /// What is known of the customer.
+    pub customer: Customer,
+    /// Whether the id was given. Otherwise it is for a customer whose number is new.
+    pub id_given: bool,
+}
+
 /// What an import did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// New customers.
     pub created: u64,
-    /// Customers that existed (same id or same number) and were brought up to date.
+    /// Customers that existed and were brought up to date.
     pub updated: u64,
+    /// Those that were left out, in their order.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A customer that was left out of an import: its number belongs to one with another id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its place among those to be imported, from 0.
+    pub place: usize,
+    /// Whose the number is.
+    pub owner: CustomerId,
 }
 
 /// Whom a broadcast reaches, beside that they are active and have not opted out.
@@ -135,10 +155,11 @@ pub struct NewConsent {
 pub trait CustomerStore: Send + Sync {
     /// Adds a customer.
     async fn create_customer(&self, customer: Customer) -> StoreResult<()>;
-    /// Adds or updates many at once, in one transaction, in their order. An existing customer (by
-    /// id, else by number) keeps its id, its place in the order of registration and its consent
-    /// where the new one has none.
-    async fn import_customers(&self, customers: Vec<Customer>) -> StoreResult<Imported>;
+    /// Adds or updates many at once, in one transaction, in their order. Who exists is found by
+    /// the id that was given, otherwise by number, and keeps its id, its place in the order of
+    /// registration, and its consent where the new one has none. Who has the number of one with
+    /// another id than was given is left out; the others are imported.
+    async fn import_customers(&self, customers: Vec<CustomerToImport>) -> StoreResult<Imported>;
     /// Records what people said, all or nothing; who is unknown becomes a customer. What a person
     /// has said before stays as it was recorded. `false` where none of it was new.
     async fn record_consents(&self, org_id: &OrgId, consents: Vec<NewConsent>)

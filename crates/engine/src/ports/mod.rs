@@ -24,8 +24,8 @@ pub use callbacks::{
 };
 pub use calls::{AttemptCall, CallStore};
 pub use directory::{
-    Audience, CustomerFilter, CustomerStore, DirectorySnapshot, DirectoryStore, Entry, EntryKey,
-    Imported, NewConsent, PutMode, TemplateStore,
+    Audience, CustomerFilter, CustomerStore, CustomerToImport, DirectorySnapshot, DirectoryStore,
+    Entry, EntryKey, Imported, LeftOut, NewConsent, PutMode, TemplateStore,
 };
 pub use egress::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
 pub use events::{EventFilter, EventHead, EventHeads, EventStore, LoggedEvent};

@@ -13,8 +13,8 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
-use waypost_domain::customer::Customer;
 use waypost_domain::{OrgId, Timestamp};
+use waypost_engine::ports::{CustomerToImport, LeftOut};
 
 use super::access::{Customers, InOrg};
 use super::customers::CustomerInput;
@@ -43,7 +43,8 @@ const COLUMNS: [&str; 8] =
 pub(crate) struct ImportReport {
     /// New customers.
     created: u64,
-    /// Customers that existed (same id or same number) and were brought up to date.
+    /// Customers that existed (same id; same number where the line has none) and were brought up
+    /// to date.
     updated: u64,
     /// Lines that were not imported.
     failed: u64,
@@ -122,13 +123,7 @@ pub(crate) async fn import_customers(
     let writing = async {
         let mut report = ImportReport::default();
         while let Some(batch) = batches.recv().await {
-            report.note(&batch.faults);
-            if batch.customers.is_empty() {
-                continue;
-            }
-            let imported = app.engine.store().import_customers(batch.customers).await?;
-            report.created += imported.created;
-            report.updated += imported.updated;
+            write(&app, batch, &mut report).await?;
         }
         Ok::<ImportReport, Problem>(report)
     };
@@ -138,6 +133,27 @@ pub(crate) async fn import_customers(
         Problem::unavailable("The import could not be read.")
     })?;
     parsed.map(|()| Json(report))
+}
+
+async fn write(app: &App, batch: Batch, report: &mut ImportReport) -> Result<(), Problem> {
+    let Batch { customers, lines, mut faults } = batch;
+    if !customers.is_empty() {
+        let imported = app.engine.store().import_customers(customers).await?;
+        report.created += imported.created;
+        report.updated += imported.updated;
+        let left_out = imported.left_out.iter();
+        faults.extend(left_out.map(|left_out| LineFault::taken(&lines, left_out)));
+        faults.sort_by_key(|fault| fault.line);
+    }
+    report.note(&faults);
+    Ok(())
+}
+
+impl LineFault {
+    fn taken(lines: &[u64], left_out: &LeftOut) -> Self {
+        let message = format!("phone: belongs to customer {}", left_out.owner);
+        Self { line: lines[left_out.place], message }
+    }
 }
 
 impl ImportReport {
@@ -151,7 +167,9 @@ impl ImportReport {
 /// Customers to be written together, and lines that cannot be.
 #[derive(Default)]
 struct Batch {
-    customers: Vec<Customer>,
+    customers: Vec<CustomerToImport>,
+    /// Where each of these stands.
+    lines: Vec<u64>,
     faults: Vec<LineFault>,
 }
 
@@ -231,12 +249,19 @@ impl Importer {
     }
 
     fn take(&mut self, line: u64, input: Result<CustomerInput, Problem>) {
-        let built = input.and_then(|input| input.build(&self.org_id, fresh_id, self.now));
+        let built = input.and_then(|input| {
+            let id_given = input.id.is_some();
+            let customer = input.build(&self.org_id, fresh_id, self.now)?;
+            Ok(CustomerToImport { customer, id_given })
+        });
         match built {
-            Ok(customer) => self.batch.customers.push(customer),
-            Err(problem) => return self.refuse(line, problem.in_one_line()),
+            Ok(customer) => {
+                self.batch.customers.push(customer);
+                self.batch.lines.push(line);
+                self.flush_if_full();
+            }
+            Err(problem) => self.refuse(line, problem.in_one_line()),
         }
-        self.flush_if_full();
     }
 
     fn refuse(&mut self, line: u64, message: String) {
@@ -358,6 +383,8 @@ impl Read for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use waypost_domain::customer::Customer;
+
     use super::*;
 
     /// Imports a text that comes in small pieces.
@@ -374,7 +401,8 @@ mod tests {
         let (mut customers, mut faults) = (Vec::new(), Vec::new());
         while let Some(batch) = batches.blocking_recv() {
             assert!(batch.customers.len() <= BATCH);
-            customers.extend(batch.customers);
+            assert_eq!(batch.customers.len(), batch.lines.len());
+            customers.extend(batch.customers.into_iter().map(|it| it.customer));
             faults.extend(batch.faults);
         }
         (done, customers, faults)

@@ -54,22 +54,39 @@ pub(super) async fn run(
 ) -> anyhow::Result<bool> {
     let format = format.map_or_else(|| format_of(file), Ok)?;
     let (source, size) = open(file)?;
-    let mut parts = Parts::new(format, source)?;
-    let bar = progress(size);
+    let parts = Parts::new(format, source)?;
+    let (tally, ended) = import(api, org, format, parts, &progress(size)).await;
+    tell(&tally, as_json);
+    ended.with_context(|| file.display().to_string())?;
+    Ok(tally.faults.is_empty())
+}
+
+/// Sends part by part, up to one that cannot be read or is not taken. What came of those before it
+/// is known all the same.
+async fn import(
+    api: &Api,
+    org: &str,
+    format: ImportFormat,
+    mut parts: Parts,
+    bar: &ProgressBar,
+) -> (Tally, anyhow::Result<()>) {
     let mut tally = Tally::default();
-    while let Some(part) = parts.next_part()? {
-        let first_line = part.lines.first().map_or(1, |(_, line)| *line);
-        take(api, org, format, part, &mut tally).await.with_context(|| {
-            format!("stopped at line {first_line} of {}; all before it is done", file.display())
-        })?;
-        bar.set_position(parts.bytes_read());
-        bar.set_message(format!("{} customers", tally.created + tally.updated));
-    }
+    let sending = async {
+        while let Some(part) = parts.next_part()? {
+            let first_line = part.lines.first().map_or(1, |(_, line)| *line);
+            take(api, org, format, part, &mut tally).await.with_context(|| {
+                format!("stopped at line {first_line}; all before it is done, again does no harm")
+            })?;
+            bar.set_position(parts.bytes_read());
+            bar.set_message(format!("{} customers", tally.created + tally.updated));
+        }
+        Ok(())
+    };
+    let ended = sending.await;
     bar.finish_and_clear();
     tally.faults.append(&mut parts.faults);
     tally.faults.sort_by_key(|fault| fault.line);
-    tell(&tally, as_json);
-    Ok(tally.faults.is_empty())
+    (tally, ended)
 }
 
 async fn take(
@@ -101,7 +118,7 @@ fn tell(tally: &Tally, as_json: bool) {
     if as_json {
         say(format_args!(
             "{:#}",
-            json!({"created": created, "updated": updated, "errors": faults})
+            json!({"created": created, "updated": updated, "failed": faults.len(), "errors": faults})
         ));
         return;
     }
@@ -419,6 +436,8 @@ impl Records for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::gateway::Gateway;
+    use crate::fake_server::FakeServer;
 
     fn cut(format: ImportFormat, text: impl Into<Vec<u8>>) -> (Vec<Part>, Vec<Fault>) {
         let mut parts = Parts::new(format, Box::new(io::Cursor::new(text.into()))).unwrap();
@@ -490,6 +509,29 @@ mod tests {
         assert_eq!(parts.len(), 1);
         assert_eq!(parts[0].body, b"{\"phone\":\"1\"}\n{\"phone\":\"2\",\"tags\":[\"a\"]}\n");
         assert_eq!(parts[0].line_in_file(2), 6);
+    }
+
+    #[tokio::test]
+    async fn what_was_done_and_refused_is_known_also_where_the_import_stops() {
+        let rows: String = (0..600).map(|row| format!("+1555000{row:04},x\n")).collect();
+        let text = format!("phone,name\nonly one\n{rows}");
+        let parts = Parts::new(ImportFormat::Csv, Box::new(io::Cursor::new(text))).unwrap();
+        let at = "POST /waypost/v1/orgs/o/customers/import";
+        let partly =
+            json!({"created": 499, "updated": 0, "errors": [{"line": 3, "message": "no"}]});
+        let gateway = FakeServer::start(&[(at, 200, partly), (at, 503, json!(null))]).await;
+        let gateway = Gateway {
+            url: Some(gateway.url()),
+            key: Some("the-key".to_owned()),
+            ..Gateway::default()
+        };
+        let api = Api::new(&gateway, Path::new("/nowhere")).unwrap();
+        let bar = ProgressBar::hidden();
+        let (tally, ended) = import(&api, "o", ImportFormat::Csv, parts, &bar).await;
+        assert!(ended.unwrap_err().to_string().starts_with("stopped at line 503; "));
+        assert_eq!(tally.created, 499);
+        let lines: Vec<u64> = tally.faults.iter().map(|fault| fault.line).collect();
+        assert_eq!(lines, [2, 4]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use waypost_domain::directory::{
 };
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{ApiKeyId, CustomerId, NumberId, OrgId, Phone, Timestamp, UserId, Zone};
-use waypost_engine::ports::{Entry, PutMode};
+use waypost_engine::ports::{CustomerToImport, Entry, PutMode};
 use waypost_engine::{Engine, keys};
 use waypost_sandbox::Seed;
 
@@ -128,7 +128,7 @@ async fn make(engine: &Engine, seed: &Seed) -> anyhow::Result<()> {
     }
     let mut customers = Vec::new();
     for (place, person) in (0_i64..).zip(&seed.people) {
-        customers.push(Customer {
+        let customer = Customer {
             org_id: org_id.clone(),
             id: CustomerId::new(customer_id(&person.name)),
             phone: Phone::parse(&person.phone)?,
@@ -143,7 +143,8 @@ async fn make(engine: &Engine, seed: &Seed) -> anyhow::Result<()> {
             active: true,
             created_at: now.plus_ms(place),
             last_inbound_at: None,
-        });
+        };
+        customers.push(CustomerToImport { customer, id_given: true });
     }
     engine.store().import_customers(customers).await?;
     Ok(())
