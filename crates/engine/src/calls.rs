@@ -42,10 +42,7 @@ impl Engine {
     /// Records what is gathered, every second until it is cancelled.
     pub(crate) async fn record_calls(self, cancel: CancellationToken) {
         while !cancel.is_cancelled() {
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = tokio::time::sleep(EVERY) => {}
-            }
+            cancel.run_until_cancelled(tokio::time::sleep(EVERY)).await;
             self.record_gathered_calls().await;
         }
     }

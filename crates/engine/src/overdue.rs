@@ -15,10 +15,8 @@ impl Engine {
     pub(crate) async fn tell_overdue(self, cancel: CancellationToken) {
         loop {
             let next = self.now().plus_ms(LOOK_EVERY_MS);
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return,
-                () = self.clock().sleep_until(next.0) => {}
+            if cancel.run_until_cancelled(self.clock().sleep_until(next.0)).await.is_none() {
+                return;
             }
             // Told too early it would be wrong; a later look tells it.
             if !self.believes_hour().await {

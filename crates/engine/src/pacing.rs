@@ -179,18 +179,15 @@ impl Engine {
     /// Learns the messaging limits of numbers from the upstream, soon after the start and then again
     /// and again; operators' own settings go before.
     pub(crate) async fn learn_limits(self, cancel: CancellationToken) {
-        let mut pause = FIRST_LEARNT_AFTER;
-        while !cancel.is_cancelled() {
-            let learning = async {
+        let learning = async {
+            let mut pause = FIRST_LEARNT_AFTER;
+            loop {
                 tokio::time::sleep(pause).await;
                 self.learn_limits_once().await;
-            };
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return,
-                () = learning => pause = LEARNT_EVERY,
+                pause = LEARNT_EVERY;
             }
-        }
+        };
+        cancel.run_until_cancelled(learning).await;
     }
 
     async fn learn_limits_once(&self) {

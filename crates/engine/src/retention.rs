@@ -31,20 +31,18 @@ impl Engine {
     /// Looks every hour, until it is cancelled.
     pub(crate) async fn retain(self, cancel: CancellationToken) {
         let mut next = self.now().plus_ms(FIRST_AFTER_MS);
-        loop {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return,
-                () = self.org_removed().notified() => {}
-                () = self.clock().sleep_until(next.0) => {}
+        let looking = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = self.org_removed().notified() => {}
+                    () = self.clock().sleep_until(next.0) => {}
+                }
+                self.clean_up().await;
+                next = self.now().plus_ms(EVERY_MS);
             }
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return,
-                () = self.clean_up() => {}
-            }
-            next = self.now().plus_ms(EVERY_MS);
-        }
+        };
+        cancel.run_until_cancelled(looking).await;
     }
 
     /// Removes everything whose time is over now. A part that cannot be done now is done at the

@@ -86,11 +86,8 @@ impl Engine {
                 Err(error) => {
                     tracing::error!(%error, "messages to be sent again");
                     self.note_store_error(&error);
-                    tokio::select! {
-                        biased;
-                        () = cancel.cancelled() => return,
-                        () = tokio::time::sleep(STORE_PAUSE) => continue,
-                    }
+                    cancel.run_until_cancelled(tokio::time::sleep(STORE_PAUSE)).await;
+                    continue;
                 }
             };
             let it_is_time = async {

@@ -88,11 +88,8 @@ impl Engine {
         let mut roster = Roster::default();
         let posts = Arc::new(Semaphore::new(MAX_POSTS));
         while !cancel.is_cancelled() {
-            let next = tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                next = self.engage(&mut roster, &mut workers, &posts, &cancel) => next,
-            };
+            let engaging = self.engage(&mut roster, &mut workers, &posts, &cancel);
+            let Some(next) = cancel.run_until_cancelled(engaging).await else { break };
             let pause = async {
                 match &next {
                     Ok(Some(next)) => self.clock().sleep_until(next.0).await,

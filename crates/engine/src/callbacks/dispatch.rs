@@ -45,11 +45,8 @@ impl Engine {
     pub(crate) async fn dispatch_events(self, cancel: CancellationToken) {
         let mut mark: Option<Mark> = None;
         while !cancel.is_cancelled() {
-            let outcome = tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                outcome = self.dispatch_some(&mut mark) => outcome,
-            };
+            let some = self.dispatch_some(&mut mark);
+            let Some(outcome) = cancel.run_until_cancelled(some).await else { break };
             let pause = match outcome {
                 Ok(true) => continue,
                 Ok(false) => None,
@@ -58,11 +55,7 @@ impl Engine {
                     Some(STORE_PAUSE)
                 }
             };
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => {}
-                () = self.wait_for_events(pause) => {}
-            }
+            cancel.run_until_cancelled(self.wait_for_events(pause)).await;
         }
         if let Some(mark) = mark.filter(|mark| mark.at > mark.recorded) {
             let recorded = self.store().add_callbacks(Vec::new(), Some(mark.at), self.now()).await;

@@ -41,20 +41,17 @@ impl Engine {
             let gate = match self.plan_ahead(&lane, &mut plan, looked_at).await {
                 Ok(Ahead::Start(gate)) => gate,
                 Ok(Ahead::Wait(until)) => {
-                    wait(&cancel, self.something_due(&lane, looked_at, until)).await;
+                    let due = self.something_due(&lane, looked_at, until);
+                    cancel.run_until_cancelled(due).await;
                     continue;
                 }
                 Err(error) => {
                     self.note_unread(&lane, &error);
-                    wait(&cancel, tokio::time::sleep(STORE_PAUSE)).await;
+                    cancel.run_until_cancelled(tokio::time::sleep(STORE_PAUSE)).await;
                     continue;
                 }
             };
-            let slot = tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                slot = lane.turn_of_queue() => slot,
-            };
+            let Some(slot) = cancel.run_until_cancelled(lane.turn_of_queue()).await else { break };
             // Something more urgent may have come while the turn was waited for.
             if let Err(error) = self.look_ahead(&lane, &mut plan).await {
                 self.note_unread(&lane, &error);
@@ -367,13 +364,5 @@ fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestam
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
-    }
-}
-
-async fn wait(cancel: &CancellationToken, what: impl Future<Output = ()>) {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => {}
-        () = what => {}
     }
 }
