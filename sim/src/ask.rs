@@ -111,6 +111,7 @@ fn asked<T>(request: &Request, command: T) -> Ask<T> {
         idempotency,
         idempotency_wait_s: REPEAT_WAIT_S,
         awaits_unknown: false,
+        replays_first: false,
         command,
     }
 }

@@ -169,8 +169,21 @@ impl Number {
             || self.display_phone.digits() == name.trim_start_matches('+')
             || self.app_id.as_deref() == Some(name)
             || self.source_id.as_deref() == Some(name)
-            || self.aliases.iter().any(|alias| alias == name)
+            || self.aliases.iter().any(|alias| alias == name || is_same_phone(alias, name))
     }
+}
+
+/// Whether both are one phone number, each as people write it.
+fn is_same_phone(one: &str, other: &str) -> bool {
+    let [one_digits, other_digits] =
+        [one, other].map(|text| text.bytes().filter(u8::is_ascii_digit));
+    is_spelt_phone(one) && is_spelt_phone(other) && one_digits.eq(other_digits)
+}
+
+fn is_spelt_phone(text: &str) -> bool {
+    let is_part =
+        |char: char| char.is_ascii_digit() || char.is_whitespace() || "+-.()".contains(char);
+    text.contains(|char: char| char.is_ascii_digit()) && text.chars().all(is_part)
 }
 
 /// What a key may do.
@@ -318,4 +331,32 @@ pub struct MediaProvider {
 pub enum ProviderScheme {
     Basic,
     Bearer,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_answers_to_its_names_and_to_its_phones_in_any_spelling() {
+        let number: Number = serde_json::from_value(json!({
+            "id": "sales", "org_id": "org-1", "display_phone": "15550009999",
+            "phone_number_id": "100000000000001", "waba_id": "100000000000002",
+            "app_id": "a_1", "source_id": "src-1",
+            "aliases": ["main", "+15550008888", "1 (555) 000-7777"],
+            "created_at": 0,
+        }))
+        .unwrap();
+        for name in ["sales", "100000000000001", "15550009999", "+15550009999", "a_1", "src-1"] {
+            assert!(number.answers_to(name), "{name}");
+        }
+        for name in ["main", "+15550008888", "15550008888", "+1 555.000.7777", "15550007777"] {
+            assert!(number.answers_to(name), "{name}");
+        }
+        for name in ["", "+", "Main", "5550008888", "155500088880", "x15550008888"] {
+            assert!(!number.answers_to(name), "{name}");
+        }
+    }
 }

@@ -149,6 +149,8 @@ pub struct Ask<T> {
     pub idempotency_wait_s: u32,
     /// Whether it waits also for the first one's unknown outcome, rather than to be told of it.
     pub awaits_unknown: bool,
+    /// Whether it gets the first one's answer before its own sender and content are looked at.
+    pub replays_first: bool,
     /// What is asked.
     pub command: T,
 }
@@ -164,6 +166,7 @@ impl<T> Ask<T> {
             idempotency: self.idempotency,
             idempotency_wait_s: self.idempotency_wait_s,
             awaits_unknown: self.awaits_unknown,
+            replays_first: self.replays_first,
             command: (),
         };
         (ask, self.command)

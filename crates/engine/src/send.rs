@@ -13,7 +13,7 @@ use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt
 use waypost_domain::directory::Number;
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::retry::{self, RetryClass};
-use waypost_domain::{AttemptId, Content, ErrorKind, Failure, MessageId, Phone, Status};
+use waypost_domain::{AttemptId, Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status};
 use waypost_planted::{Bug, is_planted};
 
 use crate::admission::Acting;
@@ -186,14 +186,20 @@ impl Engine {
         mut command: Box<SendMessage>,
         patience: Patience,
     ) -> Result<Admission<Admitted>, Failure> {
+        if ask.replays_first {
+            let org = self.org_of(&ask.caller, &command.org_id)?;
+            if let Some(message) = self.earlier(ask, &org.id).await? {
+                return Ok(Admission::Replay(message));
+            }
+        }
         let acting = self.acting_for(&ask.caller, &command)?;
         let recipient = self.addressee(&acting, &command.recipient).await?;
         let binding = command.binding.take();
         self.check_content(&acting, &mut command.content, binding.as_ref()).await?;
-        if ask.idempotency.is_some()
-            && let Some(message) = Box::pin(self.find_replay(ask, &acting.org.id)).await?
+        if !ask.replays_first
+            && let Some(message) = self.earlier(ask, &acting.org.id).await?
         {
-            return Ok(Admission::Replay(Box::new(message)));
+            return Ok(Admission::Replay(message));
         }
         self.check_consent(&acting.org, &recipient)?;
         let (content, options) = (&command.content, &command.options);
@@ -206,6 +212,18 @@ impl Engine {
             }
         };
         Ok(Admission::New(Box::new(Admitted { acting, recipient, command, holding })))
+    }
+
+    /// The message that an earlier request with this key made. Costs nothing without a key.
+    async fn earlier(
+        &self,
+        ask: &Ask<()>,
+        org_id: &OrgId,
+    ) -> Result<Option<Box<Message>>, Failure> {
+        if ask.idempotency.is_none() {
+            return Ok(None);
+        }
+        Ok(Box::pin(self.find_replay(ask, org_id)).await?.map(Box::new))
     }
 
     pub(crate) async fn keep_media(

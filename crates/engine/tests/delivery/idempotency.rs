@@ -9,7 +9,7 @@ use waypost_domain::{ErrorKind, OrgId};
 use waypost_engine::ports::{MessageFilter, Page, StatusNotice, UpstreamEvent};
 use waypost_planted::{Bug, plant};
 
-use crate::rig::{NOON, Rig, keyed, lost, send_to, submit_of, text, to_phone};
+use crate::rig::{NOON, Rig, keyed, lost, send_to, submit_of, template, text, to_phone};
 
 /// Requests with one key at the same time.
 const AT_ONCE: usize = 64;
@@ -99,6 +99,42 @@ async fn a_key_is_kept_for_seven_days() {
         rig.open_window("15550001111").await;
         let answer = rig.engine.send(ask()).await.unwrap();
         assert_eq!((answer.outcome.id == first, answer.replayed), (replayed, replayed), "{at_ms}");
+    }
+}
+
+/// After the first request its template was paused.
+#[tokio::test]
+async fn a_repetition_comes_ahead_of_sender_and_content_where_its_dialect_says_so() {
+    use ErrorKind::{
+        IdempotencyConflict, NumberNotFound, OrgForbidden, TemplateNotApproved, TemplateNotFound,
+    };
+    for (replays_first, org, number, name, fingerprint, refusal) in [
+        (true, "org-1", None, "note", 1, None),
+        (true, "org-1", Some("gone"), "note", 1, None),
+        (true, "org-1", None, "other", 2, Some(IdempotencyConflict)),
+        (true, "org-2", None, "note", 1, Some(OrgForbidden)),
+        (false, "org-1", None, "note", 1, Some(TemplateNotApproved)),
+        (false, "org-1", Some("gone"), "note", 1, Some(NumberNotFound)),
+        (false, "org-1", None, "other", 2, Some(TemplateNotFound)),
+    ] {
+        let rig = Rig::new().await;
+        rig.approve_template("note");
+        let ask = |name: &str, fingerprint| {
+            let mut ask = keyed(send_to("cust-1", template(name)), "k", fingerprint);
+            ask.replays_first = replays_first;
+            ask
+        };
+        let first = rig.engine.send(ask("note", 1)).await.unwrap().outcome;
+        let mut paused = rig.engine.directory().templates_named("100000000000002", "note");
+        "PAUSED".clone_into(&mut paused[0].status);
+        rig.engine.directory().put_template(paused.remove(0)).await.unwrap();
+        let mut again = ask(name, fingerprint);
+        again.caller.org_id = Some(OrgId::new(org));
+        again.command.number = number.map(str::to_owned);
+        let told = rig.engine.send(again).await.map(|answer| answer.outcome);
+        let wanted = refusal.map_or(Ok(first.id), Err);
+        assert_eq!(told.map(|it| it.id).map_err(|failure| failure.kind), wanted);
+        assert_eq!(rig.upstream.sent_to().len(), 1, "never a second send");
     }
 }
 

@@ -410,6 +410,7 @@ pub(crate) fn ask<T>(command: T) -> Ask<T> {
         idempotency: None,
         idempotency_wait_s: 1,
         awaits_unknown: false,
+        replays_first: false,
         command,
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn ask<N: Need, T>(
         idempotency,
         idempotency_wait_s: IDEMPOTENCY_WAIT_S,
         awaits_unknown: false,
+        replays_first: false,
         command,
     }
 }

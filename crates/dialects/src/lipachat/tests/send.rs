@@ -448,6 +448,7 @@ fn routes_say_what_they_take() {
     let info = LipaChat.info();
     assert_eq!(info.credential, Credential::Header("apikey"));
     assert_eq!(info.idempotency_scope, IdempotencyScope::Dialect);
+    assert!(info.replays_first, "duplicates come before sender and template");
     assert_eq!(info.zone, WireZone::OffsetMinutes(180));
     for (path, _) in SENDS {
         let body = route(&Method::POST, path).body;
