@@ -19,7 +19,7 @@ use crate::ports::{
 };
 use crate::send::{dice, new_attempt_id};
 use crate::windows::AtTurn;
-use crate::{options, windows};
+use crate::options;
 
 /// Messages that are ended together; their writes share commits.
 const EXPIRED_TOGETHER: usize = 128;
@@ -187,7 +187,7 @@ impl Engine {
     async fn fail_expired_one(&self, waiting: &WaitingMessage) -> Result<(), Failure> {
         let Some(due) = self.store().waiting_message(waiting.id).await? else { return Ok(()) };
         let why = if waiting.was_held {
-            windows::never_opened()
+            self.never_opened(&due.message).await?
         } else {
             options::expired(&due.message.options)
         };

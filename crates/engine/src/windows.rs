@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter, TemplateMessage};
-use waypost_domain::directory::{Number, Org};
+use waypost_domain::directory::Number;
 use waypost_domain::message::{Message, MessageOptions};
 use waypost_domain::place::{Place, Traffic};
 use waypost_domain::template::{self, Template};
@@ -53,14 +53,14 @@ pub(crate) struct Holding {
     nudge: Option<TemplateMessage<MediaRef>>,
 }
 
-/// How a queued message goes on at its turn, in view of its window then.
+/// How a queued message goes on at its turn, in view of its person's word and window then.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AtTurn {
     /// It may be attempted.
     Goes,
     /// Its window has closed, and it is kept until the person writes again.
     Waits,
-    /// Its window has closed, and nothing becomes of it.
+    /// Its person has opted out, or its window has closed, and nothing becomes of it.
     Fails(Failure),
 }
 
@@ -92,20 +92,23 @@ impl Engine {
         Err(self.closed(acting, window))
     }
 
-    /// A queued message has its turn: its window may have closed since it was accepted. A fallback
-    /// template does not take its place any more: the record says what was accepted.
+    /// A queued message has its turn: its person may have opted out since it was accepted, or its
+    /// window may have closed. A fallback template does not take its place any more: the record says
+    /// what was accepted.
     pub(crate) async fn at_turn(
         &self,
         message: &Message,
         number: &Arc<Number>,
     ) -> Result<AtTurn, Failure> {
-        let org = self.directory().org(&message.org_id);
-        let asks = |org: &Arc<Org>| org.window_policy != WindowPolicy::Forward;
-        let Some(org) = org.filter(asks).filter(|_| !message.content.is_template()) else {
-            return Ok(AtTurn::Goes);
-        };
+        let Some(org) = self.directory().org(&message.org_id) else { return Ok(AtTurn::Goes) };
         let (phone, number_id) = (&message.phone, &number.id);
         let recipient = self.store().recipient_by_phone(&org.id, phone, number_id).await?;
+        if let Err(failure) = self.check_consent(&org, &recipient) {
+            return Ok(AtTurn::Fails(failure));
+        }
+        if message.content.is_template() {
+            return Ok(AtTurn::Goes);
+        }
         let acting = Acting { org, number: Arc::clone(number) };
         let Some(window) = self.closed_window(&acting, &recipient) else {
             return Ok(AtTurn::Goes);
@@ -167,6 +170,19 @@ impl Engine {
         failure.with_window(ClosedWindow { number_id, since, templates })
     }
 
+    /// Why a message fails that was kept until the person writes, who did not.
+    pub(crate) async fn never_opened(&self, message: &Message) -> Result<Failure, Failure> {
+        let text = "The customer did not write before the message's time to live ended.";
+        let failure = Failure::new(ErrorKind::WindowClosed, text);
+        let number = self.directory().number(&message.number_id);
+        let Some(number) = number else { return Ok(failure) };
+        let (org_id, number_id) = (&message.org_id, number.id.clone());
+        let recipient = self.store().recipient_by_phone(org_id, &message.phone, &number_id).await?;
+        let since = Window::at(self.now(), recipient.last_inbound_at).closed_since();
+        let templates = self.directory().usable_templates(&number.waba_id, MOST_NAMED);
+        Ok(failure.with_window(ClosedWindow { number_id, since, templates }))
+    }
+
     /// How a message that is sent later begins, with its place in the queue.
     pub(crate) fn start_of(
         &self,
@@ -206,12 +222,6 @@ impl Engine {
             self.directory().traffic_of(&acting.number.waba_id, name, language)
         })
     }
-}
-
-/// A message that was kept until the person writes, who did not.
-pub(crate) fn never_opened() -> Failure {
-    let message = "The customer did not write before the message's time to live ended.";
-    Failure::new(ErrorKind::WindowClosed, message)
 }
 
 /// The template with a text as its one value; `None` where it takes other values, or the text does

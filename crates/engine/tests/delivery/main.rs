@@ -14,6 +14,7 @@ mod idempotency;
 mod inbound;
 mod joins;
 mod media;
+mod opt_outs;
 mod options;
 mod pacing;
 mod queue;

@@ -112,7 +112,10 @@ async fn what_is_held_is_given_up_at_its_end() {
     tokio::time::sleep(Duration::from_secs(200)).await;
     let given_up = rig.stored(id).await;
     assert_eq!(given_up.status, Status::Failed);
-    assert_eq!(given_up.failure.unwrap().kind, ErrorKind::WindowClosed);
+    let failure = given_up.failure.unwrap();
+    assert_eq!(failure.kind, ErrorKind::WindowClosed);
+    let window = failure.window.expect("it says what would do");
+    assert_eq!((window.since, window.templates.len()), (None, 3));
     assert_eq!(rig.engine.store().held().await.unwrap().0, 0);
     writes(&rig, DIGITS, "wamid.in").await;
     assert!(sent(&rig).await.is_empty());
