@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::Sandbox;
+use crate::control_call::{Refusal, only};
 use crate::log::{Category, Direction, Entry};
 use crate::media_kind::{MediaKind, essence};
 use crate::media_store::{INBOUND_LIFETIME_MS, Media};
@@ -22,14 +23,25 @@ use crate::wamid::{self, Sender};
 const EMPTY_KINDS: [&str; 5] =
     ["unsupported", "unknown", "request_welcome", "ephemeral", "interactive"];
 
+/// Members beside the one that has the name of the type.
+const MEMBERS: [&str; 13] = [
+    "from",
+    "from_user_id",
+    "to",
+    "type",
+    "id",
+    "name",
+    "profile",
+    "timestamp",
+    "context",
+    "referral",
+    "group_id",
+    "errors",
+    "value_errors",
+];
+
 /// The longest profile name that is kept.
 const NAME_MAX_CHARS: usize = 200;
-
-/// Who writes to whom.
-struct Addressed {
-    number: u32,
-    person: u32,
-}
 
 /// What became of an inbound message.
 pub(crate) struct Received {
@@ -39,11 +51,11 @@ pub(crate) struct Received {
     pub(crate) message: Value,
 }
 
-/// Takes a message as `POST /_sandbox/inbound` describes it. The error is one readable sentence.
+/// Takes a message as `POST /_sandbox/inbound` describes it.
 pub(crate) async fn receive(
     sandbox: &Sandbox,
     mut body: Map<String, Value>,
-) -> Result<Received, String> {
+) -> Result<Received, Refusal> {
     let kind = match body.get("type") {
         None => "text",
         Some(value) => {
@@ -52,6 +64,8 @@ pub(crate) async fn receive(
             known.ok_or_else(|| format!("type must be one of {}", listed(receivable())))?
         }
     };
+    let known: Vec<&str> = MEMBERS.into_iter().chain([kind]).collect();
+    only(&body, &known)?;
     check_content(kind, body.get(kind))?;
     if let Some(media_kind) = MediaKind::parse(kind) {
         let content = body.get_mut(kind).and_then(Value::as_object_mut);
@@ -81,7 +95,7 @@ async fn attach_media(
     sandbox: &Sandbox,
     kind: MediaKind,
     content: &mut Map<String, Value>,
-) -> Result<(), String> {
+) -> Result<(), Refusal> {
     let name = kind.name();
     let text = |member: &str| content.get(member).and_then(Value::as_str).map(str::to_owned);
     let media: Media = match (text("data"), text("id")) {
@@ -100,9 +114,11 @@ async fn attach_media(
             let state = sandbox.state();
             let now_ms = state.now_ms();
             let known = state.media.get(&id, now_ms).cloned();
-            known.ok_or_else(|| format!("{name}.id names no media"))?
+            known.ok_or_else(|| Refusal::unknown(format!("{name}.id names no media")))?
         }
-        (None, None) => return Err(format!("{name} needs data (base64) or the id of media")),
+        (None, None) => {
+            return Err(Refusal::bad(format!("{name} needs data (base64) or the id of media")));
+        }
     };
     content.remove("data");
     let mut complete = Map::new();
@@ -132,8 +148,9 @@ impl State {
         &mut self,
         kind: &'static str,
         body: &Map<String, Value>,
-    ) -> Result<Received, String> {
-        let Addressed { number, person } = self.address(body)?;
+    ) -> Result<Received, Refusal> {
+        let number = self.number_written_to(body)?;
+        let person = self.person_who_writes(body)?;
         self.learn_name(person, body);
         let now_ms = self.now_ms();
         let at_ms = timestamp_ms(body)?.unwrap_or(now_ms);
@@ -177,12 +194,15 @@ impl State {
         Ok(Received { seq, wamid, message })
     }
 
-    fn address(&mut self, body: &Map<String, Value>) -> Result<Addressed, String> {
-        let number = match text(body, "to")? {
-            Some(to) => self.find_number_by_any(to).ok_or("`to` names no business number")?,
-            None if self.numbers.is_empty() => return Err("there is no business number".into()),
-            None => 0,
+    fn number_written_to(&self, body: &Map<String, Value>) -> Result<u32, Refusal> {
+        let found = match text(body, "to")? {
+            Some(to) => self.find_number_by_any(to),
+            None => (!self.numbers.is_empty()).then_some(0),
         };
+        found.ok_or_else(|| Refusal::unknown("there is no such business number"))
+    }
+
+    fn person_who_writes(&mut self, body: &Map<String, Value>) -> Result<u32, String> {
         let user_id = text(body, "from_user_id")?;
         if user_id.is_some_and(|user_id| !is_user_id(user_id)) {
             return Err("from_user_id must look like US.13491208655302741918".into());
@@ -203,7 +223,7 @@ impl State {
             self.people.give_user_id(person, user_id);
         }
         self.people.get_mut(person).known = true;
-        Ok(Addressed { number, person })
+        Ok(person)
     }
 
     fn learn_name(&mut self, person: u32, body: &Map<String, Value>) {

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::Sandbox;
+use crate::control_call::{Refusal, only, text};
 use crate::inbound::{self, Received};
 use crate::log::{Direction, Entry, Status};
 use crate::state::State;
@@ -13,18 +14,19 @@ use crate::template_view;
 type Fault = String;
 
 /// Carries out `{"wamid", "id"}` or what the message asks for (`location`, `flow`, `address`,
-/// `accept`). The error is one readable sentence.
-pub(crate) async fn tap(sandbox: &Sandbox, body: &Map<String, Value>) -> Result<Received, Fault> {
+/// `accept`).
+pub(crate) async fn tap(sandbox: &Sandbox, body: &Map<String, Value>) -> Result<Received, Refusal> {
+    only(body, &["wamid", "id", "location", "flow", "address", "accept"])?;
     let message = {
         let state = sandbox.state();
-        let wamid = body.get("wamid").and_then(Value::as_str).unwrap_or("");
+        let wamid = text(body, "wamid")?.unwrap_or("");
         let entry = state.log.find(wamid).and_then(|seq| state.log.get(seq));
-        let entry = entry.ok_or("there is no such message")?;
+        let entry = entry.ok_or_else(|| Refusal::unknown("there is no such message"))?;
         if entry.direction == Direction::In {
-            return Err("the message is inbound: there is nothing to tap".into());
+            return Err(Refusal::bad("the message is inbound: there is nothing to tap"));
         }
         if entry.furthest() == Some(Status::Failed) {
-            return Err("the message did not arrive".into());
+            return Err(Refusal::bad("the message did not arrive"));
         }
         answer(&state, entry, body)?
     };

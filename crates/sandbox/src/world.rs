@@ -165,7 +165,7 @@ impl<'a> PersonChange<'a> {
     /// Refuses what cannot be for the person of this number, before anything is changed.
     fn check(&self, state: &State, phone: &str) -> Result<(), Refusal> {
         if self.to.is_some_and(|to| state.find_number_by_any(to).is_none()) {
-            return Err(Refusal::bad("to names no business number"));
+            return Err(Refusal::unknown("to names no business number"));
         }
         let Some(new) = &self.new_number else { return Ok(()) };
         if new == phone || state.find_number_by_any(new).is_some() {

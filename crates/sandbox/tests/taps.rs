@@ -134,14 +134,15 @@ async fn what_is_not_there_cannot_be_tapped() {
     let request =
         rig.sent(&interactive("location_request_message", json!({"name": "send_location"}))).await;
     let cases = [
-        json!({"wamid": "wamid.x", "id": "yes"}),
-        json!({"wamid": plain, "id": "yes"}),
-        json!({"wamid": with_buttons, "id": "maybe"}),
-        json!({"wamid": with_buttons}),
-        json!({"wamid": request}),
+        (json!({"wamid": "wamid.x", "id": "yes"}), 404),
+        (json!({"wamid": plain, "id": "yes"}), 400),
+        (json!({"wamid": with_buttons, "id": "maybe"}), 400),
+        (json!({"wamid": with_buttons}), 400),
+        (json!({"wamid": with_buttons, "id": "yes", "button": "yes"}), 400),
+        (json!({"wamid": request}), 400),
     ];
-    for body in cases {
-        assert_eq!(rig.post("/_sandbox/tap", &body).await.0, 400, "{body}");
+    for (body, status) in cases {
+        assert_eq!(rig.post("/_sandbox/tap", &body).await.0, status, "{body}");
     }
     rig.control("status", &json!({"wamid": with_buttons, "status": "failed"})).await;
     assert_eq!(rig.status_of(&with_buttons).await["status"], "failed");

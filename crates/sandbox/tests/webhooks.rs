@@ -107,13 +107,16 @@ async fn sends_every_inbound_type_in_its_shape() {
     rig.control("inbound", &unsupported).await;
     let update = rig.update(|update| update["value"].get("messages").is_some()).await;
     assert_eq!(update["value"]["messages"][0]["errors"][0]["code"], 131_051);
-    for wrong in [
-        json!({"type": "text"}),
-        json!({"from": OPEN, "type": "hologram"}),
-        json!({"from": OPEN, "to": "999", "text": {"body": "x"}}),
-        json!({"from": OPEN, "type": "image", "image": {}}),
+    for (wrong, status) in [
+        (json!({"type": "text"}), 400),
+        (json!({"from": OPEN, "type": "hologram"}), 400),
+        (json!({"from": OPEN, "to": "999", "text": {"body": "x"}}), 404),
+        (json!({"from": OPEN, "type": "image", "image": {}}), 400),
+        (json!({"from": OPEN, "type": "image", "image": {"id": "999"}}), 404),
+        (json!({"from": OPEN, "text": {"body": "x"}, "form": OPEN}), 400),
+        (json!({"from": OPEN, "type": "text", "text": {"body": "x"}, "image": {}}), 400),
     ] {
-        assert_eq!(rig.post("/_sandbox/inbound", &wrong).await.0, 400, "{wrong}");
+        assert_eq!(rig.post("/_sandbox/inbound", &wrong).await.0, status, "{wrong}");
     }
 }
 
