@@ -55,11 +55,14 @@ struct Lane {
 
 impl Lane {
     /// The first and those after it that may go with it, at most so many: all about one number, and
-    /// all of them statuses or all of them what people write.
+    /// all of them statuses or all of them what people write. What failed together goes together
+    /// again and with nothing else, so that the call is the same.
     fn take_alike(&mut self, most: usize) -> Vec<Row> {
         let sort = |row: &Row| {
             let event = &row.logged.event;
-            (event.number_id.clone(), matches!(event.detail, EventDetail::Received(_)))
+            let failed_until = (row.due.attempts > 0).then_some(row.due.due_at);
+            let is_written = matches!(event.detail, EventDetail::Received(_));
+            (event.number_id.clone(), is_written, row.due.attempts, failed_until)
         };
         let Some(of_first) = self.waiting.front().map(sort) else { return Vec::new() };
         let mut taken = Vec::new();
@@ -222,7 +225,7 @@ impl Worker {
     ) -> Result<Vec<Row>, Timestamp> {
         let Some(lane) = self.lanes.get_mut(name) else { return Ok(Vec::new()) };
         lane.is_ready = false;
-        let most = batch.map_or(1, |batch| batch.max_events.max(1) as usize);
+        let most = most_events(batch);
         if let (Some(batch), Some(first)) = (batch, lane.waiting.front()) {
             let full_by = first.due.created_at.plus_ms(batch.flush_ms.into());
             if lane.waiting.len() < most && now < full_by {
@@ -238,6 +241,10 @@ impl Worker {
         let TargetAddress::Webhook(id) = &self.target.name.address else { return None };
         let webhook = self.engine.directory().webhook(&self.target.name.org_id, id)?;
         self.engine.shape(&webhook.shape)?.info().batch
+    }
+
+    fn most_in_one_call(&self) -> usize {
+        most_events(self.batch())
     }
 
     fn post(&self, lane: String, rows: Vec<Row>) -> BoxFuture<'static, Tried> {
@@ -261,7 +268,7 @@ impl Worker {
         }
         let room = match self.leave() {
             Leave::Full if self.busy.len() <= LOW_WATER => WINDOW,
-            Leave::Probe if self.busy.is_empty() => 1,
+            Leave::Probe if self.busy.is_empty() => self.most_in_one_call(),
             Leave::Full | Leave::Probe | Leave::NotBefore(_) => return None,
         };
         if !self.more || self.is_stopping {
@@ -377,6 +384,10 @@ impl Worker {
             self.ready.push_back(name);
         }
     }
+}
+
+fn most_events(batch: Option<Batch>) -> usize {
+    batch.map_or(1, |batch| batch.max_events.max(1) as usize)
 }
 
 async fn pending_or<T>(work: Option<&mut BoxFuture<'static, T>>) -> T {

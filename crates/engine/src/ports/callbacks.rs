@@ -65,6 +65,8 @@ pub struct DueCallback {
     pub person: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// Since when it is due: what failed in one call has this in common.
+    pub due_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
 }

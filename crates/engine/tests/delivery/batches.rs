@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::callbacks::{ANN, URL, hooked, listed, quiet, until, written};
+use crate::receivers::{Got, status};
 use crate::rig::{Rig, send_to, text};
+
+const BEN: &str = "15550002222";
 
 #[tokio::test]
 async fn several_events_go_in_one_call_where_the_shape_takes_them() {
@@ -24,6 +27,34 @@ async fn several_events_go_in_one_call_where_the_shape_takes_them() {
         .map(|event| event["text"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(told, (0..25).map(|place| format!("{place:02}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_call_that_failed_is_made_again_as_it_was() {
+    let rig = Rig::new().await;
+    hooked(&rig, URL, "batched").await;
+    let mut calls = 0;
+    rig.receivers.answer(move |_| {
+        calls += 1;
+        status(if calls <= 2 { 500 } else { 200 })
+    });
+    rig.receive(["a", "b"].map(|text| written(ANN, text, &rig)).into()).await;
+    quiet().await;
+    rig.clock.advance(Duration::from_secs(3));
+    until("the first call", || rig.receivers.count() == 1).await;
+    rig.receive(vec![written(BEN, "c", &rig)]).await;
+    quiet().await;
+    rig.clock.advance(Duration::from_millis(2_500));
+    until("the second call", || rig.receivers.count() == 2).await;
+    quiet().await;
+    rig.clock.advance(Duration::from_secs(60));
+    until("both again", || rig.receivers.count() == 4).await;
+    let told = |got: &Got| {
+        let events = got.body.as_array().unwrap().iter();
+        events.map(|event| event["text"].as_str().unwrap().to_owned()).collect::<String>()
+    };
+    let calls: Vec<String> = rig.receivers.got().iter().map(told).collect();
+    assert_eq!(calls, ["ab", "c", "ab", "c"]);
 }
 
 #[tokio::test]

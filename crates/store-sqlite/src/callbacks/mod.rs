@@ -190,7 +190,7 @@ fn is_file_pending(conn: &Connection, event: i64) -> Done<bool> {
 fn due(conn: &Connection, target: i64, now: Timestamp, limit: u32) -> Done<DueCallbacks> {
     let snapshot = conn.unchecked_transaction()?;
     let mut select = snapshot.prepare_cached(
-        "SELECT event, phone, attempts, created_at FROM callbacks INDEXED BY callbacks_due
+        "SELECT event, phone, attempts, due, created_at FROM callbacks INDEXED BY callbacks_due
          WHERE target = ?1 AND state = 0 AND due <= ?2 ORDER BY due, event LIMIT ?3",
     )?;
     let rows = select.query_map(params![target, now.0, limit.min(MAX_CALLBACKS)], |row| {
@@ -198,7 +198,8 @@ fn due(conn: &Connection, target: i64, now: Timestamp, limit: u32) -> Done<DueCa
             event: row.get(0)?,
             person: row.get(1)?,
             attempts: row.get(2)?,
-            created_at: Timestamp(row.get(3)?),
+            due_at: Timestamp(row.get(3)?),
+            created_at: Timestamp(row.get(4)?),
         })
     })?;
     let due = rows.collect::<rusqlite::Result<_>>()?;
