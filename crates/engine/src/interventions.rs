@@ -49,7 +49,8 @@ impl Engine {
     }
 
     /// Puts a failed, cancelled or unknown message back into the queue. `false` where its status
-    /// does not allow it, or where it was never whole.
+    /// does not allow it, where it was never whole, or where its idempotency key stands for another
+    /// message by now.
     ///
     /// # Errors
     /// [`ErrorKind::Expired`] where its caller's time to live is over,

@@ -12,6 +12,7 @@ use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
 use crate::lanes::{Lane, STORE_PAUSE, Ticket};
+use crate::options;
 use crate::outages::Sign;
 use crate::outcomes::{Step, settlement_of};
 use crate::ports::{
@@ -19,7 +20,6 @@ use crate::ports::{
 };
 use crate::send::{dice, new_attempt_id};
 use crate::windows::AtTurn;
-use crate::options;
 
 /// Messages that are ended together; their writes share commits.
 const EXPIRED_TOGETHER: usize = 128;

@@ -73,7 +73,7 @@ pub(crate) fn claim(
     Ok(Accepted::New)
 }
 
-/// Frees a key that stands for this target.
+/// Frees a key that stands for this target. It is remembered, should the target be sent after all.
 pub(crate) fn free(
     conn: &Connection,
     org: i64,
@@ -83,10 +83,36 @@ pub(crate) fn free(
 ) -> Done<()> {
     let (Some(route), Some(key)) = (route, key) else { return Ok(()) };
     conn.prepare_cached(
-        "DELETE FROM idempotency WHERE org = ?1 AND route = ?2 AND key = ?3 AND target = ?4",
+        "UPDATE idempotency SET is_free = 1
+         WHERE org = ?1 AND route = ?2 AND key = ?3 AND target = ?4",
     )?
     .execute(params![org, route, key, target])?;
     Ok(())
+}
+
+/// Claims a key again for a target that is to be sent after all. `false` where it stands for another
+/// one by now.
+pub(crate) fn reclaim(
+    conn: &Connection,
+    org: i64,
+    route: Option<&str>,
+    key: Option<&str>,
+    target: &[u8],
+    now: Timestamp,
+) -> Done<bool> {
+    let (Some(route), Some(key)) = (route, key) else { return Ok(true) };
+    conn.prepare_cached(
+        "UPDATE idempotency SET is_free = 0, target = ?4
+         WHERE org = ?1 AND route = ?2 AND key = ?3 AND is_free = 1",
+    )?
+    .execute(params![org, route, key, target])?;
+    let is_taken = conn
+        .prepare_cached(
+            "SELECT 1 FROM idempotency
+             WHERE org = ?1 AND route = ?2 AND key = ?3 AND target <> ?4 AND claimed_at >= ?5",
+        )?
+        .exists(params![org, route, key, target, now.0 - CLAIM_HOLDS_MS])?;
+    Ok(!is_taken)
 }
 
 struct Claim {
@@ -94,23 +120,27 @@ struct Claim {
     fingerprint: [u8; 32],
     target: IdempotentTarget,
     claimed_at: i64,
-    /// What it stood for has been removed: the key is free.
+    /// What it stood for was not sent, or has been removed: the key is free.
     is_void: bool,
 }
 
 fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Claim>> {
     let found = conn
         .prepare_cached(
-            "SELECT seq, fingerprint, target_kind, target, claimed_at FROM idempotency
+            "SELECT seq, fingerprint, target_kind, target, claimed_at, is_free FROM idempotency
              WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND route = ?2 AND key = ?3",
         )?
         .query_row(params![org, route, key], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?, row.get(4)?))
+            let target: Vec<u8> = row.get(3)?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, target, row.get(4)?, row.get(5)?))
         })
         .optional()?;
-    let Some((seq, fingerprint, kind, target, claimed_at)) = found else { return Ok(None) };
+    let Some((seq, fingerprint, kind, target, claimed_at, is_free)) = found else {
+        return Ok(None);
+    };
     let target = read_target(kind, target)?;
     let is_void = match &target {
+        _ if is_free => true,
         IdempotentTarget::Media(id) => !has_media(conn, id)?,
         IdempotentTarget::Message(_)
         | IdempotentTarget::Messages(_)

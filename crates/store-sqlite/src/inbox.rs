@@ -123,16 +123,18 @@ fn record(
     }
     let inbound = &*joins::settle(conn, inbound, now)?;
     let (org, number) = (&inbound.org_id, &inbound.number_id);
-    open_window(conn, org, number, &inbound.phone, inbound.written_at)?;
+    // An hour that is still to come must not keep the window open for longer than a day.
+    let wrote_at = inbound.written_at.min(now);
+    open_window(conn, org, number, &inbound.phone, wrote_at)?;
     if let Some(id) = inbound.user_id.as_ref().filter(|id| **id != inbound.phone) {
         scoped_ids::note(conn, org, id, &inbound.phone)?;
     }
     for name in scoped_ids::other_names(conn, org, &inbound.phone)? {
         held::release(conn, org, number, &name)?;
     }
-    let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, inbound.written_at)?;
+    let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, wrote_at)?;
     if !known {
-        customers::create(conn, &new_customer(inbound, now))?;
+        customers::create(conn, &new_customer(inbound, wrote_at, now))?;
     }
     // settled_at keeps when it was written, by the upstream's clock.
     conn.prepare_cached(
@@ -183,7 +185,7 @@ pub(crate) fn open_window(
     held::release(conn, org, number, phone)
 }
 
-fn new_customer(inbound: &InboundMessage, now: Timestamp) -> Customer {
+fn new_customer(inbound: &InboundMessage, wrote_at: Timestamp, now: Timestamp) -> Customer {
     Customer {
         org_id: inbound.org_id.clone(),
         id: inbound.new_customer_id.clone(),
@@ -193,7 +195,7 @@ fn new_customer(inbound: &InboundMessage, now: Timestamp) -> Customer {
         consent: None,
         active: true,
         created_at: now,
-        last_inbound_at: Some(inbound.written_at),
+        last_inbound_at: Some(wrote_at),
     }
 }
 

@@ -4,7 +4,10 @@
 use rusqlite::Connection;
 
 /// In order; the first has number 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0003_free_keys.sql"),
+];
 
 /// The layout that this program knows.
 pub(crate) fn known_version() -> usize {

@@ -69,6 +69,24 @@ pub async fn an_inbound_message_finds_the_customer_who_is_known(harness: &dyn Ha
     assert_eq!(all.data.len(), 1);
 }
 
+pub async fn an_hour_that_is_still_to_come_opens_the_window_from_now(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let mut written = inbound(1, "wamid.1");
+    written.written_at = at(99_999_999_999);
+    stage.store.record_inbound(written, at(700)).await.unwrap();
+    let recipient =
+        stage.store.recipient_by_phone(&org_id(), &phone(1), &number_id()).await.unwrap();
+    assert_eq!(recipient.last_inbound_at, Some(at(700)));
+    assert_eq!(recipient.customer.unwrap().last_inbound_at, Some(at(700)));
+    let mut again = inbound(1, "wamid.2");
+    again.written_at = at(99_999_999_999);
+    stage.store.record_inbound(again, at(800)).await.unwrap();
+    let recipient =
+        stage.store.recipient_by_phone(&org_id(), &phone(1), &number_id()).await.unwrap();
+    assert_eq!(recipient.last_inbound_at, Some(at(800)));
+    assert_eq!(recipient.customer.unwrap().last_inbound_at, Some(at(800)));
+}
+
 pub async fn an_inbound_message_is_recorded_once(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     // An outbound message with the same upstream id is another message.

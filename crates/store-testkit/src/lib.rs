@@ -147,6 +147,7 @@ macro_rules! conformance {
                 a_message_between_two_attempts_of_its_caller_can_fail,
                 only_ended_messages_are_queued_again,
                 what_was_sent_is_not_queued_again,
+                what_is_queued_again_takes_its_key_back_unless_another_has_it,
             ]
         );
         $crate::conformance_of!(
@@ -192,6 +193,7 @@ macro_rules! conformance {
                 webhooks_wait_in_order_until_they_are_closed,
                 an_inbound_message_makes_the_customer_and_opens_the_window,
                 an_inbound_message_finds_the_customer_who_is_known,
+                an_hour_that_is_still_to_come_opens_the_window_from_now,
                 an_inbound_message_is_recorded_once,
                 an_older_message_does_not_move_the_window_back,
                 a_window_can_be_renewed_without_a_message,

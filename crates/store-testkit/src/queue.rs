@@ -4,7 +4,7 @@ use waypost_domain::message::Priority;
 use waypost_domain::place::{Place, Traffic};
 use waypost_domain::status::Report;
 use waypost_domain::{OrgId, Status};
-use waypost_engine::ports::{Accepted, Entry, Start, StoreError};
+use waypost_engine::ports::{Accepted, Entry, IdempotentTarget, Start, StoreError};
 
 use crate::Harness;
 use crate::samples::{
@@ -154,4 +154,31 @@ pub async fn what_was_sent_is_not_queued_again(harness: &dyn Harness) {
     assert!(!stage.store.requeue(&org_id(), arrived.id, at(200)).await.unwrap());
     stage.apply(report("wamid.4", Report::Delivered, at(1_000))).await;
     assert!(!stage.store.requeue(&org_id(), arrived.id, at(200)).await.unwrap());
+}
+
+pub async fn what_is_queued_again_takes_its_key_back_unless_another_has_it(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let keyed = async |last| {
+        let message = message(last);
+        let accepted = stage.store.accept(message.clone(), now_due(), Some(claim("k", 1))).await;
+        (message.id, accepted.unwrap())
+    };
+    let fail = async |id| stage.store.fail_queued(id, refusal(), at(9)).await.unwrap();
+    let requeue = async |id| stage.store.requeue(&org_id(), id, at(10)).await.unwrap();
+    let (first, _) = keyed(1).await;
+    fail(first).await;
+    assert!(requeue(first).await);
+    let target = IdempotentTarget::Message(first);
+    let replay = Accepted::Replay { fingerprint: [1; 32], target };
+    assert_eq!(keyed(1).await.1, replay, "its caller finds the one that is sent again");
+    fail(first).await;
+    let (second, accepted) = keyed(1).await;
+    assert_eq!(accepted, Accepted::New);
+    assert!(!requeue(first).await, "the second one stands for the key");
+    assert_eq!(stage.status(first).await, Status::Failed);
+    fail(second).await;
+    let both = vec![first, second];
+    let changed = stage.store.requeue_all(&org_id(), both, Status::Failed, at(11)).await.unwrap();
+    assert_eq!(changed, 1, "one message for one key");
+    assert_eq!(stage.due(at(12)).await, [first]);
 }

@@ -29,11 +29,8 @@ async fn rig_with(policy: WindowPolicy) -> Rig {
 }
 
 async fn opt_out(rig: &Rig, digits: &str) {
-    let no = ConsentEntry {
-        phone: phone(digits),
-        opted_in: false,
-        origin: ConsentOrigin::default(),
-    };
+    let no =
+        ConsentEntry { phone: phone(digits), opted_in: false, origin: ConsentOrigin::default() };
     rig.engine.record_consents(&OrgId::new("org-1"), vec![no]).await.unwrap();
 }
 

@@ -197,7 +197,8 @@ pub(crate) async fn retry_message(
         _ => failure.into(),
     });
     if !queued? {
-        let detail = "Only a failed, cancelled or unknown message can be sent again.";
+        let detail = "Only a failed, cancelled or unknown message can be sent again, and only while its \
+                      idempotency key stands for no other message.";
         return Err(Problem::wrong_state(detail));
     }
     Ok(Json(MessageDetailView::from(&known_message(&app, within.org_id(), &id).await?)))

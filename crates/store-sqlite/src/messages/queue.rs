@@ -95,6 +95,9 @@ pub(super) fn requeue(
     if !allowed || state.broadcast_state(conn)? == Some(BroadcastState::Cancelled) {
         return Ok(false);
     }
+    if !state.take_claim_back(conn, now)? {
+        return Ok(false);
+    }
     if let Some(wamid) = &state.wamid {
         reports::keep_former_wamid(conn, state.seq, wamid)?;
         wamids::forget(conn, state.seq, wamid)?;

@@ -244,6 +244,13 @@ impl State {
         idempotency::free(conn, self.org, route, key, self.id.as_bytes())
     }
 
+    /// Takes its idempotency key back: it is to be sent after all. `false` where the key stands for
+    /// another message by now.
+    pub(crate) fn take_claim_back(&self, conn: &Connection, now: Timestamp) -> Done<bool> {
+        let (route, key) = (self.claim_route.as_deref(), self.claim_key.as_deref());
+        idempotency::reclaim(conn, self.org, route, key, self.id.as_bytes(), now)
+    }
+
     /// The state of the broadcast it belongs to, if any.
     pub(crate) fn broadcast_state(&self, conn: &Connection) -> Done<Option<BroadcastState>> {
         self.broadcast.map(|broadcast| broadcast_rows::state(conn, broadcast)).transpose()
