@@ -115,8 +115,8 @@ impl Engine {
             return Ok(Answer::replay(ids));
         }
         let (mut lines, unknown) = self.lines(&ask.caller, messages);
-        if let Some(unknown) = unknown {
-            return Err(self.first_refusal(lines, door).await.unwrap_or(unknown));
+        if let Some(fault) = unknown.or_else(|| self.past_its_end(&lines, door)) {
+            return Err(self.first_refusal(lines, door).await.unwrap_or(fault));
         }
         self.look_up_people(&mut lines, door).await?;
         let mut senders: Vec<Arc<Acting>> =
@@ -180,6 +180,14 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// The failure of the first message whose end is past, where that refuses a request.
+    fn past_its_end(&self, lines: &[Box<Line>], door: Door) -> Option<Failure> {
+        if !door.refused_at_once.contains(&ErrorKind::Expired) {
+            return None;
+        }
+        lines.iter().find_map(|line| self.check_expiry(&line.head.options).err())
     }
 
     /// Looks up the people that messages are for; those named by number at once for each sender.

@@ -198,6 +198,16 @@ impl<'a> Field<'a> {
         if text.is_blank() { Err(self.invalid("must not be blank")) } else { Ok(text) }
     }
 
+    /// A string that may be absent, still undecoded; an empty one counts as absent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidType`]
+    pub fn optional_string(&self) -> Result<Option<Text<'a>>, Failure> {
+        let Some(node) = self.node else { return Ok(None) };
+        let text = node.string().ok_or_else(|| self.wrong_type("a string", node))?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
     /// A string that is not blank, of at most `max_chars` code points and without NUL.
     ///
     /// # Errors
@@ -211,12 +221,7 @@ impl<'a> Field<'a> {
     /// # Errors
     /// [`ErrorKind::InvalidType`], [`ErrorKind::ValueTooLong`], and [`ErrorKind::InvalidValue`] for NUL.
     pub fn optional_text(&self, max_chars: usize) -> Result<Option<Cow<'a, str>>, Failure> {
-        let Some(node) = self.node else { return Ok(None) };
-        let text = node.string().ok_or_else(|| self.wrong_type("a string", node))?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        self.checked(text, max_chars).map(Some)
+        self.optional_string()?.map(|text| self.checked(text, max_chars)).transpose()
     }
 
     /// A text, also where it was written as a number or a boolean. A blank one counts as absent.

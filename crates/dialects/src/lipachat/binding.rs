@@ -2,12 +2,14 @@
 //! template is known: which kind a button is, which name a variable has, and the code of an
 //! authentication template, which stands in its body and in its button.
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::Template;
+use waypost_domain::template::{Template, is_of_type, variables};
 use waypost_domain::{ErrorKind, Failure, MediaId, MediaSource};
 
 /// What a request gives for a template's variables.
@@ -125,7 +127,7 @@ pub(super) fn bind(
         components.push(Component::new("body", parameters));
     }
     let buttons = match code {
-        Some(code) if values.buttons.is_empty() && is_authentication(template) => {
+        Some(code) if values.buttons.is_empty() && template.is_authentication() => {
             vec![ButtonValue { index: 0, kind: Some(ButtonKind::Url), value: Some(code) }]
         }
         _ => values.buttons,
@@ -141,10 +143,6 @@ fn mismatch(template: &Template, what: &str) -> Failure {
     Failure::new(ErrorKind::TemplateParameterMismatch, message)
 }
 
-fn is_authentication(template: &Template) -> bool {
-    template.category.eq_ignore_ascii_case("AUTHENTICATION")
-}
-
 fn header_parameters(
     template: &Template,
     header: HeaderValue,
@@ -153,8 +151,7 @@ fn header_parameters(
         HeaderValue::Text(values) => return Ok(texts(template, "HEADER", values)),
         HeaderValue::File(file) => file,
     };
-    let of_template =
-        || component(template, "HEADER")?["format"].as_str().and_then(MediaKind::parse);
+    let of_template = || template.part("HEADER")?["format"].as_str().and_then(MediaKind::parse);
     let kind = file.kind.or_else(of_template);
     let kind = kind.ok_or_else(|| mismatch(template, "has no header with a file"))?;
     let source = match file.source {
@@ -169,43 +166,19 @@ fn header_parameters(
 /// Values in order; where the template names its variables, with the names in order of their
 /// first use.
 fn texts(template: &Template, part: &str, values: Vec<String>) -> Vec<Parameter<MediaDraft>> {
-    let is_named =
-        template.parameter_format.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("NAMED"));
-    let text = component(template, part).and_then(|part| part["text"].as_str());
-    let mut names = if is_named { variable_names(text.unwrap_or_default()) } else { Vec::new() };
-    names.resize(values.len().max(names.len()), None);
+    let text = template.part(part).and_then(|part| part["text"].as_str()).unwrap_or_default();
+    let names = if template.is_named() { variables(text) } else { Vec::new() };
+    let names = names.into_iter().map(|name| Some(name.to_owned())).chain(iter::repeat(None));
     let pairs = values.into_iter().zip(names);
     pairs.map(|(text, name)| Parameter::Text { text, name }).collect()
 }
 
-fn variable_names(text: &str) -> Vec<Option<String>> {
-    let mut names: Vec<Option<String>> = Vec::new();
-    let inner = text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
-    for (name, _) in inner {
-        let name = Some(name.trim().to_owned());
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-fn component<'a>(template: &'a Template, part: &str) -> Option<&'a Value> {
-    template
-        .components
-        .iter()
-        .find(|it| it["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(part)))
-}
-
-fn template_buttons(template: &Template) -> &[Value] {
-    let buttons = component(template, "BUTTONS").and_then(|it| it["buttons"].as_array());
-    buttons.map_or(&[], Vec::as_slice)
-}
-
 /// What a template's button takes: Meta sends one-time passwords to a button of kind `url`.
 fn kind_of(button: &Value) -> Option<ButtonKind> {
-    let word = button["type"].as_str()?;
-    if word.eq_ignore_ascii_case("OTP") { Some(ButtonKind::Url) } else { ButtonKind::parse(word) }
+    if is_of_type(button, "OTP") {
+        return Some(ButtonKind::Url);
+    }
+    ButtonKind::parse(button["type"].as_str()?)
 }
 
 fn button_component(
@@ -213,12 +186,11 @@ fn button_component(
     button: ButtonValue,
 ) -> Result<Component<MediaDraft>, Failure> {
     let index = button.index;
-    let place = usize::try_from(index).ok().and_then(|at| template_buttons(template).get(at));
+    let place = usize::try_from(index).ok().and_then(|at| template.buttons().get(at));
     let place = place.ok_or_else(|| mismatch(template, &format!("has no button {index}")))?;
     let wanted = kind_of(place)
         .ok_or_else(|| mismatch(template, &format!("takes no value for button {index}")))?;
-    let is_otp = place["type"].as_str().is_some_and(|word| word.eq_ignore_ascii_case("OTP"));
-    if !is_otp && button.kind.is_some_and(|kind| kind != wanted) {
+    if !is_of_type(place, "OTP") && button.kind.is_some_and(|kind| kind != wanted) {
         return Err(mismatch(template, &format!("has another kind of button {index}")));
     }
     let parameters = match button.value {

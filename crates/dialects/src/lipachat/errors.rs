@@ -146,8 +146,7 @@ pub(super) fn upstream_words(failure: &Failure) -> &str {
 fn retry_after_s(failure: &Failure, status: StatusCode) -> Option<u32> {
     let asks_for_patience =
         matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let default_s = asks_for_patience.then_some(RETRY_AFTER_S);
-    failure.retry_after_s.or(default_s)
+    asks_for_patience.then(|| failure.retry_after_s.unwrap_or(RETRY_AFTER_S))
 }
 
 /// The failure in one line of printable ASCII, with the field to blame.

@@ -187,7 +187,7 @@ fn with_headers(mut reply: Reply, failure: &Failure, allowed: &[&Method]) -> Rep
             | ErrorKind::UpstreamUnavailable
             | ErrorKind::Unavailable
     );
-    if asks_for_patience || failure.retry_after_s.is_some() {
+    if asks_for_patience {
         let seconds = failure.retry_after_s.unwrap_or(RETRY_AFTER_S);
         reply = reply.with_header(RETRY_AFTER, seconds.into());
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use waypost_domain::command::{MediaDraft, TemplateBinding};
 use waypost_domain::content::{Component, MediaSource, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::{Template, variables, variables_of_body};
+use waypost_domain::template::{Template, is_of_type, variables, variables_of_body};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::wire;
@@ -70,7 +70,7 @@ fn header(
     file: Option<HeaderFile>,
     attributes: &mut std::slice::Iter<'_, String>,
 ) -> Result<Option<Component<MediaDraft>>, Failure> {
-    let format = part(template, "header").and_then(|header| header["format"].as_str());
+    let format = template.part("header").and_then(|header| header["format"].as_str());
     match (format.and_then(MediaKind::parse), file) {
         (None, None) => text_component(template, "header", attributes),
         (Some(_), Some(file)) => {
@@ -100,17 +100,15 @@ fn text_component(
     let wanted = if name == "body" {
         variables_of_body(&template.components)
     } else {
-        let text = part(template, name).and_then(|part| part["text"].as_str());
+        let text = template.part(name).and_then(|part| part["text"].as_str());
         variables(text.unwrap_or_default())
     };
-    let is_named =
-        template.parameter_format.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("named"));
     let mut parameters = Vec::new();
     for variable in wanted {
         let value = attributes.next().ok_or_else(|| {
             mismatch(template, "it has more variables than the request has attributes")
         })?;
-        let name = is_named.then(|| variable.to_owned());
+        let name = template.is_named().then(|| variable.to_owned());
         parameters.push(Parameter::Text { text: value.clone(), name });
     }
     Ok((!parameters.is_empty()).then(|| Component::new(name, parameters)))
@@ -130,7 +128,7 @@ fn buttons(
 ) -> Result<Vec<Component<MediaDraft>>, Failure> {
     let dynamic = url_buttons(template);
     // The code of an authentication template stands in its body and behind its button.
-    let is_code = given.is_empty() && template.category.eq_ignore_ascii_case("authentication");
+    let is_code = given.is_empty() && template.is_authentication();
     if let (true, [only], Some(code)) = (is_code, &dynamic[..], code) {
         return Ok(vec![url_component(only, code)]);
     }
@@ -156,12 +154,11 @@ fn buttons(
 }
 
 fn url_buttons(template: &Template) -> Vec<UrlButton<'_>> {
-    let buttons = part(template, "buttons").and_then(|part| part["buttons"].as_array());
+    let buttons = template.buttons();
     let dynamic = |(place, button): (usize, &'_ Value)| -> Option<usize> {
         let varies = button["url"].as_str().is_some_and(|url| url.contains("{{"));
         (varies || is_of_type(button, "OTP")).then_some(place)
     };
-    let buttons = buttons.map_or(&[][..], Vec::as_slice);
     let places: Vec<usize> = buttons.iter().enumerate().filter_map(dynamic).collect();
     let prefix = |place: usize| {
         let url = buttons[place]["url"].as_str().unwrap_or_default();
@@ -175,14 +172,6 @@ fn url_component(button: &UrlButton<'_>, payload: &str) -> Component<MediaDraft>
     let end = payload.strip_prefix(button.prefix).unwrap_or(payload);
     let value = Parameter::Text { text: end.to_owned(), name: None };
     Component::button("url", u32::try_from(button.place).unwrap_or(u32::MAX), vec![value])
-}
-
-fn part<'a>(template: &'a Template, name: &str) -> Option<&'a Value> {
-    template.components.iter().find(|part| is_of_type(part, name))
-}
-
-fn is_of_type(part: &Value, name: &str) -> bool {
-    part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(name))
 }
 
 fn mismatch(template: &Template, why: &str) -> Failure {

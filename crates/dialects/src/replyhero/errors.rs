@@ -121,7 +121,7 @@ pub(super) fn reply(failure: &Failure, allowed: &[&Method]) -> Reply {
     let field = failure.field.as_deref().or(row.field);
     let error = Error { code: row.code, field, message: prose(failure) };
     let mut reply = Reply::json(row.status, &ErrorBody { error });
-    if row.retry || failure.retry_after_s.is_some() {
+    if row.retry {
         let seconds = failure.retry_after_s.unwrap_or(RETRY_AFTER_S);
         reply = reply.with_header(RETRY_AFTER, seconds.into());
     }

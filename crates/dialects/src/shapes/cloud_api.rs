@@ -68,46 +68,51 @@ const fn word(status: Status) -> Option<&'static str> {
 }
 
 fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
-    let waba_id = site.number.map_or("", |number| number.waba_id.as_str());
-    if let EventDetail::Template(detail) = &event.detail {
-        let change = json!({"field": "message_template_status_update", "value": template(detail)});
-        let entry = json!({
-            "id": detail.waba_id, "time": event.at.seconds(), "changes": [change],
-        });
-        return json!({"object": "whatsapp_business_account", "entry": [entry]});
-    }
+    let entry = match &event.detail {
+        EventDetail::Status(detail) => {
+            of_number(site, [("statuses", json!([status(event, detail)]))])
+        }
+        EventDetail::Received(detail) => {
+            let (contact, message) = received(detail);
+            of_number(site, [("contacts", json!([contact])), ("messages", json!([message]))])
+        }
+        EventDetail::Template(detail) => {
+            let field = "message_template_status_update";
+            let change = json!({"field": field, "value": template(detail)});
+            json!({"id": detail.waba_id, "time": event.at.seconds(), "changes": [change]})
+        }
+    };
+    json!({"object": "whatsapp_business_account", "entry": [entry]})
+}
+
+/// The entry about messages of a number.
+fn of_number<const N: usize>(site: &CallbackSite<'_>, told: [(&str, Value); N]) -> Value {
+    let number = site.number;
     let mut value = Map::new();
     value.insert("messaging_product".to_owned(), json!("whatsapp"));
-    let number = site.number;
     let metadata = json!({
         "display_phone_number": number.map(|number| number.display_phone.digits()),
         "phone_number_id": number.map(|number| number.phone_number_id.as_str()),
     });
     value.insert("metadata".to_owned(), metadata);
-    match &event.detail {
-        EventDetail::Status(detail) => {
-            value.insert("statuses".to_owned(), json!([status(event, detail)]));
-        }
-        EventDetail::Received(detail) => {
-            let mut contact = json!({
-                "profile": {"name": detail.profile_name.as_deref().unwrap_or_default()},
-                "wa_id": detail.message.phone.digits(),
-            });
-            let mut message = message(detail);
-            // It is kept beside the message; at Meta it is the contact's.
-            let object = message.as_object_mut();
-            if let Some(hash) = object.and_then(|object| object.shift_remove("identity_key_hash")) {
-                contact["identity_key_hash"] = hash;
-            }
-            value.insert("contacts".to_owned(), json!([contact]));
-            value.insert("messages".to_owned(), json!([message]));
-        }
-        EventDetail::Template(_) => {}
+    value.extend(told.map(|(name, told)| (name.to_owned(), told)));
+    let waba_id = number.map_or("", |number| number.waba_id.as_str());
+    json!({"id": waba_id, "changes": [{"field": "messages", "value": value}]})
+}
+
+/// Who wrote, and what.
+fn received(detail: &ReceivedDetail) -> (Value, Value) {
+    let mut contact = json!({
+        "profile": {"name": detail.profile_name.as_deref().unwrap_or_default()},
+        "wa_id": detail.message.phone.digits(),
+    });
+    let mut message = message(detail);
+    // It is kept beside the message; at Meta it is the contact's.
+    let object = message.as_object_mut();
+    if let Some(hash) = object.and_then(|object| object.shift_remove("identity_key_hash")) {
+        contact["identity_key_hash"] = hash;
     }
-    json!({
-        "object": "whatsapp_business_account",
-        "entry": [{"id": waba_id, "changes": [{"field": "messages", "value": value}]}],
-    })
+    (contact, message)
 }
 
 /// A message that failed before the upstream gave it an id has ours.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use waypost_domain::command::MediaDraft;
 use waypost_domain::content::{Component, Parameter};
 use waypost_domain::media::MediaKind;
-use waypost_domain::template::{Template, variables, variables_of_body};
+use waypost_domain::template::{Template, is_of_type, variables, variables_of_body};
 use waypost_domain::{ErrorKind, Failure, MediaId, MediaSource};
 
 use super::codes;
@@ -125,7 +125,7 @@ struct Binder<'a> {
 
 impl<'a> Binder<'a> {
     fn header(&mut self) -> Result<Option<Component<MediaDraft>>, Failure> {
-        let Some(header) = self.part("HEADER") else { return Ok(None) };
+        let Some(header) = self.template.part("HEADER") else { return Ok(None) };
         let format = header["format"].as_str().unwrap_or("TEXT");
         if format.eq_ignore_ascii_case("TEXT") {
             return self.text_header(header);
@@ -159,7 +159,7 @@ impl<'a> Binder<'a> {
         if variables.is_empty() {
             return Ok(None);
         }
-        if let (true, Some(code)) = (self.is_authentication(), &self.values.otp) {
+        if let (true, Some(code)) = (self.template.is_authentication(), &self.values.otp) {
             self.is_otp_used = true;
             return Ok(Some(Component::new("body", vec![text(code)])));
         }
@@ -179,14 +179,13 @@ impl<'a> Binder<'a> {
     }
 
     fn buttons(&mut self) -> Result<Vec<Component<MediaDraft>>, Failure> {
-        let buttons = self.part("BUTTONS").and_then(|part| part["buttons"].as_array());
-        let buttons = buttons.map_or(&[][..], Vec::as_slice);
+        let buttons = self.template.buttons();
         let replies = self.quick_replies(buttons)?;
         let mut components = Vec::new();
         let mut addresses = 0;
         for (index, button) in (0_u32..).zip(buttons) {
-            let takes_address = has_word(button, "OTP")
-                || has_word(button, "URL")
+            let takes_address = is_of_type(button, "OTP")
+                || is_of_type(button, "URL")
                     && !variables(button["url"].as_str().unwrap_or_default()).is_empty();
             if let Some(payload) = replies.get(&index) {
                 let value = Parameter::Other(json!({"type": "payload", "payload": payload}));
@@ -203,8 +202,10 @@ impl<'a> Binder<'a> {
     /// Payloads by the button's index. An entry goes to the button of its text, else to the
     /// button of its place, else to the first that is left.
     fn quick_replies(&self, buttons: &[Value]) -> Result<BTreeMap<u32, &'a str>, Failure> {
-        let answering: Vec<(u32, &Value)> =
-            (0_u32..).zip(buttons).filter(|(_, button)| has_word(button, "QUICK_REPLY")).collect();
+        let answering: Vec<(u32, &Value)> = (0_u32..)
+            .zip(buttons)
+            .filter(|(_, button)| is_of_type(button, "QUICK_REPLY"))
+            .collect();
         let mut payloads = BTreeMap::new();
         let mut loose = Vec::new();
         for (place, reply) in self.values.quick_replies.iter().enumerate() {
@@ -232,7 +233,7 @@ impl<'a> Binder<'a> {
 
     /// The value for the n-th button with an address that varies, from 1.
     fn address_ending(&mut self, button: usize) -> Result<String, Failure> {
-        if let (true, Some(code)) = (self.is_authentication(), &self.values.otp) {
+        if let (true, Some(code)) = (self.template.is_authentication(), &self.values.otp) {
             self.is_otp_used = true;
             return Ok(code.clone());
         }
@@ -305,14 +306,6 @@ impl<'a> Binder<'a> {
         }
         Ok(())
     }
-
-    fn is_authentication(&self) -> bool {
-        self.template.category.eq_ignore_ascii_case("AUTHENTICATION")
-    }
-
-    fn part(&self, word: &str) -> Option<&'a Value> {
-        self.template.components.iter().find(|part| has_word(part, word))
-    }
 }
 
 impl HeaderFile {
@@ -327,10 +320,6 @@ impl HeaderFile {
             filename: self.filename.clone(),
         }
     }
-}
-
-fn has_word(part: &Value, word: &str) -> bool {
-    part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(word))
 }
 
 /// A key that names a place of its own, so that it stands for no variable of the body.

@@ -58,6 +58,7 @@ static INFO: Info = Info {
         ErrorKind::NumberNotFound,
         ErrorKind::TemplateNotFound,
         ErrorKind::TemplateLanguageNotFound,
+        ErrorKind::Expired,
         ErrorKind::RateLimited,
         ErrorKind::Unavailable,
     ],
@@ -89,7 +90,7 @@ impl Dialect for WebexConnect {
             // The route says that it takes JSON.
             return Err(Failure::new(ErrorKind::InvalidJson, "This call takes JSON."));
         };
-        decode::submit(request.own_org()?, request.now, body)
+        decode::submit(request.own_org()?, body)
     }
 
     fn before_fault(&self, request: &Request<'_>) -> Vec<Submission> {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use waypost_domain::event::EventKind;
 use waypost_domain::message::{Notify, Priority};
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{ErrorKind, OrgId, Status};
+use waypost_domain::{ErrorKind, Failure, OrgId, Status};
 use waypost_engine::ports::{EventFilter, Page, PutMode};
 
-use crate::rig::{Rig, lost, number, refused, send_to, submit_of, template, text, to_phone};
+use crate::rig::{
+    Rig, keyed, lost, number, refused, send_to, submit_of, template, text, to_phone,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -66,6 +68,34 @@ async fn what_comes_too_late_is_told_at_once() {
     let refused = rig.engine.submit(submit_of(vec![later]), &[ErrorKind::Expired]).await;
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Expired);
     assert!(rig.upstream.sent_to().is_empty());
+}
+
+#[tokio::test]
+async fn an_end_that_is_past_refuses_a_request_behind_repetitions_and_unknown_names() {
+    const AT_ONCE: &[ErrorKind] = &[ErrorKind::Expired, ErrorKind::TemplateNotFound];
+    let rig = Rig::new().await;
+    let mut short = to_phone("15550001111", text("soon"));
+    short.send.options.expires_at = Some(rig.engine.now().plus_ms(1_000));
+    let timely = || keyed(submit_of(vec![short.clone()]), "k", 1);
+    let first = rig.engine.submit(timely(), AT_ONCE).await.unwrap().outcome;
+    rig.clock.advance(Duration::from_secs(1));
+    let again = rig.engine.submit(timely(), AT_ONCE).await.unwrap();
+    assert_eq!((again.outcome, again.replayed), (first, true));
+    let mut doomed = short.clone();
+    doomed.doomed = Some(Failure::new(ErrorKind::InvalidValue, "Too long."));
+    let unheard_of = to_phone("15550001111", template("unheard_of"));
+    let mut foreign = to_phone("15550001111", text("hi"));
+    foreign.send.number = Some("15550008888".to_owned());
+    for (messages, kind) in [
+        (vec![short.clone()], ErrorKind::Expired),
+        (vec![doomed], ErrorKind::Expired),
+        (vec![short.clone(), unheard_of], ErrorKind::TemplateNotFound),
+        (vec![short, foreign], ErrorKind::NumberNotFound),
+    ] {
+        let refused = rig.engine.submit(submit_of(messages), AT_ONCE).await;
+        assert_eq!(refused.unwrap_err().kind, kind);
+    }
+    assert_eq!(rig.engine.metrics().messages_accepted, 1);
 }
 
 #[tokio::test]

@@ -105,6 +105,8 @@ fn every_kind_has_its_form_status_and_text() {
         assert!(header(&reply, "x-waypost-error").is_some_and(|it| it.starts_with("Why.")));
         let retries = matches!(status, 429 | 503);
         assert_eq!(header(&reply, RETRY_AFTER.as_str()), retries.then_some("5"), "{kind:?}");
+        let reply = self::reply(&Failure::new(*kind, "Why.").retry_after_s(86_400));
+        assert_eq!(header(&reply, RETRY_AFTER.as_str()), retries.then_some("86400"), "{kind:?}");
     }
     assert_eq!(TABLE.len(), 47, "one row for each kind");
 }

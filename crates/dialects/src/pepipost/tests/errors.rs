@@ -136,7 +136,10 @@ fn patience_is_asked_for_in_seconds() {
         let failure = failure.retry_after_s(17);
         assert_eq!(header(&reply(&failure), "retry-after").as_deref(), Some("17"));
     }
-    assert_eq!(header(&reply(&Failure::new(ErrorKind::InvalidJson, "x")), "retry-after"), None);
+    for kind in [ErrorKind::InvalidJson, ErrorKind::RejectedByUpstream] {
+        let failure = Failure::new(kind, "Not for a day.").retry_after_s(86_400);
+        assert_eq!(header(&reply(&failure), "retry-after"), None);
+    }
 }
 
 #[test]

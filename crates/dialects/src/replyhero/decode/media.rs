@@ -68,7 +68,7 @@ fn finish(object: &Object<'_>, kind: MediaKind, origin: Origin<'_>) -> Result<Me
     let caption = caption.optional_text(MAX_CAPTION_CHARS)?.map(|text| text.into_owned());
     let filename = match kind {
         MediaKind::Document => {
-            filename.optional_text(usize::MAX)?.and_then(|name| clean_filename(&name))
+            filename.optional_string()?.and_then(|name| clean_filename(&name.decoded()))
         }
         _ => None,
     };
@@ -118,7 +118,7 @@ fn inline_file(file: &Object<'_>, kind: MediaKind) -> Result<InlineFile, Failure
         member::EXTENSION,
         member::DATA,
     ]);
-    let name = clean_filename(&name.text(usize::MAX)?);
+    let name = clean_filename(&name.string()?.decoded());
     let declared = {
         let text = declared.string()?.decoded();
         media_type::parse(&text).filter(|mime_type| mime_type.kind() == kind).ok_or_else(|| {

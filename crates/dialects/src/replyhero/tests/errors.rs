@@ -114,8 +114,10 @@ fn patience_is_asked_for_in_seconds() {
         let failure = failure.retry_after_s(17);
         assert_eq!(header(&reply(&failure), &RETRY_AFTER).as_deref(), Some("17"));
     }
-    let failure = Failure::new(ErrorKind::WindowClosed, "No.");
-    assert_eq!(header(&reply(&failure), &RETRY_AFTER), None);
+    for kind in [ErrorKind::WindowClosed, ErrorKind::RejectedByUpstream] {
+        let failure = Failure::new(kind, "Not for a day.").retry_after_s(86_400);
+        assert_eq!(header(&reply(&failure), &RETRY_AFTER), None);
+    }
 }
 
 #[test]

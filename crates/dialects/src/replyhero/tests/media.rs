@@ -97,6 +97,7 @@ fn what_does_not_matter_is_ignored() {
         ("/file/extension", json!(".gif")),
         ("/file/type", json!("IMAGE/PNG; charset=binary")),
         ("/file/name", json!("..")),
+        ("/file/name", json!("lo\0go.png")),
     ] {
         let body = with(inline(), &format!("/message/image{pointer}"), value);
         assert_eq!(file_of(send(&body).unwrap()).bytes, PNG, "{pointer}");
@@ -266,6 +267,7 @@ fn document_names_are_cleaned_and_come_from_the_file_if_need_be() {
     assert_eq!(message.filename.as_deref(), Some("spring.pdf"));
     let named = |name: &str| media(&with(body.clone(), "/message/document/filename", json!(name)));
     assert_eq!(named("C:\\x\\The\r\noffer.pdf").filename.as_deref(), Some("Theoffer.pdf"));
+    assert_eq!(named("The\0 offer.pdf").filename.as_deref(), Some("The offer.pdf"));
     assert_eq!(named("").filename.as_deref(), Some("spring.pdf"));
     assert_eq!(named(&"ü".repeat(300)).filename.unwrap().len(), 240);
     let number = send(&with(body, "/message/document/filename", json!(1)));

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use waypost_domain::command::{MediaDraft, Recipient, TemplateBinding};
 use waypost_domain::content::MAX_REFERENCE_CHARS;
 use waypost_domain::message::MessageOptions;
-use waypost_domain::{Content, ErrorKind, Failure, OrgId, Timestamp};
+use waypost_domain::{Content, ErrorKind, Failure, OrgId};
 
 use self::destination::{Addressee, MAX_RECIPIENTS};
 use self::member::{Doom, Member, cut, members};
@@ -57,7 +57,7 @@ struct Drafts<'a> {
 }
 
 /// `POST /resources/v1/messaging`
-pub(super) fn submit(org_id: &OrgId, now: Timestamp, body: &[u8]) -> Result<Command, Failure> {
+pub(super) fn submit(org_id: &OrgId, body: &[u8]) -> Result<Command, Failure> {
     let root = json::parse(body)?;
     let mut drafts = Drafts::default();
     match root.elements() {
@@ -67,7 +67,7 @@ pub(super) fn submit(org_id: &OrgId, now: Timestamp, body: &[u8]) -> Result<Comm
     drafts.judge()?;
     let mut messages = Vec::with_capacity(drafts.recipients);
     for draft in drafts.list {
-        let options = options::read(&draft.rest, now)?;
+        let options = options::read(&draft.rest)?;
         spread(draft, org_id, options, &mut messages);
     }
     Ok(Command::Submit(Box::new(Submit { org_id: org_id.clone(), messages })))

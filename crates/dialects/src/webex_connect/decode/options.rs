@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use waypost_domain::message::{Notify, Priority};
-use waypost_domain::{ErrorKind, Failure, Timestamp};
+use waypost_domain::{Failure, Timestamp};
 
 use super::member::{Member, cut};
 use crate::json::Node;
 use crate::link::{MAX_LINK_CHARS, is_web_link};
-use crate::webex_connect::codes;
 
 /// The members, not read yet.
 pub(super) struct Written<'a> {
@@ -28,9 +27,9 @@ pub(super) struct Options<'a> {
 }
 
 /// Reads them in the reference's order.
-pub(super) fn read<'a>(written: &Written<'a>, now: Timestamp) -> Result<Options<'a>, Failure> {
+pub(super) fn read<'a>(written: &Written<'a>) -> Result<Options<'a>, Failure> {
     let priority = priority(&written.priority)?;
-    let expires_at = expiry(&written.expiry, now)?;
+    let expires_at = expiry(&written.expiry)?;
     let notify = notify(&written.notify_url, &written.notify_auth_id)?;
     let callback_data = written.callback_data.node().map(text_of).filter(|text| !text.is_empty());
     Ok(Options { priority, expires_at, notify, callback_data })
@@ -50,14 +49,10 @@ fn priority(member: &Member<'_>) -> Result<Priority, Failure> {
     }
 }
 
-fn expiry(member: &Member<'_>, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+/// Also one that is past: a repetition of a request that came in time is no fault.
+fn expiry(member: &Member<'_>) -> Result<Option<Timestamp>, Failure> {
     let Some(text) = member.optional_text()? else { return Ok(None) };
-    let end = instant(text.trim()).ok_or_else(|| member.invalid())?;
-    if end <= now {
-        let message = "`expiry` lies in the past.";
-        return Err(codes::REQUEST_EXPIRED.failure(ErrorKind::Expired, message).at(member.name()));
-    }
-    Ok(Some(end))
+    instant(text.trim()).map(Some).ok_or_else(|| member.invalid())
 }
 
 /// RFC 3339 with a lenient offset: `+5:30`, `+0530`, `+5`, or none at all, which is UTC.
