@@ -23,6 +23,9 @@ pub(crate) struct Load<'a> {
     pub(crate) process: &'a Process,
     /// For each connection that is open, what it sends in turns.
     pub(crate) calls: &'a [Vec<Call>],
+    /// Time over which the connections begin, one after the other: what they wait for then comes back evenly too. For
+    /// nearly all it is none: what answers at once spreads them by itself.
+    pub(crate) spread: Duration,
     /// Time that does not count.
     pub(crate) warming: Duration,
     /// Time that counts.
@@ -61,9 +64,14 @@ impl Load<'_> {
     pub(crate) async fn run(&self) -> Result<Seen> {
         let shared = Rc::new(Shared::default());
         let tasks = LocalSet::new();
-        for calls in self.calls {
+        for (place, calls) in (0_u32..).zip(self.calls) {
             let connection = Connection::open(self.address).await.context("connecting")?;
-            tasks.spawn_local(send_until_stopped(connection, calls.clone(), Rc::clone(&shared)));
+            let begins_after = self.spread * place / u32::try_from(self.calls.len())?;
+            let (calls, shared) = (calls.clone(), Rc::clone(&shared));
+            tasks.spawn_local(async move {
+                time::sleep(begins_after).await;
+                send_until_stopped(connection, calls, shared).await;
+            });
         }
         let seen = tasks.run_until(self.watch(&shared)).await?;
         tasks.await;

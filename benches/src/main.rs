@@ -23,6 +23,7 @@ mod rows_accepts;
 mod rows_callbacks;
 mod rows_codecs;
 mod rows_disks;
+mod rows_far;
 mod rows_memory;
 mod rows_overload;
 mod rows_queue;
@@ -37,6 +38,7 @@ mod verdicts;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -60,8 +62,12 @@ enum Program {
         #[arg(long)]
         upstream: SocketAddr,
     },
-    /// An upstream that accepts everything at once, reports statuses on demand, and receives callbacks
-    Mock,
+    /// An upstream that accepts everything, reports statuses on demand, and receives callbacks
+    Mock {
+        /// How long each answer takes, in milliseconds
+        #[arg(long, default_value_t = 0)]
+        delay_ms: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -85,7 +91,9 @@ fn run(program: Program) -> Result<()> {
         }
         Program::Echo => serving()?.block_on(bare::echo()),
         Program::Proxy { upstream } => serving()?.block_on(bare::proxy(upstream)),
-        Program::Mock => serving()?.block_on(mock::serve()),
+        Program::Mock { delay_ms } => {
+            serving()?.block_on(mock::serve(Duration::from_millis(delay_ms)))
+        }
     }
 }
 

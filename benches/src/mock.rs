@@ -1,4 +1,4 @@
-//! An upstream that accepts everything without delay: Meta's success bodies with fresh ids, and nothing else.
+//! An upstream that accepts everything, as soon as it is told to: Meta's success bodies with fresh ids, and nothing else.
 //!
 //! It judges nothing and remembers only how much came. What Meta would refuse, the sandbox refuses. On demand it
 //! reports statuses ([`crate::statuses`]); callbacks come to it as well ([`crate::receiver`]), so that one clock
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use base64::Engine as _;
@@ -45,7 +46,7 @@ struct Mock {
 ///
 /// # Errors
 /// When it cannot listen.
-pub(crate) async fn serve() -> Result<()> {
+pub(crate) async fn serve(delay: Duration) -> Result<()> {
     let mock = Arc::new(Mock::default());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     crate::bare::announce(listener.local_addr()?);
@@ -56,7 +57,13 @@ pub(crate) async fn serve() -> Result<()> {
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let mock = Arc::clone(&mock);
-                async move { Ok::<_, Infallible>(answer(request, &mock).await) }
+                async move {
+                    let response = answer(request, &mock).await;
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    Ok::<_, Infallible>(response)
+                }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())

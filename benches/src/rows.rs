@@ -11,8 +11,8 @@ use crate::gateway::{Gateway, Site, Upstream};
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
 use crate::{
-    rows_accepts, rows_callbacks, rows_codecs, rows_disks, rows_memory, rows_overload, rows_queue,
-    rows_rate,
+    rows_accepts, rows_callbacks, rows_codecs, rows_disks, rows_far, rows_memory, rows_overload,
+    rows_queue, rows_rate,
 };
 
 /// After it, what a start left to be done has been done.
@@ -51,6 +51,8 @@ enum Group {
     Accepts,
     /// Accepts on disks whose syncs take milliseconds
     Disks,
+    /// Sends to an upstream that takes 200 ms, a thousand at once
+    Far,
     /// Callbacks: how fast they drain and how late they are
     Callbacks,
     /// Decoding and encoding, as criterion has measured it
@@ -85,6 +87,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     if wanted(Group::Disks) {
         rows.extend(rows_disks::measure(&site, effort).await?);
+    }
+    if wanted(Group::Far) {
+        rows.extend(rows_far::measure(&site, effort).await?);
     }
     if wanted(Group::Callbacks) {
         rows.extend(rows_callbacks::measure(&site, effort).await?);

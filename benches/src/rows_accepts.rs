@@ -111,7 +111,16 @@ impl Field {
             Turn::WebexConnect | Turn::Pepipost => (&self.gateway.process, self.gateway.address),
         };
         let calls = &self.calls[turn as usize];
-        Load { address, process, calls, warming: effort.warming, window: effort.window }.run().await
+        Load {
+            address,
+            process,
+            calls,
+            spread: Duration::ZERO,
+            warming: effort.warming,
+            window: effort.window,
+        }
+        .run()
+        .await
     }
 
     /// Processor time per destination of large requests, in microseconds.

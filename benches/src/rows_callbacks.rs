@@ -105,7 +105,14 @@ impl Field {
     async fn repetition(&self, effort: &Effort) -> Result<Seen> {
         let (warming, window) = (effort.warming, effort.window);
         let (process, address) = (&self.proxy.0, self.proxy.1);
-        let load = Load { address, process, calls: &self.proxied, warming, window };
+        let load = Load {
+            address,
+            process,
+            calls: &self.proxied,
+            spread: Duration::ZERO,
+            warming,
+            window,
+        };
         let proxied = load.run().await.context("the proxy")?;
         let since = Timestamp::now().to_string();
         let (sent_per_s, lags_ms) = self.send_and_listen(window * SENDING_WINDOWS).await?;

@@ -50,7 +50,10 @@ impl Field {
     async fn turn(&self, name: &str, effort: &Effort) -> Result<Seen> {
         let Effort { warming, window, .. } = *effort;
         let (address, process) = (self.gateway.address, &self.gateway.process);
-        let seen = Load { address, process, calls: &self.calls, warming, window }.run().await?;
+        let seen =
+            Load { address, process, calls: &self.calls, spread: Duration::ZERO, warming, window }
+                .run()
+                .await?;
         println!(
             "{name}: {:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
             seen.rate_per_s,

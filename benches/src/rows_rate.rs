@@ -95,6 +95,7 @@ impl Field {
             address,
             process,
             calls: &self.calls[turn as usize],
+            spread: Duration::ZERO,
             warming: effort.warming,
             window: effort.window,
         };
