@@ -10,7 +10,7 @@ use crate::content::TemplateMessage;
 use crate::failure::{ErrorKind, Failure};
 use crate::time::Timestamp;
 use fit::Part;
-pub use variables::{count_variables, variables, variables_of_body};
+pub use variables::{count_variables, is_of_type, variables, variables_of_body};
 
 /// A template in one language, as the upstream last showed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,11 +52,27 @@ impl Template {
     /// The text of its body and the different variables in it; `None` where it has no such text.
     #[must_use]
     pub fn body_variables(&self) -> Option<(&str, Vec<&str>)> {
-        let is_body = |part: &&Value| {
-            part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("BODY"))
-        };
-        let text = self.components.iter().find(is_body)?["text"].as_str()?;
+        let text = self.part("BODY")?["text"].as_str()?;
         Some((text, variables(text)))
+    }
+
+    /// Whether it is for one-time passwords.
+    #[must_use]
+    pub fn is_authentication(&self) -> bool {
+        self.category.eq_ignore_ascii_case("AUTHENTICATION")
+    }
+
+    /// The component of a type, such as `HEADER`, in Meta's form.
+    #[must_use]
+    pub fn part(&self, word: &str) -> Option<&Value> {
+        self.components.iter().find(|part| is_of_type(part, word))
+    }
+
+    /// The buttons, in Meta's form and order.
+    #[must_use]
+    pub fn buttons(&self) -> &[Value] {
+        let buttons = self.part("BUTTONS").and_then(|part| part["buttons"].as_array());
+        buttons.map_or(&[], Vec::as_slice)
     }
 
     /// Checks a message's parameters against this template.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::variables::{count_variables, variables, variables_of_body};
+use super::variables::{count_variables, is_of_type, variables, variables_of_body};
 use crate::content::{Component, Parameter};
 use crate::failure::{ErrorKind, Failure};
 use crate::media::MediaKind;
@@ -39,9 +39,7 @@ impl Part<'_> {
     }
 
     fn component(&self, part: &str) -> Option<&Value> {
-        self.components.iter().find(|component| {
-            component["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(part))
-        })
+        self.components.iter().find(|component| is_of_type(component, part))
     }
 
     fn buttons(&self) -> Vec<Button> {

@@ -24,18 +24,27 @@ pub fn variables(text: &str) -> Vec<&str> {
     names
 }
 
+/// Whether a component or a button in Meta's form is of a type, in any letter case.
+#[must_use]
+pub fn is_of_type(part: &Value, word: &str) -> bool {
+    part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(word))
+}
+
 /// The variables of the body among a template's components. One-time passwords have a text of
 /// Meta's with the code in it, whether the template shows that text or not.
 #[must_use]
 pub fn variables_of_body(components: &[Value]) -> Vec<&str> {
-    let is = |part: &Value, word: &str| {
-        part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(word))
+    let Some(body) = components.iter().find(|part| is_of_type(part, "BODY")) else {
+        return Vec::new();
     };
-    let Some(body) = components.iter().find(|part| is(part, "BODY")) else { return Vec::new() };
     let found = variables(body["text"].as_str().unwrap_or_default());
-    let buttons = components.iter().find(|part| is(part, "BUTTONS"));
+    let buttons = components.iter().find(|part| is_of_type(part, "BUTTONS"));
     let mut buttons = buttons.and_then(|part| part["buttons"].as_array()).into_iter().flatten();
-    if found.is_empty() && buttons.any(|button| is(button, "OTP")) { vec!["1"] } else { found }
+    if found.is_empty() && buttons.any(|button| is_of_type(button, "OTP")) {
+        vec!["1"]
+    } else {
+        found
+    }
 }
 
 #[cfg(test)]
