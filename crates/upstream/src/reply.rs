@@ -13,6 +13,8 @@ use crate::transport::{Broken, Reply};
 
 /// The longest wait that is believed, in seconds: a day.
 const MAX_WAIT_S: u64 = 86_400;
+/// The longest id of a message or a person that is believed, in characters.
+const MAX_ID_CHARS: usize = 512;
 /// The longest text of Meta's that is kept, in characters.
 const MAX_DETAILS_CHARS: usize = 500;
 
@@ -33,6 +35,11 @@ pub(crate) fn id_text(value: &Value) -> Option<String> {
         Value::Number(number) => number.as_u64().map(|id| id.to_string()),
         _ => None,
     }
+}
+
+/// Whether a text can be Meta's id of a message or a person: short, and visible ASCII throughout.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Reads an error object of Meta's, of a reply or of a webhook; `None` where it has no code.

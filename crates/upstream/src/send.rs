@@ -16,6 +16,7 @@ use waypost_planted::{Bug, is_planted};
 
 use crate::client::{CloudApi, MAX_REPLY_BYTES, segment};
 use crate::fault::Fault;
+use crate::reply::is_id;
 use crate::transport::{Broken, Reply};
 
 /// The longest name of a call that is kept, in characters.
@@ -235,12 +236,13 @@ fn plain_receipt(reply: &Reply) -> Option<Receipt> {
     let success: Success<'_> = serde_json::from_slice(reply.body.as_ref().ok()?).ok()?;
     let ([contact], [message]) = (success.contacts, success.messages);
     let receipt = Receipt { wamid: message.id.into_owned(), wa_id: contact.wa_id.into_owned() };
-    (!receipt.wamid.is_empty()).then_some(receipt)
+    (is_id(&receipt.wamid) && is_id(&receipt.wa_id)).then_some(receipt)
 }
 
 fn receipt(reply: &Reply, body: &Value, to: &Phone) -> Option<Receipt> {
-    let wamid = body["messages"][0]["id"].as_str().filter(|id| !id.is_empty())?;
-    let wa_id = body["contacts"][0]["wa_id"].as_str().unwrap_or(to.digits());
+    let wamid = body["messages"][0]["id"].as_str().filter(|id| is_id(id))?;
+    let wa_id = body["contacts"][0]["wa_id"].as_str().filter(|id| is_id(id));
+    let wa_id = wa_id.unwrap_or(to.digits());
     let receipt = || Receipt { wamid: wamid.to_owned(), wa_id: wa_id.to_owned() };
     reply.status.is_success().then(receipt)
 }

@@ -102,6 +102,38 @@ async fn t35_wrong_types_are_nothing_readable() {
 }
 
 #[tokio::test]
+async fn t35_what_cannot_be_an_id_is_no_receipt() {
+    let answering = |id: &str, contacts: &str| {
+        let body = format!(r#"{{{contacts}"messages":[{{"id":"{id}"}}]}}"#);
+        reply("200 OK", "", &body)
+    };
+    let contacts = r#""contacts":[{"wa_id":"15550001111"}],"#;
+    let (longest, too_long) = ("x".repeat(512), "x".repeat(513));
+    for (id, is_id) in [
+        (longest.as_str(), true),
+        (too_long.as_str(), false),
+        (r"wamid.\u0000", false),
+        (r"wamid.\n", false),
+        ("wamid X", false),
+        ("wamid.\u{e9}", false),
+        ("wamid.\u{fffd}", false),
+    ] {
+        for contacts in [contacts, ""] {
+            let rig = Rig::answering(answering(id, contacts)).await;
+            let outcome = send(&rig.client()).await;
+            let (sent, unknown) = (
+                matches!(outcome, SendOutcome::Sent(_)),
+                matches!(outcome, SendOutcome::Unknown(_)),
+            );
+            assert_eq!((sent, unknown), (is_id, !is_id), "{id:?} {contacts}");
+        }
+    }
+    let rig = Rig::answering(answering("wamid.X", r#""contacts":[{"wa_id":"1\n2"}],"#)).await;
+    let SendOutcome::Sent(receipt) = send(&rig.client()).await else { panic!("not sent") };
+    assert_eq!(receipt.wa_id, "15550001111", "the number addressed");
+}
+
+#[tokio::test]
 async fn t35_redirects_are_never_followed() {
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let elsewhere = Rig::start(vec![vec![Act::Silence]]).await;
