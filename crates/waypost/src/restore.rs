@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
@@ -117,6 +117,7 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// What was restored, and what is to be done before and after the start.
 fn tell(
     args: &RestoreArgs,
     config: &Config,
@@ -125,7 +126,13 @@ fn tell(
     held: &HeldBack,
     has_key: bool,
 ) {
-    let key_file: &PathBuf = &config.master_key_file;
+    let answer = json!({
+        "data_dir": config.data_dir.to_string_lossy(), "taken_at": head.taken_at,
+        "master_key_fingerprint": head.master_key, "master_key_present": has_key,
+        "media_files": end.media_files, "held_back_messages": held.messages,
+        "held_back_broadcasts": held.broadcasts.len(),
+        "lost_media": end.lost.count, "damaged_media": end.damaged.count,
+    });
     let mut lines = vec![format!(
         "{}: everything up to {}, with {} media files.",
         config.data_dir.display(),
@@ -136,33 +143,34 @@ fn tell(
         lines.push(format!(
             "Put the master key with the fingerprint {} at {} before the start.",
             head.master_key,
-            key_file.display()
+            config.master_key_file.display()
         ));
     }
     lines.push(
         "The admin key is in no backup: put admin.env back too, or set admin_key.".to_owned(),
     );
-    if held.messages > 0 || !held.broadcasts.is_empty() {
-        lines.push(format!(
-            "Held back, because they waited to be sent then and may have been sent since: {} messages \
-             and {} broadcasts.\nAfter the start: `waypost admin queues resume` sends them, flagged as \
-             possible duplicates; `waypost admin queues leave` leaves them as they are.",
-            held.messages,
-            held.broadcasts.len()
-        ));
-    }
-    let (lost, damaged) = (end.lost.count, end.damaged.count);
-    if lost + damaged > 0 {
-        lines.push(format!(
-            "Warning: {lost} media files were lost and {damaged} damaged when the backup was made."
-        ));
-    }
-    let answer = json!({
-        "data_dir": config.data_dir.to_string_lossy(), "taken_at": head.taken_at,
-        "master_key_fingerprint": head.master_key, "master_key_present": has_key,
-        "media_files": end.media_files, "held_back_messages": held.messages,
-        "held_back_broadcasts": held.broadcasts.len(),
-        "lost_media": lost, "damaged_media": damaged,
-    });
+    lines.extend(held_back(held));
+    lines.extend(missing_media(end));
     print_done(&lines.join("\n"), &answer, args.json);
+}
+
+fn held_back(held: &HeldBack) -> Option<String> {
+    let broadcasts = held.broadcasts.len();
+    (held.messages > 0 || broadcasts > 0).then(|| {
+        format!(
+            "Held back, because they waited to be sent then and may have been sent since: {} messages \
+             and {broadcasts} broadcasts.\nAfter the start: `waypost admin queues resume` sends them, \
+             flagged as possible duplicates; `waypost admin queues leave` leaves them as they are.",
+            held.messages
+        )
+    })
+}
+
+fn missing_media(end: &End) -> Option<String> {
+    let (lost, damaged) = (end.lost.count, end.damaged.count);
+    (lost + damaged > 0).then(|| {
+        format!(
+            "Warning: {lost} media files were lost and {damaged} damaged when the backup was made."
+        )
+    })
 }

@@ -17,9 +17,12 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 use waypost_clock::Clock;
+use waypost_engine::ports::Recovered;
 use waypost_engine::vault::Vault;
 use waypost_engine::{Engine, Ports, Settings};
 use waypost_planted::{Bug, is_planted};
@@ -49,6 +52,8 @@ const SANDBOX_TOKEN: &str = "waypost-sandbox";
 const BACKLOG: u32 = 4_096;
 /// Longest that a stop waits for what is on its way; beyond, the next start closes it.
 const STOP_LIMIT: Duration = Duration::from_secs(45);
+/// The same of the sandbox, which keeps nothing.
+const SANDBOX_STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs the gateway until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
@@ -78,46 +83,17 @@ impl Gateway {
         let store = Arc::new(SqliteStore::open(&config.database_file, &Options::default())?);
         secrets::check_master_key(&store, &vault).await?;
         let blobs = FileBlobs::open(config.data_dir.join("media"))?;
+        let broken = [store.broken(), blobs.broken()];
         let listener = listen(config.listen, "listen")?;
         let local_url = config.local_url(listener.local_addr()?);
         let secrets = secrets::settle(config, &folder, &store, &vault, &local_url).await?;
-        let sandbox_folder = config.data_dir.join(SANDBOX);
-        let clock = match &config.upstream.target {
-            UpstreamTarget::Sandbox => sandbox_clock::open(&sandbox_folder)?,
-            // Whatever a sandbox did to its time: Meta has the machine's hour.
-            UpstreamTarget::Real(_) => Clock::system(),
-        };
+        let clock = open_clock(config)?;
         let links = Links::new(&config.egress);
-        let sandbox = match config.sandbox_listen {
-            Some(address) => {
-                let listener = listen(address, "sandbox.listen")?;
-                let webhook = format!("{local_url}/webhooks/meta");
-                let sandbox = SandboxConfig {
-                    webhook_url: Some(webhook),
-                    verify_token: secrets.verify_token.clone(),
-                    app_secret: secrets.app_secret.clone(),
-                    access_token: None,
-                    egress: Arc::new(links.clone()),
-                    seed: Seed::demo(),
-                    state_dir: Some(sandbox_folder),
-                };
-                Some((Sandbox::new(sandbox, clock.clone()), listener))
-            }
-            None => None,
-        };
-        let sandbox_address = match &sandbox {
-            Some((_, listener)) => Some(listener.local_addr()?),
-            None => None,
-        };
-        let base_url = match (&config.upstream.target, sandbox_address) {
-            (UpstreamTarget::Real(url), _) => url.clone(),
-            (UpstreamTarget::Sandbox, Some(address)) => {
-                config.upstream_base_url(address).parse()?
-            }
-            (UpstreamTarget::Sandbox, None) => bail!("the sandbox is the upstream and is off"),
-        };
-        let upstream = UpstreamConfig::new(base_url, config.upstream.version.as_str());
-        let broken = [store.broken(), blobs.broken()];
+        let sandbox = open_sandbox(config, &secrets, &links, &local_url, &clock)?;
+        let sandbox_address =
+            sandbox.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?;
+        let upstream_url = upstream_url(config, sandbox_address)?;
+        let upstream = UpstreamConfig::new(upstream_url, config.upstream.version.as_str());
         let ports = Ports {
             store,
             blobs: Arc::new(blobs),
@@ -130,13 +106,7 @@ impl Gateway {
         };
         let settings = settings(config, &secrets, listener.local_addr()?);
         let (engine, recovered) = Engine::start(ports, settings, vault, clock).await?;
-        if recovered.unknown + recovered.queued > 0 {
-            tracing::warn!(
-                unknown = recovered.unknown,
-                queued = recovered.queued,
-                "messages left over from the last run"
-            );
-        }
+        tell_recovered(&recovered);
         engine.keys().set_admin(secrets.admin_sha256.clone());
         let sandbox_url = sandbox_address.map(|address| crate::config::local_url("http", address));
         let urls = Urls { gateway: local_url, sandbox: sandbox_url };
@@ -149,15 +119,10 @@ impl Gateway {
         began: Instant,
         signals: StopSignals,
     ) -> anyhow::Result<()> {
-        let cancel = CancellationToken::new();
+        let (cancel, stop_sandbox) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        let stop_sandbox = CancellationToken::new();
         if let Some((sandbox, listener)) = self.sandbox {
-            let (pump, stop) = (sandbox.clone(), stop_sandbox.clone());
-            tasks.spawn(async move { pump.run_pump(stop).await });
-            let (server, stop) = (sandbox.clone(), stop_sandbox.clone());
-            tasks.spawn(async move { server.serve(listener, stop).await });
-            open_sandbox_windows(&sandbox);
+            begin_sandbox(&sandbox, listener, &tasks, &stop_sandbox);
         }
         let demo = if has_demo(config, &self.folder) {
             let (engine, folder) = (&self.engine, &self.folder);
@@ -166,23 +131,21 @@ impl Gateway {
             None
         };
         self.folder.finish_first_start()?;
+        let engine = self.engine;
         let working = tokio::spawn({
-            let (engine, cancel) = (self.engine.clone(), cancel.clone());
+            let (engine, cancel) = (engine.clone(), cancel.clone());
             async move { engine.run(cancel).await }
         });
-        let router = waypost_server::router(self.engine.clone(), server_config(config));
-        let tls = match &config.tls {
-            Some(files) => Some(tls_source(files)?),
-            None => None,
-        };
+        let router = waypost_server::router(engine.clone(), server_config(config));
+        let tls = config.tls.as_ref().map(tls_source).transpose()?;
         let serving =
             tokio::spawn(waypost_server::serve(self.listener, router, tls, cancel.clone()));
-        if !self.engine.settings().live {
+        if !engine.settings().live {
             // The sandbox's templates are there from the start, like those of a real account.
-            let engine = self.engine.clone();
+            let engine = engine.clone();
             tasks.spawn(async move { engine.sync_all_templates().await });
         }
-        announce_start(config, &self.urls, &self.engine, demo.as_ref(), began.elapsed());
+        announce_start(config, &self.urls, &engine, demo.as_ref(), began.elapsed());
         notify::ready();
         let ended = stopped(signals, disk_failed(self.broken)).await;
         if is_planted(Bug::StopAtOnce) {
@@ -190,19 +153,69 @@ impl Gateway {
         }
         notify::stopping();
         cancel.cancel();
-        let engine = self.engine;
-        let drained = async {
-            let _ = serving.await;
-            let _ = working.await;
-            engine.finish().await;
-        };
-        if tokio::time::timeout(STOP_LIMIT, drained).await.is_err() {
-            tracing::warn!("stopped before everything on its way had an outcome");
-        }
-        stop_sandbox.cancel();
-        tasks.close();
-        let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
+        drained(&engine, serving, working).await;
+        // It answers until the last call has its outcome.
+        end_sandbox(&tasks, &stop_sandbox).await;
         ended
+    }
+}
+
+fn open_clock(config: &Config) -> anyhow::Result<Clock> {
+    match &config.upstream.target {
+        UpstreamTarget::Sandbox => sandbox_clock::open(&config.data_dir.join(SANDBOX)),
+        // Whatever a sandbox did to its time: Meta has the machine's hour.
+        UpstreamTarget::Real(_) => Ok(Clock::system()),
+    }
+}
+
+/// The built-in sandbox, where it is on; it posts its webhooks to the gateway.
+fn open_sandbox(
+    config: &Config,
+    secrets: &Secrets,
+    links: &Links,
+    gateway_url: &str,
+    clock: &Clock,
+) -> anyhow::Result<Option<(Sandbox, TcpListener)>> {
+    let Some(address) = config.sandbox_listen else { return Ok(None) };
+    let listener = listen(address, "sandbox.listen")?;
+    let sandbox = SandboxConfig {
+        webhook_url: Some(format!("{gateway_url}/webhooks/meta")),
+        verify_token: secrets.verify_token.clone(),
+        app_secret: secrets.app_secret.clone(),
+        access_token: None,
+        egress: Arc::new(links.clone()),
+        seed: Seed::demo(),
+        state_dir: Some(config.data_dir.join(SANDBOX)),
+    };
+    Ok(Some((Sandbox::new(sandbox, clock.clone()), listener)))
+}
+
+fn upstream_url(config: &Config, sandbox: Option<SocketAddr>) -> anyhow::Result<Url> {
+    match (&config.upstream.target, sandbox) {
+        (UpstreamTarget::Real(url), _) => Ok(url.clone()),
+        (UpstreamTarget::Sandbox, Some(address)) => {
+            Ok(config.upstream_base_url(address).parse()?)
+        }
+        (UpstreamTarget::Sandbox, None) => bail!("the sandbox is the upstream and is off"),
+    }
+}
+
+fn tell_recovered(recovered: &Recovered) {
+    let Recovered { unknown, queued, .. } = recovered;
+    if unknown + queued > 0 {
+        tracing::warn!(unknown, queued, "messages left over from the last run");
+    }
+}
+
+/// Waits until callers have their answers and calls their outcomes.
+async fn drained(engine: &Engine, serving: JoinHandle<()>, working: JoinHandle<()>) {
+    let drained = async {
+        let _ = serving.await;
+        let _ = working.await;
+        engine.finish().await;
+    };
+    if tokio::time::timeout(STOP_LIMIT, drained).await.is_err() {
+        tracing::warn!("stopped before everything on its way had an outcome");
     }
 }
 
@@ -357,19 +370,32 @@ pub(crate) async fn sandbox(config: Config, args: SandboxArgs) -> anyhow::Result
         },
         Clock::system(),
     );
-    open_sandbox_windows(&sandbox);
+    let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
+    begin_sandbox(&sandbox, listener, &tasks, &cancel);
     announce_sandbox(&url);
-    let cancel = CancellationToken::new();
-    let tasks = TaskTracker::new();
+    stopped(signals, std::future::pending()).await?;
+    end_sandbox(&tasks, &cancel).await;
+    Ok(())
+}
+
+/// Lets a sandbox answer and post its webhooks, until it is cancelled.
+fn begin_sandbox(
+    sandbox: &Sandbox,
+    listener: TcpListener,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    open_sandbox_windows(sandbox);
     let (pump, stop) = (sandbox.clone(), cancel.clone());
     tasks.spawn(async move { pump.run_pump(stop).await });
     let (server, stop) = (sandbox.clone(), cancel.clone());
     tasks.spawn(async move { server.serve(listener, stop).await });
-    stopped(signals, std::future::pending()).await?;
+}
+
+async fn end_sandbox(tasks: &TaskTracker, cancel: &CancellationToken) {
     cancel.cancel();
     tasks.close();
-    let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
-    Ok(())
+    let _ = tokio::time::timeout(SANDBOX_STOP_LIMIT, tasks.wait()).await;
 }
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to the terminal")]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli::admin::OrgFields;
-use crate::cli::callbacks::WebhookFields;
+use crate::cli::callbacks::{WebhookChange, WebhookFields};
 use crate::cli::customers::CustomerFields;
 use crate::cli::keys::{JwtFields, KeyFields};
 use crate::cli::numbers::NumberFields;
@@ -19,10 +19,10 @@ const MAX_SECRET_BYTES: u64 = 8 * 1024;
 
 /// An object that grows by what was given.
 #[derive(Default)]
-struct Body(Map<String, Value>);
+pub(super) struct Body(Map<String, Value>);
 
 impl Body {
-    fn with(mut self, name: &str, value: Option<impl Serialize>) -> Self {
+    pub(super) fn with(mut self, name: &str, value: Option<impl Serialize>) -> Self {
         self.0.extend(value.map(|value| (name.to_owned(), json!(value))));
         self
     }
@@ -31,7 +31,7 @@ impl Body {
         self.with(name, (!values.is_empty()).then_some(values))
     }
 
-    fn done(self) -> Value {
+    pub(super) fn done(self) -> Value {
         Value::Object(self.0)
     }
 }
@@ -151,10 +151,7 @@ pub(super) fn provider(name: &str, scheme: &str, hosts: &[String], secret: &str)
 }
 
 /// What can be set of a webhook, its header read from its file.
-pub(super) fn webhook(
-    url: Option<String>,
-    fields: WebhookFields,
-) -> anyhow::Result<Map<String, Value>> {
+pub(super) fn webhook(url: Option<String>, fields: WebhookFields) -> anyhow::Result<Body> {
     let header = fields.header_file.map(|file| read_secret(&file)).transpose()?;
     let body = Body::default()
         .with("url", url)
@@ -162,7 +159,17 @@ pub(super) fn webhook(
         .with("number", fields.number)
         .with_list("events", fields.events)
         .with("header", header);
-    Ok(body.0)
+    Ok(body)
+}
+
+/// A change of a webhook.
+pub(super) fn webhook_change(change: WebhookChange) -> anyhow::Result<Value> {
+    let body = webhook(change.address, change.fields)?
+        .with("number", change.every_number.then_some(Value::Null))
+        .with("events", change.every_event.then_some(json!([])))
+        .with("header", change.no_header.then_some(Value::Null))
+        .with("disabled", change.disabled);
+    Ok(body.done())
 }
 
 /// A change, which must change something.

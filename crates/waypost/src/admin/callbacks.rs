@@ -1,7 +1,10 @@
 //! Webhooks, the callbacks that were not delivered, and events.
 
-use serde_json::{Map, Value, json};
+use std::path::Path;
 
+use serde_json::{Value, json};
+
+use super::bodies::Body;
 use super::output::{note, print_done, print_line, print_list, print_one, print_rows};
 use super::{Desk, bodies};
 use crate::cli::callbacks::{
@@ -16,47 +19,23 @@ use crate::cli::callbacks::{
 pub(super) async fn webhooks(desk: &Desk<'_>, command: WebhookCommand) -> anyhow::Result<bool> {
     match command {
         WebhookCommand::Create { address, id, secret_file, fields } => {
-            let mut body = bodies::webhook(Some(address), fields)?;
-            body.extend(id.map(|id| ("id".to_owned(), json!(id))));
-            if let Some(file) = secret_file {
-                body.insert("secret".to_owned(), json!(bodies::read_secret(&file)?));
-            }
-            let made = desk.api.post(&desk.at(&["webhooks"]), Some(&Value::Object(body))).await?;
-            show_secret(desk, &made);
+            let body = bodies::webhook(Some(address), fields)?.with("id", id);
+            post_with_secret(desk, &["webhooks"], body, secret_file.as_deref()).await?;
         }
         WebhookCommand::List(page) => {
             let columns = ["id", "url", "shape", "number", "events", "disabled"];
             desk.list("webhooks", &page, &columns).await?;
         }
         WebhookCommand::Get(which) => desk.show("webhooks", &which.id).await?,
-        WebhookCommand::Update {
-            id,
-            address,
-            fields,
-            every_number,
-            every_event,
-            no_header,
-            disabled,
-        } => {
-            let mut change = bodies::webhook(address, fields)?;
-            let cleared = [
-                ("number", every_number.then_some(Value::Null)),
-                ("events", every_event.then_some(json!([]))),
-                ("header", no_header.then_some(Value::Null)),
-                ("disabled", disabled.map(Value::Bool)),
-            ];
-            let given = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
-            change.extend(cleared.into_iter().filter_map(given));
-            desk.update("webhooks", &id, &bodies::change(Value::Object(change))?).await?;
+        WebhookCommand::Update { id, change } => {
+            let change = bodies::change(bodies::webhook_change(change)?)?;
+            desk.update("webhooks", &id, &change).await?;
         }
         WebhookCommand::Delete(which) => desk.delete("webhooks", &which.id).await?,
         WebhookCommand::RotateSecret { id, secret_file, overlap_s } => {
-            let secret = secret_file.map(|file| bodies::read_secret(&file)).transpose()?;
-            let mut body = Map::new();
-            body.extend(secret.map(|secret| ("secret".to_owned(), json!(secret))));
-            body.extend(overlap_s.map(|overlap_s| ("overlap_s".to_owned(), json!(overlap_s))));
-            let path = desk.at(&["webhooks", &id, "rotate-secret"]);
-            show_secret(desk, &desk.api.post(&path, Some(&Value::Object(body))).await?);
+            let body = Body::default().with("overlap_s", overlap_s);
+            let at = ["webhooks", &id, "rotate-secret"];
+            post_with_secret(desk, &at, body, secret_file.as_deref()).await?;
         }
         WebhookCommand::Test(which) => {
             let tried = desk.api.post(&desk.at(&["webhooks", &which.id, "test"]), None).await?;
@@ -68,27 +47,33 @@ pub(super) async fn webhooks(desk: &Desk<'_>, command: WebhookCommand) -> anyhow
     Ok(true)
 }
 
-fn show_secret(desk: &Desk<'_>, answer: &Value) {
-    print_one(answer, desk.as_json);
+/// Posts what gives a webhook a secret: the one in a file, or one that the gateway makes and shows.
+async fn post_with_secret(
+    desk: &Desk<'_>,
+    at: &[&str],
+    body: Body,
+    secret_file: Option<&Path>,
+) -> anyhow::Result<()> {
+    let body = body.with("secret", secret_file.map(bodies::read_secret).transpose()?);
+    let answer = desk.api.post(&desk.at(at), Some(&body.done())).await?;
+    print_one(&answer, desk.as_json);
     if !desk.as_json && answer["secret"].is_string() {
         note("Keep the secret now: it is not shown again.");
     }
+    Ok(())
 }
 
 async fn replay(desk: &Desk<'_>, id: &str, what: ReplayArgs) -> anyhow::Result<()> {
-    let mut body = Map::new();
-    let given = [
-        ("dead", what.dead.then_some(json!(true))),
-        ("since", what.since.map(Value::String)),
-        ("until", what.until.map(Value::String)),
-        ("event_id", what.event.map(Value::String)),
-    ];
-    body.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let body = Body::default()
+        .with("dead", what.dead.then_some(true))
+        .with("since", what.since)
+        .with("until", what.until)
+        .with("event_id", what.event);
     make_again(desk, &["webhooks", id, "replay"], body).await
 }
 
-async fn make_again(desk: &Desk<'_>, at: &[&str], body: Map<String, Value>) -> anyhow::Result<()> {
-    let answer = desk.api.post(&desk.at(at), Some(&Value::Object(body))).await?;
+async fn make_again(desk: &Desk<'_>, at: &[&str], body: Body) -> anyhow::Result<()> {
+    let answer = desk.api.post(&desk.at(at), Some(&body.done())).await?;
     let told = format!("{} callbacks are made again.", answer["replayed"]);
     print_done(&told, &answer, desk.as_json);
     Ok(())
@@ -116,9 +101,10 @@ pub(super) async fn callbacks(desk: &Desk<'_>, command: CallbackCommand) -> anyh
             desk.search("callbacks", &filters, &page, &columns).await
         }
         CallbackCommand::Replay(CallbackReplayArgs { which, all: _ }) => {
-            let given = members(which).into_iter();
-            let given = given.filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
-            make_again(desk, &["callbacks", "replay"], given.collect()).await
+            let body = Body::default();
+            let body =
+                members(which).into_iter().fold(body, |body, (name, value)| body.with(name, value));
+            make_again(desk, &["callbacks", "replay"], body).await
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The message log, and what an operator does to messages in it.
 
-use serde_json::{Map, Value, json};
-
 use super::Desk;
+use super::bodies::Body;
 use super::output::{print_done, print_one};
 use crate::cli::messages::{MessageCommand, PickedMessages};
 
@@ -35,10 +34,7 @@ pub(super) async fn run(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Res
         }
         MessageCommand::Cancel { id: Some(id), .. } => one(desk, &id, "cancel", &[]).await,
         MessageCommand::Retry { id: None, picked, include_unknown } => {
-            let mut body = body_of(picked);
-            if include_unknown {
-                body.insert("include_unknown".to_owned(), json!(true));
-            }
+            let body = body_of(picked).with("include_unknown", include_unknown.then_some(true));
             many(desk, "retry", body, "sent again").await
         }
         MessageCommand::Cancel { id: None, picked } => {
@@ -58,14 +54,9 @@ async fn one(
     Ok(())
 }
 
-async fn many(
-    desk: &Desk<'_>,
-    action: &str,
-    body: Map<String, Value>,
-    done: &str,
-) -> anyhow::Result<()> {
+async fn many(desk: &Desk<'_>, action: &str, body: Body, done: &str) -> anyhow::Result<()> {
     let path = desk.at(&["messages", action]);
-    let swept = desk.api.post(&path, Some(&Value::Object(body))).await?;
+    let swept = desk.api.post(&path, Some(&body.done())).await?;
     let (matched, changed) = (&swept["matched"], &swept["changed"]);
     let verb = if swept["dry_run"] == true { "would be" } else { "are" };
     let told = format!("{matched} messages match; {changed} {verb} {done}.");
@@ -73,18 +64,16 @@ async fn many(
     Ok(())
 }
 
-fn body_of(picked: PickedMessages) -> Map<String, Value> {
-    let given = [
-        ("status", picked.status.map(Value::String)),
-        ("customer_id", picked.customer.map(Value::String)),
-        ("phone", picked.phone.map(Value::String)),
-        ("number_id", picked.number.map(Value::String)),
-        ("broadcast_id", picked.broadcast.map(Value::String)),
-        ("error_code", picked.error_code.map(Value::String)),
-        ("retryable", picked.retryable.map(Value::Bool)),
-        ("since", picked.since.map(Value::String)),
-        ("until", picked.until.map(Value::String)),
-        ("dry_run", picked.dry_run.then_some(Value::Bool(true))),
-    ];
-    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+fn body_of(picked: PickedMessages) -> Body {
+    Body::default()
+        .with("status", picked.status)
+        .with("customer_id", picked.customer)
+        .with("phone", picked.phone)
+        .with("number_id", picked.number)
+        .with("broadcast_id", picked.broadcast)
+        .with("error_code", picked.error_code)
+        .with("retryable", picked.retryable)
+        .with("since", picked.since)
+        .with("until", picked.until)
+        .with("dry_run", picked.dry_run.then_some(true))
 }

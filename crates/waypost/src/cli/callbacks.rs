@@ -41,23 +41,8 @@ pub(crate) enum WebhookCommand {
     Update {
         /// Its id
         id: String,
-        /// A new address; what waits goes there
-        #[arg(long, value_name = "URL")]
-        address: Option<String>,
         #[command(flatten)]
-        fields: WebhookFields,
-        /// Events of every number
-        #[arg(long, conflicts_with = "number")]
-        every_number: bool,
-        /// Events of every kind
-        #[arg(long, conflicts_with = "events")]
-        every_event: bool,
-        /// No header goes with the calls any more
-        #[arg(long, conflicts_with = "header_file")]
-        no_header: bool,
-        /// Whether nothing is posted
-        #[arg(long, value_name = "BOOL")]
-        disabled: Option<bool>,
+        change: WebhookChange,
     },
     /// Remove a webhook, and what it was still to be told
     #[command(after_help = "Example:\n  waypost admin webhooks delete crm")]
@@ -108,6 +93,28 @@ pub(crate) struct WebhookFields {
     /// File with a header that goes with every call, as Name: value; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) header_file: Option<PathBuf>,
+}
+
+/// What can be changed of a webhook.
+#[derive(Args, Debug, Default)]
+pub(crate) struct WebhookChange {
+    /// A new address; what waits goes there
+    #[arg(long, value_name = "URL")]
+    pub(crate) address: Option<String>,
+    #[command(flatten)]
+    pub(crate) fields: WebhookFields,
+    /// Events of every number
+    #[arg(long, conflicts_with = "number")]
+    pub(crate) every_number: bool,
+    /// Events of every kind
+    #[arg(long, conflicts_with = "events")]
+    pub(crate) every_event: bool,
+    /// No header goes with the calls any more
+    #[arg(long, conflicts_with = "header_file")]
+    pub(crate) no_header: bool,
+    /// Whether nothing is posted
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) disabled: Option<bool>,
 }
 
 fn kinds() -> PossibleValuesParser {
