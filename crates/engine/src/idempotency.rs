@@ -207,6 +207,7 @@ pub(crate) fn replayed_ids(
     ask.check_fingerprint(fingerprint)?;
     match target {
         IdempotentTarget::Messages(ids) => Ok(ids),
+        IdempotentTarget::Message(id) => Ok(vec![id]),
         _ => Err(in_progress()),
     }
 }

@@ -237,16 +237,19 @@ pub async fn of_a_request_that_cannot_be_recorded_nothing_stays(harness: &dyn Ha
     assert_eq!(accepted, Ok(Accepted::New), "the key is free");
 }
 
-pub async fn a_failed_message_does_not_free_the_key_of_its_request(harness: &dyn Harness) {
+pub async fn a_refusal_frees_the_key_of_a_request_for_one_message(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
-    let only = message(1);
-    let attempt = new_attempt();
-    let all = vec![(only.clone(), now_due())];
-    stage.store.accept_all(all, Some(claim("k", 1))).await.unwrap();
-    stage.store.begin_attempt(only.id, attempt, at(1)).await.unwrap();
-    stage.settle(only.id, attempt, refused()).await;
-    let again = stage.store.accept_all(vec![(message(1), now_due())], Some(claim("k", 1))).await;
-    assert!(matches!(again, Ok(Accepted::Replay { .. })));
+    for (key, others, freed) in [("one", 0, true), ("two", 1, false)] {
+        let all: Vec<_> = (0..=others).map(|place| (message(place), now_due())).collect();
+        let first = all[0].0.id;
+        let attempt = new_attempt();
+        stage.store.accept_all(all, Some(claim(key, 1))).await.unwrap();
+        stage.store.begin_attempt(first, attempt, at(1)).await.unwrap();
+        stage.settle(first, attempt, refused()).await;
+        let again =
+            stage.store.accept_all(vec![(message(5), now_due())], Some(claim(key, 2))).await;
+        assert_eq!(again == Ok(Accepted::New), freed, "{key}");
+    }
 }
 
 pub async fn a_message_that_failed_at_its_acceptance_is_never_due(harness: &dyn Harness) {

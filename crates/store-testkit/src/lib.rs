@@ -94,7 +94,7 @@ macro_rules! conformance {
                 a_failed_accept_leaves_nothing_behind,
                 messages_of_one_request_are_accepted_together,
                 of_a_request_that_cannot_be_recorded_nothing_stays,
-                a_failed_message_does_not_free_the_key_of_its_request,
+                a_refusal_frees_the_key_of_a_request_for_one_message,
                 a_message_that_failed_at_its_acceptance_is_never_due,
                 a_store_that_keeps_up_turns_nothing_away,
             ]

@@ -277,7 +277,8 @@ pub trait MessageStore: Send + Sync {
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Accepted>;
     /// Records several new outbound messages with their first steps and the idempotency key of
-    /// their request, all or nothing. Failures of single ones leave the key claimed.
+    /// their request, all or nothing. A refusal frees the key of a request for one message; of
+    /// several, failures of single ones leave it claimed.
     async fn accept_all(
         &self,
         messages: Vec<(Message, Start)>,

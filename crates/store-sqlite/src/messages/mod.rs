@@ -101,8 +101,11 @@ impl MessageStore for SqliteStore {
         messages: Vec<(Message, Start)>,
         claim: Option<IdempotencyClaim>,
     ) -> StoreResult<Accepted> {
-        let messages =
-            messages.into_iter().map(|(message, start)| NewMessage::new(message, start, None));
+        // Of several, one that failed says nothing about the others.
+        let own = claim.as_ref().filter(|_| messages.len() == 1);
+        let messages = messages
+            .into_iter()
+            .map(|(message, start)| NewMessage::new(message, start, own.cloned()));
         let new = NewMessages { messages: messages.collect::<StoreResult<_>>()?, claim };
         let memory = Arc::clone(&self.memory);
         self.writer.run(Work::New, move |conn| accept::accept_all(conn, &memory, &new)).await
