@@ -14,7 +14,10 @@ use waypost_domain::{
     ApiKeyId, ErrorKind, Failure, NumberId, OrgId, ProviderId, UserId, WebhookId,
 };
 
-use crate::ports::{DirectorySnapshot, Entry, EntryKey, PutMode, Store, StoreError, StoreResult};
+use crate::ports::{
+    CreationClaim, DirectorySnapshot, Entry, EntryKey, NewRecord, PutMode, Store, StoreError,
+    StoreResult,
+};
 
 /// The directory.
 pub struct Directory {
@@ -264,14 +267,33 @@ impl Directory {
     /// What the store says: taken, not found, or unable.
     pub async fn put(&self, entry: Entry, mode: PutMode) -> StoreResult<()> {
         let _writing = self.writing.lock().await;
-        if let Entry::Org(org) = &entry
-            && self.state.read().is_join_code_taken(org)
-        {
-            return Err(StoreError::Conflict("join_code"));
-        }
+        self.check_join_code(&entry)?;
         self.store.put_entry(entry.clone(), mode).await?;
         self.state.write().put(entry);
         Ok(())
+    }
+
+    /// Writes a new entry, with the claim of its request's key where it has one; durable and
+    /// visible when it returns.
+    ///
+    /// # Errors
+    /// What the store says: taken, or unable.
+    pub async fn create(&self, entry: Entry, claim: Option<CreationClaim>) -> StoreResult<()> {
+        let Some(claim) = claim else { return self.put(entry, PutMode::Create).await };
+        let _writing = self.writing.lock().await;
+        self.check_join_code(&entry)?;
+        self.store.create(NewRecord::Entry(Box::new(entry.clone())), claim).await?;
+        self.state.write().put(entry);
+        Ok(())
+    }
+
+    fn check_join_code(&self, entry: &Entry) -> StoreResult<()> {
+        match entry {
+            Entry::Org(org) if self.state.read().is_join_code_taken(org) => {
+                Err(StoreError::Conflict("join_code"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes an entry. `false` where there was none.

@@ -12,11 +12,13 @@ use waypost_domain::message::Message;
 use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, MessageId, OrgId, Status};
 use waypost_planted::{Bug, is_planted};
 
-use crate::ports::{IdempotencyClaim, IdempotentTarget};
+use crate::ports::{CreationClaim, IdempotencyClaim, IdempotentTarget};
 use crate::{Ask, Engine, StoreFile};
 
 /// How long a key is kept, in milliseconds.
 pub(crate) const KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// How long a request that makes something waits for another one with the same key.
+const CREATION_WAIT: Duration = Duration::from_secs(2);
 
 /// A caller's key with the fingerprint of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +43,14 @@ impl<T> Ask<T> {
 
     pub(crate) fn check_fingerprint(&self, claimed: [u8; 32]) -> Result<(), Failure> {
         let same = self.idempotency.as_ref().is_some_and(|own| own.fingerprint == claimed);
-        if same {
-            return Ok(());
-        }
-        Err(Failure::new(
-            ErrorKind::IdempotencyConflict,
-            "The request's own id or Idempotency-Key was used with another request; a new request \
-             needs a new one.",
-        ))
+        if same { Ok(()) } else { Err(used_otherwise()) }
     }
+}
+
+fn used_otherwise() -> Failure {
+    let message = "The request's own id or Idempotency-Key was used with another request; a new \
+                   request needs a new one.";
+    Failure::new(ErrorKind::IdempotencyConflict, message)
 }
 
 /// A key as callers name it: organisation, route, key.
@@ -84,7 +85,56 @@ impl Drop for KeyInUse {
     }
 }
 
+/// The key of a request that makes something of the management API's; nobody else's request has it
+/// meanwhile.
+pub struct CreationKey {
+    claim: CreationClaim,
+    _alone: KeyInUse,
+}
+
+impl CreationKey {
+    /// The id of what an earlier request with this key made. It may be gone.
+    #[must_use]
+    pub fn earlier(&self) -> Option<&str> {
+        self.claim.gone.as_deref()
+    }
+
+    /// The claim to be recorded with what is made; what an earlier request made is gone then.
+    #[must_use]
+    pub fn claim(&self) -> CreationClaim {
+        self.claim.clone()
+    }
+}
+
 impl Engine {
+    /// Takes the key of a request that makes something, for an organisation or, with the empty id,
+    /// the installation.
+    ///
+    /// # Errors
+    /// [`ErrorKind::IdempotencyConflict`] where the key was used with another request,
+    /// [`ErrorKind::IdempotencyInProgress`] where an earlier one takes long, or what the store says.
+    pub async fn creation_key(
+        &self,
+        org_id: OrgId,
+        route: &'static str,
+        idempotency: IdempotencyKey,
+    ) -> Result<CreationKey, Failure> {
+        let IdempotencyKey { key, fingerprint } = idempotency;
+        let turn = self.keys_in_use().take((org_id.clone(), route, key.clone()));
+        let turn = tokio::time::timeout(CREATION_WAIT, turn).await;
+        let alone = turn.map_err(|_| in_progress())?;
+        let now = self.now();
+        let oldest = now.plus_ms(-KEPT_MS);
+        let earlier = match self.store().idempotent_target(&org_id, route, &key, oldest).await? {
+            None => None,
+            Some((claimed, _)) if claimed != fingerprint => return Err(used_otherwise()),
+            Some((_, IdempotentTarget::Made(id))) => Some(id),
+            Some(_) => return Err(in_progress()),
+        };
+        let claim = IdempotencyClaim { org_id, route: route.to_owned(), key, fingerprint };
+        Ok(CreationKey { claim: CreationClaim { claim, gone: earlier, now }, _alone: alone })
+    }
+
     /// Waits until no other request with the same key is being taken. `None` where it has no key,
     /// or one that stands for something by then.
     pub(crate) async fn alone_with_key<T>(

@@ -68,8 +68,8 @@ pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTE
 use crate::gauges::Gauges;
 pub use crate::gauges::Readings;
 use crate::hour::Hour;
-pub use crate::idempotency::IdempotencyKey;
 use crate::idempotency::KeysInUse;
+pub use crate::idempotency::{CreationKey, IdempotencyKey};
 pub use crate::interventions::{Sweep, Swept};
 use crate::keys::Keys;
 pub use crate::lanes::PacingView;

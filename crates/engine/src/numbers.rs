@@ -5,7 +5,7 @@ use waypost_domain::place::Place;
 use waypost_domain::{ErrorKind, Failure, NumberId};
 
 use crate::Engine;
-use crate::ports::{Account, Entry, NumberInfo, PutMode};
+use crate::ports::{Account, CreationClaim, Entry, NumberInfo, PutMode};
 use crate::templates::call_failure;
 
 impl Engine {
@@ -42,18 +42,42 @@ impl Engine {
     /// A number with an access token of its own is real, and refused while the upstream is the
     /// sandbox; so is an address for receipts that may not be called; else what the store says.
     pub async fn put_number(&self, number: Number, mode: PutMode) -> Result<(), Failure> {
+        self.check_number(&number)?;
+        self.directory().put(Entry::Number(number.clone()), mode).await?;
+        self.wake_lane(&number);
+        Ok(())
+    }
+
+    /// Adds a number, with the claim of its request's key where it has one; its lane is awake when
+    /// it returns.
+    ///
+    /// # Errors
+    /// As [`Engine::put_number`].
+    pub async fn create_number(
+        &self,
+        number: Number,
+        claim: Option<CreationClaim>,
+    ) -> Result<(), Failure> {
+        self.check_number(&number)?;
+        self.directory().create(Entry::Number(number.clone()), claim).await?;
+        self.wake_lane(&number);
+        Ok(())
+    }
+
+    fn check_number(&self, number: &Number) -> Result<(), Failure> {
         if number.access_token.is_some() && !self.settings().live {
             let message = "A number with its own access token is a real one; configure a real \
                            upstream (upstream.base_url or upstream.access_token) before adding it.";
             return Err(Failure::new(ErrorKind::InvalidValue, message).at("access_token"));
         }
-        self.check_receipts_address(&number)?;
-        self.directory().put(Entry::Number(number.clone()), mode).await?;
+        self.check_receipts_address(number)
+    }
+
+    fn wake_lane(&self, number: &Number) {
         self.outages().forget(&number.id);
-        let lane = self.lane(&number);
+        let lane = self.lane(number);
         lane.guards.set_daily_limit(number.daily_limit);
         lane.queued(Place::FIRST);
-        Ok(())
     }
 
     /// A new address for receipts must be one that may be called. An old one stays: the operator

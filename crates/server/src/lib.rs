@@ -107,8 +107,6 @@ pub(crate) struct AppParts {
     pub(crate) webhook_places: Semaphore,
     pub(crate) import_places: Semaphore,
     pub(crate) stream_places: Arc<Semaphore>,
-    /// Creations with an idempotency key go one after the other.
-    pub(crate) creating: tokio::sync::Mutex<()>,
     pub(crate) metrics: HttpMetrics,
 }
 
@@ -133,7 +131,6 @@ impl App {
             webhook_places: Semaphore::new(limits.webhook_requests),
             import_places: Semaphore::new(limits.imports),
             stream_places: Arc::new(Semaphore::new(limits.streams)),
-            creating: tokio::sync::Mutex::new(()),
             metrics: HttpMetrics::new(),
         }))
     }

@@ -420,7 +420,7 @@ CREATE TABLE inbox_kept (
 
 CREATE TABLE idempotency (
     seq         INTEGER PRIMARY KEY,
-    org         INTEGER NOT NULL,
+    org         INTEGER NOT NULL,       -- 0: the installation itself
     route       TEXT NOT NULL,
     key         TEXT NOT NULL,
     fingerprint BLOB NOT NULL,

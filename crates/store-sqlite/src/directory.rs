@@ -135,7 +135,7 @@ fn bodies<T: DeserializeOwned>(conn: &Connection, sql: &str) -> Done<Vec<T>> {
     Ok(values)
 }
 
-fn put(conn: &Connection, entry: &Entry, mode: PutMode) -> Done<()> {
+pub(crate) fn put(conn: &Connection, entry: &Entry, mode: PutMode) -> Done<()> {
     let changed = match (entry, mode) {
         (Entry::Org(org), _) => put_org(conn, org, mode)?,
         (Entry::User(user), _) => put_user(conn, user, mode)?,

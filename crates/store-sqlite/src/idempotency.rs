@@ -6,21 +6,30 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::{BroadcastId, MediaId, MessageId, OrgId, Timestamp};
 use waypost_engine::ports::{
-    Accepted, IdempotencyClaim, IdempotencyStore, IdempotentTarget, StoreResult,
+    Accepted, CreationClaim, Entry, IdempotencyClaim, IdempotencyStore, IdempotentTarget,
+    NewRecord, PutMode, StoreError, StoreResult,
 };
 use waypost_planted::{Bug, is_planted};
 
 use crate::SqliteStore;
+use crate::customers;
+use crate::directory;
 use crate::fault::{Done, corrupt};
 use crate::writer::Work;
 
 /// How long a claim holds: after it, the key may be claimed anew. In milliseconds; 7 days.
 const CLAIM_HOLDS_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// `target_kind` of what the management API made.
+pub(crate) const MADE: u8 = 4;
 /// Claims looked at in one job when old ones are forgotten.
 const FORGET_ROWS: i64 = 1_000;
 
 #[async_trait]
 impl IdempotencyStore for SqliteStore {
+    async fn create(&self, record: NewRecord, claim: CreationClaim) -> StoreResult<()> {
+        self.writer.run(Work::Known, move |conn| create(conn, &record, &claim)).await
+    }
+
     async fn idempotent_target(
         &self,
         org_id: &OrgId,
@@ -49,6 +58,48 @@ impl IdempotencyStore for SqliteStore {
                 _ => return Ok(forgotten),
             }
         }
+    }
+}
+
+/// Claims a key and records what it stands for from now on.
+fn create(conn: &Connection, record: &NewRecord, creation: &CreationClaim) -> Done<()> {
+    let wanted = &creation.claim;
+    if let Some(gone) = &creation.gone {
+        conn.prepare_cached(
+            "DELETE FROM idempotency
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1 UNION ALL SELECT 0 WHERE ?1 = '')
+                 AND route = ?2 AND key = ?3 AND target = ?4",
+        )?
+        .execute(params![
+            wanted.org_id.as_str(),
+            wanted.route,
+            wanted.key,
+            gone.as_bytes()
+        ])?;
+    }
+    let target = IdempotentTarget::Made(id_of(record).to_owned());
+    if claim(conn, wanted, &target, creation.now)? != Accepted::New {
+        return Err(StoreError::Conflict("Idempotency-Key").into());
+    }
+    match record {
+        NewRecord::Entry(entry) => directory::put(conn, entry, PutMode::Create),
+        NewRecord::Customer(customer) => customers::create(conn, customer),
+        NewRecord::Upstream(_) => Ok(()),
+    }
+}
+
+fn id_of(record: &NewRecord) -> &str {
+    match record {
+        NewRecord::Entry(entry) => match &**entry {
+            Entry::Org(org) => org.id.as_str(),
+            Entry::User(user) => user.id.as_str(),
+            Entry::Number(number) => number.id.as_str(),
+            Entry::ApiKey(key) => key.id.as_str(),
+            Entry::Provider(provider) => provider.id.as_str(),
+            Entry::Webhook(webhook) => webhook.id.as_str(),
+        },
+        NewRecord::Customer(customer) => customer.id.as_str(),
+        NewRecord::Upstream(name) => name,
     }
 }
 
@@ -128,7 +179,8 @@ fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Cla
     let found = conn
         .prepare_cached(
             "SELECT seq, fingerprint, target_kind, target, claimed_at, is_free FROM idempotency
-             WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND route = ?2 AND key = ?3",
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1 UNION ALL SELECT 0 WHERE ?1 = '')
+                 AND route = ?2 AND key = ?3",
         )?
         .query_row(params![org, route, key], |row| {
             let target: Vec<u8> = row.get(3)?;
@@ -144,7 +196,8 @@ fn read(conn: &Connection, org: &str, route: &str, key: &str) -> Done<Option<Cla
         IdempotentTarget::Media(id) => !has_media(conn, id)?,
         IdempotentTarget::Message(_)
         | IdempotentTarget::Messages(_)
-        | IdempotentTarget::Broadcast(_) => false,
+        | IdempotentTarget::Broadcast(_)
+        | IdempotentTarget::Made(_) => false,
     };
     Ok(Some(Claim { seq, fingerprint, target, claimed_at, is_void }))
 }
@@ -162,7 +215,9 @@ fn insert(
         .prepare_cached(
             "INSERT INTO idempotency
                  (org, route, key, fingerprint, target_kind, target, claimed_at)
-             VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)
+             VALUES (
+                 (SELECT ref FROM orgs WHERE id = ?1 UNION ALL SELECT 0 WHERE ?1 = ''),
+                 ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (org, route, key) DO NOTHING",
         )?
         .execute(params![
@@ -182,6 +237,7 @@ fn target_columns(target: &IdempotentTarget) -> (u8, Cow<'_, [u8]>) {
         IdempotentTarget::Message(id) => (0, Cow::Borrowed(id.as_bytes())),
         IdempotentTarget::Broadcast(id) => (1, Cow::Borrowed(id.as_bytes())),
         IdempotentTarget::Media(id) => (2, Cow::Borrowed(id.as_str().as_bytes())),
+        IdempotentTarget::Made(id) => (MADE, Cow::Borrowed(id.as_bytes())),
         IdempotentTarget::Messages(ids) => {
             (3, ids.iter().flat_map(MessageId::as_bytes).copied().collect())
         }
@@ -201,6 +257,10 @@ fn read_target(kind: u8, bytes: Vec<u8>) -> Done<IdempotentTarget> {
             let ids = bytes.chunks(size_of::<[u8; 16]>());
             let ids = ids.map(|id| Ok(MessageId::from_bytes(uuid(id)?)));
             Ok(IdempotentTarget::Messages(ids.collect::<Done<_>>()?))
+        }
+        MADE => {
+            let id = String::from_utf8(bytes).map_err(|_| corrupt("key's target"))?;
+            Ok(IdempotentTarget::Made(id))
         }
         _ => Err(corrupt("key's target")),
     }

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 /// In order; the first has number 1.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_creation_keys.sql"),
     include_str!("../migrations/0003_free_keys.sql"),
 ];
 

@@ -13,6 +13,7 @@ use waypost_planted::{Bug, is_planted};
 use crate::SqliteStore;
 use crate::codes;
 use crate::fault::Done;
+use crate::idempotency;
 use crate::messages::removal;
 use crate::writer::Work;
 
@@ -282,8 +283,8 @@ fn forget_keys(conn: &Connection, org: &OrgId, before: Timestamp, after: i64) ->
     let deleted = rows(
         conn,
         "DELETE FROM idempotency WHERE seq > ?1 AND seq <= ?2 AND claimed_at < ?3
-             AND org = (SELECT ref FROM orgs WHERE id = ?4)",
-        params![after, last, before.0, org.as_str()],
+             AND org = (SELECT ref FROM orgs WHERE id = ?4) AND target_kind <> ?5",
+        params![after, last, before.0, org.as_str(), idempotency::MADE],
     )?;
     Ok(Pruned { deleted, next: (claimed_at < before.0).then_some(last) })
 }

@@ -14,6 +14,7 @@ pub mod attempts;
 pub mod backups;
 pub mod broadcasts;
 pub mod callbacks;
+pub mod creations;
 pub mod customers;
 pub mod directory;
 pub mod events;
@@ -97,6 +98,19 @@ macro_rules! conformance {
                 a_refusal_frees_the_key_of_a_request_for_one_message,
                 a_message_that_failed_at_its_acceptance_is_never_due,
                 a_store_that_keeps_up_turns_nothing_away,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            creations,
+            [
+                what_is_made_with_a_key_is_found_by_it_after_a_reopening,
+                of_64_parallel_creations_with_a_key_one_is_made,
+                keys_of_creations_do_not_displace_one_another,
+                what_cannot_be_made_leaves_its_key_free,
+                the_key_of_what_is_gone_may_be_claimed_once_more,
+                the_key_of_a_creation_is_free_after_a_week,
+                keys_of_creations_are_forgotten_and_go_with_their_organisation,
             ]
         );
         $crate::conformance_of!(

@@ -17,7 +17,7 @@ use super::compose::{Destination, Endpoint};
 use super::replay::unknown;
 use super::sign::new_secret;
 use crate::Engine;
-use crate::ports::{Entry, PutMode};
+use crate::ports::{CreationClaim, Entry, PutMode};
 
 /// Secrets that may be valid at the same time.
 const MAX_SECRETS: usize = 4;
@@ -53,11 +53,16 @@ pub struct WebhookTest {
 }
 
 impl Engine {
-    /// Makes a webhook. Returns it with its secret, which is told only now.
+    /// Makes a webhook, with the claim of its request's key where it has one. Returns it with its
+    /// secret, which is told only now.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] naming the field, or what the store says.
-    pub async fn create_webhook(&self, new: NewWebhook) -> Result<(Arc<Webhook>, String), Failure> {
+    pub async fn create_webhook(
+        &self,
+        new: NewWebhook,
+        claim: Option<CreationClaim>,
+    ) -> Result<(Arc<Webhook>, String), Failure> {
         let id =
             new.id.unwrap_or_else(|| WebhookId::new(format!("wh_{}", Uuid::now_v7().simple())));
         let secret = new.secret.unwrap_or_else(new_secret);
@@ -75,7 +80,7 @@ impl Engine {
         };
         self.check_webhook(&webhook)?;
         let made = Arc::new(webhook.clone());
-        self.directory().put(Entry::Webhook(webhook), PutMode::Create).await?;
+        self.directory().create(Entry::Webhook(webhook), claim).await?;
         Ok((made, secret))
     }
 
@@ -145,7 +150,7 @@ impl Engine {
         org_id: &OrgId,
         id: &WebhookId,
     ) -> Result<WebhookTest, Failure> {
-        let webhook = self.known_webhook(org_id, id)?;
+        let webhook = self.active_webhook(org_id, id)?;
         let endpoint = match self.configured(&webhook) {
             Destination::Endpoint(endpoint) => endpoint,
             Destination::Off(why) => return Err(Failure::new(ErrorKind::InvalidValue, why)),

@@ -15,7 +15,7 @@ use waypost_domain::{
     Phone, Status, Timestamp, UpstreamFault,
 };
 
-use super::{Hold, Page, Paged, StoreResult};
+use super::{Entry, Hold, Page, Paged, StoreResult};
 
 /// A person to be written to, with what decides whether they may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Start {
 /// An idempotency key to be claimed in the message's own transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyClaim {
-    /// The organisation.
+    /// The organisation; the empty id for the installation itself.
     pub org_id: OrgId,
     /// The call's path.
     pub route: String,
@@ -85,6 +85,30 @@ pub enum IdempotentTarget {
     Broadcast(BroadcastId),
     /// An upload.
     Media(MediaId),
+    /// Something of the management API's: which kind, the call's path says.
+    Made(String),
+}
+
+/// Something new that the management API makes, but for messages, broadcasts and uploads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NewRecord {
+    /// An entry of the directory.
+    Entry(Box<Entry>),
+    /// A customer.
+    Customer(Box<Customer>),
+    /// What the upstream keeps and has made already, by our name for it: only the key is recorded.
+    Upstream(String),
+}
+
+/// The key of a request for something new, to be claimed in the same transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreationClaim {
+    /// The key.
+    pub claim: IdempotencyClaim,
+    /// What the key stood for and what is gone meanwhile: the claim takes its place.
+    pub gone: Option<String>,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// What came of an accept.
@@ -405,6 +429,10 @@ pub trait MessageStore: Send + Sync {
 /// Keeps idempotency keys; claims are made by the calls that record what they stand for.
 #[async_trait]
 pub trait IdempotencyStore: Send + Sync {
+    /// Records something new together with the claim of its key, both or neither.
+    /// [`super::StoreError::Conflict`] names `Idempotency-Key` where the key stands for something
+    /// else, else what must be unique.
+    async fn create(&self, record: NewRecord, claim: CreationClaim) -> StoreResult<()>;
     /// What a key stands for, with the fingerprint of the request that claimed it. Keys claimed
     /// before `oldest` count as never used.
     async fn idempotent_target(

@@ -33,9 +33,10 @@ pub use flows::{FlowPreview, FlowStore, FlowUpstream, NewFlow, UpstreamFlow};
 pub use inbox::{Addressed, InboundMessage, InboxEntry, InboxStore};
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
-    Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, DueMessage, ErrorFilter,
-    IdempotencyClaim, IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore, Recipient,
-    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
+    Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, CreationClaim, DueMessage,
+    ErrorFilter, IdempotencyClaim, IdempotencyStore, IdempotentTarget, MessageFilter, MessageStore,
+    NewRecord, Recipient, Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start,
+    StatusReport,
 };
 pub use pacing::{Hold, Look, PacingStore, PostponedMessage, WaitingMessage};
 pub use upkeep::{

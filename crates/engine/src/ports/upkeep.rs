@@ -37,7 +37,7 @@ pub trait RetentionStore: Send + Sync {
     /// on, with their dead callbacks. Call again until nothing is deleted.
     async fn prune_events_of(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<u64>;
     /// Looks at the next idempotency keys after a place, and forgets those of an organisation that
-    /// were claimed before an instant.
+    /// were claimed before an instant, but for creations.
     async fn prune_keys_of(
         &self,
         org_id: &OrgId,

@@ -8,17 +8,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, OrgId, Phone, Timestamp};
-use waypost_engine::ports::CustomerFilter;
+use waypost_engine::ports::{CustomerFilter, NewRecord};
 
 use super::access::{Customers, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, fresh_id, keep_id};
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::CustomerView;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/customers";
 /// The most labels of a customer.
 const MAX_TAGS: usize = 64;
 /// The longest label, in characters.
@@ -148,19 +150,21 @@ pub(crate) async fn create_customer(
     let input: CustomerInput = body.read()?;
     let org_id = within.org_id();
     let customer = input.build(org_id, fresh_id, app.engine.now())?;
-    let id = customer.id.to_string();
-    let scope = format!("{org_id} POST customers");
-    let creation = Creation::begin(&app, &scope, idempotency, id).await?;
-    let id = CustomerId::new(creation.id());
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
     let store = app.engine.store();
-    if creation.is_repeated()
-        && let Some(found) = store.customer(org_id, &id).await?
+    if let Some(id) = creation.earlier()
+        && let Some(found) = store.customer(org_id, &CustomerId::new(id)).await?
     {
-        return Ok(creation.replay(&CustomerView::from(found)));
+        return Ok(replayed(&CustomerView::from(found)));
     }
-    let customer = Customer { id, ..customer };
-    let put = store.create_customer(customer.clone()).await;
-    creation.end(put.map(|()| CustomerView::from(customer)).map_err(Problem::from)).await
+    match creation.claim() {
+        None => store.create_customer(customer.clone()).await?,
+        Some(claim) => {
+            let record = NewRecord::Customer(Box::new(customer.clone()));
+            store.create(record, claim).await?;
+        }
+    }
+    Ok(created(&CustomerView::from(customer)))
 }
 
 /// Which customers.

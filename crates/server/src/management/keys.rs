@@ -17,7 +17,7 @@ use waypost_engine::ports::{Entry, PutMode, StoreError};
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, keep_id, words};
 use super::filter_words::{instant, word};
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::KeyView;
@@ -25,6 +25,8 @@ use crate::App;
 use crate::client::parse_network;
 use crate::problem::{Faults, Problem};
 
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/api-keys";
 /// The shortest and the longest imported secret, in characters.
 const IMPORTED_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
 /// The most networks of a key.
@@ -66,7 +68,7 @@ pub(crate) struct KeyInput {
     /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jwt: Option<JwtInput>,
-    /// An existing secret of 16 to 512 printable characters, for clients that cannot be changed.
+    /// An existing secret of 16 to 512 visible ASCII characters, for clients that cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
     secret: Option<String>,
@@ -78,7 +80,7 @@ pub(crate) struct KeyInput {
 pub(crate) struct JwtInput {
     /// The tokens' `iss`; unique in the installation.
     service_id: String,
-    /// The secret that signs them, 16 to 512 printable characters. Cannot be read back.
+    /// The secret that signs them, 16 to 512 visible ASCII characters. Cannot be read back.
     #[schema(write_only)]
     secret: String,
 }
@@ -212,25 +214,22 @@ pub(crate) async fn create_key(
         let message = "can only be chosen together with an imported secret";
         return Err(Problem::invalid("id", message));
     }
+    let org_id = within.org_id();
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
+    if let Some(key) = creation.earlier().and_then(|id| known_key(&app, org_id, id).ok()) {
+        return Ok(replayed(&KeyView::from(&*key)));
+    }
     let fresh = generate(app.engine.settings().live);
     let id = input.id.clone().unwrap_or_else(|| fresh.id.clone());
-    let org_id = within.org_id();
-    let scope = format!("{org_id} POST api-keys");
-    let creation = Creation::begin(&app, &scope, idempotency, id).await?;
-    if creation.is_repeated()
-        && let Ok(key) = known_key(&app, org_id, creation.id())
-    {
-        return Ok(creation.replay(&KeyView::from(&*key)));
-    }
     let imported = input.secret.clone();
     let hash = hash_secret(imported.as_ref().unwrap_or(&fresh.text));
-    let jwt = input.jwt.as_ref().map(|jwt| jwt.seal(&app, creation.id())).transpose()?;
-    let key = input.build(org_id, creation.id(), hash, expires_at, app.engine.now());
+    let jwt = input.jwt.as_ref().map(|jwt| jwt.seal(&app, &id)).transpose()?;
+    let key = input.build(org_id, &id, hash, expires_at, app.engine.now());
     let key = ApiKey { jwt, ..key };
-    let put = app.engine.directory().put(Entry::ApiKey(key.clone()), PutMode::Create).await;
+    let entry = Entry::ApiKey(key.clone());
+    app.engine.directory().create(entry, creation.claim()).await.map_err(key_taken)?;
     let secret = imported.is_none().then_some(fresh.text);
-    let view = put.map(|()| KeyView::from(&key).with_secret(secret));
-    creation.end(view.map_err(key_taken)).await
+    Ok(created(&KeyView::from(&key).with_secret(secret)))
 }
 
 /// Lists keys, revoked ones included.

@@ -15,13 +15,15 @@ use waypost_engine::ports::{EntryKey, PutMode, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{check_address, check_id, check_optional_text, check_text, keep_id};
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::NumberView;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/numbers";
 /// The longest name or upstream id, in characters.
 const MAX_WORD_CHARS: usize = 128;
 /// The most credentials for callbacks of a number.
@@ -221,17 +223,12 @@ impl NumberInput {
 
 /// Writes a number. An id or a phone-number id that another number has is told as taken, which
 /// the engine's failures do not tell from wrong.
-async fn put_number(app: &App, number: Number, mode: PutMode) -> Result<Number, Problem> {
-    let directory = app.engine.directory();
-    if mode == PutMode::Create && directory.number(&number.id).is_some() {
-        return Err(StoreError::Conflict("id").into());
-    }
-    let holder = directory.number_by_phone_number_id(&number.phone_number_id);
+fn check_phone_number_id(app: &App, number: &Number) -> Result<(), Problem> {
+    let holder = app.engine.directory().number_by_phone_number_id(&number.phone_number_id);
     if holder.is_some_and(|holder| holder.id != number.id) {
         return Err(StoreError::Conflict("phone_number_id").into());
     }
-    app.engine.put_number(number.clone(), mode).await?;
-    Ok(number)
+    Ok(())
 }
 
 /// Adds a number.
@@ -247,18 +244,19 @@ pub(crate) async fn create_number(
     let phone = input.check()?;
     let id = input.id.clone().unwrap_or_else(|| input.phone_number_id.clone());
     let org_id = within.org_id();
-    let scope = format!("{org_id} POST numbers");
-    let creation = Creation::begin(&app, &scope, idempotency, id).await?;
-    if creation.is_repeated()
-        && let Ok(number) = known_number(&app, org_id, creation.id())
-    {
-        return Ok(creation.replay(&NumberView::from(&*number)));
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
+    if let Some(number) = creation.earlier().and_then(|id| known_number(&app, org_id, id).ok()) {
+        return Ok(replayed(&NumberView::from(&*number)));
     }
-    let secrets = input.seal(&app, creation.id());
-    let mut number = input.build(org_id, creation.id(), phone, secrets);
+    let secrets = input.seal(&app, &id);
+    let mut number = input.build(org_id, &id, phone, secrets);
     number.created_at = app.engine.now();
-    let put = put_number(&app, number, PutMode::Create).await;
-    creation.end(put.map(|number| NumberView::from(&number))).await
+    if app.engine.directory().number(&number.id).is_some() {
+        return Err(StoreError::Conflict("id").into());
+    }
+    check_phone_number_id(&app, &number)?;
+    app.engine.create_number(number.clone(), creation.claim()).await?;
+    Ok(created(&NumberView::from(&number)))
 }
 
 /// Lists numbers.
@@ -322,7 +320,8 @@ pub(crate) async fn update_number(
         created_at: known.created_at,
         ..input.build(within.org_id(), &id, phone, secrets)
     };
-    let number = put_number(&app, number, PutMode::Replace).await?;
+    check_phone_number_id(&app, &number)?;
+    app.engine.put_number(number.clone(), PutMode::Replace).await?;
     Ok(Json(NumberView::from(&number)))
 }
 

@@ -19,13 +19,15 @@ use super::access::{Access, Administration, InOrg};
 use super::fields::{
     MAX_NAME_CHARS, check_id, check_optional_text, check_text, fresh_id, keep_id, words,
 };
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::OrgView;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs";
 /// The longest time that anything is kept, in days: ten years.
 const MAX_RETENTION_DAYS: u32 = 3_660;
 /// The longest name of a template, in characters.
@@ -184,17 +186,15 @@ pub(crate) async fn create_org(
     let idempotency = body.idempotency.take();
     let input: OrgInput = body.read()?;
     input.check()?;
-    let id = input.id.clone().unwrap_or_else(fresh_id);
-    let creation = Creation::begin(&app, "POST /waypost/v1/orgs", idempotency, id).await?;
+    let creation = Creation::begin(&app, None, CREATE, idempotency).await?;
     let directory = app.engine.directory();
-    if creation.is_repeated()
-        && let Some(org) = directory.org(&OrgId::new(creation.id()))
-    {
-        return Ok(creation.replay(&OrgView::from(&*org)));
+    if let Some(org) = creation.earlier().and_then(|id| directory.org(&OrgId::new(id))) {
+        return Ok(replayed(&OrgView::from(&*org)));
     }
-    let org = input.build(creation.id(), app.engine.now());
-    let put = directory.put(Entry::Org(org.clone()), PutMode::Create).await;
-    creation.end(put.map(|()| OrgView::from(&org)).map_err(Problem::from)).await
+    let id = input.id.clone().unwrap_or_else(fresh_id);
+    let org = input.build(&id, app.engine.now());
+    directory.create(Entry::Org(org.clone()), creation.claim()).await?;
+    Ok(created(&OrgView::from(&org)))
 }
 
 /// Lists organisations: all for the installation's own key, else the key's own.

@@ -12,13 +12,15 @@ use waypost_engine::ports::{Entry, EntryKey, PutMode};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::words;
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::ProviderView;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/media-providers";
 /// The most hosts of a provider.
 const MAX_HOSTS: usize = 64;
 /// The longest credential, in bytes.
@@ -115,20 +117,18 @@ pub(crate) async fn create_provider(
     let input: ProviderInput = body.read()?;
     input.check(true)?;
     let org_id = within.org_id();
-    let id = input.name.clone();
-    let scope = format!("{org_id} POST media-providers");
-    let creation = Creation::begin(&app, &scope, idempotency, id).await?;
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
     let directory = app.engine.directory();
-    if creation.is_repeated()
-        && let Some(provider) = directory.provider(org_id, &ProviderId::new(creation.id()))
-    {
-        return Ok(creation.replay(&ProviderView::from(&*provider)));
+    let earlier =
+        creation.earlier().and_then(|id| directory.provider(org_id, &ProviderId::new(id)));
+    if let Some(provider) = earlier {
+        return Ok(replayed(&ProviderView::from(&*provider)));
     }
     let secret = input.secret.as_deref().unwrap_or_default();
-    let secret = seal(&app, org_id, creation.id(), secret);
+    let secret = seal(&app, org_id, &input.name, secret);
     let provider = input.build(org_id, secret, &app);
-    let put = directory.put(Entry::Provider(provider.clone()), PutMode::Create).await;
-    creation.end(put.map(|()| ProviderView::from(&provider)).map_err(Problem::from)).await
+    directory.create(Entry::Provider(provider.clone()), creation.claim()).await?;
+    Ok(created(&ProviderView::from(&provider)))
 }
 
 /// Lists media providers.

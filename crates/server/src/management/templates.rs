@@ -11,14 +11,18 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use waypost_domain::template::Template;
 use waypost_domain::{OrgId, Timestamp};
+use waypost_engine::ports::NewRecord;
 
 use super::access::{Ids, InOrg, Templates};
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::TemplateView;
 use crate::App;
 use crate::problem::{Faults, Problem};
+
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/templates";
 
 /// Which templates.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -142,18 +146,20 @@ pub(crate) async fn create_template(
     }
     faults.check()?;
     let org_id = within.org_id();
-    let scope = format!("{org_id} POST templates");
-    let creation = Creation::begin(&app, &scope, idempotency, id).await?;
-    if creation.is_repeated() {
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
+    if let Some(earlier) = creation.earlier() {
         let mut templates = all_templates(&app, org_id).into_iter();
-        let named = |it: &Template| format!("{}\n{}", it.name, it.language) == creation.id();
+        let named = |it: &Template| format!("{}\n{}", it.name, it.language) == earlier;
         if let Some(found) = templates.find(named) {
             let told = json!({"id": found.id, "status": found.status, "category": found.category});
-            return Ok(creation.replay(&told));
+            return Ok(replayed(&told));
         }
     }
-    let made = app.engine.create_template(org_id, None, &Value::Object(body.members)).await;
-    creation.end(made.map_err(Problem::from)).await
+    let made = app.engine.create_template(org_id, None, &Value::Object(body.members)).await?;
+    if let Some(claim) = creation.claim() {
+        app.engine.store().create(NewRecord::Upstream(id), claim).await?;
+    }
+    Ok(created(&made))
 }
 
 /// Changes a template upstream; the body is in Meta's form.

@@ -12,12 +12,15 @@ use waypost_engine::ports::{Entry, EntryKey, PutMode};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, fresh_id, keep_id};
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject};
 use super::paging::{List, PageArguments};
 use super::views::UserView;
 use crate::App;
 use crate::problem::{Faults, Problem};
+
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/users";
 
 /// A user to be made.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -50,20 +53,18 @@ pub(crate) async fn create_user(
     let idempotency = body.idempotency.take();
     let input: UserInput = body.read()?;
     input.check()?;
-    let id = input.id.clone().unwrap_or_else(fresh_id);
     let org_id = within.org_id();
-    let creation = Creation::begin(&app, &format!("{org_id} POST users"), idempotency, id).await?;
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
     let directory = app.engine.directory();
-    let id = UserId::new(creation.id());
-    if creation.is_repeated()
-        && let Some(user) = directory.user(org_id, &id)
-    {
-        return Ok(creation.replay(&UserView::from(&*user)));
+    let earlier = creation.earlier().and_then(|id| directory.user(org_id, &UserId::new(id)));
+    if let Some(user) = earlier {
+        return Ok(replayed(&UserView::from(&*user)));
     }
+    let id = UserId::new(input.id.unwrap_or_else(fresh_id));
     let created_at = app.engine.now();
     let user = User { org_id: org_id.clone(), id, name: input.name, created_at };
-    let put = directory.put(Entry::User(user.clone()), PutMode::Create).await;
-    creation.end(put.map(|()| UserView::from(&user)).map_err(Problem::from)).await
+    directory.create(Entry::User(user.clone()), creation.claim()).await?;
+    Ok(created(&UserView::from(&user)))
 }
 
 /// Lists users.

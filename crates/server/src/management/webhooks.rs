@@ -1,7 +1,7 @@
 //! Webhooks: the addresses to which an organisation's events are posted, their secrets, a trial
 //! call, and making callbacks again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,13 +19,15 @@ use waypost_engine::ports::{EntryKey, StoreResult, TargetAddress, TargetStats};
 use super::access::{Ids, InOrg, Webhooks};
 use super::fields::{MAX_NAME_CHARS, check_id, check_text, keep_id, words};
 use super::filter_words::instant;
-use super::idempotency::Creation;
+use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::time;
 use crate::App;
 use crate::problem::{Faults, Problem};
 
+/// The path on which one is made: the scope of idempotency keys.
+const CREATE: &str = "/waypost/v1/orgs/{org_id}/webhooks";
 /// The longest address, in characters.
 const MAX_URL_CHARS: usize = 2_048;
 /// The shortest and the longest secret that a caller may choose, in characters.
@@ -58,7 +60,7 @@ pub(crate) struct WebhookInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = kinds)]
     events: Option<BTreeSet<EventKind>>,
-    /// What signs, 16 to 256 printable characters; by default one is made. Shown once.
+    /// What signs, 16 to 256 visible ASCII characters; by default one is made. Shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
     secret: Option<String>,
@@ -146,7 +148,7 @@ pub(crate) struct WebhookView {
     /// Why nothing is posted.
     disabled: Option<String>,
     created_at: String,
-    /// How the address does.
+    /// How the address does; not in the answer to a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     state: Option<WebhookState>,
@@ -157,7 +159,7 @@ pub(crate) struct WebhookView {
 }
 
 /// How an address does.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct WebhookState {
     /// Callbacks that are still to be made.
     pending: u64,
@@ -192,14 +194,14 @@ impl From<&Webhook> for WebhookView {
     }
 }
 
-impl From<TargetStats> for WebhookState {
-    fn from(stats: TargetStats) -> Self {
+impl From<&TargetStats> for WebhookState {
+    fn from(stats: &TargetStats) -> Self {
         Self {
             pending: stats.pending,
             dead: stats.dead,
             oldest_at: stats.oldest_created_at.map(time),
             last_status: stats.last_status,
-            last_error: stats.last_error,
+            last_error: stats.last_error.clone(),
             last_at: stats.last_at.map(time),
         }
     }
@@ -226,32 +228,26 @@ pub(crate) async fn create_webhook(
     }
     let org_id = within.org_id();
     let number_id = input.number_id(&app, org_id)?;
-    let id = input.id.unwrap_or_else(|| format!("wh-{}", uuid::Uuid::now_v7().simple()));
-    let scope = format!("{org_id} POST webhooks");
-    let creation = Creation::begin(&app, &scope, idempotency, id).await?;
-    if creation.is_repeated()
-        && let Ok(webhook) = known(&app, org_id, creation.id())
-    {
-        return Ok(creation.replay(&WebhookView::from(&*webhook)));
+    let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
+    if let Some(webhook) = creation.earlier().and_then(|id| known(&app, org_id, id).ok()) {
+        return Ok(replayed(&WebhookView::from(&*webhook)));
     }
-    let made = app.engine.create_webhook(NewWebhook {
+    let id = input.id.unwrap_or_else(|| format!("wh-{}", uuid::Uuid::now_v7().simple()));
+    let new = NewWebhook {
         org_id: org_id.clone(),
-        id: Some(WebhookId::new(creation.id())),
+        id: Some(WebhookId::new(id)),
         url: input.url,
         shape: input.shape,
         number_id,
         events: input.events.unwrap_or_default(),
         secret: input.secret,
         header: input.header,
-    });
-    let view = made.await.map(|(webhook, secret)| WebhookView {
-        secret: Some(secret),
-        ..WebhookView::from(&*webhook)
-    });
-    creation.end(view.map_err(Problem::from)).await
+    };
+    let (webhook, secret) = app.engine.create_webhook(new, creation.claim()).await?;
+    Ok(created(&WebhookView { secret: Some(secret), ..WebhookView::from(&*webhook) }))
 }
 
-/// Lists webhooks.
+/// Lists webhooks and how their addresses do.
 #[utoipa::path(get, path = "/waypost/v1/orgs/{org_id}/webhooks", tag = "webhooks",
     params(PageArguments), responses((status = 200, body = List<WebhookView>)))]
 pub(crate) async fn list_webhooks(
@@ -260,8 +256,9 @@ pub(crate) async fn list_webhooks(
     Arguments(page): Arguments<PageArguments>,
 ) -> Result<Json<List<WebhookView>>, Problem> {
     let webhooks = app.engine.directory().webhooks(within.org_id());
+    let states = States::read(&app, within.org_id()).await?;
     let name = |it: &Arc<Webhook>| (it.created_at, it.id.to_string());
-    Ok(Json(page.of_memory(&webhooks, name, |it| WebhookView::from(&**it))?))
+    Ok(Json(page.of_memory(&webhooks, name, |it| states.show(it))?))
 }
 
 /// Shows a webhook and how its address does.
@@ -273,15 +270,28 @@ pub(crate) async fn get_webhook(
     Ids((_, id)): Ids<(String, String)>,
 ) -> Result<Json<WebhookView>, Problem> {
     let webhook = known(&app, within.org_id(), &id)?;
-    let state = state_of(&app, &webhook).await?;
-    Ok(Json(WebhookView { state, ..WebhookView::from(&*webhook) }))
+    let states = States::read(&app, within.org_id()).await?;
+    Ok(Json(states.show(&webhook)))
 }
 
-async fn state_of(app: &App, webhook: &Webhook) -> StoreResult<Option<WebhookState>> {
-    let all = app.engine.store().target_stats(&webhook.org_id).await?;
-    let address = TargetAddress::Webhook(webhook.id.clone());
-    let own = all.into_iter().find(|stats| stats.target.name.address == address);
-    Ok(own.map(WebhookState::from))
+/// How an organisation's webhooks do.
+struct States(HashMap<WebhookId, TargetStats>);
+
+impl States {
+    async fn read(app: &App, org_id: &OrgId) -> StoreResult<Self> {
+        let all = app.engine.store().target_stats(org_id).await?;
+        let of_webhooks = all.into_iter().filter_map(|stats| match &stats.target.name.address {
+            TargetAddress::Webhook(id) => Some((id.clone(), stats)),
+            TargetAddress::Notify { .. } => None,
+        });
+        Ok(Self(of_webhooks.collect()))
+    }
+
+    /// One that was told nothing yet has nothing to tell either.
+    fn show(&self, webhook: &Webhook) -> WebhookView {
+        let state = self.0.get(&webhook.id).map(WebhookState::from).unwrap_or_default();
+        WebhookView { state: Some(state), ..WebhookView::from(webhook) }
+    }
 }
 
 /// Changes a webhook: what the body does not name stays, `null` clears. What waits goes to the new
@@ -310,7 +320,7 @@ pub(crate) async fn update_webhook(
         (_, Some(header)) => Some(app.engine.seal_webhook_header(&webhook.id, header)?),
     };
     let disabled = match input.disabled {
-        Some(true) => webhook.disabled.clone().or_else(|| Some("switched off".to_owned())),
+        Some(true) => webhook.disabled.clone().or_else(|| Some("by an operator".to_owned())),
         _ => None,
     };
     let changed = Webhook {

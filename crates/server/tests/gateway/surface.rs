@@ -1,6 +1,7 @@
 //! What stands around the API: description and page, health, metrics, webhooks, media, dialect
 //! transport, panics.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -370,6 +371,63 @@ async fn a_creation_repeated_with_its_key_makes_nothing_twice() {
         assert_eq!(again.json().get("secret"), None, "a secret is shown once");
         post(&other).await.expect(422);
     }
+}
+
+/// Makes a user with a key.
+async fn post_user(rig: &Rig, key: &str, name: &str) -> Answer {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/waypost/v1/orgs/org-1/users")
+        .header("authorization", format!("Bearer {ADMIN}"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", key);
+    rig.call(request.body(Body::from(json!({"name": name}).to_string())).unwrap()).await
+}
+
+#[tokio::test]
+async fn keys_of_creations_are_kept_however_many_there_are() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let mut made = Vec::new();
+    for place in 0..250 {
+        let user = post_user(&rig, &format!("k{place}"), "a").await.expect(201).json();
+        made.push(user["id"].clone());
+    }
+    for (place, id) in made.iter().enumerate() {
+        let again = post_user(&rig, &format!("k{place}"), "a").await.expect(201);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{place}");
+        assert_eq!(again.json()["id"], *id);
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_a_creation_is_free_once_the_thing_is_gone_and_after_a_week() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let first = post_user(&rig, "k", "a").await.expect(201).json()["id"].clone();
+    let path = format!("/waypost/v1/orgs/org-1/users/{}", first.as_str().unwrap());
+    rig.ask(Method::DELETE, &path, Some(ADMIN), None).await.expect(204);
+    let second = post_user(&rig, "k", "a").await.expect(201);
+    assert_eq!(second.header("idempotency-replayed"), None);
+    assert_ne!(second.json()["id"], first);
+    let again = post_user(&rig, "k", "a").await.expect(201);
+    assert_eq!(again.json()["id"], second.json()["id"]);
+    post_user(&rig, "k", "b").await.expect(422);
+    rig.clock.advance(Duration::from_secs(7 * 24 * 3_600 + 1));
+    post_user(&rig, "k", "b").await.expect(201);
+}
+
+#[tokio::test]
+async fn creations_with_one_key_at_the_same_time_make_one_thing() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let racers = (0..16).map(|_| post_user(&rig, "k", "a"));
+    let answers = futures_util::future::join_all(racers).await;
+    let ids: HashSet<String> = answers
+        .into_iter()
+        .map(|answer| answer.expect(201).json()["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 1);
 }
 
 #[tokio::test]
