@@ -93,6 +93,8 @@ pub struct SendMessage {
     pub options: MessageOptions,
     /// Values for the content's template that are not in Meta's form yet.
     pub binding: Option<TemplateBinding>,
+    /// Whether a template without a language goes out as if the organisation preferred none.
+    pub ignores_org_language: bool,
 }
 
 impl SendMessage {
@@ -110,6 +112,7 @@ impl SendMessage {
             content,
             options: MessageOptions::default(),
             binding: None,
+            ignores_org_language: false,
         }
     }
 }

@@ -20,6 +20,13 @@ pub(crate) struct Acting {
     pub(crate) number: Arc<Number>,
 }
 
+impl Acting {
+    /// The language that templates without one prefer, if the request lets the organisation choose.
+    pub(crate) fn default_language(&self, ignores_org_language: bool) -> Option<&str> {
+        self.org.default_language.as_deref().filter(|_| !ignores_org_language)
+    }
+}
+
 impl Engine {
     /// Rights: the organisation is this caller's, the user is in it, it has the number.
     pub(crate) fn acting(
@@ -94,16 +101,17 @@ impl Engine {
         }
     }
 
-    /// What the content names exists and fits. Fills in a template's language, and the values that
-    /// its caller did not give in Meta's form.
+    /// What the content names exists and fits. Fills in a template's language, preferring
+    /// `default_language`, and the values that its caller did not give in Meta's form.
     pub(crate) async fn check_content(
         &self,
         acting: &Acting,
         content: &mut Content<MediaDraft>,
         binding: Option<&TemplateBinding>,
+        default_language: Option<&str>,
     ) -> Result<(), Failure> {
         if let Content::Template(message) = content {
-            Box::pin(self.check_template(acting, message, binding)).await?;
+            Box::pin(self.check_template(acting, message, binding, default_language)).await?;
         }
         if let Content::Media(message) = content {
             self.media_library().settle_kind(&acting.org.id, message).await?;
@@ -120,12 +128,13 @@ impl Engine {
         acting: &Acting,
         message: &mut TemplateMessage<MediaDraft>,
         binding: Option<&TemplateBinding>,
+        default_language: Option<&str>,
     ) -> Result<(), Failure> {
         self.settle_template_name(&acting.number, message).await?;
         let candidates = self.templates_named(&acting.number, &message.name).await?;
-        let (language, default) =
-            (message.language.as_deref(), acting.org.default_language.as_deref());
-        let template = template::in_language(&message.name, &candidates, language, default)?;
+        let language = message.language.as_deref();
+        let template =
+            template::in_language(&message.name, &candidates, language, default_language)?;
         if let Some(binding) = binding {
             message.components = (binding.bind)(template, &binding.values)?;
         }

@@ -49,7 +49,8 @@ impl Engine {
         let acting = self.acting(&ask.caller, &org_id, user_id.as_ref(), number.as_deref())?;
         let name = template.name.clone();
         let mut content = Content::Template(template);
-        self.check_content(&acting, &mut content, None).await?;
+        let language = acting.default_language(false);
+        self.check_content(&acting, &mut content, None, language).await?;
         if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
             return self.replayed_broadcast(&ask, &acting.org.id, id).await;
         }

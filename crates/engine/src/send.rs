@@ -195,7 +195,8 @@ impl Engine {
         let acting = self.acting_for(&ask.caller, &command)?;
         let recipient = self.addressee(&acting, &command.recipient).await?;
         let binding = command.binding.take();
-        self.check_content(&acting, &mut command.content, binding.as_ref()).await?;
+        let language = acting.default_language(command.ignores_org_language);
+        self.check_content(&acting, &mut command.content, binding.as_ref(), language).await?;
         if !ask.replays_first
             && let Some(message) = self.earlier(ask, &acting.org.id).await?
         {

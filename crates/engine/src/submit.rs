@@ -34,6 +34,7 @@ type Lines = Vec<Box<Line>>;
 struct Draft {
     content: Content<MediaDraft>,
     binding: Option<TemplateBinding>,
+    ignores_org_language: bool,
     /// Its dialect knows that it fails: nothing of it is looked up.
     is_doomed: bool,
     tells_all_later: bool,
@@ -168,11 +169,13 @@ impl Engine {
         for line in lines {
             let Line { acting, draft, .. } = *line;
             let door = door.of(&draft);
-            let Draft { mut content, binding, is_doomed, .. } = draft;
+            let Draft { mut content, binding, ignores_org_language, is_doomed, .. } = draft;
             if is_doomed {
                 continue;
             }
-            let checked = self.check_content(&acting, &mut content, binding.as_ref()).await;
+            let language = acting.default_language(ignores_org_language);
+            let checked =
+                self.check_content(&acting, &mut content, binding.as_ref(), language).await;
             let refusal = checked.err().and_then(|failure| door.let_in(failure).err());
             // What could not be looked up hides no fault that is certain.
             if let Some(failure) = refusal.filter(|it| it.kind.blame() == Blame::Caller) {
@@ -244,11 +247,13 @@ impl Engine {
         door: Door,
     ) -> Result<(Content, Option<Failure>), Failure> {
         let door = door.of(&draft);
-        let Draft { mut content, binding, is_doomed, .. } = draft;
+        let Draft { mut content, binding, ignores_org_language, is_doomed, .. } = draft;
         if is_doomed {
             return Ok((unkept(content), None));
         }
-        if let Err(failure) = self.check_content(acting, &mut content, binding.as_ref()).await {
+        let language = acting.default_language(ignores_org_language);
+        let checked = self.check_content(acting, &mut content, binding.as_ref(), language).await;
+        if let Err(failure) = checked {
             return Ok((unkept(content), Some(door.let_in(failure)?)));
         }
         if content.media().is_empty() {
@@ -338,9 +343,13 @@ impl Line {
         tells_all_later: bool,
     ) -> Self {
         let SendMessage { recipient, user_id, session_id, reference, options, .. } = send;
-        let is_doomed = doomed.is_some();
-        let (content, binding) = (send.content, send.binding);
-        let draft = Draft { content, binding, is_doomed, tells_all_later };
+        let draft = Draft {
+            content: send.content,
+            binding: send.binding,
+            ignores_org_language: send.ignores_org_language,
+            is_doomed: doomed.is_some(),
+            tells_all_later,
+        };
         let head = Head {
             addressee: recipient,
             recipient: None,

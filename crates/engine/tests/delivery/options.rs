@@ -8,9 +8,7 @@ use waypost_domain::retry::RetryClass;
 use waypost_domain::{ErrorKind, Failure, OrgId, Status};
 use waypost_engine::ports::{EventFilter, Page, PutMode};
 
-use crate::rig::{
-    Rig, keyed, lost, number, refused, send_to, submit_of, template, text, to_phone,
-};
+use crate::rig::{Rig, keyed, lost, number, refused, send_to, submit_of, template, text, to_phone};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use waypost_domain::command::{MediaDraft, Recipient, Submission, TemplateBinding};
 use waypost_domain::content::{Component, Parameter};
-use waypost_domain::directory::Number;
+use waypost_domain::directory::{Number, Org};
 use waypost_domain::manage::ConsentEntry;
 use waypost_domain::template::Template;
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource, NumberId, OrgId, Status};
@@ -237,6 +237,30 @@ async fn a_dialects_own_values_are_bound_once_the_template_is_known() {
     }
     let failure = rig.stored(ids[1]).await.failure.unwrap();
     assert_eq!(failure.kind, ErrorKind::TemplateParameterMismatch);
+}
+
+#[tokio::test]
+async fn the_organisations_language_counts_unless_the_dialect_ignores_it() {
+    let rig = Rig::new().await;
+    let org = Org { default_language: Some("fr".to_owned()), ..org("org-1") };
+    rig.put_org(org, PutMode::Replace).await;
+    for language in ["fr", "en_US", "de"] {
+        rig.approve_template("note");
+        language.clone_into(&mut rig.upstream.templates.lock().last_mut().unwrap().language);
+    }
+    for (ignores_org_language, language) in [(false, "fr"), (true, "en_US")] {
+        let mut waited_for = send_to("cust-1", template("note"));
+        waited_for.command.ignores_org_language = ignores_org_language;
+        rig.engine.send(waited_for).await.unwrap().outcome.result.unwrap();
+        let mut later = to_phone("15550002222", template("note"));
+        later.send.ignores_org_language = ignores_org_language;
+        rig.engine.submit(submit_of(vec![later]), &[]).await.unwrap();
+        settled(&rig, if ignores_org_language { 4 } else { 2 }).await;
+        for seen in rig.upstream.seen.lock().drain(..) {
+            let Content::Template(message) = &seen.content else { unreachable!("a template") };
+            assert_eq!(message.language.as_deref(), Some(language));
+        }
+    }
 }
 
 #[tokio::test]

@@ -108,6 +108,7 @@ fn send(request: &Request<'_>, body: &[u8]) -> Result<Command, Failure> {
         number: Some(number),
         reference,
         binding,
+        ignores_org_language: true,
         ..SendMessage::new(org_id, recipient, content)
     })))
 }

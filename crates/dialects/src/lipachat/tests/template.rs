@@ -137,11 +137,9 @@ fn other_names_and_metas_form_are_read_alike() {
         bound(&offer(), &by_id).unwrap()[0]["parameters"][0]["image"],
         json!({"id": "1000000000000042"})
     );
-    let Content::Template(message) =
-        send(path::TEMPLATE, &without(template(), "/template/languageCode")).unwrap().content
-    else {
-        panic!()
-    };
+    let bare = send(path::TEMPLATE, &without(template(), "/template/languageCode")).unwrap();
+    assert!(bare.ignores_org_language, "`en` comes first");
+    let Content::Template(message) = bare.content else { panic!() };
     assert_eq!(message.language, None);
 }
 
