@@ -9,6 +9,7 @@ mod broadcasts;
 mod callbacks;
 mod customers;
 mod events;
+mod examples;
 mod fields;
 mod filter_words;
 mod idempotency;

@@ -24,8 +24,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
 use super::{
-    backups, broadcasts, callbacks, customers, events, import, keys, media, messages, numbers,
-    orgs, providers, queues, sessions, sweeps, templates, users, webhooks,
+    backups, broadcasts, callbacks, customers, events, examples, import, keys, media, messages,
+    numbers, orgs, providers, queues, sessions, sweeps, templates, users, webhooks,
 };
 use crate::App;
 use crate::problem::{Problem, ProblemBody};
@@ -187,6 +187,7 @@ fn complete(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             describe_common(path, operation);
+            offer_examples(operation);
         }
         if let Some(create) = &mut item.post {
             add_parameter(create, idempotency_parameter());
@@ -219,6 +220,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn describe_common(path: &str, operation: &mut Operation) {
+    // Only descriptions are read as Markdown.
+    operation.summary = operation.summary.take().map(|summary| summary.replace('`', ""));
     let key: [&str; 0] = [];
     operation.security = Some(vec![SecurityRequirement::new("key", key)]);
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
@@ -243,6 +246,18 @@ fn describe_common(path: &str, operation: &mut Operation) {
         }
     }
     responses.insert("default".to_owned(), RefOr::T(response.build()));
+}
+
+/// The page begins what is tried out with an example; without one it would make up a body of all
+/// fields, which nothing takes.
+fn offer_examples(operation: &mut Operation) {
+    let name = operation.operation_id.as_deref().unwrap_or_default();
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for (content_type, content) in &mut body.content {
+        if let RefOr::T(content) = content {
+            content.example = examples::of(name, content_type);
+        }
+    }
 }
 
 /// What a status says where a handler says nothing more.
@@ -307,7 +322,11 @@ fn page_file(name: &str) -> Response {
     let Ok(Some(file)) = utoipa_swagger_ui::serve(name, Arc::new(config)) else {
         return Problem::not_found().into_response();
     };
-    let mut response = (StatusCode::OK, file.bytes.into_owned()).into_response();
+    let bytes = match name {
+        "index.html" => in_own_name(&file.bytes),
+        _ => file.bytes.into_owned(),
+    };
+    let mut response = (StatusCode::OK, bytes).into_response();
     let headers = response.headers_mut();
     if let Ok(content_type) = HeaderValue::from_str(&file.content_type) {
         headers.insert(CONTENT_TYPE, content_type);
@@ -318,4 +337,11 @@ fn page_file(name: &str) -> Response {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The page with our title, and as wide as the screen that shows it.
+fn in_own_name(html: &[u8]) -> Vec<u8> {
+    let head = "<title>Waypost API</title>\n    \
+                <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
+    String::from_utf8_lossy(html).replace("<title>Swagger UI</title>", head).into_bytes()
 }

@@ -9,6 +9,7 @@
 
 mod callbacks;
 mod connections;
+mod examples;
 mod isolation;
 mod places;
 mod refusals;

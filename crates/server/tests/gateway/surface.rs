@@ -50,6 +50,8 @@ async fn the_page_needs_nothing_from_elsewhere() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'"));
     let html = page.text();
+    assert!(html.contains("<title>Waypost API</title>"), "{html}");
+    assert!(html.contains("width=device-width"), "a phone shows it shrunk: {html}");
     assert!(!html.contains("http://") && !html.contains("https://"), "{html}");
     assert!(!html.contains("<script>"), "{html}");
     for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
