@@ -15,7 +15,7 @@ use crate::Engine;
 use crate::admission::Acting;
 use crate::guards::DAY_MS;
 use crate::lanes::{Lane, PACE_PAUSE};
-use crate::ports::{Account, CallError, Recipient, StoreResult, WaitingMessage};
+use crate::ports::{Account, CallError, StoreResult, WaitingMessage};
 
 /// The upstream's code for a person who gets no more marketing for a day.
 const PERSON_HAD_ENOUGH: i64 = 131_049;
@@ -118,12 +118,17 @@ impl Engine {
 
     /// A message starts for somebody: counts people who are written to outside of a window, where
     /// the number has a limit of them.
-    pub(crate) fn note_recipient(&self, lane: &Lane, recipient: &Recipient) {
+    pub(crate) fn note_recipient(
+        &self,
+        lane: &Lane,
+        phone: &Phone,
+        last_inbound_at: Option<Timestamp>,
+    ) {
         let now = self.now();
         if lane.guards.counts_people()
-            && !matches!(Window::at(now, recipient.last_inbound_at), Window::Open(_))
+            && !matches!(Window::at(now, last_inbound_at), Window::Open(_))
         {
-            lane.guards.approached(&recipient.phone, now);
+            lane.guards.approached(phone, now);
         }
     }
 
@@ -134,7 +139,7 @@ impl Engine {
         }
         let (org_id, phone) = (&waiting.org_id, &waiting.phone);
         match self.store().recipient_by_phone(org_id, phone, &lane.number_id).await {
-            Ok(recipient) => self.note_recipient(lane, &recipient),
+            Ok(recipient) => self.note_recipient(lane, phone, recipient.last_inbound_at),
             Err(error) => tracing::warn!(number = %lane.number_id, %error, "people of the day"),
         }
     }

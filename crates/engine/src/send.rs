@@ -13,14 +13,16 @@ use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt
 use waypost_domain::directory::Number;
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::retry::{self, RetryClass};
-use waypost_domain::{AttemptId, Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status};
+use waypost_domain::{
+    AttemptId, Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status, Timestamp,
+};
 use waypost_planted::{Bug, is_planted};
 
 use crate::admission::Acting;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
 use crate::outcomes::{Step, settlement_of};
-use crate::ports::{Accepted, Account, CallError, PlacedMedia, Recipient, SendOutcome, Start};
+use crate::ports::{Accepted, Account, CallError, PlacedMedia, SendOutcome, Start};
 use crate::templates::call_failure;
 use crate::windows::{Holding, Passage, Patience};
 use crate::{Answer, Ask, Engine};
@@ -31,8 +33,9 @@ const MAX_ATTEMPTS_WHILE_WAITED_FOR: u32 = 2;
 /// A message that may go ahead.
 struct Admitted {
     acting: Acting,
-    recipient: Recipient,
-    command: Box<SendMessage>,
+    message: Message,
+    /// When its person last wrote to the number.
+    last_inbound_at: Option<Timestamp>,
     /// How it is kept, where its person's window is closed.
     holding: Option<Holding>,
 }
@@ -95,32 +98,22 @@ impl Engine {
     ) -> Result<Admission<WaitedFor<'_>>, Failure> {
         let admitted = match self.admit(ask, command, Patience::None).await? {
             Admission::Replay(message) => return Ok(Admission::Replay(message)),
-            Admission::New(admitted) => *admitted,
+            Admission::New(admitted) => admitted,
         };
-        let Admitted { acting, recipient, command, .. } = admitted;
-        let SendMessage { user_id, session_id, reference, content, mut options, .. } = *command;
-        self.judge_notify(&mut options);
+        let Admitted { acting, message, last_inbound_at, .. } = &*admitted;
         let account = self.account(&acting.number)?;
-        let content = self.keep_media(&acting, content).await?;
         let media = self.media_library();
-        let placed = media.place(&acting.org.id, &acting.number, &account, &content).await;
+        let placed = media.place(&acting.org.id, &acting.number, &account, &message.content).await;
         let placed = placed.map_err(call_failure)?;
         let lane = self.lane(&acting.number);
-        self.check_cap(&acting, &lane, &recipient.phone, &content)?;
-        lane.turn(&recipient.phone, self.now()).await?;
-        self.note_recipient(&lane, &recipient);
-        self.check_expiry(&options)?;
-        let message = Message {
-            customer_id: recipient.customer.map(|customer| customer.id),
-            synchronous: true,
-            user_id,
-            session_id,
-            reference,
-            options,
-            status: Status::Sending,
-            ..self.fresh_message(ask, &acting, recipient.phone, content)
-        };
-        let number = acting.number;
+        self.check_cap(acting, &lane, &message.phone, &message.content)?;
+        lane.turn(&message.phone, self.now()).await?;
+        self.note_recipient(&lane, &message.phone, *last_inbound_at);
+        self.check_expiry(&message.options)?;
+        let Admitted { acting: Acting { number, .. }, mut message, .. } = *admitted;
+        message.synchronous = true;
+        message.status = Status::Sending;
+        message.created_at = self.now();
         let sending =
             WaitedFor { engine: self, lane, number, account, placed, message, early: None };
         Ok(Admission::New(Box::new(sending)))
@@ -131,11 +124,14 @@ impl Engine {
         ask: Ask<()>,
         command: Box<SendMessage>,
     ) -> Result<Answer<Message>, Failure> {
-        let queued = match self.compose_for_later(&ask, command).await? {
+        let admitted = match self.admit(&ask, command, Patience::Some).await? {
             Admission::Replay(message) => return Ok(Answer::replay(*message)),
-            Admission::New(queued) => queued,
+            Admission::New(admitted) => admitted,
         };
-        let Queued { number, message, start } = *queued;
+        let Admitted { acting, mut message, holding, .. } = *admitted;
+        options::limit_life(&mut message);
+        self.settle_unknown_policy(&acting, &mut message);
+        let start = self.start_of(&ask, &acting, &message, holding);
         let (place, claim) = (start.place(), ask.claim(&message.org_id));
         if is_planted(Bug::AcceptAnsweredEarly) {
             let (store, late) = (Arc::clone(self.store()), message.clone());
@@ -148,38 +144,11 @@ impl Engine {
             return Ok(Answer::replay(Box::pin(replayed).await?));
         }
         self.count().messages_accepted.add();
-        self.lane(&number).queued(place);
+        self.lane(&acting.number).queued(place);
         Ok(Answer::new(message))
     }
 
-    async fn compose_for_later(
-        &self,
-        ask: &Ask<()>,
-        command: Box<SendMessage>,
-    ) -> Result<Admission<Queued>, Failure> {
-        let admitted = match self.admit(ask, command, Patience::Some).await? {
-            Admission::Replay(message) => return Ok(Admission::Replay(message)),
-            Admission::New(admitted) => *admitted,
-        };
-        let Admitted { acting, recipient, command, holding } = admitted;
-        let SendMessage { user_id, session_id, reference, content, mut options, .. } = *command;
-        self.check_expiry(&options)?;
-        self.judge_notify(&mut options);
-        let content = self.keep_media(&acting, content).await?;
-        let mut message = Message {
-            customer_id: recipient.customer.map(|customer| customer.id),
-            user_id,
-            session_id,
-            reference,
-            options,
-            ..self.fresh_message(ask, &acting, recipient.phone, content)
-        };
-        options::limit_life(&mut message);
-        self.settle_unknown_policy(&acting, &mut message);
-        let start = self.start_of(ask, &acting, &message, holding);
-        Ok(Admission::New(Box::new(Queued { number: acting.number, message, start })))
-    }
-
+    /// Lets a message in, and keeps its files.
     async fn admit(
         &self,
         ask: &Ask<()>,
@@ -212,7 +181,20 @@ impl Engine {
                 None
             }
         };
-        Ok(Admission::New(Box::new(Admitted { acting, recipient, command, holding })))
+        let SendMessage { user_id, session_id, reference, content, mut options, .. } = *command;
+        self.check_expiry(&options)?;
+        self.judge_notify(&mut options);
+        let content = self.keep_media(&acting, content).await?;
+        let message = Message {
+            customer_id: recipient.customer.map(|customer| customer.id),
+            user_id,
+            session_id,
+            reference,
+            options,
+            ..self.fresh_message(ask, &acting, recipient.phone, content)
+        };
+        let last_inbound_at = recipient.last_inbound_at;
+        Ok(Admission::New(Box::new(Admitted { acting, message, last_inbound_at, holding })))
     }
 
     /// The message that an earlier request with this key made. Costs nothing without a key.
@@ -282,13 +264,6 @@ impl Engine {
 enum Admission<T> {
     New(Box<T>),
     Replay(Box<Message>),
-}
-
-/// A message that will be accepted.
-struct Queued {
-    number: Arc<Number>,
-    message: Message,
-    start: Start,
 }
 
 /// A message on its way to the upstream while its caller waits.
