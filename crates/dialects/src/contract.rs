@@ -15,7 +15,7 @@ mod echo;
 use std::fmt;
 use std::sync::LazyLock;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 pub use waypost_domain::command::{Broadcast, SendMessage, Submission, Submit};
 use waypost_domain::command::{BroadcastOutcome, Delivery, Uploaded};
@@ -134,7 +134,7 @@ pub enum Credential {
     BearerElseHeader(&'static str),
     /// `Authorization: Bearer <key>`, or `Authorization: <key>`.
     BearerOrBare,
-    /// The whole value of this header (in lower case; header names ignore letter case).
+    /// The whole value of this header, spelled as the vendor does; header names ignore letter case.
     Header(&'static str),
     /// `Authorization: Bearer <key>`.
     Bearer,
@@ -513,6 +513,15 @@ impl Reply {
         );
         let json = HeaderValue::from_static("application/json");
         Self { status, headers: vec![(CONTENT_TYPE, json)], body }
+    }
+
+    /// Adds `Allow`, with the methods that a path takes.
+    #[must_use]
+    pub fn allowing(self, methods: &[&Method]) -> Self {
+        let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+        // Methods are tokens. Where no path is known, POST is what most calls are.
+        let names = HeaderValue::from_str(&names.join(", ")).ok().filter(|it| !it.is_empty());
+        self.with_header(ALLOW, names.unwrap_or(HeaderValue::from_static("POST")))
     }
 
     /// Adds a header.

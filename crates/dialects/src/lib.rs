@@ -22,6 +22,7 @@ mod changed_json;
 pub mod contract;
 #[cfg(test)]
 mod expected;
+mod explanation;
 pub mod json;
 mod link;
 pub mod lipachat;

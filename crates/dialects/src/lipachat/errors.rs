@@ -1,19 +1,16 @@
 //! Which form, status and text each kind of failure has.
 
-use std::borrow::Cow;
-
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{Method, StatusCode};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::ID;
 use super::wire::{self, Envelope, SpringError, path, text};
 use crate::contract::{Call, ErrorSite, Reply};
+use crate::explanation::{self, X_WAYPOST_ERROR};
 
 /// How long to wait where a failure that asks for patience does not say, in seconds.
 const RETRY_AFTER_S: u32 = 5;
-/// The longest text in the header that explains a refusal, in characters.
-const MAX_HEADER_CHARS: usize = 300;
 
 /// The vendor's three forms of a refusal.
 enum Form {
@@ -100,13 +97,17 @@ pub(super) fn reply(failure: &Failure, at: &ErrorSite<'_>, allowed: &[&Method]) 
             refusal(status, "success", text::INVALID_CREDENTIALS, &at.call)
         }
     };
-    let reply = reply.with_header(wire::ERROR_HEADER, explanation(failure));
+    let ending = match failure.kind {
+        ErrorKind::RejectedByUpstream => upstream_words(failure),
+        _ => "",
+    };
+    let reply = reply.with_header(X_WAYPOST_ERROR, explanation::of(failure, ending));
     let reply = match retry_after_s(failure, reply.status) {
         Some(seconds) => reply.with_header(RETRY_AFTER, seconds.into()),
         None => reply,
     };
     if failure.kind == ErrorKind::MethodNotAllowed {
-        return reply.with_header(ALLOW, allow(allowed));
+        return reply.allowing(allowed);
     }
     reply
 }
@@ -147,26 +148,4 @@ fn retry_after_s(failure: &Failure, status: StatusCode) -> Option<u32> {
     let asks_for_patience =
         matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     asks_for_patience.then(|| failure.retry_after_s.unwrap_or(RETRY_AFTER_S))
-}
-
-/// The failure in one line of printable ASCII, with the field to blame.
-fn explanation(failure: &Failure) -> HeaderValue {
-    let mut text = match failure.field.as_deref() {
-        Some(field) if !failure.message.starts_with(field) => {
-            Cow::Owned(format!("{field}: {}", failure.message))
-        }
-        _ => Cow::Borrowed(&*failure.message),
-    };
-    let words = upstream_words(failure);
-    if failure.kind == ErrorKind::RejectedByUpstream && !text.ends_with(words) {
-        text = Cow::Owned(format!("{text} {words}"));
-    }
-    let printable = |char| if matches!(char, ' '..='~') { char } else { '?' };
-    let line: String = text.chars().take(MAX_HEADER_CHARS).map(printable).collect();
-    HeaderValue::from_str(line.trim()).unwrap_or(HeaderValue::from_static("refused"))
-}
-
-fn allow(methods: &[&Method]) -> HeaderValue {
-    let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
-    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("POST"))
 }

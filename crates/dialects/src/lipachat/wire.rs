@@ -1,12 +1,8 @@
 //! LipaChat's words and reply bodies, in the vendor's order of keys.
 
-use http::HeaderName;
 use serde::Serialize;
 use serde_json::Value;
 use waypost_domain::{Timestamp, Zone};
-
-/// On every refusal: what is wrong and where, for which Spring's form has no room.
-pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("x-waypost-error");
 
 /// The vendor's paths.
 pub(super) mod path {

@@ -1,18 +1,16 @@
 //! The vendor's codes: which one a refusal has, with which status, and which one a failure has that
 //! is reported afterwards. What the fixed texts leave open stands in `X-Waypost-Error`.
 
-use http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::wire::{ErrorBody, ID, RECORD_CONSENT_PATH, member};
 use crate::contract::{ErrorSite, Operation, Reply};
+use crate::explanation::{self, X_WAYPOST_ERROR};
 
 /// How long to wait where a failure that asks for patience does not say, in seconds.
 const RETRY_AFTER_S: u32 = 5;
-/// The longest detail in a header, in characters.
-const MAX_DETAIL_CHARS: usize = 400;
-const DETAIL: HeaderName = HeaderName::from_static("x-waypost-error");
 
 /// The vendor's codes, but for those that it does not explain (8013, 8014).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,21 +152,7 @@ pub(super) fn reply(failure: &Failure, at: ErrorSite<'_>, allowed: &[&Method]) -
 
 /// Adds the header that says what the vendor's texts leave open.
 pub(super) fn detailed(reply: Reply, failure: &Failure) -> Reply {
-    let detail = match failure.field.as_deref() {
-        Some(field) if !failure.message.contains(field) => {
-            format!("{field}: {}", failure.message)
-        }
-        _ => failure.message.clone(),
-    };
-    let shown: String = detail
-        .chars()
-        .take(MAX_DETAIL_CHARS)
-        .map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' })
-        .collect();
-    match HeaderValue::from_str(shown.trim()) {
-        Ok(value) => reply.with_header(DETAIL, value),
-        Err(_) => reply,
-    }
+    reply.with_header(X_WAYPOST_ERROR, explanation::of(failure, ""))
 }
 
 fn with_headers(mut reply: Reply, failure: &Failure, allowed: &[&Method]) -> Reply {
@@ -176,9 +160,7 @@ fn with_headers(mut reply: Reply, failure: &Failure, allowed: &[&Method]) -> Rep
         reply = reply.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if reply.status == StatusCode::METHOD_NOT_ALLOWED {
-        let names: Vec<&str> = allowed.iter().map(|method| method.as_str()).collect();
-        let allow = HeaderValue::from_str(&names.join(", "));
-        reply = reply.with_header(ALLOW, allow.unwrap_or(HeaderValue::from_static("POST")));
+        reply = reply.allowing(allowed);
     }
     let asks_for_patience = matches!(
         failure.kind,

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{Method, StatusCode};
 use waypost_domain::{ErrorKind, Failure};
 
 use super::wire::{Error, ErrorBody, member};
@@ -126,7 +126,7 @@ pub(super) fn reply(failure: &Failure, allowed: &[&Method]) -> Reply {
         reply = reply.with_header(RETRY_AFTER, seconds.into());
     }
     if failure.kind == ErrorKind::MethodNotAllowed {
-        reply = reply.with_header(ALLOW, allow(allowed));
+        reply = reply.allowing(allowed);
     }
     reply
 }
@@ -160,10 +160,4 @@ fn prose(failure: &Failure) -> Cow<'_, str> {
     let ours = failure.message.strip_suffix(said).unwrap_or(&failure.message).trim_end();
     let blank = if ours.is_empty() { "" } else { " " };
     Cow::Owned(format!("{ours}{blank}{ending}"))
-}
-
-fn allow(methods: &[&Method]) -> HeaderValue {
-    let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
-    // Every path of this vendor takes POST and nothing else.
-    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("POST"))
 }

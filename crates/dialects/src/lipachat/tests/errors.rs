@@ -199,5 +199,5 @@ fn the_header_names_the_field_and_breaks_no_line() {
         assert_eq!(header(&reply(&failure), "x-waypost-error"), Some(expected));
     }
     let long = reply(&Failure::new(ErrorKind::InvalidJson, "x".repeat(9_999)));
-    assert_eq!(header(&long, "x-waypost-error").map(str::len), Some(300));
+    assert_eq!(header(&long, "x-waypost-error").map(str::len), Some(400));
 }
