@@ -320,7 +320,7 @@ pub(crate) async fn update_webhook(
         (_, Some(header)) => Some(app.engine.seal_webhook_header(&webhook.id, header)?),
     };
     let disabled = match input.disabled {
-        Some(true) => webhook.disabled.clone().or_else(|| Some("by an operator".to_owned())),
+        Some(true) => webhook.disabled.clone().or_else(|| Some("by request".to_owned())),
         _ => None,
     };
     let changed = Webhook {

@@ -1,4 +1,4 @@
-//! What the management API lists of callbacks that were not delivered.
+//! What the management API tells of webhooks, and of callbacks that were not delivered.
 
 use http::Method;
 use serde_json::json;
@@ -70,4 +70,36 @@ async fn callbacks_are_found_by_event_by_message_and_by_the_server_they_are_for(
     let path = "/waypost/v1/orgs/org-1/callbacks?event_id=nothing";
     let refused = rig.ask(Method::GET, path, Some(ADMIN), None).await.expect(400).json();
     assert_eq!(refused["errors"][0]["field"], "event_id");
+}
+
+#[tokio::test]
+async fn webhooks_tell_how_they_do_before_and_after_their_first_callback() {
+    let rig = rig().await;
+    for id in ["w-1", "w-2"] {
+        let body = json!({"id": id, "url": "https://crm.example.com/events"});
+        rig.make("/orgs/org-1/webhooks", body).await;
+    }
+    let path = "/waypost/v1/orgs/org-1/webhooks";
+    let listed = rig.get(path).await.expect(200).json();
+    for (place, pending) in [(0, 2), (1, 0)] {
+        let shown = &listed["data"][place];
+        assert_eq!(shown["state"]["pending"], pending, "{shown}");
+        let alone = rig.get(&format!("{path}/{}", shown["id"].as_str().unwrap())).await;
+        assert_eq!(alone.expect(200).json()["state"], shown["state"]);
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_switched_off_is_not_tried_and_says_so_once() {
+    let rig = rig().await;
+    let body = json!({"id": "w-1", "url": "https://crm.example.com/events"});
+    rig.make("/orgs/org-1/webhooks", body).await;
+    let path = "/waypost/v1/orgs/org-1/webhooks/w-1";
+    let off = Some(json!({"disabled": true}));
+    rig.ask(Method::PATCH, path, Some(ADMIN), off).await.expect(200);
+    let tried = rig.ask(Method::POST, &format!("{path}/test"), Some(ADMIN), None).await;
+    let refused = tried.expect(400).json();
+    assert_eq!(refused["errors"][0]["field"], "webhook_id", "{refused}");
+    let detail = refused["detail"].as_str().unwrap();
+    assert_eq!(detail.matches("switched off").count(), 1, "{detail}");
 }

@@ -23,7 +23,16 @@ pub(super) async fn webhooks(desk: &Desk<'_>, command: WebhookCommand) -> anyhow
             post_with_secret(desk, &["webhooks"], body, secret_file.as_deref()).await?;
         }
         WebhookCommand::List(page) => {
-            let columns = ["id", "url", "shape", "number", "events", "disabled"];
+            let columns = [
+                "id",
+                "url",
+                "shape",
+                "number",
+                "events",
+                "disabled",
+                "state.pending",
+                "state.dead",
+            ];
             desk.list("webhooks", &page, &columns).await?;
         }
         WebhookCommand::Get(which) => desk.show("webhooks", &which.id).await?,

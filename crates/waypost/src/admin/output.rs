@@ -36,7 +36,7 @@ pub(crate) fn print_list(listed: &Listed, columns: &[&str], as_json: bool) {
 /// Prints entries of a list that has no end: the columns named, without their names.
 pub(crate) fn print_rows(entries: &[Value], columns: &[&str]) {
     for entry in entries {
-        let cells: Vec<String> = columns.iter().map(|name| cell(&entry[name])).collect();
+        let cells: Vec<String> = columns.iter().map(|name| cell(at(entry, name))).collect();
         say(cells.join("  "));
     }
 }
@@ -93,10 +93,10 @@ pub(crate) fn note(text: &str) {
 }
 
 fn table(entries: &[Value], columns: &[&str]) -> Vec<String> {
-    let head = columns.iter().map(|name| name.to_uppercase()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head)
-        .chain(entries.iter().map(|entry| columns.iter().map(|name| cell(&entry[name])).collect()))
-        .collect();
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_uppercase();
+    let head = columns.iter().map(|name| last(name)).collect();
+    let row = |entry: &Value| columns.iter().map(|name| cell(at(entry, name))).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(entries.iter().map(row)).collect();
     let widths: Vec<usize> = (0..columns.len())
         .map(|place| rows.iter().map(|row| row[place].chars().count()).max().unwrap_or(0))
         .collect();
@@ -106,6 +106,11 @@ fn table(entries: &[Value], columns: &[&str]) -> Vec<String> {
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })
         .collect()
+}
+
+/// A field, or with a dot in its name a field of a field.
+fn at<'a>(entry: &'a Value, column: &str) -> &'a Value {
+    column.split('.').fold(entry, |value, name| &value[name])
 }
 
 fn cell(value: &Value) -> String {
@@ -158,5 +163,7 @@ mod tests {
         assert!(lines[2].contains("?]0;x?"), "{lines:?}");
         assert_eq!(lines[3].matches('é').count(), MAX_CELL_CHARS);
         assert!(lines.iter().all(|line| !line.contains(char::is_control)));
+        let nested = table(&[json!({"id": "1", "state": {"dead": 7}})], &["id", "state.dead"]);
+        assert_eq!(nested, ["ID  DEAD", "1   7"]);
     }
 }

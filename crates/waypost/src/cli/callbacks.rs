@@ -81,13 +81,13 @@ Examples:
 /// What can be set of a webhook. Secrets are read from files, so that no process list shows them.
 #[derive(Args, Debug, Default)]
 pub(crate) struct WebhookFields {
-    /// How events are told: standard, cloud_api, or a dialect's name [default: standard]
+    /// How events are told: standard (what a new one has), cloud_api, or a dialect's name
     #[arg(long)]
     pub(crate) shape: Option<String>,
     /// Only events of this number
     #[arg(long, value_name = "NUMBER")]
     pub(crate) number: Option<String>,
-    /// Only events of this kind; repeat it for each [default: all]
+    /// Only events of this kind; repeat it for each (a new one hears of all)
     #[arg(long = "event", value_name = "KIND", value_parser = kinds())]
     pub(crate) events: Vec<String>,
     /// File with a header that goes with every call, as Name: value; - for standard input
