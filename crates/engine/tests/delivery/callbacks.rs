@@ -17,7 +17,7 @@ use waypost_engine::ports::{
 };
 
 use crate::receivers::status;
-use crate::rig::{Rig, org, phone, refused, send_to, template, text};
+use crate::rig::{Rig, org, refused, send_to, template, text};
 
 pub(crate) const ANN: &str = "15550001111";
 const BEN: &str = "15550002222";
@@ -47,28 +47,21 @@ pub(crate) async fn hooked(rig: &Rig, url: &str, shape: &str) -> WebhookId {
 
 pub(crate) fn written(from: &str, body: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone(from)),
-        user_id: None,
         profile_name: Some("Ann".to_owned()),
-        wamid: format!("wamid.{body}"),
-        kind: "text".to_owned(),
-        message: json!({"type": "text", "text": {"body": body}}),
-        written_at: Some(rig.engine.now()),
+        ..rig.inbound(
+            from,
+            format!("wamid.{body}"),
+            json!({"type": "text", "text": {"body": body}}),
+        )
     })
 }
 
 fn picture(id: &str, rig: &Rig) -> UpstreamEvent {
-    UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone(ANN)),
-        user_id: None,
-        profile_name: None,
-        wamid: format!("wamid.of-{id}"),
-        kind: "document".to_owned(),
-        message: json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
-        written_at: Some(rig.engine.now()),
-    })
+    UpstreamEvent::Inbound(rig.inbound(
+        ANN,
+        format!("wamid.of-{id}"),
+        json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
+    ))
 }
 
 /// Waits until it is so.

@@ -17,14 +17,8 @@ fn says(digits: &str, opted_in: bool) -> ConsentEntry {
 
 fn written(rig: &Rig, digits: &str, user_id: Option<Phone>, wamid: &str) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone(digits)),
         user_id,
-        profile_name: None,
-        wamid: wamid.to_owned(),
-        kind: "text".to_owned(),
-        message: json!({"type": "text", "text": {"body": "hi"}}),
-        written_at: Some(rig.engine.now()),
+        ..rig.inbound(digits, wamid, json!({"type": "text", "text": {"body": "hi"}}))
     })
 }
 

@@ -11,14 +11,8 @@ use crate::rig::{Rig, phone, send_to, text};
 
 fn written(from: &str, wamid: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone(from)),
-        user_id: None,
         profile_name: Some("Ann".to_owned()),
-        wamid: wamid.to_owned(),
-        kind: "text".to_owned(),
-        message: json!({"type": "text", "text": {"body": "hi"}}),
-        written_at: Some(rig.engine.now()),
+        ..rig.inbound(from, wamid, json!({"type": "text", "text": {"body": "hi"}}))
     })
 }
 
@@ -76,16 +70,11 @@ async fn files_that_people_send_are_kept() {
 }
 
 fn document(id: &str, rig: &Rig) -> UpstreamEvent {
-    UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone("15550001111")),
-        user_id: None,
-        profile_name: None,
-        wamid: format!("wamid.of-{id}"),
-        kind: "document".to_owned(),
-        message: json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
-        written_at: Some(rig.engine.now()),
-    })
+    UpstreamEvent::Inbound(rig.inbound(
+        "15550001111",
+        format!("wamid.of-{id}"),
+        json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
+    ))
 }
 
 #[tokio::test]

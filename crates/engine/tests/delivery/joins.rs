@@ -5,7 +5,7 @@ use waypost_domain::command::{Caller, SendMessage};
 use waypost_domain::directory::Org;
 use waypost_domain::{ErrorKind, OrgId};
 use waypost_engine::Ask;
-use waypost_engine::ports::{Entry, Inbound, PutMode, StoreError, UpstreamEvent};
+use waypost_engine::ports::{Entry, PutMode, StoreError, UpstreamEvent};
 
 use crate::rig::{Rig, inline, number, org, phone, picture, send_to, text};
 
@@ -25,16 +25,11 @@ async fn shared() -> Rig {
 }
 
 fn wrote(rig: &Rig, body: &str, wamid: &str) -> UpstreamEvent {
-    UpstreamEvent::Inbound(Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone(PERSON)),
-        user_id: None,
-        profile_name: None,
-        wamid: wamid.to_owned(),
-        kind: "text".to_owned(),
-        message: json!({"type": "text", "text": {"body": body}}),
-        written_at: Some(rig.engine.now()),
-    })
+    UpstreamEvent::Inbound(rig.inbound(
+        PERSON,
+        wamid,
+        json!({"type": "text", "text": {"body": body}}),
+    ))
 }
 
 async fn heard_by(rig: &Rig, org_id: &str) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waypost_clock::Clock;
@@ -21,8 +22,8 @@ use waypost_domain::{
     ApiKeyId, Content, CustomerId, MediaSource, MessageId, NumberId, OrgId, Phone, Timestamp,
 };
 use waypost_engine::ports::{
-    CallbackAddresses, CallbackPoster, Entry, FetchedLink, LinkCredential, LinkError, LinkFetcher,
-    PutMode, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
+    CallbackAddresses, CallbackPoster, Entry, FetchedLink, Inbound, LinkCredential, LinkError,
+    LinkFetcher, PutMode, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
@@ -309,6 +310,20 @@ impl Rig {
     pub(crate) async fn saw(&self, messages: usize) {
         while self.upstream.seen.lock().len() < messages {
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// What a person sends to the first number now: a message object with its type.
+    pub(crate) fn inbound(&self, from: &str, wamid: impl Into<String>, message: Value) -> Inbound {
+        Inbound {
+            phone_number_id: "100000000000001".to_owned(),
+            phone: Some(phone(from)),
+            user_id: None,
+            profile_name: None,
+            wamid: wamid.into(),
+            kind: message["type"].as_str().unwrap().to_owned(),
+            message,
+            written_at: Some(self.engine.now()),
         }
     }
 

@@ -13,11 +13,9 @@ const RECEIPTS: &str = "https://receipts.example.com/";
 
 /// A document, whose file is fetched.
 fn document(id: &str, rig: &Rig) -> UpstreamEvent {
-    let UpstreamEvent::Inbound(mut inbound) = written(ANN, id, rig) else { unreachable!() };
-    inbound.kind = "document".to_owned();
-    inbound.message =
+    let document =
         json!({"type": "document", "document": {"id": id, "filename": format!("{id}.txt")}});
-    UpstreamEvent::Inbound(inbound)
+    UpstreamEvent::Inbound(rig.inbound(ANN, format!("wamid.{id}"), document))
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use waypost_domain::content::{Component, Parameter};
 use waypost_domain::directory::Org;
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{Content, ErrorKind, MessageId, NumberId, OrgId, Status};
-use waypost_engine::ports::{Inbound, PutMode, UpstreamEvent};
+use waypost_engine::ports::{PutMode, UpstreamEvent};
 use waypost_planted::{Bug, plant};
 use waypost_store_sqlite::MemoryDisk;
 
@@ -33,16 +33,7 @@ async fn rig_with(policy: WindowPolicy, fallback: Option<&str>) -> Rig {
 }
 
 async fn writes(rig: &Rig, digits: &str, wamid: &str) {
-    let inbound = Inbound {
-        phone_number_id: "100000000000001".to_owned(),
-        phone: Some(phone(digits)),
-        user_id: None,
-        profile_name: None,
-        wamid: wamid.to_owned(),
-        kind: "text".to_owned(),
-        message: json!({"type": "text", "text": {"body": "hi"}}),
-        written_at: Some(rig.engine.now()),
-    };
+    let inbound = rig.inbound(digits, wamid, json!({"type": "text", "text": {"body": "hi"}}));
     rig.receive(vec![UpstreamEvent::Inbound(inbound)]).await;
 }
 
