@@ -98,9 +98,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn missing(credential: Credential) -> Failure {
     let message = match credential {
-        Credential::Header(name) => {
-            format!("Put your API key into the header {}.", name.to_ascii_uppercase())
-        }
+        Credential::Header(name) => format!("Put your API key into the header {name}."),
         Credential::Bearer | Credential::BearerOrBare => {
             "Put your API key into the header Authorization: Bearer.".to_owned()
         }
@@ -202,6 +200,17 @@ mod tests {
         }
         headers.insert("x-api-key", "   ".parse().unwrap());
         assert_eq!(presented(Credential::Header("x-api-key"), &headers), None);
+    }
+
+    #[test]
+    fn names_the_header_as_the_vendor_spells_it() {
+        for name in ["apiKey", "X-API-KEY"] {
+            let credential = Credential::Header(name);
+            assert!(missing(credential).message.contains(name));
+            let mut headers = HeaderMap::new();
+            headers.insert(http::HeaderName::try_from(name).unwrap(), "k".parse().unwrap());
+            assert_eq!(presented(credential, &headers), Some("k"));
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ const REFUSED_AT_ONCE: &[ErrorKind] = &[];
 static INFO: Info = Info {
     id: ID,
     title: "LipaChat",
-    credential: Credential::Header("apikey"),
+    credential: Credential::Header("apiKey"),
     path_prefix: "/api/v1/",
     idempotency_wait_s: 30,
     awaits_unknown: true,

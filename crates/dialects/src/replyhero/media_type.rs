@@ -3,15 +3,24 @@
 use waypost_domain::media::{self, MediaKind, MimeType, Signature};
 use waypost_domain::{ErrorKind, Failure};
 
-/// The list, for messages.
-pub(super) const SUPPORTED: &str = "image/jpeg, image/png, text/plain, application/pdf, Word, Excel and PowerPoint \
-     documents, video/mp4, video/3gp";
+/// The list, by kind, as it is told. Meta supports more (stickers, audio); this vendor offers three
+/// kinds only.
+const OFFERED: [(MediaKind, &str); 3] = [
+    (MediaKind::Image, "image/jpeg, image/png"),
+    (MediaKind::Document, "text/plain, application/pdf, Word, Excel and PowerPoint documents"),
+    (MediaKind::Video, "video/mp4, video/3gp"),
+];
 
-/// A declared type of the vendor's list, aliases included. Meta supports more (stickers, audio);
-/// this vendor offers three kinds only.
+/// The list in words, of one kind or whole.
+pub(super) fn supported(wanted: Option<MediaKind>) -> String {
+    let of_kind = OFFERED.iter().filter(|(kind, _)| wanted.is_none_or(|wanted| wanted == *kind));
+    of_kind.map(|(_, types)| *types).collect::<Vec<_>>().join(", ")
+}
+
+/// A declared type of the vendor's list, aliases included.
 pub(super) fn parse(declared: &str) -> Option<MimeType> {
-    let offered = [MediaKind::Image, MediaKind::Document, MediaKind::Video];
-    MimeType::parse(declared).filter(|mime_type| offered.contains(&mime_type.kind()))
+    let is_offered = |kind: MediaKind| OFFERED.iter().any(|(offered, _)| *offered == kind);
+    MimeType::parse(declared).filter(|mime_type| is_offered(mime_type.kind()))
 }
 
 /// Whether bytes carry the signature of a supported type of the declared kind.

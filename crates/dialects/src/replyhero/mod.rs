@@ -45,7 +45,7 @@ const MAX_UPLOAD_BYTES: u64 = 105 * MEGABYTE;
 static INFO: Info = Info {
     id: "replyhero",
     title: "ReplyHero",
-    credential: Credential::Header("x-api-key"),
+    credential: Credential::Header("X-API-KEY"),
     path_prefix: "/whatsapp/",
     idempotency_wait_s: 30,
     awaits_unknown: false,

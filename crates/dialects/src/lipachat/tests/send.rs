@@ -446,7 +446,7 @@ fn a_key_of_no_organisation_has_no_sender() {
 fn routes_say_what_they_take() {
     use crate::contract::{BodyKind, Credential, IdempotencyScope, WireZone};
     let info = LipaChat.info();
-    assert_eq!(info.credential, Credential::Header("apikey"));
+    assert_eq!(info.credential, Credential::Header("apiKey"));
     assert_eq!(info.idempotency_scope, IdempotencyScope::Dialect);
     assert!(info.replays_first, "duplicates come before sender and template");
     assert_eq!(info.zone, WireZone::OffsetMinutes(180));

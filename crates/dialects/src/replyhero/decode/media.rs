@@ -126,7 +126,7 @@ fn inline_file(file: &Object<'_>, kind: MediaKind) -> Result<InlineFile, Failure
                 "{} must be the type of a file of kind {}, one of {}.",
                 declared.path(),
                 kind.as_str(),
-                media_type::SUPPORTED
+                media_type::supported(Some(kind))
             );
             declared.failure(ErrorKind::UnsupportedMediaType, message)
         })?

@@ -102,7 +102,7 @@ pub(super) fn broadcast(body: &[u8]) -> Result<Command, Failure> {
 pub(super) fn upload(form: &Form) -> Result<Command, Failure> {
     let org_id = form_text(form, member::ORG_ID)?;
     let declared = media_type::parse(form_text(form, member::TYPE)?).ok_or_else(|| {
-        let message = format!("type must be one of {}.", media_type::SUPPORTED);
+        let message = format!("type must be one of {}.", media_type::supported(None));
         Failure::new(ErrorKind::UnsupportedMediaType, message).at(member::TYPE)
     })?;
     let place = Field::new(member::FILE, None);

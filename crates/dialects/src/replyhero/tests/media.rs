@@ -86,6 +86,13 @@ fn files_and_what_stands_beside_them_are_checked() {
 }
 
 #[test]
+fn a_refused_type_is_told_what_its_kind_may_be() {
+    let refused = send(&with(inline(), "/message/image/file/type", json!("image/gif")));
+    let message = refused.unwrap_err().message;
+    assert!(message.ends_with("of kind image, one of image/jpeg, image/png."), "{message}");
+}
+
+#[test]
 fn what_does_not_matter_is_ignored() {
     for (pointer, value) in [
         ("/caption", json!("x".repeat(1_024))),
