@@ -177,7 +177,14 @@ async fn private_links_are_refused_at_once_and_never_reached() {
         let link = format!("http://{address}:{port}/public/offer.pdf");
         assert_refused(&send(&waypost, &link, Value::Null).await, 400, "invalid_value", LINK);
     }
-    for link in ["file:///etc/passwd", "http://", "https:///x", "javascript:1", "not a link"] {
+    for link in [
+        "file:///etc/passwd",
+        "http://",
+        "https:///x",
+        "javascript:1",
+        "not a link",
+        "https://ann:secret@files.example.com/offer.pdf",
+    ] {
         assert_refused(&send(&waypost, link, Value::Null).await, 400, "invalid_value", LINK);
     }
     assert_eq!(host.seen().len(), 0, "a private address was reached");
