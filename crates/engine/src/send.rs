@@ -12,6 +12,7 @@ use uuid::Uuid;
 use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt, SendMessage};
 use waypost_domain::directory::Number;
 use waypost_domain::message::{Direction, Message, MessageOptions};
+use waypost_domain::place::Place;
 use waypost_domain::retry::{self, RetryClass};
 use waypost_domain::{
     AttemptId, Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status, Timestamp,
@@ -107,7 +108,9 @@ impl Engine {
         let placed = placed.map_err(call_failure)?;
         let lane = self.lane(&acting.number);
         self.check_cap(acting, &lane, &message.phone, &message.content)?;
-        lane.turn(&message.phone, self.now()).await?;
+        let traffic = self.traffic(acting, &message.content);
+        let place = Place::of(traffic, message.options.priority);
+        Box::pin(self.first_turn(&lane, &message.phone, place)).await?;
         self.note_recipient(&lane, &message.phone, *last_inbound_at);
         self.check_expiry(&message.options)?;
         let Admitted { acting: Acting { number, .. }, mut message, .. } = *admitted;

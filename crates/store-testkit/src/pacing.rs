@@ -134,6 +134,38 @@ pub async fn what_was_put_off_is_known_after_a_reopening(harness: &dyn Harness) 
     assert!(remembered[0].order > remembered[1].order);
 }
 
+/// Once with few messages in the queue, once with many that are another's.
+pub async fn what_stands_before_somebody_who_comes_now_is_counted(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let count = async |last, place, now| {
+        let before = stage.store.standing_before(&number_id(), &phone(last), place, now).await;
+        before.unwrap()
+    };
+    for others in [0, 600] {
+        for _ in 0..others {
+            queue_in(&stage, REPLY, &message(9)).await;
+        }
+        let reply = queue_in(&stage, REPLY, &message(1)).await;
+        let code = queue_in(&stage, OTP, &message(1)).await;
+        queue_in(&stage, Place::BULK, &message(1)).await;
+        let later = queue_in(&stage, REPLY, &message(1)).await;
+        stage.store.postpone(vec![(later, at(400))]).await.unwrap();
+        hold(&stage, &message(1), at(9_000)).await;
+        let bulk = if others == 0 { 1 } else { 2 };
+        let counted = [count(1, OTP, at(1)).await, count(1, REPLY, at(1)).await];
+        assert_eq!(counted, [1, 2], "behind {others}");
+        assert_eq!(count(1, Place::BULK, at(1)).await, 2 + bulk);
+        assert_eq!(count(1, REPLY, at(400)).await, 3);
+        assert_eq!(count(2, Place::BULK, at(1)).await, 0);
+        for id in [reply, code, later] {
+            let attempt = new_attempt();
+            stage.store.begin_attempt(id, attempt, at(400)).await.unwrap();
+            stage.settle(id, attempt, retry(at(401), true)).await;
+        }
+        assert_eq!(count(1, REPLY, at(402)).await, 0, "what was attempted is not counted");
+    }
+}
+
 pub async fn what_is_held_is_let_go_in_order_when_its_person_writes(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let (first, second) =

@@ -101,7 +101,10 @@ impl Engine {
         while window != Window::Startable {
             plan.clear();
             let look = Look { limit, before: lane.bulk_is_held(now).then_some(Place::BULK) };
+            let queued = lane.queued.load(Ordering::Acquire);
             let read = self.store().waiting(&lane.number_id, now, look).await?;
+            let is_drained = read.is_empty() && look.before.is_none();
+            lane.drained.store(if is_drained { queued } else { 0 }, Ordering::Release);
             let is_all = read.len() < limit as usize;
             self.enter(lane, plan, read, now).await?;
             window = self.settle_window(lane, plan, gate).await?;

@@ -1,6 +1,7 @@
 //! Lanes: one for each number, with its pace, the paces to its people, its bound of calls in flight,
 //! and the drain of its due queue. Numbers do not wait for each other.
 
+mod callers;
 mod drain;
 mod pairs;
 mod plan;
@@ -56,6 +57,9 @@ pub(crate) struct Lane {
     news: AtomicU8,
     /// Whether the drain waits for the end of something in flight.
     waits_for_end: AtomicBool,
+    /// How often something was queued, and how often it had been when nothing was due.
+    queued: AtomicU64,
+    drained: AtomicU64,
     /// Whether something had its turn and could not begin: it stands before all that was read.
     has_unbegun: AtomicBool,
     /// Counted for operators.
@@ -132,6 +136,8 @@ impl Lane {
             wake: Notify::new(),
             news: AtomicU8::new(NO_PLACE),
             waits_for_end: AtomicBool::new(false),
+            queued: AtomicU64::new(1),
+            drained: AtomicU64::new(0),
             has_unbegun: AtomicBool::new(false),
             counts: Counts::default(),
         }
@@ -150,24 +156,40 @@ impl Lane {
     /// # Errors
     /// [`ErrorKind::RateLimited`] at once where the turn is more than five seconds away.
     pub(crate) async fn turn(&self, phone: &Phone, now: Timestamp) -> Result<(), Failure> {
-        let wait = self.reserve(phone, now).inspect_err(|_| count(&self.counts.refused, 1))?;
+        self.turn_within(phone, now, MAX_PACING_WAIT).await
+    }
+
+    /// [`Lane::turn`], for one who has less patience left.
+    async fn turn_within(
+        &self,
+        phone: &Phone,
+        now: Timestamp,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let wait = self.reserve(phone, now, patience);
+        let wait = wait.inspect_err(|_| count(&self.counts.refused, 1))?;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         Ok(())
     }
 
-    fn reserve(&self, phone: &Phone, now: Timestamp) -> Result<Duration, Failure> {
+    fn reserve(
+        &self,
+        phone: &Phone,
+        now: Timestamp,
+        patience: Duration,
+    ) -> Result<Duration, Failure> {
         let mut pacing = self.pacing.lock();
         let Pacing { number, pairs } = &mut *pacing;
         let now_us = self.now_us();
         let person = pairs.person(phone);
         let of_person = milliseconds(pairs.wait_ms(person, now.0));
-        if of_person > MAX_PACING_WAIT {
+        if of_person > patience {
             return Err(busy(BUSY_PAIR, of_person));
         }
         let of_number = microseconds(number.wait_us(now_us));
-        if of_number > MAX_PACING_WAIT {
+        if of_number > patience {
             return Err(busy(BUSY_NUMBER, of_number));
         }
         pairs.take(person, now.0);
@@ -210,6 +232,7 @@ impl Lane {
         if is_planted(Bug::QueueNotWoken) {
             return;
         }
+        self.queued.fetch_add(1, Ordering::AcqRel);
         self.news.fetch_min(place.number(), Ordering::AcqRel);
         self.wake.notify_one();
     }
@@ -220,6 +243,11 @@ impl Lane {
             NO_PLACE => None,
             place => Some(Place::from_number(place)),
         }
+    }
+
+    /// Whether nothing was due when it was last looked, and nothing was queued since.
+    fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire) == self.queued.load(Ordering::Acquire)
     }
 
     fn is_in_flight(&self, id: &MessageId) -> bool {
@@ -290,6 +318,8 @@ fn milliseconds(span_ms: i64) -> Duration {
 }
 
 const BUSY_NUMBER: &str = "The sender number is at its pace limit; try again later.";
+const BUSY_ORDER: &str =
+    "Earlier messages from the sender number to this person still wait; try again later.";
 const BUSY_PAIR: &str = "This person gets messages from the sender number faster than WhatsApp allows; try again later.";
 
 fn busy(message: &str, wait: Duration) -> Failure {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 
 use waypost_domain::Phone;
-use waypost_domain::pacing::{PAIR_INTERVAL_MS, PairPace};
+use waypost_domain::pacing::{PAIR_BURST, PAIR_INTERVAL_MS, PairPace};
 use waypost_domain::place::Place;
 use waypost_planted::{Bug, is_planted};
 
@@ -153,6 +153,29 @@ impl Pairs {
         let own = now_ms + self.wait_ms(person, now_ms);
         let behind = self.behind(person, place, order, now_ms);
         behind.map_or(own, |until_ms| own.max(until_ms + PAIR_INTERVAL_MS))
+    }
+
+    /// How long somebody waits at least who comes now, behind so many that are due and behind those
+    /// that wait for a later time, in milliseconds.
+    pub(super) fn wait_behind_ms(
+        &mut self,
+        person: Person,
+        place: Place,
+        standing: i64,
+        now_ms: i64,
+    ) -> i64 {
+        let slot_ms = self.slot_ms(person, place, i64::MAX, now_ms);
+        let mut pace = self.paces.get(&person).copied().unwrap_or(PairPace::FULL);
+        for _ in 0..standing.min(i64::from(PAIR_BURST)) {
+            pace.take(now_ms);
+        }
+        let behind_ms = if is_planted(Bug::PairLimitIgnored) { 0 } else { pace.wait_ms(now_ms) };
+        behind_ms.max(slot_ms - now_ms)
+    }
+
+    /// Whether something to a person waited for a later time, and that is not forgotten yet.
+    pub(super) fn has_parked(&self, person: Person) -> bool {
+        self.parked.contains_key(&person)
     }
 
     /// How many people are remembered.

@@ -79,6 +79,14 @@ pub trait PacingStore: Send + Sync {
         now: Timestamp,
         look: Look,
     ) -> StoreResult<Vec<WaitingMessage>>;
+    /// How many single messages to a person are due at a place or before it and were never attempted.
+    async fn standing_before(
+        &self,
+        number_id: &NumberId,
+        phone: &Phone,
+        place: Place,
+        now: Timestamp,
+    ) -> StoreResult<u64>;
     /// A message that waits, with its content; `None` where it does not wait any more.
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<DueMessage>>;
     /// When the next message of a number falls due after an instant, if any does.

@@ -6,6 +6,7 @@
 mod batches;
 mod broadcasts;
 mod callbacks;
+mod callers;
 mod clock_jumps;
 mod consents;
 mod crash;

@@ -152,7 +152,8 @@ async fn a_pair_that_the_upstream_finds_too_fast_backs_off_alone_and_in_order() 
     rig.engine.enqueue(send_to("cust-2", text("another"))).await.unwrap();
     let refused = rig.engine.send(send_to("cust-1", text("waited for"))).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::RateLimited);
-    assert!((50..=61).contains(&refused.retry_after_s.unwrap()), "{refused:?}");
+    let after_s = refused.retry_after_s.unwrap();
+    assert!((50..=67).contains(&after_s), "behind what waits already: {refused:?}");
     let seen = saw(&rig, 4).await;
     let bodies: Vec<String> = seen.iter().map(body_of).collect();
     assert_eq!(bodies, ["first", "another", "first", "second"]);

@@ -15,6 +15,7 @@ pub(crate) mod removal;
 mod reports;
 mod resends;
 pub(crate) mod restored;
+mod standing;
 pub(crate) mod state;
 pub(crate) mod under_way;
 pub(crate) mod wamids;

@@ -12,6 +12,7 @@ use waypost_engine::ports::{
 
 use super::fresh;
 use super::held;
+use super::standing;
 use super::state::State;
 use crate::SqliteStore;
 use crate::broadcast_rows;
@@ -38,6 +39,18 @@ impl PacingStore for SqliteStore {
     ) -> StoreResult<Vec<WaitingMessage>> {
         let number_id = number_id.clone();
         self.readers.for_delivery(move |conn| waiting(conn, &number_id, now, look)).await
+    }
+
+    async fn standing_before(
+        &self,
+        number_id: &NumberId,
+        phone: &Phone,
+        place: Place,
+        now: Timestamp,
+    ) -> StoreResult<u64> {
+        let (number_id, phone) = (number_id.clone(), phone.clone());
+        let look = move |conn: &Connection| standing::before(conn, &number_id, &phone, place, now);
+        self.readers.for_delivery(look).await
     }
 
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<DueMessage>> {
