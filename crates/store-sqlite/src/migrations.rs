@@ -33,3 +33,22 @@ pub(crate) fn apply(conn: &mut Connection, from: usize) -> rusqlite::Result<()> 
     transaction.execute_batch(&format!("PRAGMA user_version = {}", known_version()))?;
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_places_of_creations_keys_go_and_other_settings_stay() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(MIGRATIONS[0]).unwrap();
+        for name in ["idempotency/0", "idempotency/4095", "idempotencies", "admin"] {
+            conn.execute("INSERT INTO settings (name, value) VALUES (?1, '')", [name]).unwrap();
+        }
+        apply(&mut conn, 1).unwrap();
+        let mut select = conn.prepare("SELECT name FROM settings ORDER BY name").unwrap();
+        let left = select.query_map([], |row| row.get(0)).unwrap();
+        let left: Vec<String> = left.collect::<rusqlite::Result<_>>().unwrap();
+        assert_eq!(left, ["admin", "idempotencies"]);
+    }
+}
