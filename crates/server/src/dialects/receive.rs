@@ -44,8 +44,8 @@ pub(super) struct Asker {
 
 impl Asker {
     /// What a request is refused for that its dialect cannot read to its end.
-    async fn first_fault(&self, dialect: &'static dyn Dialect, unread: Unread) -> Failure {
-        let Unread { fault, before } = unread;
+    async fn first_fault(&self, dialect: &'static dyn Dialect, unread: Box<Unread>) -> Failure {
+        let Unread { fault, before } = *unread;
         let at_once = dialect.info().refused_at_once;
         self.engine.refusal_of(&self.caller, before, at_once).await.unwrap_or(fault)
     }
@@ -73,7 +73,7 @@ struct Envelope {
 }
 
 impl Envelope {
-    fn decode(&self, body: Body<'_>) -> Result<Command, Unread> {
+    fn decode(&self, body: Body<'_>) -> Result<Command, Box<Unread>> {
         let request = Request {
             operation: self.operation,
             method: self.method,
@@ -86,7 +86,7 @@ impl Envelope {
         };
         self.dialect.decode(&request).map_err(|fault| {
             let before = self.dialect.before_fault(&request);
-            Unread { fault, before }
+            Box::new(Unread { fault, before })
         })
     }
 
