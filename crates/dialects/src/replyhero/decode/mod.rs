@@ -7,7 +7,6 @@ mod template;
 use waypost_domain::command::{MediaDraft, Recipient};
 use waypost_domain::content::{MAX_TEXT_CHARS, TemplateMessage};
 use waypost_domain::media::{MediaKind, clean_filename};
-use waypost_domain::message::MessageOptions;
 use waypost_domain::{Content, CustomerId, ErrorKind, Failure, OrgId, UserId};
 
 use super::media_type;
@@ -31,17 +30,14 @@ pub(super) fn send_message(body: &[u8]) -> Result<Command, Failure> {
         member::ORG_ID,
     ]);
     let content = content(&message.object()?)?;
+    let session_id = Some(session.id(MAX_ID_CHARS)?);
+    let recipient = Recipient::Customer(CustomerId::new(customer.id(MAX_ID_CHARS)?));
+    let user_id = Some(UserId::new(user.id(MAX_ID_CHARS)?));
+    let org_id = OrgId::new(org.id(MAX_ID_CHARS)?);
     Ok(Command::SendMessage(Box::new(SendMessage {
-        session_id: Some(session.id(MAX_ID_CHARS)?),
-        recipient: Recipient::Customer(CustomerId::new(customer.id(MAX_ID_CHARS)?)),
-        user_id: Some(UserId::new(user.id(MAX_ID_CHARS)?)),
-        org_id: OrgId::new(org.id(MAX_ID_CHARS)?),
-        number: None,
-        number_or_default: false,
-        reference: None,
-        content,
-        options: MessageOptions::default(),
-        binding: None,
+        session_id,
+        user_id,
+        ..SendMessage::new(org_id, recipient, content)
     })))
 }
 
