@@ -119,7 +119,9 @@ async fn waiting_messages_lost(bug: Option<&str>) -> usize {
     let options = bug.map_or_else(Options::new, |bug| Options::new().env(PLANT, bug));
     let waypost = options.start().await;
     let org = format!("/orgs/{}", waypost.variable("WAYPOST_ORG_ID"));
-    waypost.admin().patch(&org, &json!({"message_retention_days": 1})).await.expect(200);
+    // Nor does a window that closes meanwhile end what is queued.
+    let settings = json!({"message_retention_days": 1, "window_policy": "forward"});
+    waypost.admin().patch(&org, &settings).await.expect(200);
     waypost.send_text("has ended").await.expect(200);
     // The upstream is down: what is queued stays so.
     let down = json!({"code": 131_016});
