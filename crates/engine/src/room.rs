@@ -28,15 +28,15 @@ impl Engine {
             Disk::Files => blobs.full(),
         };
         loop {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return,
-                end = full.wait_for(|is_full| *is_full) => if end.is_err() { return },
-            }
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(REST) => {}
+            let until_a_try = async {
+                if full.wait_for(|is_full| *is_full).await.is_err() {
+                    return false;
+                }
+                tokio::time::sleep(REST).await;
+                true
+            };
+            if cancel.run_until_cancelled(until_a_try).await != Some(true) {
+                return;
             }
             let tried = match disk {
                 Disk::Database => {

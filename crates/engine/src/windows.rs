@@ -150,11 +150,10 @@ impl Engine {
     }
 
     fn closed(&self, acting: &Acting, window: Window) -> Failure {
-        let templates = self.directory().usable_templates(&acting.number.waba_id, MOST_NAMED);
-        let names: Vec<&str> =
-            templates.iter().take(MOST_IN_WORDS).map(|template| template.name.as_str()).collect();
-        let since = window.closed_since();
-        let why = match since {
+        let told = self.told_of(&acting.number, window);
+        let usable = told.templates.iter().take(MOST_IN_WORDS);
+        let names: Vec<&str> = usable.map(|template| template.name.as_str()).collect();
+        let why = match told.since {
             Some(at) => format!("The 24-hour window closed at {}", at.rfc3339()),
             None => "The customer has not written to this number".to_owned(),
         };
@@ -165,9 +164,16 @@ impl Engine {
         let message = format!(
             "{why}; send an approved template{such_as}, or wait until the customer writes."
         );
-        let number_id = acting.number.id.clone();
-        let failure = Failure::new(ErrorKind::WindowClosed, message);
-        failure.with_window(ClosedWindow { number_id, since, templates })
+        Failure::new(ErrorKind::WindowClosed, message).with_window(told)
+    }
+
+    /// What a failure tells of a closed window.
+    fn told_of(&self, number: &Number, window: Window) -> ClosedWindow {
+        ClosedWindow {
+            number_id: number.id.clone(),
+            since: window.closed_since(),
+            templates: self.directory().usable_templates(&number.waba_id, MOST_NAMED),
+        }
     }
 
     /// Why a message fails that was kept until the person writes, who did not.
@@ -176,11 +182,10 @@ impl Engine {
         let failure = Failure::new(ErrorKind::WindowClosed, text);
         let number = self.directory().number(&message.number_id);
         let Some(number) = number else { return Ok(failure) };
-        let (org_id, number_id) = (&message.org_id, number.id.clone());
-        let recipient = self.store().recipient_by_phone(org_id, &message.phone, &number_id).await?;
-        let since = Window::at(self.now(), recipient.last_inbound_at).closed_since();
-        let templates = self.directory().usable_templates(&number.waba_id, MOST_NAMED);
-        Ok(failure.with_window(ClosedWindow { number_id, since, templates }))
+        let (org_id, phone) = (&message.org_id, &message.phone);
+        let recipient = self.store().recipient_by_phone(org_id, phone, &number.id).await?;
+        let window = Window::at(self.now(), recipient.last_inbound_at);
+        Ok(failure.with_window(self.told_of(&number, window)))
     }
 
     /// How a message that is sent later begins, with its place in the queue.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use waypost_domain::message::Priority;
-use waypost_domain::{Content, ErrorKind, OrgId};
+use waypost_domain::{ErrorKind, OrgId};
 use waypost_engine::ports::PutMode;
 
 use crate::rig::{Rig, number, send_to, template, text};
@@ -29,13 +29,7 @@ async fn enqueue(rig: &Rig, messages: usize) -> Vec<String> {
 /// What the upstream has seen after so many seconds.
 async fn seen_after(rig: &Rig, seconds: u64) -> Vec<String> {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    let seen = rig.upstream.seen.lock();
-    let body = |content: &Content<_>| match content {
-        Content::Text { body, .. } => body.clone(),
-        Content::Template(template) => template.name.clone(),
-        other => other.type_name().to_owned(),
-    };
-    seen.iter().map(|seen| body(&seen.content)).collect()
+    rig.texts_seen()
 }
 
 #[tokio::test(start_paused = true)]

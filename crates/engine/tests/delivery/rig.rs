@@ -120,6 +120,16 @@ impl Rig {
         Self::with(&Options::default()).await
     }
 
+    /// What the upstream has seen, in order: the bodies of texts, the names of templates.
+    pub(crate) fn texts_seen(&self) -> Vec<String> {
+        let told = |content: &Content<_>| match content {
+            Content::Text { body, .. } => body.clone(),
+            Content::Template(template) => template.name.clone(),
+            other => other.type_name().to_owned(),
+        };
+        self.upstream.seen.lock().iter().map(|seen| told(&seen.content)).collect()
+    }
+
     pub(crate) async fn with(options: &Options) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let rig = Self::over(folder, Clock::manual(NOON), options).await;

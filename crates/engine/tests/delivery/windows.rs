@@ -40,13 +40,7 @@ async fn writes(rig: &Rig, digits: &str, wamid: &str) {
 /// What the upstream has seen after a minute.
 async fn sent(rig: &Rig) -> Vec<String> {
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let seen = rig.upstream.seen.lock();
-    let body = |content: &Content<_>| match content {
-        Content::Text { body, .. } => body.clone(),
-        Content::Template(template) => template.name.clone(),
-        other => other.type_name().to_owned(),
-    };
-    seen.iter().map(|seen| body(&seen.content)).collect()
+    rig.texts_seen()
 }
 
 async fn enqueue(rig: &Rig, body: &str) -> MessageId {
