@@ -114,11 +114,11 @@ impl Verdict {
         }
     }
 
-    /// Adds what another rule found.
+    /// Adds what another rule found. It is told first: however much else is broken, it is seen.
     pub fn also(&mut self, what: impl IntoIterator<Item = String>) {
-        for one in what {
-            self.breaks(one);
-        }
+        self.violations.splice(..0, what);
+        self.more += self.violations.len().saturating_sub(TOLD_MAX);
+        self.violations.truncate(TOLD_MAX);
     }
 }
 

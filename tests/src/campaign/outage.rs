@@ -29,7 +29,7 @@ const TEXT: &str = "hello";
 pub struct Plan {
     /// Messages that wait.
     pub messages: u64,
-    /// Half minutes for which it is down.
+    /// Half minutes for which it is down, at most.
     pub steps: usize,
     /// How long is waited in the end for everything to be sent.
     pub drain_limit: Duration,
@@ -91,10 +91,7 @@ pub async fn run(plan: &Plan) -> Report {
     carrier.tell(waypost.url());
     let tenant = Tenant::add(&waypost, 1, PER_S, None).await;
     let ledger = fill(&tenant, plan.messages).await;
-    for _ in 0..plan.steps {
-        waypost.sandbox().advance(STEP_S).await;
-        tokio::time::sleep(STEP_REST).await;
-    }
+    let steps = be_down(plan, &waypost, &carrier).await;
     carrier.is_down(false);
     let draining = Instant::now();
     drain(plan, &waypost, &tenant, &carrier).await;
@@ -120,15 +117,33 @@ pub async fn run(plan: &Plan) -> Report {
         ),
         took: Duration::ZERO,
     };
-    let faults = faults(plan, &report);
+    let faults = faults(plan, steps, &report);
     report.verdict.also(faults);
     report.took = began.elapsed();
     report
 }
 
-fn faults(plan: &Plan, report: &Report) -> Vec<String> {
+/// Lets the upstream be down for as long as the campaign says; no longer once more was asked than may be. Returns
+/// how many steps that were.
+async fn be_down(plan: &Plan, waypost: &Waypost, carrier: &Carrier) -> usize {
+    for step in 0..plan.steps {
+        if carrier.refused().len() > may_be_asked(step) {
+            return step;
+        }
+        waypost.sandbox().advance(STEP_S).await;
+        tokio::time::sleep(STEP_REST).await;
+    }
+    plan.steps
+}
+
+/// How often it may be asked in so many steps.
+const fn may_be_asked(steps: usize) -> usize {
+    ON_THEIR_WAY + steps
+}
+
+fn faults(plan: &Plan, steps: usize, report: &Report) -> Vec<String> {
     let mut faults = Vec::new();
-    if report.asked > ON_THEIR_WAY + plan.steps {
+    if report.asked > may_be_asked(steps) {
         faults.push(format!("asked {} times while it was down", report.asked));
     }
     if report.retries * 10 > report.asked {

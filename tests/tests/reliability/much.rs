@@ -39,7 +39,8 @@ async fn t19_an_upstream_that_is_down_is_only_probed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t19_control_a_storm_is_found() {
     let bug = "retry-storm";
-    let plan = outage::Plan { steps: 5, bug: Some(bug), ..OUTAGE };
+    let drain_limit = Duration::from_secs(1);
+    let plan = outage::Plan { steps: 500, drain_limit, bug: Some(bug), ..OUTAGE };
     let violations = outage::run(&plan).await.verdict.violations;
     assert_caught(bug, &violations, &["while it was down"]);
 }
