@@ -116,6 +116,15 @@ impl NumberPace {
         self.pace.take(now_us)
     }
 
+    /// Takes the next start as [`NumberPace::take`]; one that is not now falls on a beat of `beat_us` microseconds.
+    /// The starts after it come no later for that: they are due by when it was due.
+    pub fn take_on_beat(&mut self, now_us: i64, beat_us: i64) -> i64 {
+        match self.take(now_us) {
+            0 => 0,
+            wait_us => wait_us + (-(now_us + wait_us)).rem_euclid(beat_us),
+        }
+    }
+
     /// How long a start taken now would have to wait, as [`Pace::wait_us`].
     #[must_use]
     pub fn wait_us(&self, now_us: i64) -> i64 {
@@ -270,6 +279,22 @@ mod tests {
             now_us += pace.take(now_us);
         }
         assert!((1_850_000..=2_000_000).contains(&now_us), "70 a second: {now_us}");
+    }
+
+    #[test]
+    fn a_drain_on_a_beat_keeps_the_rate() {
+        const BEAT_US: i64 = 10_000;
+        for rate in [1, 19, 20, 80, 100, 1_000] {
+            let (mut on_beat, mut evenly) = (NumberPace::new(rate), NumberPace::new(rate));
+            let (mut now_us, mut even_us) = (0, 0);
+            for start in 0..10 * rate {
+                let wait_us = on_beat.take_on_beat(now_us, BEAT_US);
+                now_us += wait_us;
+                even_us += evenly.take(even_us);
+                assert!((0..BEAT_US).contains(&(now_us - even_us)), "{start} at {rate} a second");
+                assert!(wait_us == 0 || now_us % BEAT_US == 0, "{now_us} at {rate}");
+            }
+        }
     }
 
     #[test]
