@@ -1,9 +1,9 @@
 //! The directory in memory: who may call, for whom, and by which number. Written through to the
 //! store; read without it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use parking_lot::RwLock;
 use waypost_domain::callback::Webhook;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};

@@ -2,9 +2,9 @@
 //! many as are still free, so that one alone gets half of them, two a third each, and whoever comes
 //! last still finds some.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use waypost_domain::{ErrorKind, Failure, OrgId};
 

@@ -23,10 +23,9 @@ use crate::customers;
 use crate::events;
 use crate::fault::{Done, corrupt};
 use crate::joins;
+use crate::memory::Memory;
 use crate::messages::held;
-use crate::messages::wamids::Wamids;
 use crate::rows::{from_json, to_json};
-use crate::scoped_ids;
 use crate::writer::Work;
 
 /// Entries given at once, whatever is asked for.
@@ -56,7 +55,7 @@ impl InboxStore for SqliteStore {
         let content = to_json(&Content::<MediaRef>::Inbound(inbound.content.clone()))?;
         let memory = Arc::clone(&self.memory);
         self.writer
-            .run(Work::Known, move |conn| record(conn, &memory.wamids, &inbound, &content, now))
+            .run(Work::Known, move |conn| record(conn, &memory, &inbound, &content, now))
             .await
     }
 
@@ -112,12 +111,12 @@ fn close_entries(conn: &Connection, ids: &[i64], keep_raw: bool) -> Done<()> {
 
 fn record(
     conn: &Connection,
-    wamids: &Wamids,
+    memory: &Memory,
     inbound: &InboundMessage,
     content: &str,
     now: Timestamp,
 ) -> Done<bool> {
-    let is_known = wamids.find(conn, Direction::Inbound, &inbound.wamid)?.is_some();
+    let is_known = memory.wamids.find(conn, Direction::Inbound, &inbound.wamid)?.is_some();
     if is_known && !is_planted(Bug::InboundTwice) {
         return Ok(false);
     }
@@ -127,9 +126,9 @@ fn record(
     let wrote_at = inbound.written_at.min(now);
     open_window(conn, org, number, &inbound.phone, wrote_at)?;
     if let Some(id) = inbound.user_id.as_ref().filter(|id| **id != inbound.phone) {
-        scoped_ids::note(conn, org, id, &inbound.phone)?;
+        memory.scoped_ids.note(conn, org, id, &inbound.phone)?;
     }
-    for name in scoped_ids::other_names(conn, org, &inbound.phone)? {
+    for name in memory.scoped_ids.other_names(conn, org, &inbound.phone)? {
         held::release(conn, org, number, &name)?;
     }
     let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, wrote_at)?;
@@ -160,7 +159,7 @@ fn record(
         has_file(&inbound.content),
     ])?;
     let (seq, name) = (conn.last_insert_rowid(), inbound.profile_name.as_deref());
-    wamids.note(conn, seq, Direction::Inbound, &inbound.wamid)?;
+    memory.wamids.note(conn, seq, Direction::Inbound, &inbound.wamid)?;
     events::append_received(conn, seq, name, inbound.written_at, now)?;
     Ok(true)
 }

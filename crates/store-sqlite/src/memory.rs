@@ -9,12 +9,14 @@ use crate::messages::under_way::UnderWay;
 use crate::messages::wamids::Wamids;
 use crate::recipients::Recipients;
 use crate::refs::Refs;
+use crate::scoped_ids::ScopedIds;
 
 /// What is kept.
 pub(crate) struct Memory {
     pub(crate) wamids: Wamids,
     pub(crate) recipients: Recipients,
     pub(crate) refs: Refs,
+    pub(crate) scoped_ids: ScopedIds,
     pub(crate) under_way: UnderWay,
 }
 
@@ -25,6 +27,7 @@ impl Memory {
             wamids: Wamids::load(conn)?,
             recipients: Recipients::default(),
             refs: Refs::default(),
+            scoped_ids: ScopedIds::load(conn)?,
             under_way: UnderWay::default(),
         });
         let listening = Arc::clone(&memory);

@@ -5,9 +5,10 @@
 //! acknowledged is never contradicted from here. A look-up that began before a change was told is
 //! not believed after it, so it does not matter which of the two it saw.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 
+use foldhash::HashMap;
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use waypost_engine::ports::Recipient;
 

@@ -1,6 +1,8 @@
 //! Business-scoped ids of people whose number is known too. A person may be written to by either, and
 //! what was said under the number, a window or an opt-out, holds for both.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::{OrgId, Phone};
 
@@ -11,33 +13,64 @@ use crate::rows::phone;
 /// parent's.
 const MAX_IDS: u32 = 16;
 
-/// A webhook told both. It also opens the person's window, which makes what is remembered of them
-/// out of date.
-pub(crate) fn note(conn: &Connection, org: &OrgId, id: &Phone, number: &Phone) -> Done<()> {
-    conn.prepare_cached(
-        "INSERT INTO scoped_ids (org, id, phone)
-         VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3)
-         ON CONFLICT (org, id) DO UPDATE SET phone = excluded.phone WHERE phone <> excluded.phone",
-    )?
-    .execute(params![org.as_str(), id.digits(), number.digits()])?;
-    Ok(())
+/// Whether there are any. Most installations have none, and every look-up of a person would ask for them.
+pub(crate) struct ScopedIds {
+    are_there: AtomicBool,
 }
 
-/// The other names of a person who is written to by one: the number of an id, and the ids of a number.
-pub(crate) fn other_names(conn: &Connection, org: &OrgId, name: &Phone) -> Done<Vec<Phone>> {
-    let mut names = Vec::new();
-    let number = number_of(conn, org, name)?;
-    let mut select = conn.prepare_cached(
-        "SELECT id FROM scoped_ids
-         WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND phone = ?2 AND id <> ?3 LIMIT ?4",
-    )?;
-    let of = number.as_ref().unwrap_or(name).digits();
-    let mut rows = select.query(params![org.as_str(), of, name.digits(), MAX_IDS])?;
-    while let Some(row) = rows.next()? {
-        names.push(phone(&row.get::<_, String>(0)?)?);
+impl ScopedIds {
+    pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
+        let are_there =
+            conn.query_row("SELECT EXISTS (SELECT 1 FROM scoped_ids)", [], |row| row.get(0))?;
+        Ok(Self { are_there: AtomicBool::new(are_there) })
     }
-    names.extend(number);
-    Ok(names)
+
+    /// A webhook told both. It also opens the person's window, which makes what is remembered of them
+    /// out of date.
+    pub(crate) fn note(
+        &self,
+        conn: &Connection,
+        org: &OrgId,
+        id: &Phone,
+        number: &Phone,
+    ) -> Done<()> {
+        // Before it is committed, and for good: whoever looks finds out.
+        self.are_there.store(true, Ordering::Release);
+        conn.prepare_cached(
+            "INSERT INTO scoped_ids (org, id, phone)
+             VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3)
+             ON CONFLICT (org, id) DO UPDATE SET phone = excluded.phone
+                 WHERE phone <> excluded.phone",
+        )?
+        .execute(params![org.as_str(), id.digits(), number.digits()])?;
+        Ok(())
+    }
+
+    /// The other names of a person who is written to by one: the number of an id, and the ids of a
+    /// number.
+    pub(crate) fn other_names(
+        &self,
+        conn: &Connection,
+        org: &OrgId,
+        name: &Phone,
+    ) -> Done<Vec<Phone>> {
+        let mut names = Vec::new();
+        if !self.are_there.load(Ordering::Acquire) {
+            return Ok(names);
+        }
+        let number = number_of(conn, org, name)?;
+        let mut select = conn.prepare_cached(
+            "SELECT id FROM scoped_ids
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND phone = ?2 AND id <> ?3 LIMIT ?4",
+        )?;
+        let of = number.as_ref().unwrap_or(name).digits();
+        let mut rows = select.query(params![org.as_str(), of, name.digits(), MAX_IDS])?;
+        while let Some(row) = rows.next()? {
+            names.push(phone(&row.get::<_, String>(0)?)?);
+        }
+        names.extend(number);
+        Ok(names)
+    }
 }
 
 /// The number of a person who is written to by an id.

@@ -227,7 +227,7 @@ pub async fn who_is_written_to_by_an_id_is_who_wrote_with_a_number(harness: &dyn
 }
 
 pub async fn an_opt_out_holds_by_whatever_name_a_person_is_written_to(harness: &dyn Harness) {
-    let stage = Stage::new(harness).await;
+    let mut stage = Stage::new(harness).await;
     let id = Phone::business_scoped("US.1349120865530274777").unwrap();
     stage.store.create_customer(customer("by-number", 1)).await.unwrap();
     let by_id = Customer { phone: id.clone(), ..customer("by-id", 2) };
@@ -250,6 +250,8 @@ pub async fn an_opt_out_holds_by_whatever_name_a_person_is_written_to(harness: &
         stage.store.record_consents(&org_id(), vec![said(false)]).await.unwrap();
         let expected = ["phone", "id", "customer by-number", "customer by-id", "audience"];
         assert_eq!(stage.who_said_no(&id).await, expected, "said by {said_by}");
+        stage = stage.reopen(harness).await;
+        assert_eq!(stage.who_said_no(&id).await, expected, "said by {said_by} before a start");
         stage.store.record_consents(&org_id(), vec![said(true)]).await.unwrap();
         assert_eq!(stage.who_said_no(&id).await, Vec::<String>::new(), "taken back by {said_by}");
     }

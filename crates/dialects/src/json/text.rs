@@ -39,7 +39,14 @@ impl<'a> Text<'a> {
     /// Whether it says this.
     #[must_use]
     pub fn is(self, other: &str) -> bool {
-        // An escape is longer than what it stands for, so that most names differ by length alone.
+        // Most names differ in their first letter, unless that is escaped.
+        if let (Some(own), Some(first)) = (self.raw.as_bytes().first(), other.as_bytes().first())
+            && own != first
+            && *own != b'\\'
+        {
+            return false;
+        }
+        // An escape is longer than what it stands for, so that most others differ by length alone.
         match self.raw.len().cmp(&other.len()) {
             Ordering::Less => false,
             Ordering::Equal => self.raw == other && !other.contains('\\'),

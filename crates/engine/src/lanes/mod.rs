@@ -8,11 +8,11 @@ mod plan;
 mod slots;
 mod view;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use foldhash::{HashMap, HashSet};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -32,19 +32,29 @@ pub use view::PacingView;
 pub(crate) const MAX_PACING_WAIT: Duration = Duration::from_secs(5);
 /// How long a number is held back when the upstream says that it is too fast and not for how long.
 pub(crate) const PACE_PAUSE: Duration = Duration::from_secs(1);
+/// Queued messages of numbers at their pace start on a beat that all numbers share, in microseconds: what starts
+/// together is recorded together.
+const BEAT_US: i64 = 10_000;
 /// No news.
 const NO_PLACE: u8 = u8::MAX;
 
 /// All lanes.
-#[derive(Default)]
 pub(crate) struct Lanes {
+    started: Instant,
     lanes: Mutex<HashMap<NumberId, Arc<Lane>>>,
     shared: Shared,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { started: Instant::now(), lanes: Mutex::default(), shared: Shared::default() }
+    }
 }
 
 /// One number's lane.
 pub(crate) struct Lane {
     pub(crate) number_id: NumberId,
+    /// The same for all lanes.
     started: Instant,
     pacing: Mutex<Pacing>,
     in_flight: Mutex<InFlight>,
@@ -105,7 +115,7 @@ impl Lanes {
             lane.set_rate(rate_per_s);
             return (Arc::clone(lane), false);
         }
-        let lane = Arc::new(Lane::new(number_id.clone(), rate_per_s, &self.shared));
+        let lane = Arc::new(Lane::new(number_id.clone(), rate_per_s, self));
         lanes.insert(number_id.clone(), Arc::clone(&lane));
         (lane, true)
     }
@@ -124,14 +134,14 @@ impl Lanes {
 }
 
 impl Lane {
-    fn new(number_id: NumberId, rate_per_s: u32, shared: &Shared) -> Self {
+    fn new(number_id: NumberId, rate_per_s: u32, lanes: &Lanes) -> Self {
         let pacing = Pacing { number: NumberPace::new(rate_per_s), pairs: Pairs::default() };
         Self {
             number_id,
-            started: Instant::now(),
+            started: lanes.started,
             pacing: Mutex::new(pacing),
             in_flight: Mutex::default(),
-            slots: Slots::of(shared),
+            slots: Slots::of(&lanes.shared),
             guards: Guards::default(),
             wake: Notify::new(),
             news: AtomicU8::new(NO_PLACE),
@@ -196,9 +206,10 @@ impl Lane {
         Ok(microseconds(number.take(now_us)).max(of_person))
     }
 
-    /// Waits for the number's next turn however long it takes.
+    /// Waits for the number's next turn however long it takes, and for the beat.
     async fn any_turn(&self) {
-        let wait = microseconds(self.pacing.lock().number.take(self.now_us()));
+        let now_us = self.now_us();
+        let wait = microseconds(self.pacing.lock().number.take_on_beat(now_us, BEAT_US));
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }

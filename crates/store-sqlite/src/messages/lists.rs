@@ -16,10 +16,11 @@ use crate::customers;
 use crate::fault::Done;
 use crate::recipients::Known;
 use crate::rows::{MAX_PAGE, StoredMessage, from_json, paged, phone, rows_for, select_message};
-use crate::scoped_ids;
+use crate::scoped_ids::{self, ScopedIds};
 
 pub(super) fn recipient_by_id(
     conn: &Connection,
+    ids: &ScopedIds,
     org: &OrgId,
     customer: &CustomerId,
     number: &NumberId,
@@ -27,7 +28,7 @@ pub(super) fn recipient_by_id(
     let Some(customer) = customers::row_by_id(conn, org, customer)? else { return Ok(None) };
     let phone = customer.1.phone.clone();
     let named = known(conn, org, number, phone, Some(customer))?;
-    by_all_names(conn, org, number, named).map(Some)
+    by_all_names(conn, ids, org, number, named).map(Some)
 }
 
 /// People who are looked up without a thread of their own.
@@ -35,17 +36,19 @@ pub(super) const RECIPIENTS_AT_ONCE: usize = 16;
 
 pub(super) fn recipients_by_phone(
     conn: &Connection,
+    ids: &ScopedIds,
     org: &OrgId,
     phones: &[Phone],
     number: &NumberId,
 ) -> Done<Vec<Recipient>> {
     let snapshot = conn.unchecked_transaction()?;
-    let recipient = |phone| Ok(recipient_by_phone(&snapshot, org, phone, number)?.recipient);
+    let recipient = |phone| Ok(recipient_by_phone(&snapshot, ids, org, phone, number)?.recipient);
     phones.iter().map(recipient).collect()
 }
 
 pub(super) fn recipient_by_phone(
     conn: &Connection,
+    ids: &ScopedIds,
     org: &OrgId,
     phone: &Phone,
     number: &NumberId,
@@ -54,14 +57,20 @@ pub(super) fn recipient_by_phone(
     let name = own_number.unwrap_or_else(|| phone.clone());
     let customer = customers::row_by_phone(conn, org, &name)?;
     let named = known(conn, org, number, name, customer)?;
-    let mut found = by_all_names(conn, org, number, named)?;
+    let mut found = by_all_names(conn, ids, org, number, named)?;
     found.recipient.phone = phone.clone();
     Ok(found)
 }
 
 /// Somebody with what is known under their other names too.
-fn by_all_names(conn: &Connection, org: &OrgId, number: &NumberId, named: Known) -> Done<Known> {
-    let names = scoped_ids::other_names(conn, org, &named.recipient.phone)?;
+fn by_all_names(
+    conn: &Connection,
+    ids: &ScopedIds,
+    org: &OrgId,
+    number: &NumberId,
+    named: Known,
+) -> Done<Known> {
+    let names = ids.other_names(conn, org, &named.recipient.phone)?;
     // An id whose number is not known yet may turn out to be anybody's.
     if names.is_empty() && !named.recipient.phone.is_business_scoped() {
         return Ok(named);

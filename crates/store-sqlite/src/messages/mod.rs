@@ -51,9 +51,10 @@ impl MessageStore for SqliteStore {
         number_id: &NumberId,
     ) -> StoreResult<Option<Recipient>> {
         let sought = ["id", org_id.as_str(), number_id.as_str(), customer_id.as_str()];
+        let ids = &self.memory.scoped_ids;
         self.memory.recipients.find(sought, || {
             self.readers
-                .look_up(|conn| lists::recipient_by_id(conn, org_id, customer_id, number_id))
+                .look_up(|conn| lists::recipient_by_id(conn, ids, org_id, customer_id, number_id))
         })
     }
 
@@ -76,8 +77,12 @@ impl MessageStore for SqliteStore {
             return phones.iter().map(|phone| self.somebody(org_id, phone, number_id)).collect();
         }
         let (org_id, number_id) = (org_id.clone(), number_id.clone());
+        let memory = Arc::clone(&self.memory);
         self.readers
-            .list(move |conn| lists::recipients_by_phone(conn, &org_id, &phones, &number_id))
+            .list(move |conn| {
+                let ids = &memory.scoped_ids;
+                lists::recipients_by_phone(conn, ids, &org_id, &phones, &number_id)
+            })
             .await
     }
 
@@ -310,9 +315,10 @@ impl SqliteStore {
         number_id: &NumberId,
     ) -> StoreResult<Recipient> {
         let sought = ["phone", org_id.as_str(), number_id.as_str(), phone.digits()];
+        let ids = &self.memory.scoped_ids;
         let found = self.memory.recipients.find(sought, || {
             self.readers
-                .look_up(|conn| lists::recipient_by_phone(conn, org_id, phone, number_id))
+                .look_up(|conn| lists::recipient_by_phone(conn, ids, org_id, phone, number_id))
                 .map(Some)
         })?;
         Ok(found.expect("somebody has the number, known or not"))

@@ -32,9 +32,11 @@ const RECIPIENT_TEXTS: DigitTexts = DigitTexts {
 pub(in super::super) fn submit(request: &Request<'_>, body: &[u8]) -> Result<Command, Failure> {
     let root = Object::root(json::parse(body)?)?;
     let [messages] = root.fields([member::MESSAGE]);
-    let too_many = format!("message cannot have more than {MAX_MESSAGES} elements");
     let elements = elements(&messages, MAX_MESSAGES).map_err(|failure| match failure.kind {
-        ErrorKind::InvalidValue => in_words(failure, &too_many),
+        ErrorKind::InvalidValue => {
+            let text = format!("message cannot have more than {MAX_MESSAGES} elements");
+            in_words(failure, &text)
+        }
         _ => failure,
     })?;
     if elements.is_empty() {
@@ -211,6 +213,9 @@ fn without_blanks(json: &str) -> String {
 /// When a message that asks for it is not sent any more. Anything but a number of days within the
 /// vendor's limit asks for nothing.
 fn expiry(ttl: &Field<'_>, now: Timestamp) -> Option<Timestamp> {
+    if !ttl.is_given() {
+        return None;
+    }
     let days: f64 = ttl.id(MAX_NAME_CHARS).ok()?.trim().parse().ok()?;
     if !(days > 0.0 && days <= MAX_TTL_DAYS) {
         return None;
