@@ -32,8 +32,8 @@ pub use view::PacingView;
 pub(crate) const MAX_PACING_WAIT: Duration = Duration::from_secs(5);
 /// How long a number is held back when the upstream says that it is too fast and not for how long.
 pub(crate) const PACE_PAUSE: Duration = Duration::from_secs(1);
-/// Queued messages of numbers at their pace start on a beat that all numbers share, in microseconds: what starts
-/// together is recorded together.
+/// Queued messages that wait for their number's pace start on a beat that all numbers share, in
+/// microseconds: what starts together is recorded together.
 const BEAT_US: i64 = 10_000;
 /// No news.
 const NO_PLACE: u8 = u8::MAX;
