@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Kolmogorov–Smirnov against the uniform distribution, at 1 %.
+    /// Kolmogorov–Smirnov against the uniform distribution: even dice fail it once in a thousand million runs.
     #[test]
     fn jitter_is_spread_evenly() {
         let count = 2_000_u32;
@@ -186,7 +186,7 @@ mod tests {
             (uniform - f64::from(place) / f64::from(count)).abs()
         });
         let farthest = farthest.fold(0.0, f64::max);
-        assert!(farthest < 1.63 / f64::from(count).sqrt() + 0.001, "{farthest}");
+        assert!(farthest < 3.27 / f64::from(count).sqrt() + 0.001, "{farthest}");
     }
 
     #[test]
