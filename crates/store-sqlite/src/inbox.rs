@@ -13,7 +13,9 @@ use waypost_domain::message::Direction;
 use waypost_domain::{
     Content, MediaId, MediaRef, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
-use waypost_engine::ports::{InboundMessage, InboxEntry, InboxStore, StoreError, StoreResult};
+use waypost_engine::ports::{
+    InboundFile, InboundMessage, InboxEntry, InboxStore, StoreError, StoreResult,
+};
 use waypost_planted::{Bug, is_planted};
 
 use crate::SqliteStore;
@@ -66,9 +68,12 @@ impl InboxStore for SqliteStore {
     async fn inbound_without_media(
         &self,
         written_after: Timestamp,
+        after: i64,
         limit: u32,
-    ) -> StoreResult<Vec<(OrgId, NumberId, MessageId, InboundContent)>> {
-        self.readers.for_delivery(move |conn| without_media(conn, written_after, limit)).await
+    ) -> StoreResult<Vec<InboundFile>> {
+        self.readers
+            .for_delivery(move |conn| without_media(conn, written_after, after, limit))
+            .await
     }
 
     async fn attach_inbound_media(
@@ -208,24 +213,27 @@ fn has_file(content: &InboundContent) -> bool {
 fn without_media(
     conn: &Connection,
     written_after: Timestamp,
+    after: i64,
     limit: u32,
-) -> Done<Vec<(OrgId, NumberId, MessageId, InboundContent)>> {
+) -> Done<Vec<InboundFile>> {
     let mut select = conn.prepare_cached(
-        "SELECT o.id, n.id, m.id, m.content
+        "SELECT m.seq, o.id, n.id, m.id, m.content
          FROM messages m INDEXED BY messages_media_pending
          CROSS JOIN orgs o ON o.ref = m.org CROSS JOIN numbers n ON n.ref = m.number
-         WHERE m.media_pending = 1 AND m.settled_at > ?1 ORDER BY m.seq LIMIT ?2",
+         WHERE m.media_pending = 1 AND m.seq > ?2 AND m.settled_at > ?1
+         ORDER BY m.seq LIMIT ?3",
     )?;
-    let mut rows = select.query(params![written_after.0, limit.min(MAX_ENTRIES)])?;
+    let mut rows = select.query(params![written_after.0, after, limit.min(MAX_ENTRIES)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let content: String = row.get(3)?;
-        found.push((
-            OrgId::new(row.get::<_, String>(0)?),
-            NumberId::new(row.get::<_, String>(1)?),
-            MessageId::from_bytes(row.get(2)?),
-            inbound_content(&content)?,
-        ));
+        let content: String = row.get(4)?;
+        found.push(InboundFile {
+            place: row.get(0)?,
+            org_id: OrgId::new(row.get::<_, String>(1)?),
+            number_id: NumberId::new(row.get::<_, String>(2)?),
+            message_id: MessageId::from_bytes(row.get(3)?),
+            content: inbound_content(&content)?,
+        });
     }
     Ok(found)
 }

@@ -133,19 +133,21 @@ pub async fn inbound_files_are_fetched_once(harness: &dyn Harness) {
     for inbound in [&picture, &lost, &inbound(1, "wamid.3")] {
         stage.store.record_inbound(inbound.clone(), at(700)).await.unwrap();
     }
-    let open = async |after_ms| {
-        let open = stage.store.inbound_without_media(at(after_ms), 10).await.unwrap();
-        open.into_iter().map(|(_, _, id, _)| id).collect::<Vec<_>>()
+    let open = async |written_after_ms, after, limit| {
+        let written_after = at(written_after_ms);
+        stage.store.inbound_without_media(written_after, after, limit).await.unwrap()
     };
-    assert_eq!(open(0).await, [picture.id, lost.id]);
-    assert!(open(500).await.is_empty(), "too old to be there any more");
-    let (org, number, _, content) =
-        stage.store.inbound_without_media(at(0), 1).await.unwrap().remove(0);
-    assert_eq!((org, number, &content), (org_id(), number_id(), &picture.content));
+    let first = open(0, 0, 1).await.remove(0);
+    assert_eq!((first.org_id, first.number_id), (org_id(), number_id()));
+    assert_eq!((first.message_id, &first.content), (picture.id, &picture.content));
+    let behind = open(0, first.place, 10).await;
+    assert_eq!(behind.iter().map(|file| file.message_id).collect::<Vec<_>>(), [lost.id]);
+    assert!(open(0, behind[0].place, 10).await.is_empty());
+    assert!(open(500, 0, 10).await.is_empty(), "too old to be there any more");
     let file = MediaId::new("1000000000000001");
     stage.store.attach_inbound_media(picture.id, Some(file.clone())).await.unwrap();
     stage.store.attach_inbound_media(lost.id, None).await.unwrap();
-    assert!(open(0).await.is_empty());
+    assert!(open(0, 0, 10).await.is_empty());
     let Content::Inbound(stored) = stage.message(picture.id).await.content else {
         panic!("an inbound message stays one");
     };

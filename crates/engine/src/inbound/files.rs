@@ -1,92 +1,144 @@
-//! Files of what people write: fetched from the upstream, which keeps them for a week.
+//! Files of what people write: fetched from the upstream, which keeps them for a week. They are
+//! walked through from the oldest to the newest, over those that fail, which a later walk asks for
+//! again: nobody's files wait for another's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waypost_domain::content::InboundContent;
 use waypost_domain::failure::Blame;
 use waypost_domain::media::{MediaKind, MimeType, clean_filename};
-use waypost_domain::{ErrorKind, Failure, MediaId, MessageId, NumberId, OrgId};
+use waypost_domain::{ErrorKind, Failure, MediaId, MessageId, NumberId};
 
 use crate::Engine;
 use crate::media::NewFile;
-use crate::ports::StoreResult;
+use crate::ports::{InboundFile, StoreResult};
 
-/// Files fetched in one round.
+/// Files read at once.
 const BATCH: u32 = 16;
 /// The upstream keeps files for seven days.
 const LIFE_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// Refusals of one file before it is given up.
 const TRIES: u32 = 5;
-/// Pause between rounds while files are left.
+/// How long after the first failure of a walk the next walk begins.
 const PAUSE: Duration = Duration::from_secs(30);
+
+/// A walk through the files that wait. Those that come meanwhile lie on its way.
+#[derive(Default)]
+struct Walk {
+    /// Where it has come to.
+    after: i64,
+    /// When the next one begins; `None` where nothing failed.
+    again_at: Option<Instant>,
+    /// Numbers that the upstream gives no file of for now: this walk asks for none of theirs.
+    refused: HashSet<NumberId>,
+    /// How often files that it came to were refused.
+    tries: HashMap<MessageId, u32>,
+    /// The same of the walk before, for files that this one has not come to.
+    former_tries: HashMap<MessageId, u32>,
+}
+
+impl Walk {
+    fn begin_anew(&mut self) {
+        // Files that neither walk came to are too old, or gone.
+        let former_tries = std::mem::take(&mut self.tries);
+        *self = Self { former_tries, ..Self::default() };
+    }
+
+    fn is_to_be_repeated(&mut self) {
+        self.again_at.get_or_insert_with(|| Instant::now() + PAUSE);
+    }
+
+    /// Whether the upstream is to be asked for a file.
+    fn comes_to(&mut self, file: &InboundFile) -> bool {
+        if let Some(tried) = self.former_tries.remove(&file.message_id) {
+            self.tries.insert(file.message_id, tried);
+        }
+        !self.refused.contains(&file.number_id)
+    }
+
+    /// Notes a failure; `true` where it was the file's last try.
+    fn note(&mut self, file: &InboundFile, failure: &Failure) -> bool {
+        if matches!(failure.kind, ErrorKind::UpstreamAuth | ErrorKind::RateLimited) {
+            self.refused.insert(file.number_id.clone());
+        }
+        // An upstream that is down or refuses our token says nothing of the file.
+        if !is_lasting(failure) {
+            return false;
+        }
+        let tried = self.tries.entry(file.message_id).or_default();
+        *tried += 1;
+        *tried >= TRIES
+    }
+}
 
 impl Engine {
     /// Fetches the files of inbound messages until it is cancelled.
     pub(crate) async fn fetch_inbound_media(self, cancel: CancellationToken) {
-        let mut tries: HashMap<MessageId, u32> = HashMap::new();
-        while !cancel.is_cancelled() {
-            let fetching = self.fetch_media_round(&mut tries);
-            let Some(round) = cancel.run_until_cancelled(fetching).await else { return };
-            if let Err(error) = &round {
-                tracing::error!(%error, "inbound files");
-                self.note_store_error(error);
-            }
-            let pause = async {
-                match round {
-                    Ok(Left::Nothing) => self.media_arrived().notified().await,
-                    Ok(Left::More) => {}
-                    Ok(Left::Failed) | Err(_) => tokio::time::sleep(PAUSE).await,
+        let mut walk = Walk::default();
+        let fetching = async {
+            loop {
+                if let Err(error) = self.fetch_on(&mut walk).await {
+                    tracing::error!(%error, "inbound files");
+                    self.note_store_error(&error);
+                    walk.is_to_be_repeated();
                 }
-            };
-            cancel.run_until_cancelled(pause).await;
+                let again_at = walk.again_at;
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until(again_at.unwrap_or_else(Instant::now)),
+                        if again_at.is_some() => walk.begin_anew(),
+                    () = self.media_arrived().notified() => {}
+                }
+            }
+        };
+        cancel.run_until_cancelled(fetching).await;
+    }
+
+    /// Walks on to the newest file.
+    async fn fetch_on(&self, walk: &mut Walk) -> StoreResult<()> {
+        loop {
+            let oldest = self.now().plus_ms(-LIFE_MS);
+            let files = self.store().inbound_without_media(oldest, walk.after, BATCH).await?;
+            if files.is_empty() {
+                return Ok(());
+            }
+            for file in files {
+                if walk.comes_to(&file) {
+                    self.fetch_or_leave(walk, &file).await?;
+                }
+                walk.after = file.place;
+            }
         }
     }
 
-    /// Tells which files are left.
-    async fn fetch_media_round(&self, tries: &mut HashMap<MessageId, u32>) -> StoreResult<Left> {
-        let oldest = self.now().plus_ms(-LIFE_MS);
-        let waiting = self.store().inbound_without_media(oldest, BATCH).await?;
-        let is_all = waiting.len() < BATCH as usize;
-        let mut left = if is_all { Left::Nothing } else { Left::More };
-        for (org_id, number_id, id, content) in waiting {
-            match self.fetch_inbound_file(&org_id, &number_id, &content).await {
-                Ok(media_id) => {
-                    self.store().attach_inbound_media(id, media_id).await?;
-                    self.callbacks_due();
-                    tries.remove(&id);
+    async fn fetch_or_leave(&self, walk: &mut Walk, file: &InboundFile) -> StoreResult<()> {
+        let media_id = match self.fetch_inbound_file(file).await {
+            Ok(media_id) => media_id,
+            Err(failure) => {
+                let last = walk.note(file, &failure);
+                tracing::warn!(message = %file.message_id, error = %failure, last, "inbound file");
+                if !last {
+                    walk.is_to_be_repeated();
+                    return Ok(());
                 }
-                Err(failure) => {
-                    let tried = tries.entry(id).or_default();
-                    // An upstream that is down or refuses our token says nothing of the file.
-                    *tried += u32::from(is_lasting(&failure));
-                    let last = *tried >= TRIES;
-                    tracing::warn!(message = %id, error = %failure, last, "inbound file");
-                    if last {
-                        self.store().attach_inbound_media(id, None).await?;
-                        self.callbacks_due();
-                        tries.remove(&id);
-                    } else {
-                        left = Left::Failed;
-                    }
-                }
+                None
             }
-        }
-        Ok(left)
+        };
+        self.store().attach_inbound_media(file.message_id, media_id).await?;
+        self.callbacks_due();
+        walk.tries.remove(&file.message_id);
+        Ok(())
     }
 
     /// `None` where the message names no file, or one of a type that is not kept.
-    async fn fetch_inbound_file(
-        &self,
-        org_id: &OrgId,
-        number_id: &NumberId,
-        content: &InboundContent,
-    ) -> Result<Option<MediaId>, Failure> {
+    async fn fetch_inbound_file(&self, file: &InboundFile) -> Result<Option<MediaId>, Failure> {
+        let content = &file.content;
         let Some(upstream_id) = inbound_media_id(&content.kind, &content.message) else {
             return Ok(None);
         };
-        let Some(number) = self.directory().number(number_id) else { return Ok(None) };
+        let Some(number) = self.directory().number(&file.number_id) else { return Ok(None) };
         let account = self.account(&number)?;
         let limit_bytes = MediaKind::Document.max_bytes();
         let download = self.upstream().download(&account, upstream_id, limit_bytes).await;
@@ -95,23 +147,14 @@ impl Engine {
         let library = self.media_library();
         let (upload, _) = library.copy_body(download.body, limit_bytes).await?;
         let filename = content.message[&content.kind]["filename"].as_str();
-        let file = NewFile {
-            org_id: org_id.clone(),
+        let new = NewFile {
+            org_id: file.org_id.clone(),
             mime_type,
             filename: filename.and_then(clean_filename),
         };
-        let (record, _) = library.finish_upload(upload, file, None).await?;
+        let (record, _) = library.finish_upload(upload, new, None).await?;
         Ok(Some(record.id))
     }
-}
-
-/// What a round of fetching files leaves.
-enum Left {
-    Nothing,
-    /// Files that were not in the round.
-    More,
-    /// Files to be tried again.
-    Failed,
 }
 
 fn is_lasting(failure: &Failure) -> bool {

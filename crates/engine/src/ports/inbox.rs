@@ -56,6 +56,21 @@ pub struct InboundMessage {
     pub written_at: Timestamp,
 }
 
+/// A message that a person wrote, whose file the upstream still has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboundFile {
+    /// Its place among those that wait; younger ones have higher places.
+    pub place: i64,
+    /// The organisation it is for.
+    pub org_id: OrgId,
+    /// The number it was written to.
+    pub number_id: NumberId,
+    /// The message.
+    pub message_id: MessageId,
+    /// What it says.
+    pub content: InboundContent,
+}
+
 /// Keeps the inbox and what its entries meant.
 #[async_trait]
 pub trait InboxStore: Send + Sync {
@@ -70,12 +85,14 @@ pub trait InboxStore: Send + Sync {
     async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool>;
     /// The organisation that a person joined on a shared number.
     async fn joined_org(&self, number_id: &NumberId, phone: &Phone) -> StoreResult<Option<OrgId>>;
-    /// Inbound messages whose file has not been fetched from the upstream, oldest first.
+    /// Files that have not been fetched from the upstream, those behind a place in the order in
+    /// which they came.
     async fn inbound_without_media(
         &self,
         written_after: Timestamp,
+        after: i64,
         limit: u32,
-    ) -> StoreResult<Vec<(OrgId, NumberId, MessageId, InboundContent)>>;
+    ) -> StoreResult<Vec<InboundFile>>;
     /// Names the stored file of an inbound message.
     async fn attach_inbound_media(
         &self,

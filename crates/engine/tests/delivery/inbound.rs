@@ -1,13 +1,14 @@
 //! What people write.
 
 use serde_json::json;
+use waypost_domain::directory::Number;
 use waypost_domain::message::Direction;
-use waypost_domain::{ErrorKind, OrgId};
+use waypost_domain::{ErrorKind, NumberId, OrgId};
 use waypost_engine::ports::{
-    CustomerFilter, EntryKey, Inbound, MessageFilter, Page, UpstreamEvent,
+    CustomerFilter, EntryKey, Inbound, MessageFilter, Page, PutMode, UpstreamEvent,
 };
 
-use crate::rig::{Rig, phone, send_to, text};
+use crate::rig::{LIVELY, Rig, number, phone, send_to, text};
 
 fn written(from: &str, wamid: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
@@ -90,8 +91,51 @@ async fn many_files_at_once_are_all_kept() {
             tokio::task::yield_now().await;
         }
     };
-    let done = tokio::time::timeout(std::time::Duration::from_secs(20), all).await;
+    let done = tokio::time::timeout(LIVELY, all).await;
     assert!(done.is_ok(), "{} of 50", rig.engine.metrics().media_stored);
+}
+
+#[tokio::test]
+async fn files_that_are_refused_hold_up_no_other() {
+    let other_number = "100000000000003";
+    for (kind, of_whom) in [
+        (ErrorKind::UpstreamAuth, other_number),
+        (ErrorKind::RateLimited, other_number),
+        (ErrorKind::UpstreamUnavailable, "100000000000001"),
+        (ErrorKind::MediaRejected, "100000000000001"),
+    ] {
+        let rig = Rig::new().await;
+        let number = Number {
+            id: NumberId::new("number-2"),
+            phone_number_id: other_number.to_owned(),
+            display_phone: phone("15550009998"),
+            ..number(1_000)
+        };
+        rig.engine.put_number(number, PutMode::Create).await.unwrap();
+        let closed = rig.upstream.gate.write().await;
+        for id in 0..40 {
+            rig.upstream.refused_files.lock().insert(id.to_string(), kind);
+            rig.receive(vec![document(&id.to_string(), &rig)]).await;
+        }
+        let to = |id: &str| match document(id, &rig) {
+            UpstreamEvent::Inbound(inbound) => {
+                UpstreamEvent::Inbound(Inbound { phone_number_id: of_whom.to_owned(), ..inbound })
+            }
+            other => other,
+        };
+        rig.receive(vec![to("good")]).await;
+        drop(closed);
+        for (stored, late) in [(1, "late"), (2, "later")] {
+            let kept = async {
+                while rig.engine.metrics().media_stored < stored {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let done = tokio::time::timeout(LIVELY, kept).await;
+            assert!(done.is_ok(), "{kind:?}: {stored}");
+            rig.receive(vec![to(late)]).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -101,6 +145,6 @@ async fn a_webhook_that_cannot_be_applied_holds_up_none_behind_it() {
     let org = EntryKey::Org(OrgId::new("org-1"));
     assert!(rig.engine.store().remove_entry(org).await.unwrap());
     let applied = rig.receive(vec![written("15550007777", "wamid.in1", &rig)]);
-    let done = tokio::time::timeout(std::time::Duration::from_secs(20), applied).await;
+    let done = tokio::time::timeout(LIVELY, applied).await;
     assert!(done.is_ok(), "the inbox goes on");
 }

@@ -40,6 +40,8 @@ pub(crate) struct ScriptedUpstream {
     pub(crate) always_to: Mutex<HashMap<String, SendOutcome>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
     pub(crate) uploads: Mutex<Vec<Vec<u8>>>,
+    /// What downloads of these files are refused with.
+    pub(crate) refused_files: Mutex<HashMap<String, ErrorKind>>,
     /// What uploads are refused with, before any is taken.
     pub(crate) upload_refusals: Mutex<VecDeque<CallError>>,
     pub(crate) templates: Mutex<Vec<Template>>,
@@ -47,7 +49,7 @@ pub(crate) struct ScriptedUpstream {
     pub(crate) template_refusals: Mutex<VecDeque<CallError>>,
     pub(crate) template_calls: AtomicU64,
     pub(crate) forms: ScriptedForms,
-    /// While held, sends and downloads wait.
+    /// While held, sends, downloads and registrations wait.
     pub(crate) gate: tokio::sync::RwLock<()>,
 }
 
@@ -141,6 +143,10 @@ impl Upstream for ScriptedUpstream {
         _: u64,
     ) -> Result<DownloadedMedia, CallError> {
         let _open = self.gate.read().await;
+        if let Some(kind) = self.refused_files.lock().get(media_id) {
+            let failure = Failure::new(*kind, "the upstream said no");
+            return Err(CallError { failure, class: RetryClass::BackOff });
+        }
         let bytes = Bytes::from(format!("bytes of {media_id}"));
         let body = futures_util::stream::once(async move { Ok(bytes) });
         Ok(DownloadedMedia { mime_type: "text/plain".to_owned(), body: Box::pin(body) })
@@ -188,6 +194,7 @@ impl Upstream for ScriptedUpstream {
     }
 
     async fn register(&self, _: &Account, _: &str) -> Result<(), CallError> {
+        let _open = self.gate.read().await;
         Ok(())
     }
 
