@@ -56,6 +56,23 @@ async function loggedMessage(type, text) {
   return undefined;
 }
 
+/** Sends a question with buttons through the management API; returns its text. */
+async function askThroughGateway(text, titles) {
+  const buttons = titles.map((title) => ({ type: "reply", reply: { id: title, title } }));
+  const org = encodeURIComponent(settings.WAYPOST_ORG_ID);
+  const reply = await fetch(`${gatewayUrl}/waypost/v1/orgs/${org}/messages`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${settings.WAYPOST_ADMIN_KEY}`, "Content-Type": "application/json" },
+    body: JSON.stringify({
+      to: settings.WAYPOST_CUSTOMER_PHONE,
+      type: "interactive",
+      interactive: { type: "button", body: { text }, action: { buttons } },
+    }),
+    signal: AbortSignal.timeout(WAIT_MS),
+  });
+  check(reply.status === 202, `the gateway answered ${reply.status}: ${await reply.text()}`);
+}
+
 async function logPage(after) {
   const org = encodeURIComponent(settings.WAYPOST_ORG_ID);
   const reply = await fetch(`${gatewayUrl}/waypost/v1/orgs/${org}/messages?limit=100${after}`, {
@@ -121,6 +138,17 @@ function checksOf(browser) {
       await page.locator('.row[data-direction="in"]', { hasText: answer }).waitFor();
       await page.locator('#window[data-open="true"]').waitFor();
       check((await page.locator("#composer-text").inputValue()) === "", "the reply is still in the box");
+    }],
+    ["a button answers by the keyboard, which keeps its place", async () => {
+      const question = `Shall we? ${mark}`;
+      await askThroughGateway(question, ["Yes", "No"]);
+      const row = page.locator('.row[data-direction="out"]', { hasText: question });
+      await row.getByRole("button", { name: "Yes", exact: true }).focus();
+      await page.keyboard.press("Enter");
+      await page.locator('.row[data-direction="in"]', { hasText: "Yes" }).waitFor();
+      await row.getByRole("button", { name: "Yes", exact: true, disabled: true }).waitFor();
+      const keeps = await row.evaluate((node) => node.contains(document.activeElement));
+      check(keeps, "the focus went to the beginning of the page");
     }],
     ["the reply is in the gateway's log as type user", async () => {
       await until(`a user message “${answer}” in the log`, () => loggedMessage("user", answer));

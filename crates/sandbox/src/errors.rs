@@ -47,7 +47,7 @@ fn row(code: i64) -> Row {
 /// Codes of the messaging platform (130000 and above).
 fn platform_row(code: i64) -> Row {
     let (http, title) = match code {
-        130_403 => (400, "User has blocked the business"),
+        130_403 => (400, "Business has blocked the user"),
         130_429 => (400, "Rate limit hit"),
         130_472 => (400, "User's number is part of an experiment"),
         130_497 => (403, "Business account is restricted from messaging users in this country"),

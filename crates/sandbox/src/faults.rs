@@ -179,13 +179,14 @@ impl Faults {
         if spec.matcher.chance.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
             return Err("chance is a number from 0 to 1".into());
         }
+        if spec.matcher.next == Some(0) {
+            return Err("next is 1 or more".into());
+        }
         if self.rules.len() >= FAULT_RULES_MAX {
             return Err(format!("there are at most {FAULT_RULES_MAX} rules"));
         }
         self.last_id += 1;
-        if spec.matcher.next != Some(0) {
-            self.rules.push(Rule { id: self.last_id, spec, applied: 0 });
-        }
+        self.rules.push(Rule { id: self.last_id, spec, applied: 0 });
         Ok(self.last_id)
     }
 
@@ -292,6 +293,8 @@ mod tests {
         for wrong in [json!({}), json!({"status": 99}), json!({"latency_ms": 600_001})] {
             assert!(faults.add(rule(json!({"do": wrong}))).is_err());
         }
+        let never = rule(json!({"match": {"next": 0}, "do": {"code": 131_000}}));
+        assert_eq!(faults.add(never).unwrap_err(), "next is 1 or more");
         let unknown = json!({"do": {"explode": true}});
         assert!(serde_json::from_value::<RuleSpec>(unknown).is_err());
     }

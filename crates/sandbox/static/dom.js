@@ -46,6 +46,15 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+const CONTROLS = "button, a[href], input, select, textarea, summary";
+
+/** What has the focus of `focused` when the row `before` becomes `after`: the same control, else the first one there. */
+function heirOf(focused, before, after) {
+  const now = [...after.querySelectorAll(CONTROLS)];
+  const same = now[[...before.querySelectorAll(CONTROLS)].indexOf(focused)];
+  return [same, ...now].find((control) => control && !control.disabled) ?? null;
+}
+
 /**
  * Makes the children of `list` those of `entries` (`key`, `signature`, `build`, `update`), keeping nodes whose
  * signature is unchanged so that a playing film goes on and the focus stays.
@@ -57,13 +66,14 @@ export function reconcile(list, kept, entries) {
     row.node.remove();
     kept.delete(key);
   }
-  const focused = document.activeElement;
+  let focused = document.activeElement;
   let cursor = list.firstElementChild;
   for (const entry of entries) {
     const before = kept.get(entry.key);
     let node = before?.node;
     if (before?.signature !== entry.signature) {
       node = entry.build();
+      if (before?.node.contains(focused)) focused = heirOf(focused, before.node, node);
       if (before) before.node.replaceWith(node);
       if (before && cursor === before.node) cursor = node;
       kept.set(entry.key, { node, signature: entry.signature });
@@ -72,5 +82,5 @@ export function reconcile(list, kept, entries) {
     if (node === cursor) cursor = cursor.nextElementSibling;
     else list.insertBefore(node, cursor);
   }
-  if (focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
+  if (focused && focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
 }
