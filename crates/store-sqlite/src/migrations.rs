@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_creation_keys.sql"),
     include_str!("../migrations/0003_free_keys.sql"),
+    include_str!("../migrations/0004_targets_by_org.sql"),
 ];
 
 /// The layout that this program knows.

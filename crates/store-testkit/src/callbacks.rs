@@ -8,7 +8,7 @@ use waypost_engine::ports::{
 };
 
 use crate::Harness;
-use crate::samples::{START, Stage, at, message, org_id, phone};
+use crate::samples::{START, Stage, at, message, org, org_id, phone};
 
 const ALL: Page = Page { after: None, limit: 1_000 };
 
@@ -59,7 +59,7 @@ async fn add(stage: &Stage, callbacks: Vec<NewCallback>) {
 }
 
 async fn place(stage: &Stage) -> i64 {
-    stage.store.due_targets(at(1_000_000_000), 10).await.unwrap().0[0].place
+    stage.store.due_targets(at(1_000_000_000), 10, 10).await.unwrap().0[0].place
 }
 
 async fn due(stage: &Stage, target: i64, now: Timestamp) -> Vec<i64> {
@@ -83,13 +83,40 @@ pub async fn callbacks_and_their_mark_are_recorded_together(harness: &dyn Harnes
     stage.store.add_callbacks(new, Some(1), at(1)).await.unwrap();
     let stage = stage.reopen(harness).await;
     assert_eq!(stage.store.callback_mark().await.unwrap(), 2, "never back");
-    let (targets, next) = stage.store.due_targets(at(1), 10).await.unwrap();
+    let (targets, next) = stage.store.due_targets(at(1), 10, 10).await.unwrap();
     let names: Vec<TargetName> = targets.iter().map(|target| target.name.clone()).collect();
     assert_eq!((names, next), (vec![target(), asked()], None));
     assert_eq!(stage.store.callback_totals().await.unwrap().pending, 2);
     let gone = TargetName { org_id: OrgId::new("gone"), ..target() };
     add(&stage, vec![NewCallback { target: gone, ..callback(1, 1) }]).await;
     assert_eq!(stage.store.callback_totals().await.unwrap().pending, 2);
+}
+
+pub async fn one_organisations_many_targets_hide_no_others(harness: &dyn Harness) {
+    let stage = stage_with(harness, 1).await;
+    stage.put(Entry::Org(org("other"))).await;
+    let of_server = |org_id: OrgId, server: u32| {
+        let origin = format!("https://{server}.example.com");
+        let shape = "webex_connect".to_owned();
+        TargetName { org_id, address: TargetAddress::Notify { origin, shape } }
+    };
+    let due = |target, due_ms| NewCallback { target, due_at: at(due_ms), ..callback(1, 1) };
+    let many = (1..=20).map(|server| due(of_server(org_id(), server), server.into()));
+    add(&stage, many.collect()).await;
+    let of_other = of_server(OrgId::new("other"), 1);
+    add(&stage, vec![due(of_other.clone(), 2), due(of_server(OrgId::new("other"), 2), 30)]).await;
+    let found = async |limit_per_org, limit| {
+        let now = at(25);
+        let (found, next) = stage.store.due_targets(now, limit_per_org, limit).await.unwrap();
+        assert_eq!(next, Some(at(30)));
+        found.into_iter().map(|target| target.name).collect::<Vec<_>>()
+    };
+    let [first, second, third] = [1, 2, 3].map(|server| of_server(org_id(), server));
+    let fair = found(3, 10).await;
+    assert_eq!(fair.len(), 4);
+    assert_eq!((&fair[0], &fair[3]), (&first, &third));
+    assert!(fair[1..3].contains(&second) && fair[1..3].contains(&of_other), "due at once");
+    assert_eq!(found(3, 1).await, [first]);
 }
 
 pub async fn what_is_delivered_is_forgotten_and_what_is_dead_is_kept(harness: &dyn Harness) {
@@ -113,7 +140,7 @@ pub async fn what_is_delivered_is_forgotten_and_what_is_dead_is_kept(harness: &d
     assert_eq!(left[1].due_at, at(5_000));
     let event = stage.store.events_at(vec![2]).await.unwrap().remove(0).event;
     assert_eq!((left[0].event_id, left[0].kind), (event.id, event.kind));
-    let (targets, next) = stage.store.due_targets(at(10), 10).await.unwrap();
+    let (targets, next) = stage.store.due_targets(at(10), 10, 10).await.unwrap();
     assert_eq!((targets, next), (Vec::new(), Some(at(5_000))));
     let stats = stage.store.target_stats(&org_id()).await.unwrap().remove(0);
     assert_eq!((stats.pending, stats.dead), (1, 1));
@@ -153,7 +180,7 @@ pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
     let target = place(&stage).await;
     let dead = (1..4).map(|one| outcome(one.into(), one, 4, CallbackEnd::Dead));
     record(&stage, target, dead.collect()).await;
-    assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0, Vec::new());
+    assert_eq!(stage.store.due_targets(at(10), 10, 10).await.unwrap().0, Vec::new());
     let of_webhook = DeadFilter { webhook_id: Some(webhook_id()), ..DeadFilter::default() };
     let revive = async |after, limit| {
         let org_id = org_id();
@@ -163,7 +190,7 @@ pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
     let first = revive(None, 2).await;
     assert_eq!((first.count, first.next), (2, Some((target, 2))));
     assert_eq!(due(&stage, target, at(9)).await, [1, 2]);
-    assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0.len(), 1);
+    assert_eq!(stage.store.due_targets(at(10), 10, 10).await.unwrap().0.len(), 1);
     record(&stage, target, vec![outcome(1, 1, 1, CallbackEnd::Dead)]).await;
     let rest = revive(first.next, 10).await;
     assert_eq!((rest.count, rest.next), (1, None), "not what died again meanwhile");
@@ -178,7 +205,7 @@ pub async fn dead_callbacks_are_revived_by_address_message_and_event(harness: &d
     let of_asked = |event, person| NewCallback { target: asked(), ..callback(event, person) };
     let all = [callback(1, 1), of_asked(1, 1), callback(2, 2), of_asked(2, 2)];
     add(&stage, all.to_vec()).await;
-    let targets = stage.store.due_targets(at(10), 10).await.unwrap().0;
+    let targets = stage.store.due_targets(at(10), 10, 10).await.unwrap().0;
     let message_id = listed(&stage, &CallbackFilter::default()).await[0].message_id;
     let any = DeadFilter::default();
     let server = |text: &str| DeadFilter { server: Some(text.to_owned()), ..any.clone() };
@@ -284,7 +311,7 @@ pub async fn a_callback_waits_for_its_file_and_no_longer(harness: &dyn Harness) 
     assert_eq!(due(&stage, target, at(60_000)).await, [1, 2]);
     stage.store.attach_inbound_media(picture.id, None).await.unwrap();
     assert_eq!(due(&stage, target, at(10)).await, [1, 2]);
-    assert_eq!(stage.store.due_targets(at(10), 10).await.unwrap().0.len(), 1);
+    assert_eq!(stage.store.due_targets(at(10), 10, 10).await.unwrap().0.len(), 1);
     // Who comes after the file does not wait at all.
     let outcomes = [1, 2].map(|event| outcome(event, 1, 1, CallbackEnd::Done));
     record(&stage, target, outcomes.to_vec()).await;

@@ -244,7 +244,7 @@ pub async fn events_of_a_removed_organisation_are_passed_over(harness: &dyn Harn
     let found = stage.store.event_heads(0, 10).await.unwrap();
     assert!(found.heads.is_empty());
     assert_eq!(found.last, Some(last), "but they are not waited for");
-    assert_eq!(stage.store.due_targets(at(99), 10).await.unwrap(), (Vec::new(), None));
+    assert_eq!(stage.store.due_targets(at(99), 10, 10).await.unwrap(), (Vec::new(), None));
     while stage.store.prune_removed_orgs().await.unwrap() {}
     assert_eq!(stage.store.callback_totals().await.unwrap().pending, 0);
 }

@@ -278,6 +278,7 @@ macro_rules! conformance {
             callbacks,
             [
                 callbacks_and_their_mark_are_recorded_together,
+                one_organisations_many_targets_hide_no_others,
                 what_is_delivered_is_forgotten_and_what_is_dead_is_kept,
                 a_later_callback_waits_for_the_first_repetition_only,
                 a_callback_exists_once_and_a_dead_one_is_made_anew,

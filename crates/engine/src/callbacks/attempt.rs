@@ -218,7 +218,7 @@ impl Engine {
         let why = judgement.error.as_deref().unwrap_or_default();
         tracing::debug!(org = %target.name.org_id, target = target.place, why, "callback");
         if !judgement.refused && !judgement.answered {
-            breakers.failed(target.place, now);
+            breakers.failed(target, now);
         }
         match (&target.name.address, told_message(&row.logged.event)) {
             (TargetAddress::Webhook(id), _) if judgement.gone => {

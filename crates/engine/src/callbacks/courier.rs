@@ -16,13 +16,13 @@ use crate::ports::{CallbackTarget, StoreResult};
 
 /// Targets that are worked for at the same time.
 const MAX_WORKERS: usize = 1_024;
-/// Of these, targets of one organisation.
-const MAX_WORKERS_PER_ORG: usize = 128;
+/// Of these, targets of one organisation. No more of its targets are looked at together.
+const MAX_WORKERS_PER_ORG: u32 = 128;
 /// Calls in flight in all.
 const MAX_POSTS: usize = 512;
 /// Of these, calls for one organisation: if all its receivers hang, others still get theirs.
 const MAX_POSTS_PER_ORG: usize = 64;
-/// Targets looked at together: more than can be worked for.
+/// Targets looked at together: more than can be worked for, whosever they are.
 const TARGETS: u32 = 4_096;
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ struct Roster {
 
 /// What one organisation has of the workers, and its room for calls.
 struct Share {
-    workers: usize,
+    workers: u32,
     posts: Arc<Semaphore>,
 }
 
@@ -120,7 +120,7 @@ impl Engine {
         posts: &Arc<Semaphore>,
         cancel: &CancellationToken,
     ) -> StoreResult<Option<Timestamp>> {
-        let due = self.store().due_targets(self.now(), TARGETS).await;
+        let due = self.store().due_targets(self.now(), MAX_WORKERS_PER_ORG, TARGETS).await;
         let (targets, next) = due.inspect_err(|error| {
             tracing::error!(%error, "callbacks");
             self.note_store_error(error);

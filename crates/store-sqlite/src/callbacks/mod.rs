@@ -46,9 +46,10 @@ impl CallbackStore for SqliteStore {
     async fn due_targets(
         &self,
         now: Timestamp,
+        limit_per_org: u32,
         limit: u32,
     ) -> StoreResult<(Vec<CallbackTarget>, Option<Timestamp>)> {
-        self.readers.for_callbacks(move |conn| targets::due(conn, now, limit)).await
+        self.readers.for_callbacks(move |conn| targets::due(conn, now, limit_per_org, limit)).await
     }
 
     async fn due_callbacks(

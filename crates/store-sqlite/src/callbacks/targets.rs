@@ -96,19 +96,32 @@ pub(super) fn of_webhook(conn: &Connection, org: &OrgId, webhook: &WebhookId) ->
     find(conn, &TargetName { org_id: org.clone(), address })
 }
 
+/// Goes from organisation to organisation: reading all that is due takes long where one has many.
 pub(super) fn due(
     conn: &Connection,
     now: Timestamp,
+    limit_per_org: u32,
     limit: u32,
 ) -> Done<(Vec<CallbackTarget>, Option<Timestamp>)> {
     let snapshot = conn.unchecked_transaction()?;
     let mut select = snapshot.prepare_cached(
-        "SELECT t.ref, o.id, t.webhook, t.origin, t.shape
-         FROM callback_targets t INDEXED BY callback_targets_due
-         CROSS JOIN orgs o ON o.ref = t.org
-         WHERE t.next_due IS NOT NULL AND t.next_due <= ?1 ORDER BY t.next_due LIMIT ?2",
+        "WITH RECURSIVE waiting (org) AS (
+             SELECT min(org) FROM callback_targets INDEXED BY callback_targets_due_by_org
+             WHERE next_due IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(org) FROM callback_targets INDEXED BY callback_targets_due_by_org
+                     WHERE next_due IS NOT NULL AND org > waiting.org)
+             FROM waiting WHERE waiting.org IS NOT NULL)
+         SELECT t.ref, o.id, t.webhook, t.origin, t.shape
+         FROM waiting CROSS JOIN orgs o ON o.ref = waiting.org
+         CROSS JOIN callback_targets t ON t.ref IN (
+             SELECT ref FROM callback_targets INDEXED BY callback_targets_due_by_org
+             WHERE org = waiting.org AND next_due IS NOT NULL AND next_due <= ?1
+             ORDER BY next_due LIMIT ?2)
+         ORDER BY t.next_due LIMIT ?3",
     )?;
-    let rows = select.query_map(params![now.0, limit.min(MAX_TARGETS)], from_row)?;
+    let limits = (limit_per_org.min(MAX_TARGETS), limit.min(MAX_TARGETS));
+    let rows = select.query_map(params![now.0, limits.0, limits.1], from_row)?;
     let due = rows.collect::<rusqlite::Result<_>>()?;
     let next: Option<i64> = snapshot
         .prepare_cached(
