@@ -2,15 +2,19 @@
 //!
 //! Neither pools nor retries: a benchmark that needs either measures something else.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -21,6 +25,34 @@ pub(crate) type Body = BoxBody<Bytes, Infallible>;
 /// A body that is in memory.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed()
+}
+
+/// A body of pieces that are in memory: a large one is sent without being copied together.
+pub(crate) fn pieces(pieces: impl Into<VecDeque<Bytes>>) -> Body {
+    Pieces(pieces.into()).boxed()
+}
+
+struct Pieces(VecDeque<Bytes>);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Told, so that the request has a length, as what clients send that have the whole file.
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
 }
 
 /// A request that can be sent any number of times.
@@ -114,17 +146,40 @@ impl Connection {
     /// # Errors
     /// When the connection breaks.
     pub(crate) async fn send(&mut self, call: &Call, body: Body) -> Result<Answer> {
+        let response = self.respond(call, body).await?;
+        let status = response.status().as_u16();
+        let says_when = response.headers().contains_key(hyper::header::RETRY_AFTER);
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok(Answer { status, says_when, body })
+    }
+
+    /// The same, but of the answer's body only the first piece is kept: putting a large one together would be work
+    /// that no server is to be blamed for.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub(crate) async fn skim(&mut self, call: &Call, body: Body) -> Result<Answer> {
+        let response = self.respond(call, body).await?;
+        let status = response.status().as_u16();
+        let says_when = response.headers().contains_key(hyper::header::RETRY_AFTER);
+        let mut incoming = response.into_body();
+        let mut first = Bytes::new();
+        while let Some(frame) = incoming.frame().await {
+            if let (true, Ok(data)) = (first.is_empty(), frame?.into_data()) {
+                first = data;
+            }
+        }
+        Ok(Answer { status, says_when, body: first })
+    }
+
+    async fn respond(&mut self, call: &Call, body: Body) -> Result<Response<Incoming>> {
         let mut request = Request::builder().method(call.method.clone()).uri(&call.path);
         request = request.header("host", self.address.to_string());
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
         self.sender.ready().await?;
-        let response = self.sender.send_request(request.body(body)?).await?;
-        let status = response.status().as_u16();
-        let says_when = response.headers().contains_key(hyper::header::RETRY_AFTER);
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, says_when, body })
+        Ok(self.sender.send_request(request.body(body)?).await?)
     }
 }
 

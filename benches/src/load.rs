@@ -8,10 +8,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use futures_util::future::try_join_all;
 use tokio::task::LocalSet;
 use tokio::time;
 
-use crate::http::{Call, Connection};
+use crate::http::{Body, Call, Connection, full};
 use crate::process::Process;
 use crate::statistics::percentile;
 
@@ -62,15 +63,26 @@ impl Load<'_> {
     /// # Errors
     /// When an answer is no success, or the server goes away.
     pub(crate) async fn run(&self) -> Result<Seen> {
+        self.run_with(|call| full(call.body.clone())).await
+    }
+
+    /// The same with bodies that are made anew for each request, from the call's.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) async fn run_with(
+        &self,
+        fresh: impl Fn(&Call) -> Body + Clone + 'static,
+    ) -> Result<Seen> {
         let shared = Rc::new(Shared::default());
         let tasks = LocalSet::new();
         for (place, calls) in (0_u32..).zip(self.calls) {
             let connection = Connection::open(self.address).await.context("connecting")?;
             let begins_after = self.spread * place / u32::try_from(self.calls.len())?;
-            let (calls, shared) = (calls.clone(), Rc::clone(&shared));
+            let (calls, shared, fresh) = (calls.clone(), Rc::clone(&shared), fresh.clone());
             tasks.spawn_local(async move {
                 time::sleep(begins_after).await;
-                send_until_stopped(connection, calls, shared).await;
+                send_until_stopped(connection, calls, fresh, shared).await;
             });
         }
         let seen = tasks.run_until(self.watch(&shared)).await?;
@@ -101,13 +113,38 @@ impl Load<'_> {
     }
 }
 
-async fn send_until_stopped(mut connection: Connection, calls: Vec<Call>, shared: Rc<Shared>) {
+/// Sends each call once, those of one connection one after the other; how long that took, without connecting.
+///
+/// # Errors
+/// When an answer is no success, or the server goes away.
+pub(crate) async fn send_all(address: SocketAddr, calls: &[Vec<Call>]) -> Result<Duration> {
+    let connections = try_join_all(calls.iter().map(|_| Connection::open(address))).await?;
+    let began = Instant::now();
+    let sent = connections.into_iter().zip(calls).map(|(mut connection, calls)| async move {
+        for call in calls {
+            let answer = connection.call(call).await?;
+            if !(200..300).contains(&answer.status) {
+                bail!("{} answered {}: {}", call.path, answer.status, answer.excerpt());
+            }
+        }
+        Ok(())
+    });
+    try_join_all(sent).await?;
+    Ok(began.elapsed())
+}
+
+async fn send_until_stopped(
+    mut connection: Connection,
+    calls: Vec<Call>,
+    fresh: impl Fn(&Call) -> Body,
+    shared: Rc<Shared>,
+) {
     for call in calls.iter().cycle() {
         if shared.stopped.get() {
             return;
         }
         let began = Instant::now();
-        let failure = match connection.call(call).await {
+        let failure = match connection.skim(call, fresh(call)).await {
             Ok(answer) if (200..300).contains(&answer.status) => None,
             Ok(answer) => Some(format!("answered {}: {}", answer.status, answer.excerpt())),
             Err(error) => Some(format!("{error:#}")),

@@ -26,6 +26,8 @@ use crate::receiver::{self, Receiver};
 use crate::scan::text_of;
 use crate::statuses::{self, Statuses};
 
+/// The name of the only template, which takes no values.
+pub(crate) const TEMPLATE: &str = "bench_notice";
 /// Where the counts can be read.
 pub(crate) const COUNTS_PATH: &str = "/counts";
 /// Where it can be read what each number has sent.
@@ -91,6 +93,9 @@ async fn answer(request: Request<Incoming>, mock: &Mock) -> Response<Full<Bytes>
         let number = mock.media.fetch_add(1, Ordering::Relaxed);
         return json(format!(r#"{{"id":"{}"}}"#, 1_000_000_000_000_000 + number));
     }
+    if path.ends_with("/message_templates") {
+        return json(templates());
+    }
     match path.as_str() {
         receiver::CALLBACKS_PATH => {
             mock.receiver.receive(&whole(request).await).await;
@@ -155,6 +160,20 @@ fn accepted(to: &str, wamid: &str) -> String {
     format!(
         r#"{{"messaging_product":"whatsapp","contacts":[{{"input":"{to}","wa_id":"{to}"}}],"messages":[{{"id":"{wamid}"}}]}}"#
     )
+}
+
+/// The list of templates: a notice, for marketing has limits of its own.
+fn templates() -> String {
+    let body = serde_json::json!({ "type": "BODY", "text": "Your order is on its way." });
+    serde_json::json!({ "data": [{
+        "id": "400000000000000",
+        "name": TEMPLATE,
+        "language": "en_US",
+        "status": "APPROVED",
+        "category": "UTILITY",
+        "components": [body],
+    }] })
+    .to_string()
 }
 
 /// The digits behind `"to":"`.

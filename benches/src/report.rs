@@ -181,6 +181,17 @@ pub(crate) fn write(rows: &[Row], repetitions: u32, folder: &Path) -> Result<()>
     Ok(())
 }
 
+/// A number with a comma before each three digits.
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let place = |index: usize| digits.len() - index;
+    let with_comma = |(index, digit): (usize, char)| {
+        let comma = (index > 0 && place(index) % 3 == 0).then_some(',');
+        comma.into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(with_comma).collect()
+}
+
 fn said(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -188,7 +199,7 @@ fn said(command: &mut Command) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Row, Unit, missed, table};
+    use super::{Limit, Row, Unit, missed, table, thousands};
 
     #[test]
     fn tells_met_from_missed_bars() {
@@ -203,5 +214,12 @@ mod tests {
         assert!(table.contains("≥ 0.35 × met"), "{table}");
         assert!(table.contains("≥ 0.75 × MISSED"), "{table}");
         assert!(table.contains("≤ 32.0 MB MISSED"), "{table}");
+    }
+    #[test]
+    fn shows_large_numbers_in_groups_of_three_digits() {
+        for (number, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_000_000, "1,000,000")]
+        {
+            assert_eq!(thousands(number), shown);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which figures there are, in groups, and the rows about starting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,8 +11,8 @@ use crate::gateway::{Gateway, Site, Upstream};
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
 use crate::{
-    rows_accepts, rows_callbacks, rows_codecs, rows_disks, rows_far, rows_memory, rows_overload,
-    rows_queue, rows_rate,
+    rows_accepts, rows_broadcast, rows_callbacks, rows_codecs, rows_disks, rows_far, rows_media,
+    rows_memory, rows_overload, rows_queue, rows_rate, rows_statuses,
 };
 
 /// After it, what a start left to be done has been done.
@@ -53,6 +53,12 @@ enum Group {
     Disks,
     /// Sends to an upstream that takes 200 ms, a thousand at once
     Far,
+    /// Files of 1 MiB: inline in messages, and kept only
+    Media,
+    /// Meta's statuses: how fast they are taken and recorded
+    Statuses,
+    /// Broadcasts: how soon one is accepted, how fast they drain
+    Broadcast,
     /// Callbacks: how fast they drain and how late they are
     Callbacks,
     /// Decoding and encoding, as criterion has measured it
@@ -65,6 +71,17 @@ enum Group {
     Overload,
 }
 
+impl Options {
+    fn groups(&self) -> Vec<Group> {
+        let all = Group::value_variants().iter().copied();
+        let is_wanted = |group: &Group| match self.only {
+            Some(only) => *group == only,
+            None => *group != Group::Overload,
+        };
+        all.filter(is_wanted).collect()
+    }
+}
+
 /// Measures, prints the table, writes the results.
 ///
 /// # Errors
@@ -74,37 +91,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let binary = options.waypost.canonicalize().context("the release binary")?;
     let folder = options.out.canonicalize().context("the folder for results")?;
     let site = Site { binary, folder, through: Vec::new() };
-    let wanted = |group| options.only.is_none_or(|only| only == group);
     let mut rows = Vec::new();
-    if wanted(Group::Start) {
-        rows.extend(start_rows(&site, effort).await?);
-    }
-    if wanted(Group::Rates) {
-        rows.extend(rows_rate::measure(&site, effort).await?);
-    }
-    if wanted(Group::Accepts) {
-        rows.extend(rows_accepts::measure(&site, effort).await?);
-    }
-    if wanted(Group::Disks) {
-        rows.extend(rows_disks::measure(&site, effort).await?);
-    }
-    if wanted(Group::Far) {
-        rows.extend(rows_far::measure(&site, effort).await?);
-    }
-    if wanted(Group::Callbacks) {
-        rows.extend(rows_callbacks::measure(&site, effort).await?);
-    }
-    if let Some(criterion) = options.criterion.filter(|_| wanted(Group::Codecs)) {
-        rows.extend(rows_codecs::read(&criterion)?);
-    }
-    if wanted(Group::Memory) {
-        rows.extend(rows_memory::measure(&site, effort).await?);
-    }
-    if wanted(Group::Queue) {
-        rows.extend(rows_queue::measure(&site, effort).await?);
-    }
-    if options.only == Some(Group::Overload) {
-        rows.extend(rows_overload::measure(&site, effort).await?);
+    for group in options.groups() {
+        rows.extend(measure(group, &site, effort, options.criterion.as_deref()).await?);
     }
     println!("\n{}", report::table(&rows));
     report::write(&rows, effort.repetitions, &site.folder)?;
@@ -114,6 +103,29 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         bail!("bars missed: {}", missed.join("; "));
     }
     Ok(())
+}
+
+async fn measure(
+    group: Group,
+    site: &Site,
+    effort: &Effort,
+    criterion: Option<&Path>,
+) -> Result<Vec<Row>> {
+    match group {
+        Group::Start => start_rows(site, effort).await,
+        Group::Rates => rows_rate::measure(site, effort).await,
+        Group::Accepts => rows_accepts::measure(site, effort).await,
+        Group::Disks => rows_disks::measure(site, effort).await,
+        Group::Far => rows_far::measure(site, effort).await,
+        Group::Media => rows_media::measure(site, effort).await,
+        Group::Statuses => rows_statuses::measure(site, effort).await,
+        Group::Broadcast => rows_broadcast::measure(site, effort).await,
+        Group::Callbacks => rows_callbacks::measure(site, effort).await,
+        Group::Codecs => criterion.map_or_else(|| Ok(Vec::new()), rows_codecs::read),
+        Group::Memory => rows_memory::measure(site, effort).await,
+        Group::Queue => rows_queue::measure(site, effort).await,
+        Group::Overload => rows_overload::measure(site, effort).await,
+    }
 }
 
 async fn start_rows(site: &Site, effort: &Effort) -> Result<Vec<Row>> {

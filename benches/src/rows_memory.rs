@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -16,6 +14,7 @@ use hyper::body::Frame;
 use serde_json::{Value, json};
 
 use crate::effort::Effort;
+use crate::files::{BOUNDARY, JPEG, form, inline_image};
 use crate::gateway::{Gateway, Site, Upstream};
 use crate::http::{self, Body, Connection};
 use crate::mock::COUNTS_PATH;
@@ -32,7 +31,6 @@ const IMAGE_BYTES: usize = 5 * MIB;
 const IMAGES: usize = 64;
 const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
 const DELIVERED_POLL: Duration = Duration::from_millis(50);
-const BOUNDARY: &str = "waypost-bench-boundary";
 
 /// Measures and gives the rows.
 ///
@@ -89,20 +87,9 @@ async fn document_growth_bytes(site: &Site) -> Result<f64> {
 
 /// A multipart form with a document that is made block by block while it is sent.
 fn document(org_id: &str) -> Body {
-    let field = |name: &str, value: &str| {
-        format!(
-            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-        )
-    };
-    let head = format!(
-        "{}{}--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"large.pdf\"\r\n\
-         content-type: application/pdf\r\n\r\n",
-        field("orgId", org_id),
-        field("type", "application/pdf"),
-    );
+    let (head, tail) = form(org_id, "application/pdf", "large.pdf");
     let blocks = (0..DOCUMENT_BYTES / BLOCK_BYTES).map(document_block);
-    let tail = Bytes::from(format!("\r\n--{BOUNDARY}--\r\n"));
-    let parts = std::iter::once(Bytes::from(head)).chain(blocks).chain([tail]);
+    let parts = std::iter::once(head).chain(blocks).chain([tail]);
     StreamBody::new(futures_util::stream::iter(parts.map(|part| Ok(Frame::data(part))))).boxed()
 }
 
@@ -132,16 +119,9 @@ async fn images_peak_bytes(site: &Site) -> Result<f64> {
 /// An inline JPEG of its own: equal ones would be stored and uploaded once.
 fn image(number: usize) -> Value {
     let mut bytes = vec![0; IMAGE_BYTES];
-    bytes[..4].copy_from_slice(&[0xFF, 0xD8, 0xFF, 0xE0]);
+    bytes[..JPEG.len()].copy_from_slice(&JPEG);
     bytes[8..16].copy_from_slice(&(number as u64).to_be_bytes());
-    let file = json!({
-        "name": "large.jpg",
-        "type": "image/jpeg",
-        "displayType": "IMAGE",
-        "extension": "jpg",
-        "data": STANDARD.encode(bytes),
-    });
-    json!({ "type": "image", "image": { "file": file } })
+    inline_image(&bytes)
 }
 
 /// Until the mock has got so many messages, and so many bytes of media, whole.

@@ -17,7 +17,7 @@ use crate::gateway::{Gateway, Site, Upstream};
 use crate::http::{self, Connection};
 use crate::mock::NUMBERS_PATH;
 use crate::process::Process;
-use crate::report::{Limit, Row, Unit};
+use crate::report::{Limit, Row, Unit, thousands};
 use crate::statistics::median;
 use crate::tenants::{SLOWEST_PER_S, Tenant};
 
@@ -237,28 +237,4 @@ fn drain_rows(size: &Size, looks: &[Look], peak_mb: f64) -> Vec<Row> {
             .of(&resident),
         Row::new("the same, all numbers together", Unit::PerS, median(&rate)).of(&rate),
     ]
-}
-
-/// A number with a comma before each three digits.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let place = |index: usize| digits.len() - index;
-    let with_comma = |(index, digit): (usize, char)| {
-        let comma = (index > 0 && place(index) % 3 == 0).then_some(',');
-        comma.into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(with_comma).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn shows_large_numbers_in_groups_of_three_digits() {
-        for (number, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_000_000, "1,000,000")]
-        {
-            assert_eq!(thousands(number), shown);
-        }
-    }
 }

@@ -1,17 +1,18 @@
 //! Statuses as Meta reports them: for each accepted message three signed webhooks, one after the other.
 //!
-//! Nothing is repeated, batched or out of order; the sandbox does that.
+//! Nothing is repeated or out of order; the sandbox does that. What the mock reports comes one by one; batches are for
+//! whoever reports statuses by itself.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::{Mutex, mpsc};
 
@@ -31,10 +32,14 @@ const REPORTERS: usize = 48;
 const MAX_WAITING: usize = 100_000;
 
 /// Whose statuses are to be reported.
-struct Accepted {
-    number: String,
-    to: String,
-    wamid: String,
+#[derive(Clone)]
+pub(crate) struct Accepted {
+    /// The sender's phone-number id.
+    pub(crate) number: String,
+    /// The receiver's digits.
+    pub(crate) to: String,
+    /// The id that the upstream gave it.
+    pub(crate) wamid: String,
 }
 
 /// What reports statuses, once it knows to whom.
@@ -94,7 +99,7 @@ async fn report(
     loop {
         let Some(message) = waiting.lock().await.recv().await else { return Ok(()) };
         for status in STATUSES {
-            let call = webhook(&message, status)?;
+            let call = webhook(std::slice::from_ref(&message), status)?;
             if status != STATUSES[0] {
                 receiver.expect(&message.wamid, status);
             }
@@ -106,17 +111,28 @@ async fn report(
     }
 }
 
-fn webhook(message: &Accepted, status: &str) -> Result<Call> {
+/// The signed webhook that says of each message that it has `status` now. One number has sent all of them.
+///
+/// # Errors
+/// When there is no message, or the clock stands before 1970.
+pub(crate) fn webhook(messages: &[Accepted], status: &str) -> Result<Call> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let statuses: Vec<Value> = messages
+        .iter()
+        .map(|message| {
+            json!({
+                "id": message.wamid,
+                "status": status,
+                "timestamp": now_s.to_string(),
+                "recipient_id": message.to,
+            })
+        })
+        .collect();
+    let number = &messages.first().context("a webhook tells of somebody")?.number;
     let value = json!({
         "messaging_product": "whatsapp",
-        "metadata": { "display_phone_number": "15559000000", "phone_number_id": message.number },
-        "statuses": [{
-            "id": message.wamid,
-            "status": status,
-            "timestamp": now_s.to_string(),
-            "recipient_id": message.to,
-        }],
+        "metadata": { "display_phone_number": "15559000000", "phone_number_id": number },
+        "statuses": statuses,
     });
     let change = json!({ "field": "messages", "value": value });
     let entry = json!({ "id": "300000000000000", "changes": [change] });

@@ -3,6 +3,7 @@
 //! One number sends at most 1,000 messages a second, and one person gets one queued message after the other; so a
 //! load beyond that needs many of both, as it has in life.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
 use crate::http::{Call, Connection};
+use crate::mock::TEMPLATE;
 
 /// The most that a number may send in a second.
 pub(crate) const FASTEST_PER_S: u32 = 1_000;
@@ -43,10 +45,9 @@ impl Tenant {
         customers: usize,
         pace_per_s: u32,
     ) -> Result<Self> {
+        let mut tenant = Self::add_without_number(gateway, index).await?;
         let mut admin = Admin::open(gateway).await?;
-        let org_id = format!("bench-{index}");
-        let org = json!({ "id": org_id, "name": org_id, "window_policy": "forward" });
-        admin.call(Method::POST, "/orgs", &org).await?;
+        let org_id = &tenant.org_id;
         let number = format!("{}", 200_000_000_000_000 + index);
         let number_fields = json!({
             "id": number,
@@ -62,18 +63,31 @@ impl Tenant {
         admin
             .call(Method::POST, &format!("/orgs/{org_id}/users"), &json!({ "id": user_id }))
             .await?;
-        let key_fields = json!({ "scopes": ["messages:send", "media"] });
-        let key =
-            admin.call(Method::POST, &format!("/orgs/{org_id}/api-keys"), &key_fields).await?;
-        let key = key["secret"].as_str().context("a new key is shown")?.to_owned();
         let customers: Vec<_> = (0..customers)
             .map(|person| (format!("person-{person}"), format!("1555{index:02}{person:05}")))
             .collect();
         if !customers.is_empty() {
-            admin.import(&org_id, &customers).await?;
+            admin.import(org_id, &customers).await?;
         }
-        let tenant = Self { index, org_id, number, user_id, key, customers };
+        (tenant.number, tenant.user_id, tenant.customers) = (number, user_id, customers);
         Ok(tenant)
+    }
+
+    /// Adds an organisation that can keep files and cannot send them yet.
+    ///
+    /// # Errors
+    /// When the management API refuses something.
+    pub(crate) async fn add_without_number(gateway: &Gateway, index: usize) -> Result<Self> {
+        let mut admin = Admin::open(gateway).await?;
+        let org_id = format!("bench-{index}");
+        let org = json!({ "id": org_id, "name": org_id, "window_policy": "forward" });
+        admin.call(Method::POST, "/orgs", &org).await?;
+        let key_fields = json!({ "scopes": ["messages:send", "media"] });
+        let key =
+            admin.call(Method::POST, &format!("/orgs/{org_id}/api-keys"), &key_fields).await?;
+        let key = key["secret"].as_str().context("a new key is shown")?.to_owned();
+        let (number, user_id, customers) = (String::new(), String::new(), Vec::new());
+        Ok(Self { index, org_id, number, user_id, key, customers })
     }
 
     /// The number's id.
@@ -190,14 +204,38 @@ impl Tenant {
     /// Visits every message of the organisation, as its log shows it.
     ///
     /// # Errors
-    /// When the management API refuses.
+    /// When the management API refuses, or `visit` fails.
     pub(crate) async fn visit_messages(
         &self,
         gateway: &Gateway,
+        visit: impl FnMut(&Value) -> Result<()>,
+    ) -> Result<()> {
+        self.visit(gateway, "messages", visit).await
+    }
+
+    /// How many events of a kind the organisation's log has.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn count_events(&self, gateway: &Gateway, kind: &str) -> Result<u64> {
+        let mut events = 0;
+        let count = |_: &Value| {
+            events += 1;
+            Ok(())
+        };
+        self.visit(gateway, &format!("events?kind={kind}"), count).await?;
+        Ok(events)
+    }
+
+    async fn visit(
+        &self,
+        gateway: &Gateway,
+        list: &str,
         mut visit: impl FnMut(&Value) -> Result<()>,
     ) -> Result<()> {
         let mut admin = Admin::open(gateway).await?;
-        let first = format!("/orgs/{}/messages?limit={PAGE_ROWS}", self.org_id);
+        let joint = if list.contains('?') { '&' } else { '?' };
+        let first = format!("/orgs/{}/{list}{joint}limit={PAGE_ROWS}", self.org_id);
         let mut path = first.clone();
         loop {
             let page = admin.call(Method::GET, &path, &json!({})).await?;
@@ -205,6 +243,37 @@ impl Tenant {
             let Some(next) = page["next"].as_str() else { return Ok(()) };
             path = format!("{first}&after={next}");
         }
+    }
+
+    /// A broadcast of the upstream's template to all customers: answered when all of it is durable.
+    pub(crate) fn broadcast(&self) -> Call {
+        let body = json!({ "template": { "name": TEMPLATE } });
+        let path = format!("/waypost/v1/orgs/{}/broadcasts", self.org_id);
+        Call::post_json(&path, ("authorization", &format!("Bearer {}", self.key)), &body)
+    }
+
+    /// Withdraws what a broadcast has not sent yet.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn cancel_broadcast(&self, gateway: &Gateway, id: &str) -> Result<()> {
+        let path = format!("/orgs/{}/broadcasts/{id}/cancel", self.org_id);
+        Admin::open(gateway).await?.call(Method::POST, &path, &json!({})).await?;
+        Ok(())
+    }
+
+    /// How many of a broadcast's messages have each status.
+    ///
+    /// # Errors
+    /// When the management API refuses.
+    pub(crate) async fn broadcast_statuses(
+        &self,
+        gateway: &Gateway,
+        id: &str,
+    ) -> Result<HashMap<String, u64>> {
+        let path = format!("/orgs/{}/broadcasts/{id}", self.org_id);
+        let view = Admin::open(gateway).await?.call(Method::GET, &path, &json!({})).await?;
+        Ok(serde_json::from_value(view["by_status"].clone())?)
     }
 
     /// The head of an upload in ReplyHero's dialect, whose form needs the organisation's id.

@@ -16,7 +16,8 @@ pub(crate) struct Options {
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     enforce: bool,
-    /// Only this group: start, rates, accepts, callbacks, codecs, memory, queue or overload
+    /// Only this group: start, rates, accepts, disks, far, media, statuses, broadcast, callbacks, codecs, memory, queue
+    /// or overload
     #[arg(long)]
     only: Option<String>,
 }
