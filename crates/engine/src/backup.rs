@@ -119,11 +119,16 @@ impl Engine {
     }
 
     /// Sends what is held back, flagged as possible duplicates. Returns how many messages are in
-    /// the queue again, without those of broadcasts.
+    /// the queue again, without those of broadcasts. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// What the store says.
     pub async fn resume_held_back(&self) -> Result<u64, Failure> {
+        let engine = self.clone();
+        self.detached(async move { engine.resume_held_back_now().await }).await
+    }
+
+    async fn resume_held_back_now(&self) -> Result<u64, Failure> {
         let held = self.store().held_back().await?;
         let mut resumed = 0;
         loop {
@@ -135,7 +140,7 @@ impl Engine {
         }
         for (org_id, id) in held.broadcasts {
             let running = waypost_domain::message::BroadcastState::Running;
-            self.set_broadcast_state(&org_id, id, running).await?;
+            self.set_broadcast_state_now(&org_id, id, running).await?;
         }
         self.store().forget_held_back().await?;
         for number in self.directory().all_numbers() {

@@ -205,11 +205,23 @@ impl Engine {
         }
     }
 
-    /// Pauses, resumes or cancels a broadcast. `false` where it does not exist or is cancelled.
+    /// Pauses, resumes or cancels a broadcast. `false` where it does not exist or is cancelled. Runs to
+    /// its end even if the caller goes away.
     ///
     /// # Errors
     /// What the store says.
     pub async fn set_broadcast_state(
+        &self,
+        org_id: &OrgId,
+        id: BroadcastId,
+        state: BroadcastState,
+    ) -> Result<bool, Failure> {
+        let (engine, org_id) = (self.clone(), org_id.clone());
+        let change = async move { engine.set_broadcast_state_now(&org_id, id, state).await };
+        self.detached(change).await
+    }
+
+    pub(crate) async fn set_broadcast_state_now(
         &self,
         org_id: &OrgId,
         id: BroadcastId,

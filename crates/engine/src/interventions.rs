@@ -1,6 +1,8 @@
 //! What operators do to messages in the log: withdraw them, send them again; one, or all that a
 //! filter picks. A message is sent again as it was accepted, and never one that arrived.
 
+use std::collections::HashSet;
+
 use waypost_domain::message::Message;
 use waypost_domain::{Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status};
 use waypost_planted::{Bug, is_planted};
@@ -35,28 +37,43 @@ pub struct Swept {
 
 impl Engine {
     /// Withdraws a queued message, or what is to be sent again of an unknown one. `false` where
-    /// nothing is to be sent of it any more.
+    /// nothing is to be sent of it any more. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// What the store says.
     pub async fn cancel_message(&self, org_id: &OrgId, id: MessageId) -> Result<bool, Failure> {
+        let (engine, org_id) = (self.clone(), org_id.clone());
+        self.detached(async move { engine.cancel_message_now(&org_id, id).await }).await
+    }
+
+    async fn cancel_message_now(&self, org_id: &OrgId, id: MessageId) -> Result<bool, Failure> {
         let cancelled = self.store().cancel(org_id, id, self.now()).await?;
         if cancelled && let Some(history) = self.store().message(org_id, id).await? {
-            let message = history.message;
-            self.tell(&message.id, message.broadcast_id, message.status);
+            self.tell_withdrawn(&history.message, history.message.status);
         }
         Ok(cancelled)
     }
 
+    /// An unknown outcome was told, and counted, when it became unknown.
+    fn tell_withdrawn(&self, message: &Message, status: Status) {
+        let counts = status != Status::Unknown;
+        self.tell(&message.id, message.broadcast_id.filter(|_| counts), status);
+    }
+
     /// Puts a failed, cancelled or unknown message back into the queue. `false` where its status
     /// does not allow it, where it was never whole, or where its idempotency key stands for another
-    /// message by now.
+    /// message by now. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// [`ErrorKind::Expired`] where its caller's time to live is over,
     /// [`ErrorKind::RecipientBlocked`] where the person opted out since.
     /// [`ErrorKind::MediaNotFound`] and the like are found when it is attempted again.
     pub async fn retry_message(&self, org_id: &OrgId, id: MessageId) -> Result<bool, Failure> {
+        let (engine, org_id) = (self.clone(), org_id.clone());
+        self.detached(async move { engine.retry_message_now(&org_id, id).await }).await
+    }
+
+    async fn retry_message_now(&self, org_id: &OrgId, id: MessageId) -> Result<bool, Failure> {
         let Some(history) = self.store().message(org_id, id).await? else {
             return Err(Failure::new(ErrorKind::RouteNotFound, "There is no such message."));
         };
@@ -163,11 +180,14 @@ impl Engine {
             return Ok(open.len() as u64);
         }
         let ids = open.iter().map(|message| message.id).collect();
-        let cancelled = self.store().cancel_all(org_id, ids, self.now()).await?;
-        for message in open {
-            self.tell(&message.id, message.broadcast_id, Status::Cancelled);
+        let withdrawn = self.store().cancel_all(org_id, ids, self.now()).await?;
+        let withdrawn: HashSet<MessageId> = withdrawn.into_iter().collect();
+        for message in open.iter().filter(|message| withdrawn.contains(&message.id)) {
+            let was_queued = message.status == Status::Queued;
+            let status = if was_queued { Status::Cancelled } else { Status::Unknown };
+            self.tell_withdrawn(message, status);
         }
-        Ok(cancelled)
+        Ok(withdrawn.len() as u64)
     }
 
     /// Whether a message may be sent again as it was accepted.

@@ -340,6 +340,7 @@ impl Engine {
     pub async fn finish(&self) {
         self.0.callers.close();
         self.0.callers.wait().await;
+        self.directory().finish().await;
         self.record_gathered_calls().await;
     }
 
@@ -539,15 +540,16 @@ impl Engine {
 
     /// Runs something to its end even if who waits for it goes away. It is boxed at once: as large
     /// as such work is, moving it about would cost more than the rest.
-    fn detached<T: Send + 'static>(
+    fn detached<T: Send + 'static, E: From<Failure> + Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-    ) -> impl Future<Output = Result<T, Failure>> + Send + 'static {
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'static {
         let running = self.0.callers.spawn(Box::pin(work));
         async move {
             running.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a request's task ended unexpectedly");
-                Err(Failure::new(ErrorKind::Unavailable, "The request could not be completed."))
+                let message = "The request could not be completed.";
+                Err(Failure::new(ErrorKind::Unavailable, message).into())
             })
         }
     }

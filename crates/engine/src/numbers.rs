@@ -5,7 +5,7 @@ use waypost_domain::place::Place;
 use waypost_domain::{ErrorKind, Failure, NumberId};
 
 use crate::Engine;
-use crate::ports::{Account, CreationClaim, Entry, NumberInfo, PutMode};
+use crate::ports::{Account, CreationClaim, Entry, NumberInfo, PutMode, StoreError};
 use crate::templates::call_failure;
 
 impl Engine {
@@ -36,16 +36,47 @@ impl Engine {
         })
     }
 
-    /// Adds or changes a number; its lane is awake when it returns.
+    /// Writes a number as it is; its lane is awake when it returns. What is made of a known one is
+    /// written by [`Engine::change_number`].
     ///
     /// # Errors
     /// A number with an access token of its own is real, and refused while the upstream is the
     /// sandbox; so is an address for receipts that may not be called; else what the store says.
     pub async fn put_number(&self, number: Number, mode: PutMode) -> Result<(), Failure> {
-        self.check_number(&number)?;
-        self.directory().put(Entry::Number(number.clone()), mode).await?;
-        self.wake_lane(&number);
-        Ok(())
+        let engine = self.clone();
+        let put = async move {
+            engine.check_number(&number)?;
+            engine.directory().put(Entry::Number(number.clone()), mode).await?;
+            engine.wake_lane(&number);
+            Ok(())
+        };
+        self.detached(put).await
+    }
+
+    /// Writes what `change` makes of a known number: nobody else writes in between. Its lane is awake
+    /// when it returns.
+    ///
+    /// # Errors
+    /// What `change` says, and as [`Engine::put_number`].
+    pub async fn change_number<E>(
+        &self,
+        change: impl FnOnce() -> Result<Number, E> + Send + 'static,
+    ) -> Result<Number, E>
+    where
+        E: From<Failure> + From<StoreError> + Send + 'static,
+    {
+        let (engine, checking) = (self.clone(), self.clone());
+        let checked = move || -> Result<Number, E> {
+            let number = change()?;
+            checking.check_number(&number)?;
+            Ok(number)
+        };
+        let change = async move {
+            let number = engine.directory().change(Entry::Number, checked).await?;
+            engine.wake_lane(&number);
+            Ok(number)
+        };
+        self.detached(change).await
     }
 
     /// Adds a number, with the claim of its request's key where it has one; its lane is awake when
@@ -58,10 +89,14 @@ impl Engine {
         number: Number,
         claim: Option<CreationClaim>,
     ) -> Result<(), Failure> {
-        self.check_number(&number)?;
-        self.directory().create(Entry::Number(number.clone()), claim).await?;
-        self.wake_lane(&number);
-        Ok(())
+        let engine = self.clone();
+        let create = async move {
+            engine.check_number(&number)?;
+            engine.directory().create(Entry::Number(number.clone()), claim).await?;
+            engine.wake_lane(&number);
+            Ok(())
+        };
+        self.detached(create).await
     }
 
     fn check_number(&self, number: &Number) -> Result<(), Failure> {
@@ -95,17 +130,24 @@ impl Engine {
         }
     }
 
-    /// Registers a number for sending by us, with its two-step PIN.
+    /// Registers a number for sending by us, with its two-step PIN. Runs to its end even if the
+    /// caller goes away.
     ///
     /// # Errors
     /// What the upstream says.
     pub async fn register_number(&self, id: &NumberId, pin: &str) -> Result<(), Failure> {
-        let number = self.known_number(id)?;
-        let account = self.account(&number)?;
-        self.upstream().register(&account, pin).await.map_err(call_failure)?;
-        let mut registered = Number::clone(&number);
-        registered.registered = true;
-        self.put_number(registered, PutMode::Replace).await
+        let (engine, id, pin) = (self.clone(), id.clone(), pin.to_owned());
+        let register = async move {
+            let account = engine.account(&*engine.known_number(&id)?)?;
+            engine.upstream().register(&account, &pin).await.map_err(call_failure)?;
+            let knowing = engine.clone();
+            let registered = move || {
+                let number = Number::clone(&*knowing.known_number(&id)?);
+                Ok::<_, Failure>(Number { registered: true, ..number })
+            };
+            engine.change_number(registered).await.map(drop)
+        };
+        self.detached(register).await
     }
 
     /// Subscribes our app to the webhooks of a number's business account.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use waypost_domain::callback::{CallbackShape, Verdict};
+use waypost_domain::callback::{CallbackShape, Verdict, Webhook};
 use waypost_domain::event::{Event, EventDetail};
 use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 
@@ -11,7 +11,7 @@ use super::verdict::{Judgement, judge, span_ms};
 use crate::Engine;
 use crate::ports::{
     CallbackEnd, CallbackOutcome, CallbackReply, CallbackTarget, DueCallback, Entry, LoggedEvent,
-    PostError, PutMode, StoreResult, TargetAddress,
+    PostError, StoreError, StoreResult, TargetAddress,
 };
 use crate::send::dice;
 
@@ -239,10 +239,16 @@ impl Engine {
         if webhook.disabled.is_some() {
             return;
         }
-        let mut off = (*webhook).clone();
-        off.disabled = Some(format!("the address answered 410 Gone at {}", self.now().rfc3339()));
         tracing::warn!(org = %org_id, webhook = %id, "switched off: the address answered 410");
-        if let Err(error) = self.directory().put(Entry::Webhook(off), PutMode::Replace).await {
+        let engine = self.clone();
+        let switch_off = move || {
+            let known = engine.directory().webhook(&webhook.org_id, &webhook.id);
+            let mut off = Webhook::clone(&*known.ok_or(StoreError::NotFound)?);
+            let why = || format!("the address answered 410 Gone at {}", engine.now().rfc3339());
+            off.disabled.get_or_insert_with(why);
+            Ok::<_, StoreError>(off)
+        };
+        if let Err(error) = self.directory().change(Entry::Webhook, switch_off).await {
             tracing::warn!(webhook = %id, %error, "webhook could not be switched off");
         }
     }

@@ -17,7 +17,7 @@ use super::compose::{Destination, Endpoint};
 use super::replay::unknown;
 use super::sign::new_secret;
 use crate::Engine;
-use crate::ports::{CreationClaim, Entry, PutMode};
+use crate::ports::{CreationClaim, Entry, StoreError};
 
 /// Secrets that may be valid at the same time.
 const MAX_SECRETS: usize = 4;
@@ -84,17 +84,31 @@ impl Engine {
         Ok((made, secret))
     }
 
-    /// Changes a webhook. What waits goes to the new address; when it is switched on again, what
-    /// died meanwhile stays dead until it is replayed.
+    /// Writes what `change` makes of a known webhook: nobody else writes in between. What waits goes
+    /// to the new address; when it is switched on again, what died meanwhile stays dead until it is
+    /// replayed.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidValue`] naming the field, or what the store says.
-    pub async fn change_webhook(&self, webhook: Webhook) -> Result<(), Failure> {
-        self.known_webhook(&webhook.org_id, &webhook.id)?;
-        self.check_webhook(&webhook)?;
-        self.directory().put(Entry::Webhook(webhook), PutMode::Replace).await?;
-        self.callbacks_due();
-        Ok(())
+    /// What `change` says; [`ErrorKind::InvalidValue`] naming the field, or what the store says.
+    pub async fn change_webhook<E>(
+        &self,
+        change: impl FnOnce() -> Result<Webhook, E> + Send + 'static,
+    ) -> Result<Webhook, E>
+    where
+        E: From<Failure> + From<StoreError> + Send + 'static,
+    {
+        let (engine, checking) = (self.clone(), self.clone());
+        let checked = move || -> Result<Webhook, E> {
+            let webhook = change()?;
+            checking.check_webhook(&webhook)?;
+            Ok(webhook)
+        };
+        let change = async move {
+            let webhook = engine.directory().change(Entry::Webhook, checked).await?;
+            engine.callbacks_due();
+            Ok(webhook)
+        };
+        self.detached(change).await
     }
 
     /// Gives a webhook a new secret; the older ones sign beside it for a while. Returns the new
@@ -109,17 +123,22 @@ impl Engine {
         secret: Option<String>,
         overlap_s: u32,
     ) -> Result<String, Failure> {
-        let mut webhook = (*self.known_webhook(org_id, id)?).clone();
-        let now = self.now();
-        let end = now.plus_ms(i64::from(overlap_s) * 1_000);
-        for old in &mut webhook.secrets {
-            old.expires_at = Some(old.expires_at.map_or(end, |known| known.min(end)));
-        }
+        let (engine, org_id, id) = (self.clone(), org_id.clone(), id.clone());
         let secret = secret.unwrap_or_else(new_secret);
-        webhook.secrets.retain(|old| old.expires_at.is_some_and(|end| now < end));
-        webhook.secrets.insert(0, self.sealed_secret(id, &secret));
-        webhook.secrets.truncate(MAX_SECRETS);
-        self.directory().put(Entry::Webhook(webhook), PutMode::Replace).await?;
+        let new = secret.clone();
+        let rotate = move || {
+            let mut webhook = (*engine.known_webhook(&org_id, &id)?).clone();
+            let now = engine.now();
+            let end = now.plus_ms(i64::from(overlap_s) * 1_000);
+            for old in &mut webhook.secrets {
+                old.expires_at = Some(old.expires_at.map_or(end, |known| known.min(end)));
+            }
+            webhook.secrets.retain(|old| old.expires_at.is_some_and(|end| now < end));
+            webhook.secrets.insert(0, engine.sealed_secret(&id, &new));
+            webhook.secrets.truncate(MAX_SECRETS);
+            Ok::<_, Failure>(webhook)
+        };
+        self.directory().change(Entry::Webhook, rotate).await?;
         Ok(secret)
     }
 

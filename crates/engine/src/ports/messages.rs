@@ -340,13 +340,13 @@ pub trait MessageStore: Send + Sync {
     /// unknown; so does a queued one that may have been sent before. `false` where nothing is to be
     /// sent of it.
     async fn cancel(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool>;
-    /// [`MessageStore::cancel`] for several; returns how many were withdrawn.
+    /// [`MessageStore::cancel`] for several; returns those that were withdrawn.
     async fn cancel_all(
         &self,
         org_id: &OrgId,
         ids: Vec<MessageId>,
         now: Timestamp,
-    ) -> StoreResult<u64>;
+    ) -> StoreResult<Vec<MessageId>>;
     /// Puts a failed, cancelled or unknown message back into the due queue, with a new life where
     /// its caller named no end. `false` where its status does not allow it.
     async fn requeue(&self, org_id: &OrgId, id: MessageId, now: Timestamp) -> StoreResult<bool>;

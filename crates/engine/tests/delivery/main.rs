@@ -10,6 +10,7 @@ mod callers;
 mod clock_jumps;
 mod consents;
 mod crash;
+mod departures;
 mod flows;
 mod idempotency;
 mod inbound;

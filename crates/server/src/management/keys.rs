@@ -12,7 +12,7 @@ use waypost_domain::command::MessageType;
 use waypost_domain::directory::{ApiKey, JwtCredential, Scope};
 use waypost_domain::{ApiKeyId, OrgId, Timestamp};
 use waypost_engine::keys::{generate, hash_secret};
-use waypost_engine::ports::{Entry, PutMode, StoreError};
+use waypost_engine::ports::{Entry, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, keep_id, words};
@@ -280,25 +280,30 @@ pub(crate) async fn update_key(
     Ids((_, id)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<KeyView>, Problem> {
-    let known = known_key(&app, within.org_id(), &id)?;
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let change = move || changed_key(&knowing, &org_id, &id, body);
+    let key = app.engine.directory().change(Entry::ApiKey, change).await?;
+    Ok(Json(KeyView::from(&key)))
+}
+
+fn changed_key(app: &App, org_id: &OrgId, id: &str, body: JsonObject) -> Result<ApiKey, Problem> {
+    let known = known_key(app, org_id, id)?;
     if body.members.contains_key("secret") {
         return Err(Problem::invalid("secret", "cannot be changed; make another key"));
     }
     let jwt_change = body.secret("jwt");
     let input = body.merged_into(&KeyInput::from(&*known))?;
-    keep_id(&id, input.id.as_deref())?;
+    keep_id(id, input.id.as_deref())?;
     let expires_at = input.check()?;
     let jwt = match jwt_change {
         SecretChange::Keep => known.jwt.clone(),
         SecretChange::Clear | SecretChange::Set => {
-            input.jwt.as_ref().map(|jwt| jwt.seal(&app, &id)).transpose()?
+            input.jwt.as_ref().map(|jwt| jwt.seal(app, id)).transpose()?
         }
     };
     let hash = known.secret_sha256.clone();
-    let built = input.build(within.org_id(), &id, hash, expires_at, known.created_at);
-    let key = ApiKey { revoked_at: known.revoked_at, jwt, ..built };
-    app.engine.directory().put(Entry::ApiKey(key.clone()), PutMode::Replace).await?;
-    Ok(Json(KeyView::from(&key)))
+    let built = input.build(org_id, id, hash, expires_at, known.created_at);
+    Ok(ApiKey { revoked_at: known.revoked_at, jwt, ..built })
 }
 
 /// Revokes a key: it opens nothing from now on. It stays in the list.
@@ -309,11 +314,13 @@ pub(crate) async fn revoke_key(
     within: InOrg<Administration>,
     Ids((_, id)): Ids<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let known = known_key(&app, within.org_id(), &id)?;
-    if known.revoked_at.is_none() {
-        let key = ApiKey { revoked_at: Some(app.engine.now()), ..ApiKey::clone(&known) };
-        app.engine.directory().put(Entry::ApiKey(key), PutMode::Replace).await?;
-    }
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let revoke = move || {
+        let known = known_key(&knowing, &org_id, &id)?;
+        let revoked_at = known.revoked_at.or_else(|| Some(knowing.engine.now()));
+        Ok::<_, Problem>(ApiKey { revoked_at, ..ApiKey::clone(&known) })
+    };
+    app.engine.directory().change(Entry::ApiKey, revoke).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

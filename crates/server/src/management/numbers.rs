@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::directory::{Number, Sealed, default_throughput};
 use waypost_domain::{NumberId, OrgId, Phone, Timestamp};
-use waypost_engine::ports::{EntryKey, PutMode, StoreError};
+use waypost_engine::ports::{EntryKey, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{check_address, check_id, check_optional_text, check_text, keep_id};
@@ -221,8 +221,8 @@ impl NumberInput {
     }
 }
 
-/// Writes a number. An id or a phone-number id that another number has is told as taken, which
-/// the engine's failures do not tell from wrong.
+/// A phone-number id that another number has is told as taken, which the engine's failures do not
+/// tell from wrong.
 fn check_phone_number_id(app: &App, number: &Number) -> Result<(), Problem> {
     let holder = app.engine.directory().number_by_phone_number_id(&number.phone_number_id);
     if holder.is_some_and(|holder| holder.id != number.id) {
@@ -300,13 +300,19 @@ pub(crate) async fn update_number(
     Ids((_, id)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<NumberView>, Problem> {
-    let known = known_number(&app, within.org_id(), &id)?;
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let change = move || changed_number(&knowing, &*known_number(&knowing, &org_id, &id)?, body);
+    let number = app.engine.change_number(change).await?;
+    Ok(Json(NumberView::from(&number)))
+}
+
+fn changed_number(app: &App, known: &Number, body: JsonObject) -> Result<Number, Problem> {
+    let (id, old) = (known.id.as_str(), known.clone());
     let changes = ["access_token", "app_secret", "notify_auth"].map(|name| body.secret(name));
-    let input = body.merged_into(&NumberInput::from(&*known))?;
-    keep_id(&id, input.id.as_deref())?;
+    let input = body.merged_into(&NumberInput::from(known))?;
+    keep_id(id, input.id.as_deref())?;
     let phone = input.check()?;
-    let new = input.seal(&app, &id);
-    let old = Number::clone(&known);
+    let new = input.seal(app, id);
     let secrets = Secrets {
         access_token: changed(changes[0], new.access_token, old.access_token),
         app_secret: changed(changes[1], new.app_secret, old.app_secret),
@@ -318,11 +324,10 @@ pub(crate) async fn update_number(
     let number = Number {
         registered: known.registered,
         created_at: known.created_at,
-        ..input.build(within.org_id(), &id, phone, secrets)
+        ..input.build(&known.org_id, id, phone, secrets)
     };
-    check_phone_number_id(&app, &number)?;
-    app.engine.put_number(number.clone(), PutMode::Replace).await?;
-    Ok(Json(NumberView::from(&number)))
+    check_phone_number_id(app, &number)?;
+    Ok(number)
 }
 
 fn changed(change: SecretChange, new: Option<Sealed>, old: Option<Sealed>) -> Option<Sealed> {

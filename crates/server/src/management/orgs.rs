@@ -13,7 +13,7 @@ use waypost_domain::directory::{
 };
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{OrgId, Timestamp, Zone};
-use waypost_engine::ports::{Entry, PutMode};
+use waypost_engine::ports::Entry;
 
 use super::access::{Access, Administration, InOrg};
 use super::fields::{
@@ -231,11 +231,15 @@ pub(crate) async fn update_org(
     within: InOrg<Administration>,
     body: JsonObject,
 ) -> Result<Json<OrgView>, Problem> {
-    let input = body.merged_into(&OrgInput::from(&*within.org))?;
-    keep_id(within.org.id.as_str(), input.id.as_deref())?;
-    input.check()?;
-    let org = input.build(within.org.id.as_str(), within.org.created_at);
-    app.engine.directory().put(Entry::Org(org.clone()), PutMode::Replace).await?;
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let change = move || {
+        let known = knowing.engine.directory().org(&org_id).ok_or_else(Problem::not_found)?;
+        let input = body.merged_into(&OrgInput::from(&*known))?;
+        keep_id(org_id.as_str(), input.id.as_deref())?;
+        input.check()?;
+        Ok::<_, Problem>(input.build(org_id.as_str(), known.created_at))
+    };
+    let org = app.engine.directory().change(Entry::Org, change).await?;
     Ok(Json(OrgView::from(&org)))
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::directory::{MediaProvider, ProviderScheme, Sealed};
 use waypost_domain::{OrgId, ProviderId};
-use waypost_engine::ports::{Entry, EntryKey, PutMode};
+use waypost_engine::ports::{Entry, EntryKey};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::words;
@@ -174,10 +174,22 @@ pub(crate) async fn update_provider(
     Ids((_, name)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<ProviderView>, Problem> {
-    let known = known_provider(&app, within.org_id(), &name)?;
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let change = move || changed_provider(&knowing, &org_id, &name, body);
+    let provider = app.engine.directory().change(Entry::Provider, change).await?;
+    Ok(Json(ProviderView::from(&provider)))
+}
+
+fn changed_provider(
+    app: &App,
+    org_id: &OrgId,
+    name: &str,
+    body: JsonObject,
+) -> Result<MediaProvider, Problem> {
+    let known = known_provider(app, org_id, name)?;
     let new_secret = body.secret("secret");
     let current = ProviderInput {
-        name: name.clone(),
+        name: name.to_owned(),
         allowed_hosts: known.allowed_hosts.clone(),
         scheme: known.scheme,
         secret: None,
@@ -190,14 +202,11 @@ pub(crate) async fn update_provider(
     let needs_secret = new_secret == SecretChange::Clear || input.scheme != known.scheme;
     input.check(needs_secret)?;
     let secret = match &input.secret {
-        Some(secret) => seal(&app, within.org_id(), &name, secret),
+        Some(secret) => seal(app, org_id, name, secret),
         None => known.secret.clone(),
     };
     let created_at = known.created_at;
-    let provider = MediaProvider { created_at, ..input.build(within.org_id(), secret, &app) };
-    let entry = Entry::Provider(provider.clone());
-    app.engine.directory().put(entry, PutMode::Replace).await?;
-    Ok(Json(ProviderView::from(&provider)))
+    Ok(MediaProvider { created_at, ..input.build(org_id, secret, app) })
 }
 
 /// Removes a media provider.

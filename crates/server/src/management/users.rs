@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::directory::User;
 use waypost_domain::{OrgId, UserId};
-use waypost_engine::ports::{Entry, EntryKey, PutMode};
+use waypost_engine::ports::{Entry, EntryKey};
 
 use super::access::{Administration, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, fresh_id, keep_id};
@@ -105,13 +105,16 @@ pub(crate) async fn update_user(
     Ids((_, id)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<UserView>, Problem> {
-    let known = known_user(&app, within.org_id(), &id)?;
-    let current = UserInput { id: Some(id.clone()), name: known.name.clone() };
-    let input = body.merged_into(&current)?;
-    keep_id(&id, input.id.as_deref())?;
-    input.check()?;
-    let user = User { name: input.name, ..User::clone(&known) };
-    app.engine.directory().put(Entry::User(user.clone()), PutMode::Replace).await?;
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let change = move || {
+        let known = known_user(&knowing, &org_id, &id)?;
+        let current = UserInput { id: Some(id.clone()), name: known.name.clone() };
+        let input = body.merged_into(&current)?;
+        keep_id(&id, input.id.as_deref())?;
+        input.check()?;
+        Ok::<_, Problem>(User { name: input.name, ..User::clone(&known) })
+    };
+    let user = app.engine.directory().change(Entry::User, change).await?;
     Ok(Json(UserView::from(&user)))
 }
 

@@ -305,15 +305,27 @@ pub(crate) async fn update_webhook(
     Ids((_, id)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
-    let webhook = known(&app, within.org_id(), &id)?;
+    let (knowing, org_id) = (app.clone(), within.org_id().clone());
+    let change = move || changed_webhook(&knowing, &org_id, &id, body);
+    let webhook = app.engine.change_webhook(change).await?;
+    Ok(Json(WebhookView::from(&webhook)))
+}
+
+fn changed_webhook(
+    app: &App,
+    org_id: &OrgId,
+    id: &str,
+    body: JsonObject,
+) -> Result<Webhook, Problem> {
+    let webhook = known(app, org_id, id)?;
     if body.members.contains_key("secret") {
         return Err(Problem::invalid("secret", "is changed by rotate-secret"));
     }
     let header_change = body.secret("header");
     let input = body.merged_into(&WebhookInput::from(&*webhook))?;
-    keep_id(&id, input.id.as_deref())?;
+    keep_id(id, input.id.as_deref())?;
     input.check()?;
-    let number_id = input.number_id(&app, within.org_id())?;
+    let number_id = input.number_id(app, org_id)?;
     let header = match (header_change, &input.header) {
         (SecretChange::Keep, _) => webhook.header.clone(),
         (_, None) => None,
@@ -323,7 +335,7 @@ pub(crate) async fn update_webhook(
         Some(true) => webhook.disabled.clone().or_else(|| Some("by request".to_owned())),
         _ => None,
     };
-    let changed = Webhook {
+    Ok(Webhook {
         url: input.url,
         shape: input.shape,
         number_id,
@@ -331,9 +343,7 @@ pub(crate) async fn update_webhook(
         header,
         disabled,
         ..Webhook::clone(&webhook)
-    };
-    app.engine.change_webhook(changed.clone()).await?;
-    Ok(Json(WebhookView::from(&changed)))
+    })
 }
 
 /// Removes a webhook, and with it what it was still to be told.

@@ -175,7 +175,7 @@ impl MessageStore for SqliteStore {
         org_id: &OrgId,
         ids: Vec<MessageId>,
         now: Timestamp,
-    ) -> StoreResult<u64> {
+    ) -> StoreResult<Vec<MessageId>> {
         let org_id = org_id.clone();
         self.writer
             .run(Work::Known, move |conn| each(&ids, |id| queue::cancel(conn, &org_id, id, now)))
@@ -199,6 +199,7 @@ impl MessageStore for SqliteStore {
         self.writer
             .run(Work::Known, move |conn| {
                 each(&ids, |id| queue::requeue(conn, &org_id, id, only, now))
+                    .map(|queued| queued.len() as u64)
             })
             .await
     }
@@ -302,8 +303,15 @@ impl MessageStore for SqliteStore {
 }
 
 /// Does something to several messages; returns to how many it was done.
-fn each(ids: &[MessageId], done_to: impl Fn(MessageId) -> Done<bool>) -> Done<u64> {
-    ids.iter().try_fold(0, |done, id| Ok(done + u64::from(done_to(*id)?)))
+/// Those to which it was done.
+fn each(ids: &[MessageId], done_to: impl Fn(MessageId) -> Done<bool>) -> Done<Vec<MessageId>> {
+    let mut done = Vec::new();
+    for id in ids {
+        if done_to(*id)? {
+            done.push(*id);
+        }
+    }
+    Ok(done)
 }
 
 impl SqliteStore {
