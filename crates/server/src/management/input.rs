@@ -22,6 +22,7 @@ use crate::problem::Problem;
 const MAX_BODY_BYTES: u64 = 256 * 1_024;
 
 /// A JSON object as it came, with what makes a repetition recognisable.
+#[derive(Clone)]
 pub(crate) struct JsonObject {
     /// Its members.
     pub(crate) members: Map<String, Value>,
