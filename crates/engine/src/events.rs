@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use waypost_domain::event::{EventDetail, EventFile};
 use waypost_domain::{EventId, Failure, OrgId};
 
-use crate::Engine;
 use crate::ports::{EventFilter, LoggedEvent, Page, Paged, StoreResult};
+use crate::{Engine, retention};
 
 /// How long events are kept, in milliseconds: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
-/// Events deleted in one round of housekeeping: more than a busy hour brings.
-const PRUNED: u32 = 20_000_000;
+/// Events deleted in one step.
+const PRUNED: u32 = 1_000;
 /// Events that a follower is given at once.
 const FOLLOWED: u32 = 100;
 
@@ -99,7 +99,11 @@ impl Engine {
     }
 
     /// Deletes events whose time is over.
-    pub(crate) async fn prune_events(&self) -> StoreResult<u64> {
-        self.store().prune_events(self.now().plus_ms(-KEPT_MS), PRUNED).await
+    pub(crate) async fn prune_events(&self) -> StoreResult<()> {
+        let before = self.now().plus_ms(-KEPT_MS);
+        while self.store().prune_events(before, PRUNED).await? == u64::from(PRUNED) {
+            retention::rest().await;
+        }
+        Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! What goes when its time is over: messages and media as long as each organisation wants them,
 //! events, keys, reports and webhooks as long as they are of use, what removed organisations left,
-//! and bytes that no record names. All of it in steps of milliseconds, with rests between them. At an
-//! hour that may be wrong nothing is deleted for its age.
+//! and bytes that no record names. All of it in steps of milliseconds, with rests between them; only
+//! keys that are a week old, an hour's of them, go step by step without. At an hour that may be wrong
+//! nothing is deleted for its age.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -66,14 +69,22 @@ impl Engine {
     }
 
     async fn clean_up_old(&self, now: Timestamp) -> Vec<(&'static str, StoreResult<()>)> {
-        let mut parts = Vec::new();
-        for org in self.directory().orgs() {
-            parts.push(("messages", self.clean_up_org(&org, now).await));
+        let oldest = now.plus_ms(-idempotency::KEPT_MS);
+        let forgotten = self.store().forget_idempotency(oldest).await.map(drop);
+        let orgs = self.directory().orgs();
+        let with_messages = self.clean_up_keys(&orgs, now).await;
+        // Keys go before the messages that they stand for.
+        let may_messages_go = with_messages.is_ok();
+        let mut parts = vec![("idempotency keys", forgotten), ("messages' keys", with_messages)];
+        for org in orgs {
+            if may_messages_go && let Some(before) = messages_before(&org, now) {
+                parts.push(("messages", self.clean_up_messages(&org.id, before).await));
+            }
+            let before = now.plus_ms(-kept_ms(org.media_retention_days));
+            parts.push(("media", self.clean_up_media(&org.id, before).await));
         }
         parts.push(("media", self.media_library().remove_expired().await));
-        parts.push(("events", self.prune_events().await.map(drop)));
-        let oldest = now.plus_ms(-idempotency::KEPT_MS);
-        parts.push(("idempotency keys", self.store().forget_idempotency(oldest).await.map(drop)));
+        parts.push(("events", self.prune_events().await));
         parts.push(("unmatched", self.clean_up_unmatched(now).await));
         parts
     }
@@ -96,25 +107,29 @@ impl Engine {
 
     /// Deletes what removed organisations left.
     pub(crate) async fn finish_removals(&self) -> StoreResult<()> {
-        while self.store().prune_removed_orgs().await? {}
+        while self.store().prune_removed_orgs().await? {
+            rest().await;
+        }
         Ok(())
     }
 
-    async fn clean_up_org(&self, org: &Org, now: Timestamp) -> StoreResult<()> {
-        let kept_ms = |days: u32| i64::from(days) * DAY_MS;
-        if let Some(days) = org.message_retention_days {
-            self.clean_up_messages(&org.id, now.plus_ms(-kept_ms(days))).await?;
+    /// The keys of all organisations in one walk: they lie one after the other, whosever they are.
+    async fn clean_up_keys(&self, orgs: &[Arc<Org>], now: Timestamp) -> StoreResult<()> {
+        let before = |org: &Arc<Org>| Some((org.id.clone(), messages_before(org, now)?));
+        let before: HashMap<OrgId, Timestamp> = orgs.iter().filter_map(before).collect();
+        if before.is_empty() {
+            return Ok(());
         }
-        self.clean_up_media(&org.id, now.plus_ms(-kept_ms(org.media_retention_days))).await
-    }
-
-    /// Keys go before the messages that they stand for.
-    async fn clean_up_messages(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<()> {
-        let (store, mut after) = (self.store(), Some(0));
+        let (before, mut after) = (Arc::new(before), Some(0));
         while let Some(place) = after {
-            after = store.prune_keys_of(org_id, before, place).await?.next;
+            after = self.store().prune_keys(&before, place).await?.next;
             rest().await;
         }
+        Ok(())
+    }
+
+    async fn clean_up_messages(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<()> {
+        let store = self.store();
         let (mut after, mut deleted) = (Some(0), 0);
         while let Some(place) = after {
             let pruned = store.prune_messages(org_id, before, place).await?;
@@ -164,6 +179,16 @@ impl Engine {
     }
 }
 
-async fn rest() {
+fn kept_ms(days: u32) -> i64 {
+    i64::from(days) * DAY_MS
+}
+
+/// Messages of an organisation that were accepted before then go; `None`: all stay.
+fn messages_before(org: &Org, now: Timestamp) -> Option<Timestamp> {
+    org.message_retention_days.map(|days| now.plus_ms(-kept_ms(days)))
+}
+
+/// A rest between two steps.
+pub(crate) async fn rest() {
     tokio::time::sleep(REST).await;
 }

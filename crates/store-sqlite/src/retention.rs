@@ -1,7 +1,8 @@
 //! Deleting what is past its time, a little in each job. What could go is looked for on a reader;
 //! the writer looks again at each row before it deletes it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,7 +23,7 @@ const MESSAGES_PER_JOB: i64 = 100;
 /// Other rows deleted in one job.
 const ROWS_PER_JOB: i64 = 500;
 
-/// A message with when it was accepted.
+/// A message, event or key with when it was accepted, recorded or claimed.
 type Candidate = (i64, i64);
 
 #[async_trait]
@@ -56,14 +57,18 @@ impl RetentionStore for SqliteStore {
         self.writer.run(Work::Known, move |conn| delete_events(conn, &old)).await
     }
 
-    async fn prune_keys_of(
+    async fn prune_keys(
         &self,
-        org_id: &OrgId,
-        before: Timestamp,
+        before: &Arc<HashMap<OrgId, Timestamp>>,
         after: i64,
     ) -> StoreResult<Pruned> {
-        let org = org_id.clone();
-        self.writer.run(Work::Known, move |conn| forget_keys(conn, &org, before, after)).await
+        let before = Arc::clone(before);
+        let (old, next) = self.readers.list(move |conn| old_keys(conn, &before, after)).await?;
+        if old.is_empty() {
+            return Ok(Pruned { deleted: 0, next });
+        }
+        let deleted = self.writer.run(Work::Known, move |conn| delete_keys(conn, &old)).await?;
+        Ok(Pruned { deleted, next })
     }
 
     async fn prune_broadcasts(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<u64> {
@@ -269,24 +274,42 @@ fn delete_events(conn: &Connection, places: &[i64]) -> Done<u64> {
     Ok(deleted)
 }
 
-/// Keys are numbered in the order in which they were claimed.
-fn forget_keys(conn: &Connection, org: &OrgId, before: Timestamp, after: i64) -> Done<Pruned> {
-    let last: Option<(i64, i64)> = conn
-        .prepare_cached(
-            "SELECT seq, claimed_at FROM (
-                 SELECT seq, claimed_at FROM idempotency WHERE seq > ?1 ORDER BY seq LIMIT ?2)
-             ORDER BY seq DESC LIMIT 1",
-        )?
-        .query_row([after, ROWS_PER_JOB], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((last, claimed_at)) = last else { return Ok(Pruned::default()) };
-    let deleted = rows(
-        conn,
-        "DELETE FROM idempotency WHERE seq > ?1 AND seq <= ?2 AND claimed_at < ?3
-             AND org = (SELECT ref FROM orgs WHERE id = ?4) AND target_kind <> ?5",
-        params![after, last, before.0, org.as_str(), idempotency::MADE],
+/// The next keys that are older than their organisation lets them be, and where to go on. Keys are
+/// numbered in the order in which they were claimed.
+fn old_keys(
+    conn: &Connection,
+    before: &HashMap<OrgId, Timestamp>,
+    after: i64,
+) -> Done<(Vec<Candidate>, Option<i64>)> {
+    let mut select = conn.prepare_cached(
+        "SELECT k.seq, k.claimed_at, k.target_kind, o.id
+         FROM idempotency k LEFT JOIN orgs o ON o.ref = k.org
+         WHERE k.seq > ?1 ORDER BY k.seq LIMIT ?2",
     )?;
-    Ok(Pruned { deleted, next: (claimed_at < before.0).then_some(last) })
+    let mut rows = select.query([after, ROWS_PER_JOB])?;
+    let (mut old, mut last) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        let key: Candidate = (row.get(0)?, row.get(1)?);
+        let (kind, org): (u8, Option<String>) = (row.get(2)?, row.get(3)?);
+        let before = org.and_then(|id| before.get(&OrgId::new(id)));
+        if kind != idempotency::MADE && before.is_some_and(|before| key.1 < before.0) {
+            old.push(key);
+        }
+        last = Some(key);
+    }
+    let newest = before.values().max();
+    let goes_on = |(_, at): &Candidate| newest.is_some_and(|newest| *at < newest.0);
+    Ok((old, last.filter(goes_on).map(|(seq, _)| seq)))
+}
+
+fn delete_keys(conn: &Connection, keys: &[Candidate]) -> Done<u64> {
+    let mut deleted = 0;
+    for (seq, claimed_at) in keys {
+        // It may have been claimed anew since it was looked at.
+        let sql = "DELETE FROM idempotency WHERE seq = ?1 AND claimed_at = ?2";
+        deleted += rows(conn, sql, [seq, claimed_at])?;
+    }
+    Ok(deleted)
 }
 
 /// The key of an upload: content, number, type.

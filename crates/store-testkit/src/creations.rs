@@ -137,7 +137,8 @@ pub async fn keys_of_creations_are_forgotten_and_go_with_their_organisation(harn
     let entry = NewRecord::Entry(Box::new(Entry::Org(org("other"))));
     stage.store.create(entry, of_all.clone()).await.unwrap();
     stage.store.create(new_customer("c1", 1), claim("k", 1)).await.unwrap();
-    let pruned = stage.store.prune_keys_of(&org_id(), at(1), 0).await.unwrap();
+    let before = std::sync::Arc::new([(org_id(), at(1))].into());
+    let pruned = stage.store.prune_keys(&before, 0).await.unwrap();
     assert_eq!(pruned.deleted, 0, "how long messages are kept is another matter");
     stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap();
     while stage.store.prune_removed_orgs().await.unwrap() {}

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use waypost_domain::call::Call;
 use waypost_domain::media::MimeType;
 use waypost_domain::status::Report;
-use waypost_domain::{MediaId, MessageId, OrgId};
+use waypost_domain::{MediaId, MessageId, NumberId, OrgId};
 use waypost_engine::ports::{
-    AttemptCall, CustomerFilter, Entry, EntryKey, EventFilter, MediaRecord, MessageFilter, Page,
-    Sha256Hex, Start, UpstreamCopy,
+    AttemptCall, CustomerFilter, Entry, EntryKey, EventFilter, IdempotencyClaim, MediaRecord,
+    MessageFilter, Page, Sha256Hex, Start, UpstreamCopy,
 };
 
 use crate::Harness;
@@ -139,18 +139,48 @@ pub async fn keys_go_before_what_they_stand_for(harness: &dyn Harness) {
     let other = OrgId::new("other");
     stage.put(Entry::Org(org("other"))).await;
     stage.put(Entry::Number(number("100000000000002", "other"))).await;
-    for (key, created_ms) in [("old", 0), ("young", 800)] {
-        let message = waypost_domain::message::Message { created_at: at(created_ms), ..message(1) };
-        stage.store.accept(message, now_due(), Some(claim(key, 1))).await.unwrap();
+    let mut claims = Vec::new();
+    for (org_id, key, created_ms) in [
+        (org_id(), "old", 0),
+        (other.clone(), "old", 0),
+        (other.clone(), "older than others are kept", 300),
+        (org_id(), "young", 800),
+    ] {
+        let mut message =
+            waypost_domain::message::Message { created_at: at(created_ms), ..message(1) };
+        if org_id == other {
+            message.number_id = NumberId::new("100000000000002");
+        }
+        message.org_id = org_id.clone();
+        let claim = IdempotencyClaim { org_id, ..claim(key, 1) };
+        claims.push(claim.clone());
+        stage.store.accept(message, now_due(), Some(claim)).await.unwrap();
     }
-    let pruned = stage.store.prune_keys_of(&other, at(500), 0).await.unwrap();
-    assert_eq!(pruned.deleted, 0, "they are another's");
-    let pruned = stage.store.prune_keys_of(&org_id(), at(500), 0).await.unwrap();
-    assert_eq!((pruned.deleted, pruned.next), (1, None));
-    let route = claim("old", 1).route;
-    for (key, is_kept) in [("old", false), ("young", true)] {
-        let found = stage.store.idempotent_target(&org_id(), &route, key, START).await.unwrap();
-        assert_eq!(found.is_some(), is_kept, "{key}");
+    let kept = async || {
+        let mut kept = Vec::new();
+        for claim in &claims {
+            let (org_id, route, key) = (&claim.org_id, &claim.route, &claim.key);
+            let found = stage.store.idempotent_target(org_id, route, key, START).await.unwrap();
+            kept.push(found.is_some());
+        }
+        kept
+    };
+    for (before, pruned, goes_on, left) in [
+        (vec![], 0, false, [true, true, true, true]),
+        (vec![("gone", 500)], 0, false, [true, true, true, true]),
+        (vec![(ORG, 500), ("other", 200)], 2, false, [false, false, true, true]),
+        (vec![("other", 900)], 1, true, [false, false, false, true]),
+        (vec![(ORG, 900)], 1, true, [false, false, false, false]),
+    ] {
+        let before = before.into_iter().map(|(id, before_ms)| (OrgId::new(id), at(before_ms)));
+        let before = std::sync::Arc::new(before.collect());
+        let step = stage.store.prune_keys(&before, 0).await.unwrap();
+        assert_eq!((step.deleted, step.next.is_some()), (pruned, goes_on), "{before:?}");
+        assert_eq!(kept().await, left, "{before:?}");
+        if let Some(next) = step.next {
+            let step = stage.store.prune_keys(&before, next).await.unwrap();
+            assert_eq!((step.deleted, step.next), (0, None), "{before:?}");
+        }
     }
 }
 

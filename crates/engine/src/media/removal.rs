@@ -5,6 +5,7 @@ use waypost_planted::{Bug, is_planted};
 
 use super::MediaLibrary;
 use crate::ports::{Sha256Hex, StoreResult};
+use crate::retention;
 
 /// Expired files removed in one step.
 const EXPIRED_BATCH: u32 = 100;
@@ -40,6 +41,7 @@ impl MediaLibrary {
             for (org_id, id) in &expired {
                 self.delete_stored(org_id, id).await?;
             }
+            retention::rest().await;
         }
     }
 
@@ -53,6 +55,7 @@ impl MediaLibrary {
                 if !unnamed.is_empty() {
                     self.remove_unnamed(unnamed).await?;
                 }
+                retention::rest().await;
             }
         }
         Ok(())

@@ -94,6 +94,7 @@ pub trait EventStore: Send + Sync {
         now: Timestamp,
     ) -> StoreResult<()>;
     /// Deletes the oldest events that were recorded before an instant and told on, with their
-    /// dead callbacks; at most so many. Returns how many.
+    /// dead callbacks; at most so many. Returns how many. Where there are no more of them, servers
+    /// that requests named and that nothing was posted to since then are forgotten too.
     async fn prune_events(&self, before: Timestamp, limit: u32) -> StoreResult<u64>;
 }

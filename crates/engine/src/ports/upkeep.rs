@@ -2,7 +2,8 @@
 //! steps, how long its queues are, a copy of everything at one instant, and what a restored copy
 //! holds back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -36,12 +37,12 @@ pub trait RetentionStore: Send + Sync {
     /// Deletes the oldest events of an organisation that were recorded before an instant and told
     /// on, with their dead callbacks. Call again until nothing is deleted.
     async fn prune_events_of(&self, org_id: &OrgId, before: Timestamp) -> StoreResult<u64>;
-    /// Looks at the next idempotency keys after a place, and forgets those of an organisation that
-    /// were claimed before an instant, but for creations.
-    async fn prune_keys_of(
+    /// Looks at the next idempotency keys after a place, whosever they are, and forgets those that
+    /// were claimed before their organisation's instant, but for creations. Without one, an
+    /// organisation's stay.
+    async fn prune_keys(
         &self,
-        org_id: &OrgId,
-        before: Timestamp,
+        before: &Arc<HashMap<OrgId, Timestamp>>,
         after: i64,
     ) -> StoreResult<Pruned>;
     /// Deletes some broadcasts of an organisation that were accepted before an instant and have no

@@ -179,10 +179,11 @@ impl EventStore for SqliteStore {
             pruned += u64::try_from(gone).unwrap_or(0);
             left -= some;
             if gone < some {
+                let forget = move |conn: &Connection| targets::forget_servers(conn, before);
+                self.writer.run(Work::Known, forget).await?;
                 break;
             }
         }
-        self.writer.run(Work::Known, move |conn| targets::forget_servers(conn, before)).await?;
         Ok(pruned)
     }
 }
