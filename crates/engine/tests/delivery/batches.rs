@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::callbacks::{ANN, URL, hooked, listed, quiet, until, written};
+use crate::callbacks::{ANN, URL, hooked, quiet, until, until_listed, written};
 use crate::receivers::{Got, status};
 use crate::rig::{Rig, send_to, text};
 
@@ -15,7 +15,9 @@ async fn several_events_go_in_one_call_where_the_shape_takes_them() {
     let some = (0..25).map(|place| written(ANN, &format!("{place:02}"), &rig)).collect();
     rig.receive(some).await;
     until("two full ones", || rig.receivers.count() == 2).await;
-    quiet().await;
+    // The third is recorded as the clock stands, and the others are done.
+    until_listed(&rig, 5).await;
+    quiet(&rig).await;
     assert_eq!(rig.receivers.count(), 2, "the third waits for others");
     rig.clock.advance(Duration::from_secs(3));
     until("the rest", || rig.receivers.count() == 3).await;
@@ -39,14 +41,14 @@ async fn a_call_that_failed_is_made_again_as_it_was() {
         status(if calls <= 2 { 500 } else { 200 })
     });
     rig.receive(["a", "b"].map(|text| written(ANN, text, &rig)).into()).await;
-    quiet().await;
+    until_listed(&rig, 2).await;
     rig.clock.advance(Duration::from_secs(3));
     until("the first call", || rig.receivers.count() == 1).await;
     rig.receive(vec![written(BEN, "c", &rig)]).await;
-    quiet().await;
+    until_listed(&rig, 3).await;
     rig.clock.advance(Duration::from_millis(2_500));
     until("the second call", || rig.receivers.count() == 2).await;
-    quiet().await;
+    quiet(&rig).await;
     rig.clock.advance(Duration::from_secs(60));
     until("both again", || rig.receivers.count() == 4).await;
     let told = |got: &Got| {
@@ -64,8 +66,9 @@ async fn what_people_write_and_statuses_go_in_calls_of_their_own() {
     rig.receive(vec![written(ANN, "one", &rig)]).await;
     rig.engine.send(send_to("cust-1", text("hi"))).await.unwrap();
     rig.receive(vec![written(ANN, "two", &rig)]).await;
-    quiet().await;
-    assert_eq!((listed(&rig).await.len(), rig.receivers.count()), (3, 0), "all wait for others");
+    until_listed(&rig, 3).await;
+    quiet(&rig).await;
+    assert_eq!(rig.receivers.count(), 0, "all wait for others");
     rig.clock.advance(Duration::from_secs(3));
     until("both calls", || rig.receivers.count() == 2).await;
     let calls: Vec<Vec<String>> = rig

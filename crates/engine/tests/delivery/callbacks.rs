@@ -17,7 +17,7 @@ use waypost_engine::ports::{
 };
 
 use crate::receivers::status;
-use crate::rig::{Rig, org, refused, send_to, template, text};
+use crate::rig::{LIVELY, Rig, org, refused, send_to, template, text};
 
 pub(crate) const ANN: &str = "15550001111";
 const BEN: &str = "15550002222";
@@ -71,17 +71,31 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(20), waiting).await.is_ok(), "{what}");
+    assert!(tokio::time::timeout(LIVELY, waiting).await.is_ok(), "{what}");
 }
 
-/// Gives what should not happen the time to happen.
-pub(crate) async fn quiet() {
-    tokio::time::sleep(Duration::from_millis(80)).await;
+/// Waits until so many callbacks are recorded that are still to be made, or will not be.
+pub(crate) async fn until_listed(rig: &Rig, callbacks: usize) {
+    let waiting = async {
+        while listed(rig).await.len() != callbacks {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LIVELY, waiting).await.is_ok(), "{callbacks} callbacks");
+}
+
+/// Gives what should not happen the time to happen: so many rounds behind the store, and a little
+/// more than the engine gathers for before each. On a slow machine it takes longer.
+pub(crate) async fn quiet(rig: &Rig) {
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(11)).await;
+        rig.behind_the_store().await;
+    }
 }
 
 async fn advance(rig: &Rig, seconds: f64) {
     rig.clock.advance(Duration::from_secs_f64(seconds));
-    quiet().await;
+    quiet(rig).await;
 }
 
 pub(crate) async fn listed(rig: &Rig) -> Vec<CallbackRecord> {
@@ -90,13 +104,13 @@ pub(crate) async fn listed(rig: &Rig) -> Vec<CallbackRecord> {
 }
 
 /// Waits until nothing is left to be made.
-async fn all_made(rig: &Rig) {
+pub(crate) async fn all_made(rig: &Rig) {
     let made = async {
         while rig.engine.callback_totals().await.unwrap().pending > 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(20), made).await.is_ok());
+    assert!(tokio::time::timeout(LIVELY, made).await.is_ok());
 }
 
 async fn webhook(rig: &Rig, id: &WebhookId) -> Webhook {
@@ -140,7 +154,7 @@ async fn statuses_are_told_as_they_come_and_never_backwards() {
         rig.receive(vec![status_of(report)]).await;
     }
     until("told", || rig.receivers.count() == 2).await;
-    quiet().await;
+    quiet(&rig).await;
     let kinds: Vec<String> =
         rig.receivers.got().iter().map(|got| got.event("kind").to_owned()).collect();
     assert_eq!(kinds, ["message.sent", "message.read"]);
@@ -164,7 +178,7 @@ async fn what_a_reply_refused_is_told_in_our_own_shape_only() {
     rig.upstream.next(refusal());
     rig.engine.enqueue(send_to("cust-2", template("hello_world"))).await.unwrap();
     until("told", || rig.receivers.count() >= 5).await;
-    quiet().await;
+    quiet(&rig).await;
     let told = |host: &str| -> Vec<String> {
         let all = rig.receivers.got();
         let here = all.iter().filter(|got| got.url.contains(host));
@@ -187,12 +201,13 @@ async fn a_failing_receiver_is_asked_again_by_the_schedule_and_then_no_more() {
     rig.receive(vec![written(ANN, "hello", &rig)]).await;
     until("first", || rig.receivers.count() == 1).await;
     for (tries, delay_s) in [(1, 5.0), (2, 300.0), (3, 1_800.0)] {
-        quiet().await;
+        quiet(&rig).await;
         advance(&rig, delay_s * 0.79).await;
         assert_eq!(rig.receivers.count(), tries, "too early");
         rig.clock.advance(Duration::from_secs_f64(delay_s * 0.42));
         until("again", || rig.receivers.count() == tries + 1).await;
     }
+    all_made(&rig).await;
     advance(&rig, 1_000_000.0).await;
     assert_eq!(rig.receivers.count(), 4);
     let dead = listed(&rig).await.remove(0);
@@ -218,7 +233,7 @@ async fn retry_after_counts_where_it_is_later() {
         .answer(|_| Ok(CallbackReply { status: 429, retry_after: Some("120".to_owned()) }));
     rig.receive(vec![written(ANN, "hello", &rig)]).await;
     until("first", || rig.receivers.count() == 1).await;
-    quiet().await;
+    quiet(&rig).await;
     advance(&rig, 119.0).await;
     assert_eq!(rig.receivers.count(), 1);
     rig.clock.advance(Duration::from_secs(2));
@@ -258,7 +273,7 @@ async fn a_person_is_told_of_in_order_and_waits_for_one_repetition_at_most() {
     rig.receive(vec![written(ANN, "two", &rig), written(BEN, "three", &rig)]).await;
     until("three", || rig.receivers.count() == 2).await;
     rig.receive(vec![written(ANN, "four", &rig)]).await;
-    quiet().await;
+    quiet(&rig).await;
     assert_eq!(rig.receivers.texts(), ["one", "three"]);
     rig.clock.advance(Duration::from_secs(6));
     until("the rest", || rig.receivers.count() == 5).await;
@@ -276,9 +291,9 @@ async fn what_is_in_memory_already_waits_for_a_first_failure_too() {
     let many: Vec<String> = (0..20).map(|place| format!("{place:02}")).collect();
     rig.receive(many.iter().map(|body| written(ANN, body, &rig)).collect()).await;
     until("first", || rig.receivers.count() == 1).await;
-    quiet().await;
+    quiet(&rig).await;
     drop(closed);
-    quiet().await;
+    quiet(&rig).await;
     assert_eq!(rig.receivers.count(), 1, "the others wait");
     rig.clock.advance(Duration::from_secs(6));
     until("all", || rig.receivers.count() == 21).await;
@@ -327,7 +342,7 @@ async fn what_happens_while_nobody_reads_the_log_is_told_after_the_next_start() 
     let mut rig = rig;
     for round in 0..3 {
         rig.stop.cancel();
-        quiet().await;
+        quiet(&rig).await;
         for place in 0..50 {
             let inbound = written(ANN, &format!("{round}-{place:02}"), &rig);
             let UpstreamEvent::Inbound(inbound) = inbound else { unreachable!() };
@@ -375,11 +390,12 @@ async fn while_a_receiver_is_down_it_is_only_probed_and_then_gets_everything() {
         rig.receive(some.collect()).await;
     }
     until("open", || rig.receivers.count() >= 10).await;
-    quiet().await;
+    quiet(&rig).await;
     // Ten minutes, in steps of ten seconds.
     for _ in 0..60 {
         rig.clock.advance(Duration::from_secs(10));
         tokio::time::sleep(Duration::from_millis(10)).await;
+        rig.behind_the_store().await;
     }
     let asked = rig.receivers.count();
     assert!((10..EVENTS / 10).contains(&asked), "{asked} calls to a receiver that is down");
@@ -417,7 +433,7 @@ async fn gone_does_not_end_an_address_that_a_request_named() {
     send_with_notify(&rig, "cust-1", "https://asked.example.com/").await;
     until("first", || rig.receivers.count() == 1).await;
     for tries in 2..=4 {
-        quiet().await;
+        quiet(&rig).await;
         advance(&rig, 59.9).await;
         assert_eq!(rig.receivers.count(), tries - 1, "the interval is fixed");
         rig.clock.advance(Duration::from_millis(200));
@@ -463,7 +479,7 @@ async fn a_number_may_have_an_address_for_receipts() {
     ask.dialect = "webex_connect";
     rig.engine.send(ask).await.unwrap();
     until("told", || rig.receivers.count() == 1).await;
-    quiet().await;
+    quiet(&rig).await;
     assert_eq!(rig.receivers.count_at("https://receipts.example.com/"), 1);
 }
 
@@ -473,7 +489,7 @@ async fn a_file_that_does_not_come_is_waited_for_a_minute() {
     hooked(&rig, URL, "plain").await;
     let closed = rig.upstream.gate.write().await;
     rig.receive(vec![picture("77", &rig)]).await;
-    quiet().await;
+    quiet(&rig).await;
     advance(&rig, 59.0).await;
     assert_eq!(rig.receivers.count(), 0);
     rig.clock.advance(Duration::from_secs(2));
@@ -507,7 +523,7 @@ async fn webhooks_are_told_what_they_asked_for() {
     };
     rig.receive(vec![written(ANN, "hello", &rig), UpstreamEvent::Template(template)]).await;
     until("told", || rig.receivers.count() == 1).await;
-    quiet().await;
+    quiet(&rig).await;
     assert_eq!(rig.receivers.texts(), ["APPROVED"]);
 }
 
@@ -518,10 +534,9 @@ async fn one_event_is_replayed_to_one_webhook_and_followers_get_it_once() {
     hooked(&rig, "https://second.example.com/", "plain").await;
     let start = rig.engine.last_event().await.unwrap();
     let engine = rig.engine.clone();
-    let following = tokio::spawn(async move {
-        engine.follow_events(&org_id(), start, Duration::from_secs(20)).await
-    });
-    quiet().await;
+    let following =
+        tokio::spawn(async move { engine.follow_events(&org_id(), start, LIVELY).await });
+    quiet(&rig).await;
     rig.receive(vec![written(ANN, "hello", &rig)]).await;
     until("both", || rig.receivers.count() == 2).await;
     all_made(&rig).await;

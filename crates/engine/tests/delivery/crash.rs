@@ -15,9 +15,7 @@ async fn an_open_intent_is_unknown_after_a_crash_and_not_resent() {
         tokio::spawn(
             async move { engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await },
         );
-    while rig.upstream.sent_to().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    rig.saw(1).await;
     // The store's last word before the crash is the intent: copying the folder now is what a
     // kill leaves.
     let rig = rig.copied().await;
@@ -48,7 +46,5 @@ async fn a_broadcast_goes_on_after_a_restart() {
     let queued = answer.outcome.deliveries.len();
     assert_eq!(queued, 3);
     let rig = rig.restart().await;
-    while rig.upstream.sent_to().len() < queued {
-        tokio::task::yield_now().await;
-    }
+    rig.saw(queued).await;
 }

@@ -8,6 +8,7 @@ use waypost_domain::retry::RetryClass;
 use waypost_domain::{ErrorKind, Failure, OrgId, Status};
 use waypost_engine::ports::{EventFilter, Page, PutMode};
 
+use crate::callbacks::until;
 use crate::rig::{Rig, keyed, lost, number, refused, send_to, submit_of, template, text, to_phone};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -19,9 +20,7 @@ async fn a_message_whose_time_is_over_is_not_attempted_again() {
     let mut short = to_phone("15550001111", text("soon"));
     short.send.options.expires_at = Some(rig.engine.now().plus_ms(1));
     let id = rig.engine.submit(submit_of(vec![short]), &[]).await.unwrap().outcome[0];
-    while rig.engine.metrics().attempts_retried == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("refused", || rig.engine.metrics().attempts_retried > 0).await;
     // The next attempt would have come later: the failure is told at the end all the same.
     rig.clock.advance(Duration::from_millis(1));
     rig.failed(1).await;
@@ -182,9 +181,7 @@ async fn after_a_day_without_a_status_an_unknown_outcome_is_told_as_a_failure() 
     rig.upstream.next(lost());
     let message = to_phone("15550001111", text("hi"));
     let id = rig.engine.submit(submit_of(vec![message]), &[]).await.unwrap().outcome[0];
-    while rig.engine.metrics().messages_unknown == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("lost", || rig.engine.metrics().messages_unknown > 0).await;
     assert_eq!(failures().await, 0);
     rig.clock.advance(DAY + Duration::from_secs(1));
     while failures().await == 0 {

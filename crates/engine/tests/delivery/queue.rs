@@ -8,10 +8,8 @@ use waypost_domain::retry::RetryClass;
 use waypost_domain::{ErrorKind, NumberId, Status};
 use waypost_engine::ports::{EntryKey, PutMode};
 
-use crate::rig::{Rig, broadcast_of, number, refused, send_to, text, too_fast};
-
-/// Generous: what would hang without end must fail.
-const LIVELY: Duration = Duration::from_secs(60);
+use crate::callbacks::until;
+use crate::rig::{LIVELY, Rig, broadcast_of, number, refused, send_to, text, too_fast};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_falls_due_while_the_queue_is_looked_through_is_not_forgotten() {
@@ -60,9 +58,7 @@ async fn too_many_messages_to_one_person_hold_up_that_person_only() {
     rig.open_window("15550002222").await;
     rig.upstream.next(too_fast(RetryClass::PersonPace, 60));
     let waiting = rig.engine.enqueue(send_to("cust-1", text("hello"))).await.unwrap().outcome;
-    while rig.engine.metrics().attempts_retried == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("refused", || rig.engine.metrics().attempts_retried > 0).await;
     assert_eq!(rig.stored(waiting.id).await.status, Status::Queued);
     let other = rig.engine.send(send_to("cust-2", text("hello"))).await.unwrap();
     assert!(other.outcome.result.is_ok());

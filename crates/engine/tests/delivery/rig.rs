@@ -1,6 +1,7 @@
 //! An engine with one organisation, one number and a scripted upstream.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,6 +35,8 @@ use crate::receivers::{Receivers, SHAPES};
 pub(crate) use crate::scripted::{ScriptedUpstream, Seen, lost, refused, too_fast};
 
 pub(crate) const NOON: i64 = 1_800_000_000_000;
+/// Generous: what would hang without end must fail.
+pub(crate) const LIVELY: Duration = Duration::from_secs(300);
 /// Gives one file for any link, and remembers what it was asked with.
 #[derive(Default)]
 pub(crate) struct OneFile {
@@ -213,9 +216,7 @@ impl Rig {
         drop(upstream);
         let store = Arc::downgrade(engine.store());
         drop(engine);
-        while store.strong_count() > 0 {
-            tokio::task::yield_now().await;
-        }
+        turns_until("the engine lets go of its store", || store.strong_count() == 0).await;
         Self::on(folder, clock).await
     }
 
@@ -311,16 +312,12 @@ impl Rig {
 
     /// Waits until so many messages have failed.
     pub(crate) async fn failed(&self, messages: u64) {
-        while self.engine.metrics().messages_failed < messages {
-            tokio::task::yield_now().await;
-        }
+        turns_until("failed", || self.engine.metrics().messages_failed >= messages).await;
     }
 
     /// Waits until the upstream has seen so many messages.
     pub(crate) async fn saw(&self, messages: usize) {
-        while self.upstream.seen.lock().len() < messages {
-            tokio::task::yield_now().await;
-        }
+        turns_until("sent", || self.upstream.seen.lock().len() >= messages).await;
     }
 
     /// What a person sends to the first number now: a message object with its type.
@@ -345,9 +342,29 @@ impl Rig {
             listed.len() - 1
         };
         self.engine.receive_webhook(Bytes::from(place.to_string())).await.unwrap();
+        let began = Instant::now();
         while !self.engine.store().open_webhooks(0, 1).await.unwrap().is_empty() {
+            assert!(began.elapsed() < LIVELY, "the webhook is not worked off");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Lets the store do what was asked of it before: stands behind that in each of the queues of
+    /// those who write and who read for the engine.
+    pub(crate) async fn behind_the_store(&self) {
+        let store = self.engine.store();
+        store.delete_customer(&OrgId::new("org-1"), &CustomerId::new("nobody")).await.unwrap();
+        store.event_heads(i64::MAX, 1).await.unwrap();
+        store.open_webhooks(0, 1).await.unwrap();
+    }
+}
+
+/// Waits until it is so while others have their turns; a paused runtime's time does not pass.
+async fn turns_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LIVELY, "{what}");
+        tokio::task::yield_now().await;
     }
 }
 

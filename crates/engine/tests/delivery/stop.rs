@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use waypost_domain::{ErrorKind, Status};
 
-use crate::rig::{Rig, broadcast_of, number, send_to, text};
+use crate::rig::{LIVELY, Rig, broadcast_of, number, send_to, text};
 use waypost_engine::ports::PutMode;
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn who_waits_for_a_broadcast_is_answered_when_nothing_is_sent_any_more() {
         tokio::spawn(async move { engine.broadcast(broadcast_of("hello_world"), 300).await });
     rig.saw(1).await;
     rig.stop.cancel();
-    let answer = tokio::time::timeout(Duration::from_secs(20), caller).await;
+    let answer = tokio::time::timeout(LIVELY, caller).await;
     let deliveries = answer.expect("the caller is answered").unwrap().unwrap().outcome.deliveries;
     for delivery in &deliveries[1..] {
         assert_eq!(delivery.result.as_ref().unwrap_err().kind, ErrorKind::StillQueued);

@@ -11,6 +11,7 @@ use waypost_domain::template::Template;
 use waypost_domain::{Content, ErrorKind, Failure, MediaSource, NumberId, OrgId, Status};
 use waypost_engine::ports::PutMode;
 
+use crate::callbacks::until;
 use crate::rig::{
     Rig, keyed, number, org, phone, picture, send_to, submit_of, template, text, to_phone,
 };
@@ -18,9 +19,7 @@ use crate::rig::{
 const AT_ONCE: &[ErrorKind] = &[ErrorKind::TemplateNotFound];
 
 async fn settled(rig: &Rig, messages: u64) {
-    while rig.engine.metrics().messages_sent < messages {
-        tokio::task::yield_now().await;
-    }
+    until("sent", || rig.engine.metrics().messages_sent >= messages).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use waypost_engine::callbacks::{DeadCallbacks, Replay};
 use waypost_engine::ports::{PutMode, UpstreamEvent};
 
-use crate::callbacks::{ANN, URL, hooked, listed, quiet, until, written};
+use crate::callbacks::{ANN, URL, all_made, hooked, listed, quiet, until, written};
 use crate::receivers::status;
 use crate::rig::{Rig, send_to, text};
 
@@ -26,7 +26,7 @@ async fn a_file_is_waited_for_and_what_the_person_wrote_next_too() {
     rig.receive(vec![document("77", &rig)]).await;
     rig.receive(vec![written(ANN, "look at it", &rig), written("15550002222", "hi", &rig)]).await;
     until("the other person", || rig.receivers.count() == 1).await;
-    quiet().await;
+    quiet(&rig).await;
     assert_eq!(rig.receivers.texts(), ["hi"]);
     drop(closed);
     // The courier looks again when the file has come.
@@ -45,7 +45,7 @@ async fn files_sent_close_together_are_all_told_with_their_addresses() {
     for place in 0..6 {
         rig.receive(vec![document(&format!("7{place}"), &rig)]).await;
     }
-    quiet().await;
+    quiet(&rig).await;
     drop(closed);
     until("all", || rig.receivers.count() == 6).await;
     for got in rig.receivers.got() {
@@ -63,9 +63,9 @@ async fn a_file_that_comes_while_an_earlier_callback_is_on_its_way_is_told_after
     until("on its way", || rig.receivers.count() == 1).await;
     let not_fetched = rig.upstream.gate.write().await;
     rig.receive(vec![document("77", &rig), written(ANN, "three", &rig)]).await;
-    quiet().await;
+    quiet(&rig).await;
     drop(not_fetched);
-    quiet().await;
+    quiet(&rig).await;
     drop(closed);
     until("the rest, at once", || rig.receivers.count() == 3).await;
     assert_eq!(rig.receivers.texts(), ["one", "", "three"]);
@@ -87,7 +87,8 @@ async fn a_final_answer_does_not_make_an_address_be_probed_and_what_it_did_not_t
         rig.engine.send(ask).await.unwrap();
     }
     until("all told", || rig.receivers.count() == MESSAGES).await;
-    quiet().await;
+    all_made(&rig).await;
+    quiet(&rig).await;
     let org_id = waypost_domain::OrgId::new("org-1");
     assert!(!rig.engine.callback_health(&org_id).await.unwrap()[0].is_only_probed);
     let dead = listed(&rig).await;
@@ -100,6 +101,6 @@ async fn a_final_answer_does_not_make_an_address_be_probed_and_what_it_did_not_t
     assert_eq!(replay(server("https://other.example.com")).await, 0);
     assert_eq!(replay(server(RECEIPTS)).await, MESSAGES as u64 - 1);
     until("all again", || rig.receivers.count() == 2 * MESSAGES).await;
-    quiet().await;
+    all_made(&rig).await;
     assert!(listed(&rig).await.is_empty());
 }
