@@ -5,8 +5,11 @@ use waypost_domain::place::Place;
 use waypost_domain::{ErrorKind, Failure, NumberId};
 
 use crate::Engine;
-use crate::ports::{Account, CreationClaim, Entry, NumberInfo, PutMode, StoreError};
+use crate::ports::{Account, CallError, CreationClaim, Entry, NumberInfo, PutMode, StoreError};
 use crate::templates::call_failure;
+
+/// A template that is asked for to see whether an account answers.
+const ANY_TEMPLATE: &str = "hello_world";
 
 impl Engine {
     /// By which account calls for a number are made: with its own token, else the
@@ -166,6 +169,32 @@ impl Engine {
     pub async fn number_info(&self, id: &NumberId) -> Result<NumberInfo, Failure> {
         let account = self.account(&*self.known_number(id)?)?;
         self.upstream().number_info(&account).await.map_err(call_failure)
+    }
+
+    /// Whether a number's own token reaches the number and its business account, as the upstream
+    /// says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] at `access_token` where it does not, or that the upstream cannot
+    /// be asked now.
+    pub async fn check_reach(&self, number: &Number) -> Result<(), Failure> {
+        self.check_number(number)?;
+        let account = self.account(number)?;
+        let refused = |error: CallError| {
+            let failure = call_failure(error);
+            match failure.kind {
+                ErrorKind::UpstreamUnavailable | ErrorKind::RateLimited => failure,
+                _ => {
+                    let why = failure.message;
+                    let message = format!("It does not reach this number and account: {why}");
+                    Failure::new(ErrorKind::InvalidValue, message).at("access_token")
+                }
+            }
+        };
+        self.upstream().number_info(&account).await.map_err(refused)?;
+        // The account has no call of its own here; whoever may read a template of it reaches it.
+        let read = self.upstream().templates(&account, Some(ANY_TEMPLATE), self.now()).await;
+        read.map(drop).map_err(refused)
     }
 
     fn known_number(&self, id: &NumberId) -> Result<std::sync::Arc<Number>, Failure> {

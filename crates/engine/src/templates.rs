@@ -2,6 +2,7 @@
 //! and webhooks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use waypost_domain::directory::Number;
 use waypost_domain::template::Template;
-use waypost_domain::{Failure, OrgId};
+use waypost_domain::{ErrorKind, Failure, OrgId};
 
 use crate::Engine;
 use crate::ports::CallError;
@@ -134,10 +135,11 @@ impl Engine {
     }
 
     /// Creates a template at the upstream, from Meta's form, in the business account of one of the
-    /// organisation's numbers (by default its first); returns Meta's answer.
+    /// organisation's own numbers (by default its first); returns Meta's answer.
     ///
     /// # Errors
-    /// What the upstream or the store says.
+    /// [`ErrorKind::NumberNotFound`] where it has no such number, or what the upstream or the store
+    /// says.
     pub async fn create_template(
         &self,
         org_id: &OrgId,
@@ -145,6 +147,9 @@ impl Engine {
         template: &Value,
     ) -> Result<Value, Failure> {
         let number = self.directory().sender(org_id, number)?;
+        if number.org_id != *org_id {
+            return Err(not_its_own());
+        }
         let account = self.account(&number)?;
         let created = self.upstream().create_template(&account, template).await;
         let created = created.map_err(call_failure)?;
@@ -154,41 +159,45 @@ impl Engine {
         Ok(created)
     }
 
-    /// Edits a template at the upstream, in the business account of one of the organisation's
-    /// numbers.
+    /// Edits a template at the upstream, in the business account that it belongs to.
     ///
     /// # Errors
-    /// What the upstream or the store says.
+    /// [`ErrorKind::NumberNotFound`] where the account is not the organisation's own, or what the
+    /// upstream or the store says.
     pub async fn edit_template(
         &self,
         org_id: &OrgId,
-        number: Option<&str>,
         template: &Template,
         change: &Value,
     ) -> Result<(), Failure> {
-        let number = self.directory().sender(org_id, number)?;
+        let number = self.own_number_of(org_id, &template.waba_id)?;
         let account = self.account(&number)?;
         let edited = self.upstream().edit_template(&account, &template.id, change).await;
         edited.map_err(call_failure)?;
         self.refresh_template(&number, &template.name).await
     }
 
-    /// Deletes all languages of a template at the upstream, or one.
+    /// Deletes one language of a template at the upstream, in the business account that it belongs
+    /// to.
     ///
     /// # Errors
-    /// What the upstream or the store says.
+    /// As [`Engine::edit_template`].
     pub async fn delete_template(
         &self,
         org_id: &OrgId,
-        name: &str,
-        only: Option<&Template>,
+        template: &Template,
     ) -> Result<(), Failure> {
-        let number = self.directory().sender(org_id, None)?;
-        let account = self.account(&number)?;
-        let id = only.map(|template| template.id.as_str());
-        self.upstream().delete_template(&account, name, id).await.map_err(call_failure)?;
-        let language = only.map(|template| template.language.as_str());
-        Ok(self.directory().remove_template(&number.waba_id, name, language).await?)
+        let Template { id, waba_id, name, language, .. } = template;
+        let account = self.account(&*self.own_number_of(org_id, waba_id)?)?;
+        self.upstream().delete_template(&account, name, Some(id)).await.map_err(call_failure)?;
+        Ok(self.directory().remove_template(waba_id, name, Some(language)).await?)
+    }
+
+    /// A number of the organisation's own with this business account. A shared number's templates
+    /// are for its owner to manage.
+    fn own_number_of(&self, org_id: &OrgId, waba_id: &str) -> Result<Arc<Number>, Failure> {
+        let mut numbers = self.directory().numbers(org_id).into_iter();
+        numbers.find(|number| number.waba_id == waba_id).ok_or_else(not_its_own)
     }
 
     /// A template's status changed, by the upstream's word.
@@ -215,4 +224,9 @@ impl Engine {
 
 pub(crate) fn call_failure(error: CallError) -> Failure {
     error.failure
+}
+
+fn not_its_own() -> Failure {
+    let message = "Templates are managed by the organisation whose number it is.";
+    Failure::new(ErrorKind::NumberNotFound, message)
 }

@@ -36,7 +36,8 @@ impl Engine {
     /// can be reached, so that a refusal is told at once.
     ///
     /// # Errors
-    /// Rights, an empty file, or what the upstream has against the file; nothing is kept then.
+    /// Rights, an unknown number, an empty file, or what the upstream has against the file; nothing
+    /// is kept then.
     pub async fn finish_upload(
         &self,
         upload: Upload,
@@ -57,6 +58,9 @@ impl Engine {
         }
         if let Some(media_id) = self.find_upload_replay(&ask, &org.id).await? {
             return Ok(Answer::replay(Uploaded { media_id }));
+        }
+        if let Some(name) = ask.command.number.as_deref() {
+            self.directory().sender(&org.id, Some(name)).map_err(|it| it.at("number"))?;
         }
         let file = NewFile {
             org_id: org.id.clone(),

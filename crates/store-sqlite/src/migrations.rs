@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_creation_keys.sql"),
     include_str!("../migrations/0003_free_keys.sql"),
     include_str!("../migrations/0004_targets_by_org.sql"),
+    include_str!("../migrations/0005_webhooks_by_org.sql"),
 ];
 
 /// The layout that this program knows.
@@ -51,5 +52,25 @@ mod tests {
         let left = select.query_map([], |row| row.get(0)).unwrap();
         let left: Vec<String> = left.collect::<rusqlite::Result<_>>().unwrap();
         assert_eq!(left, ["admin", "idempotencies"]);
+    }
+
+    #[test]
+    fn webhooks_stay_what_and_where_they_were() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        for sql in &MIGRATIONS[..4] {
+            conn.execute_batch(sql).unwrap();
+        }
+        let insert = "INSERT INTO webhooks (seq, org, id, body) VALUES (?1, ?2, ?3, ?3)";
+        for (seq, org, id) in [(2, 7, "crm"), (5, 8, "audit")] {
+            conn.execute(insert, rusqlite::params![seq, org, id]).unwrap();
+        }
+        apply(&mut conn, 4).unwrap();
+        conn.execute(insert, rusqlite::params![6, 8, "crm"]).unwrap();
+        conn.execute(insert, rusqlite::params![9, 8, "crm"]).unwrap_err();
+        let mut select = conn.prepare("SELECT seq, org, body FROM webhooks ORDER BY seq").unwrap();
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let rows: Vec<(i64, i64, String)> = rows.unwrap().map(Result::unwrap).collect();
+        let expected = [(2, 7, "crm"), (5, 8, "audit"), (6, 8, "crm")];
+        assert_eq!(rows, expected.map(|(seq, org, body)| (seq, org, body.to_owned())));
     }
 }

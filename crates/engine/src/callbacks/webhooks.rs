@@ -21,6 +21,22 @@ use crate::ports::{CreationClaim, Entry, StoreError};
 
 /// Secrets that may be valid at the same time.
 const MAX_SECRETS: usize = 4;
+/// Headers that tenants cannot set, beside those that begin with `webhook-` or `proxy-`.
+const OUR_HEADERS: [&str; 13] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-hub-signature",
+    "x-hub-signature-256",
+];
 
 /// A webhook to be made.
 #[derive(Clone, Debug)]
@@ -145,7 +161,8 @@ impl Engine {
     /// Seals the header that goes with a webhook's calls.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidValue`] where it is not of the form `Name: value`.
+    /// [`ErrorKind::InvalidValue`] where it is not of the form `Name: value`, or the gateway itself
+    /// sets the header of this name.
     pub fn seal_webhook_header(&self, id: &WebhookId, header: &str) -> Result<Sealed, Failure> {
         let is_name = |name: &str| {
             !name.is_empty()
@@ -154,6 +171,10 @@ impl Engine {
         let is_value = |value: &str| value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         match header.split_once(':') {
             Some((name, value)) if is_name(name.trim()) && is_value(value.trim()) => {
+                if is_ours(name.trim()) {
+                    let message = format!("{} is set by the gateway.", name.trim());
+                    return Err(unknown("header", &message));
+                }
                 Ok(self.vault().seal(&format!("webhooks/{id}/header"), header))
             }
             _ => Err(unknown("header", "A header has the form `Name: value`.")),
@@ -279,4 +300,11 @@ impl Engine {
             None => Ok(webhook),
         }
     }
+}
+
+/// Whether a header is not for tenants to set: what signs, what says how the body is to be read,
+/// and what belongs to the connection.
+fn is_ours(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("webhook-") || name.starts_with("proxy-") || OUR_HEADERS.contains(&&*name)
 }

@@ -70,7 +70,7 @@ async fn told(
         }
         Task::EditTemplate { number, template_id, change } => {
             let template = template_with_id(app, org_id, &number, &template_id)?;
-            app.engine.edit_template(org_id, Some(&number), &template, &change).await?;
+            app.engine.edit_template(org_id, &template, &change).await?;
             Ok(Managed::Done)
         }
         task @ (Task::UploadTemplateSample { .. }

@@ -4,6 +4,7 @@
 
 mod access;
 mod ask;
+mod assets;
 mod backups;
 mod broadcasts;
 mod callbacks;

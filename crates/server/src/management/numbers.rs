@@ -14,6 +14,7 @@ use waypost_domain::{NumberId, OrgId, Phone, Timestamp};
 use waypost_engine::ports::{EntryKey, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
+use super::assets::{assets, check_assets};
 use super::fields::{check_address, check_id, check_optional_text, check_text, keep_id};
 use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject, SecretChange};
@@ -254,6 +255,7 @@ pub(crate) async fn create_number(
     if app.engine.directory().number(&number.id).is_some() {
         return Err(StoreError::Conflict("id").into());
     }
+    check_assets(&app, &within.key, None, &number).await?;
     check_phone_number_id(&app, &number)?;
     app.engine.create_number(number.clone(), creation.claim()).await?;
     Ok(created(&NumberView::from(&number)))
@@ -300,8 +302,18 @@ pub(crate) async fn update_number(
     Ids((_, id)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<NumberView>, Problem> {
+    let known = known_number(&app, within.org_id(), &id)?;
+    let wanted = changed_number(&app, &known, body.clone())?;
+    check_assets(&app, &within.key, Some(&known), &wanted).await?;
     let (knowing, org_id) = (app.clone(), within.org_id().clone());
-    let change = move || changed_number(&knowing, &*known_number(&knowing, &org_id, &id)?, body);
+    let change = move || {
+        let now = known_number(&knowing, &org_id, &id)?;
+        if assets(&now) != assets(&known) {
+            let detail = "The number was given other assets at the same time; try again.";
+            return Err(Problem::new(StatusCode::CONFLICT, "conflict", detail));
+        }
+        changed_number(&knowing, &now, body)
+    };
     let number = app.engine.change_number(change).await?;
     Ok(Json(NumberView::from(&number)))
 }

@@ -31,6 +31,21 @@ use crate::App;
 use crate::problem::{Problem, ProblemBody};
 
 const DOCUMENT_PATH: &str = "/waypost/v1/openapi.json";
+/// What answers a repetition by its `Idempotency-Key`, by the names of the handlers.
+const REPEATABLE: [&str; 12] = [
+    "create_org",
+    "create_user",
+    "create_customer",
+    "create_number",
+    "create_key",
+    "create_provider",
+    "create_template",
+    "create_broadcast",
+    "create_webhook",
+    "rotate_secret",
+    "send_message",
+    "upload_media",
+];
 /// The page runs only its own scripts and talks only to this installation.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' \
     'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
@@ -189,8 +204,10 @@ fn complete(mut document: OpenApi) -> OpenApi {
             describe_common(path, operation);
             offer_examples(operation);
         }
-        if let Some(create) = &mut item.post {
-            add_parameter(create, idempotency_parameter());
+        if let Some(operation) = &mut item.post
+            && operation.operation_id.as_deref().is_some_and(|it| REPEATABLE.contains(&it))
+        {
+            add_parameter(operation, idempotency_parameter());
         }
     }
     let components = document.components.get_or_insert_default();

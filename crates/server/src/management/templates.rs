@@ -173,7 +173,7 @@ pub(crate) async fn edit_template(
 ) -> Result<Json<TemplateView>, Problem> {
     let template = known_template(&app, within.org_id(), &id)?;
     let change = Value::Object(body.members);
-    app.engine.edit_template(within.org_id(), None, &template, &change).await?;
+    app.engine.edit_template(within.org_id(), &template, &change).await?;
     Ok(Json(TemplateView::from(&known_template(&app, within.org_id(), &id)?)))
 }
 
@@ -186,7 +186,6 @@ pub(crate) async fn delete_template(
     Ids((_, id)): Ids<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let template = known_template(&app, within.org_id(), &id)?;
-    let name = template.name.clone();
-    app.engine.delete_template(within.org_id(), &name, Some(&template)).await?;
+    app.engine.delete_template(within.org_id(), &template).await?;
     Ok(StatusCode::NO_CONTENT)
 }

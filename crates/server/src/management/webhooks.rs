@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::callback::Webhook;
 use waypost_domain::event::EventKind;
 use waypost_domain::{EventId, NumberId, OrgId, WebhookId};
+use waypost_engine::IdempotencyKey;
 use waypost_engine::callbacks::{NewWebhook, Replay, WebhookTest};
-use waypost_engine::ports::{EntryKey, StoreResult, TargetAddress, TargetStats};
+use waypost_engine::ports::{
+    EntryKey, NewRecord, StoreError, StoreResult, TargetAddress, TargetStats,
+};
 
 use super::access::{Ids, InOrg, Webhooks};
 use super::fields::{MAX_NAME_CHARS, check_id, check_text, keep_id, words};
@@ -24,10 +27,13 @@ use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
 use super::views::time;
 use crate::App;
+use crate::headers::mark_replayed;
 use crate::problem::{Faults, Problem};
 
 /// The path on which one is made: the scope of idempotency keys.
 const CREATE: &str = "/waypost/v1/orgs/{org_id}/webhooks";
+/// The same for new secrets.
+const ROTATE: &str = "/waypost/v1/orgs/{org_id}/webhooks/{webhook_id}/rotate-secret";
 /// The longest address, in characters.
 const MAX_URL_CHARS: usize = 2_048;
 /// The shortest and the longest secret that a caller may choose, in characters.
@@ -233,6 +239,9 @@ pub(crate) async fn create_webhook(
         return Ok(replayed(&WebhookView::from(&*webhook)));
     }
     let id = input.id.unwrap_or_else(|| format!("wh-{}", uuid::Uuid::now_v7().simple()));
+    if known(&app, org_id, &id).is_ok() {
+        return Err(StoreError::Conflict("id").into());
+    }
     let new = NewWebhook {
         org_id: org_id.clone(),
         id: Some(WebhookId::new(id)),
@@ -373,10 +382,12 @@ pub(crate) struct RotationInput {
 }
 
 /// A secret, shown once.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct SecretView {
-    /// What signs from now on.
-    secret: String,
+    /// What signs from now on. Not in the answer to a repetition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    secret: Option<String>,
 }
 
 /// Gives a webhook a new secret. The old one signs beside it for a while, so that receivers can
@@ -387,9 +398,13 @@ pub(crate) async fn rotate_secret(
     State(app): State<App>,
     within: InOrg<Webhooks>,
     Ids((_, id)): Ids<(String, String)>,
-    body: JsonObject,
-) -> Result<Json<SecretView>, Problem> {
+    mut body: JsonObject,
+) -> Result<Response, Problem> {
     let webhook = known(&app, within.org_id(), &id)?;
+    let (org_id, id) = (within.org_id(), &webhook.id);
+    // No id has a slash: the key is this webhook's own.
+    let own = |it: IdempotencyKey| IdempotencyKey { key: format!("{id}/{}", it.key), ..it };
+    let idempotency = body.idempotency.take().map(own);
     let input: RotationInput = body.read()?;
     let mut faults = Faults::default();
     check_secret(&mut faults, input.secret.as_deref());
@@ -398,9 +413,18 @@ pub(crate) async fn rotate_secret(
         faults.add("overlap_s", format!("must be at most {MAX_OVERLAP_S}"));
     }
     faults.check()?;
-    let (org_id, id) = (within.org_id(), &webhook.id);
+    let rotation = Creation::begin(&app, Some(org_id), ROTATE, idempotency).await?;
+    if rotation.earlier().is_some() {
+        let mut response = Json(SecretView::default()).into_response();
+        mark_replayed(response.headers_mut());
+        return Ok(response);
+    }
     let secret = app.engine.rotate_webhook_secret(org_id, id, input.secret, overlap_s).await?;
-    Ok(Json(SecretView { secret }))
+    // Afterwards: what a crash leaves between the two, nobody was told, and it is made anew.
+    if let Some(claim) = rotation.claim() {
+        app.engine.store().create(NewRecord::Upstream(id.to_string()), claim).await?;
+    }
+    Ok(Json(SecretView { secret: Some(secret) }).into_response())
 }
 
 /// What a trial call came to.

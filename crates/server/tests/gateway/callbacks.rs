@@ -1,11 +1,12 @@
 //! What the management API tells of webhooks, and of callbacks that were not delivered.
 
-use http::Method;
-use serde_json::json;
+use axum::body::Body;
+use http::{Method, Request};
+use serde_json::{Value, json};
 use waypost_domain::{OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{NewCallback, TargetAddress, TargetName};
 
-use crate::rig::{ADMIN, Rig};
+use crate::rig::{ADMIN, Answer, Rig};
 
 const PEOPLE: [&str; 2] = ["15550001111", "15550002222"];
 const ADDRESSES: [&str; 2] = ["https://a.example.com", "https://b.example.com:8443"];
@@ -102,4 +103,94 @@ async fn a_webhook_that_is_switched_off_is_not_tried_and_says_so_once() {
     assert_eq!(refused["errors"][0]["field"], "webhook_id", "{refused}");
     let detail = refused["detail"].as_str().unwrap();
     assert_eq!(detail.matches("switched off").count(), 1, "{detail}");
+}
+
+#[tokio::test]
+async fn a_webhook_s_id_is_taken_in_its_own_organisation_only() {
+    let rig = Rig::new().await;
+    for org in ["org-1", "org-2"] {
+        rig.make("/orgs", json!({"id": org, "name": org})).await;
+    }
+    let body = |url: &str| json!({"id": "crm", "url": url});
+    for (org, url, expected) in [
+        ("org-1", "https://one.example.com/", 201),
+        ("org-2", "https://two.example.com/", 201),
+        ("org-1", "https://three.example.com/", 409),
+    ] {
+        let path = format!("/waypost/v1/orgs/{org}/webhooks");
+        let answer = rig.ask(Method::POST, &path, Some(ADMIN), Some(body(url))).await;
+        let answer = answer.expect(expected).json();
+        if expected == 409 {
+            assert_eq!(answer["code"], "conflict");
+            assert_eq!(answer["errors"][0]["field"], "id");
+        }
+    }
+    let path = "/waypost/v1/orgs/org-1/webhooks/crm";
+    rig.ask(Method::DELETE, path, Some(ADMIN), None).await.expect(204);
+    let left = rig.get("/waypost/v1/orgs/org-2/webhooks/crm").await.expect(200).json();
+    assert_eq!(left["url"], "https://two.example.com/");
+}
+
+#[tokio::test]
+async fn a_webhook_s_header_is_none_that_the_gateway_sets() {
+    let rig = Rig::new().await;
+    rig.make("/orgs", json!({"id": "org-1", "name": "One"})).await;
+    for (header, expected) in [
+        ("X-Team: blue", 201),
+        ("Authorization: Bearer abc", 201),
+        ("User-Agent: crm", 201),
+        ("webhook-signature: v1,forged", 400),
+        ("Webhook-Anything: 1", 400),
+        ("X-Hub-Signature-256 : sha256=00", 400),
+        ("x-hub-signature: 00", 400),
+        ("Content-Type: text/plain", 400),
+        ("Content-Length: 0", 400),
+        ("Content-Encoding: gzip", 400),
+        ("Host: example.com", 400),
+        ("Connection: close", 400),
+        ("Transfer-Encoding: chunked", 400),
+        ("Proxy-Authorization: Basic abc", 400),
+    ] {
+        let body = json!({"url": "https://crm.example.com/", "header": header});
+        let path = "/waypost/v1/orgs/org-1/webhooks";
+        let answer = rig.ask(Method::POST, path, Some(ADMIN), Some(body)).await;
+        assert_eq!(answer.status, expected, "{header}: {}", answer.text());
+        if expected == 400 {
+            assert_eq!(answer.json()["errors"][0]["field"], "header");
+        }
+    }
+}
+
+/// Asks for a new secret with an idempotency key.
+async fn rotate(rig: &Rig, webhook: &str, key: &str, body: &Value) -> Answer {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("/waypost/v1/orgs/org-1/webhooks/{webhook}/rotate-secret"))
+        .header("authorization", format!("Bearer {ADMIN}"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", key);
+    rig.call(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_new_secret_that_is_asked_for_again_is_made_once_and_shown_once() {
+    let rig = Rig::new().await;
+    rig.make("/orgs", json!({"id": "org-1", "name": "One"})).await;
+    for id in ["crm", "audit"] {
+        rig.make("/orgs/org-1/webhooks", json!({"id": id, "url": "https://a.example.com/"})).await;
+    }
+    let secrets = async |id: &str| {
+        rig.get(&format!("/waypost/v1/orgs/org-1/webhooks/{id}")).await.json()["secrets"].clone()
+    };
+    let first = rotate(&rig, "crm", "k", &json!({})).await.expect(200);
+    assert!(first.json()["secret"].is_string());
+    let again = rotate(&rig, "crm", "k", &json!({})).await.expect(200);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json().get("secret"), None);
+    assert_eq!(secrets("crm").await, 2);
+    rotate(&rig, "crm", "k", &json!({"overlap_s": 60})).await.expect(422);
+    // Another webhook's rotation is another request.
+    let other = rotate(&rig, "audit", "k", &json!({})).await.expect(200);
+    assert!(other.json()["secret"].is_string());
+    assert_eq!(secrets("audit").await, 2);
 }

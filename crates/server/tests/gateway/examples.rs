@@ -29,12 +29,26 @@ async fn furnished(rig: &Rig) -> Vec<(&'static str, String)> {
 }
 
 async fn send(rig: &Rig, method: &str, path: &str, kind: &str, example: &Value) -> Answer {
+    send_with(rig, method, path, kind, example, None).await
+}
+
+async fn send_with(
+    rig: &Rig,
+    method: &str,
+    path: &str,
+    kind: &str,
+    example: &Value,
+    idempotency_key: Option<&str>,
+) -> Answer {
     let body = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap())
         .uri(path)
         .header("authorization", format!("Bearer {ADMIN}"))
         .header("content-type", kind);
+    if let Some(key) = idempotency_key {
+        request = request.header("idempotency-key", key);
+    }
     rig.call(request.body(Body::from(body)).unwrap()).await
 }
 
@@ -61,6 +75,33 @@ async fn whatever_the_description_offers_is_taken() {
         }
     }
     assert!(taken > 25, "only {taken} bodies are offered");
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_offered_where_it_counts_and_only_there() {
+    let rig = Rig::new().await;
+    let ids = furnished(&rig).await;
+    let document = rig.get("/waypost/v1/openapi.json").await.expect(200).json();
+    let mut offered = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let filled = ids.iter().fold(path.clone(), |path, (name, id)| path.replace(name, id));
+        let operation = &item["post"];
+        let example = &operation["requestBody"]["content"]["application/json"]["example"];
+        // Uploads have no example. Upstream there is but one template here, and it is made already.
+        if example.is_null() || operation["operationId"] == "create_template" {
+            continue;
+        }
+        let named = |it: &Value| it["name"] == "Idempotency-Key";
+        let offers = operation["parameters"].as_array().into_iter().flatten().any(named);
+        let post = || send_with(&rig, "post", &filled, "application/json", example, Some("k"));
+        let first = post().await;
+        assert!(first.status.is_success(), "{path}: {}", first.text());
+        let again = post().await;
+        let replayed = again.header("idempotency-replayed") == Some("true");
+        assert_eq!(replayed, offers, "{path}: {}", again.text());
+        offered += usize::from(offers);
+    }
+    assert!(offered >= 10, "it is offered {offered} times only");
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::Method;
+use axum::body::Body;
+use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::rig::{ADMIN, Rig};
+use crate::rig::{ADMIN, FOREIGN_TOKEN, Rig};
 
 const SCOPES: [&str; 7] =
     ["messages:send", "messages:read", "media", "customers", "templates", "webhooks", "admin"];
@@ -329,4 +330,116 @@ async fn an_organisation_s_administrator_sees_its_own_only() {
         rig.ask(Method::GET, "/waypost/v1/orgs", Some(&key), None).await.expect(200).json();
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
     assert_eq!(listed["data"][0]["id"], "org-2");
+}
+
+const NUMBERS: &str = "/waypost/v1/orgs/org-2/numbers";
+
+/// A number in a business account.
+fn number_in(waba_id: &str, more: &Value) -> Value {
+    let mut number = json!({"id": "n-3", "display_phone": "15550008888",
+        "phone_number_id": "100000000000003", "waba_id": waba_id});
+    number.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    number
+}
+
+#[tokio::test]
+async fn what_the_installation_s_token_reaches_only_its_own_key_gives_to_a_number() {
+    let rig = Rig::new().await;
+    let ids = populate(&rig, "org-1", "n-1").await;
+    rig.furnish("org-2", "n-2").await;
+    let key = rig.key("org-2", &SCOPES).await;
+    let (post, patch) = (Method::POST, Method::PATCH);
+    let one = format!("{NUMBERS}/n-2");
+    for (method, path, body, expected) in [
+        (&post, NUMBERS, number_in("waba-n-1", &json!({})), 403),
+        (&post, NUMBERS, number_in("waba-of-nobody", &json!({})), 403),
+        (&patch, &one, json!({"waba_id": "waba-n-1"}), 403),
+        (&patch, &one, json!({"phone_number_id": "100000000000003"}), 403),
+        (&patch, &one, json!({"app_secret": "what-it-signs-is-believed"}), 403),
+        (&patch, &one, json!({"waba_id": "waba-n-2", "throughput_per_s": 20}), 200),
+        (&patch, &one, json!({"aliases": ["shop"]}), 200),
+    ] {
+        let answer = rig.ask(method.clone(), path, Some(&key), Some(body.clone())).await;
+        assert_eq!(answer.status, expected, "{body}: {}", answer.text());
+    }
+    assert_eq!(populate_again(&rig, &ids).await, Vec::<String>::new());
+    // Who runs the installation may give two tenants one account.
+    rig.make("/orgs/org-2/numbers", number_in("waba-n-1", &json!({}))).await;
+}
+
+#[tokio::test]
+async fn a_token_of_a_number_s_own_shows_what_it_reaches_and_opens_nobody_s_account() {
+    let rig = Rig::live().await;
+    rig.furnish("org-1", "n-1").await;
+    rig.make("/orgs", json!({"id": "org-2", "name": "Two"})).await;
+    let key = rig.key("org-2", &SCOPES).await;
+    let own = json!({"access_token": "our-own-token"});
+    let (post, patch) = (Method::POST, Method::PATCH);
+    let one = format!("{NUMBERS}/n-3");
+    for (method, path, body, expected, code) in [
+        (&post, NUMBERS, number_in("waba-n-1", &own), 409, "conflict"),
+        (
+            &post,
+            NUMBERS,
+            number_in("waba-3", &json!({"access_token": FOREIGN_TOKEN})),
+            400,
+            "invalid_value",
+        ),
+        (&post, NUMBERS, number_in("waba-3", &own), 201, ""),
+        (&patch, &one, json!({"waba_id": "waba-n-1"}), 409, "conflict"),
+        (
+            &patch,
+            &one,
+            json!({"waba_id": "waba-4", "access_token": FOREIGN_TOKEN}),
+            400,
+            "invalid_value",
+        ),
+        (&patch, &one, json!({"access_token": null}), 403, "scope_missing"),
+        (&patch, &one, json!({"waba_id": "waba-4"}), 200, ""),
+    ] {
+        let answer = rig.ask(method.clone(), path, Some(&key), Some(body.clone())).await;
+        assert_eq!(answer.status, expected, "{body}: {}", answer.text());
+        assert_eq!(answer.json()["code"].as_str().unwrap_or_default(), code, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn on_a_shared_number_templates_are_its_owner_s_to_manage() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let shared = json!({"shared": true});
+    rig.ask(Method::PATCH, "/waypost/v1/orgs/org-1/numbers/n-1", Some(ADMIN), Some(shared))
+        .await
+        .expect(200);
+    rig.make("/orgs", json!({"id": "org-2", "name": "Two", "join_code": "two"})).await;
+    let key = rig.key("org-2", &SCOPES).await;
+    let template = json!({"name": "a", "language": "en", "category": "UTILITY", "components": []});
+    let path = "/waypost/v1/orgs/org-2/templates";
+    let refused = rig.ask(Method::POST, path, Some(&key), Some(template)).await.expect(404);
+    assert_eq!(refused.json()["code"], "number_not_found");
+}
+
+#[tokio::test]
+async fn a_file_for_a_number_that_is_not_there_is_refused() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    rig.furnish("org-2", "n-2").await;
+    for (number, expected) in [("n-1", 201), ("n-2", 404), ("n-0", 404)] {
+        let form = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"number\"\r\n\r\n{number}\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\
+             Content-Type: application/pdf\r\n\r\n%PDF-1.7 x\r\n--b--\r\n"
+        );
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/waypost/v1/orgs/org-1/media")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("content-type", "multipart/form-data; boundary=b");
+        let answer = rig.call(request.body(Body::from(form)).unwrap()).await.expect(expected);
+        if expected == 404 {
+            assert_eq!(answer.json()["code"], "number_not_found");
+        }
+    }
+    let kept = rig.get("/waypost/v1/orgs/org-1/media").await.expect(200).json();
+    assert_eq!(kept["data"].as_array().unwrap().len(), 1);
 }

@@ -15,7 +15,9 @@ use waypost_clock::Clock;
 use waypost_domain::Timestamp;
 use waypost_domain::command::Receipt;
 use waypost_domain::media::MimeType;
+use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
+use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
     Account, BlobStore, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster,
@@ -38,6 +40,9 @@ pub(crate) const PANIC: &[u8] = b"panic";
 
 /// A template whose look-up panics.
 pub(crate) const TEMPLATE_THAT_PANICS: &str = "panic";
+
+/// A token that reaches no number.
+pub(crate) const FOREIGN_TOKEN: &str = "a-foreign-token";
 
 struct Agreeable;
 
@@ -113,7 +118,11 @@ impl Upstream for Agreeable {
         Ok(())
     }
 
-    async fn number_info(&self, _: &Account) -> Result<NumberInfo, CallError> {
+    async fn number_info(&self, account: &Account) -> Result<NumberInfo, CallError> {
+        if account.access_token == FOREIGN_TOKEN {
+            let failure = Failure::new(ErrorKind::UpstreamAuth, "This token does not reach it.");
+            return Err(CallError { failure, class: RetryClass::Never });
+        }
         Ok(NumberInfo::default())
     }
 }
@@ -266,6 +275,19 @@ impl Rig {
         limits: Limits,
         wrap: impl FnOnce(FileBlobs) -> Arc<dyn BlobStore>,
     ) -> Self {
+        Self::start(limits, false, wrap).await
+    }
+
+    /// One whose upstream is real: numbers may have tokens of their own.
+    pub(crate) async fn live() -> Self {
+        Self::start(Limits::default(), true, |blobs| Arc::new(blobs)).await
+    }
+
+    async fn start(
+        limits: Limits,
+        live: bool,
+        wrap: impl FnOnce(FileBlobs) -> Arc<dyn BlobStore>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("waypost.db");
         let store = SqliteStore::open(&database, &Options::default()).unwrap();
@@ -280,7 +302,7 @@ impl Rig {
             shapes: waypost_dialects::SHAPES,
         };
         let settings = Settings {
-            live: false,
+            live,
             upstream_name: "agreeable".to_owned(),
             default_token: Some("token".to_owned()),
             app_secret: "secret".to_owned(),
