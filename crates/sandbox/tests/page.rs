@@ -56,7 +56,7 @@ async fn an_open_page_hears_of_what_control_calls_change() {
         let method = method.parse().unwrap();
         let call = rig.call(method, &format!("/_sandbox/{path}")).json(&body);
         assert_eq!(call.send().await.unwrap().status(), 200, "{path}");
-        let heard = tokio::time::timeout(std::time::Duration::from_secs(5), events.chunk()).await;
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(90), events.chunk()).await;
         let heard = heard.unwrap_or_else(|_| panic!("nothing was heard of {path}"));
         let heard = heard.unwrap().unwrap();
         assert_eq!(std::str::from_utf8(&heard).unwrap(), "event: change\ndata: null\n\n", "{path}");

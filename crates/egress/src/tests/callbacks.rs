@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use super::rig::{Site, client, ok, redirect};
 use crate::{EgressError, MAX_REPLY_BYTES, PostResponse};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn post_to(site: &Site, headers: HeaderMap) -> Result<PostResponse, EgressError> {
     let url = format!("http://{}/hook?a=b", site.address);

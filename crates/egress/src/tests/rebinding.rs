@@ -48,7 +48,7 @@ impl Way {
     const BOTH: [Self; 2] = [Self::Download, Self::Callback];
 
     async fn answer(self, egress: &Egress, url: &str) -> Result<Vec<u8>, EgressError> {
-        let patience = Duration::from_secs(5);
+        let patience = Duration::from_secs(120);
         match self {
             Self::Download => download(egress, fetch_of(url)).await,
             Self::Callback => {
