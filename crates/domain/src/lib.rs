@@ -11,6 +11,7 @@ pub mod customer;
 pub mod directory;
 pub mod event;
 pub mod failure;
+pub mod idempotency;
 pub mod ids;
 pub mod manage;
 pub mod media;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
+pub(crate) use waypost_domain::idempotency::KEPT_MS;
 use waypost_domain::message::Message;
 use waypost_domain::{BroadcastId, ErrorKind, Failure, MediaId, MessageId, OrgId, Status};
 use waypost_planted::{Bug, is_planted};
@@ -15,8 +16,6 @@ use waypost_planted::{Bug, is_planted};
 use crate::ports::{CreationClaim, IdempotencyClaim, IdempotentTarget};
 use crate::{Ask, Engine, StoreFile};
 
-/// How long a key is kept, in milliseconds.
-pub(crate) const KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// How long a request that makes something waits for another one with the same key.
 const CREATION_WAIT: Duration = Duration::from_secs(2);
 
@@ -59,12 +58,27 @@ type KeyName = (OrgId, &'static str, String);
 /// Keys with which requests are being taken: of several requests with one key only one asks for a
 /// turn, and the others find what it made.
 #[derive(Clone, Default)]
-pub(crate) struct KeysInUse(Arc<Mutex<HashMap<KeyName, Arc<AsyncMutex<()>>>>>);
+pub(crate) struct KeysInUse(Arc<Mutex<HashMap<KeyName, InUse>>>);
+
+#[derive(Default)]
+struct InUse {
+    turn: Arc<AsyncMutex<()>>,
+    /// Requests that have it or wait for it.
+    requests: usize,
+}
 
 impl KeysInUse {
     async fn take(&self, name: KeyName) -> KeyInUse {
-        let in_use = Arc::clone(self.0.lock().entry(name.clone()).or_default());
-        KeyInUse { all: self.clone(), name, _alone: in_use.lock_owned().await }
+        let turn = {
+            let mut all = self.0.lock();
+            let in_use = all.entry(name.clone()).or_default();
+            in_use.requests += 1;
+            Arc::clone(&in_use.turn)
+        };
+        // Before the wait: who does not wait to its end leaves nothing behind.
+        let mut key = KeyInUse { all: self.clone(), name, alone: None };
+        key.alone = Some(turn.lock_owned().await);
+        key
     }
 }
 
@@ -72,14 +86,16 @@ impl KeysInUse {
 pub(crate) struct KeyInUse {
     all: KeysInUse,
     name: KeyName,
-    _alone: OwnedMutexGuard<()>,
+    /// `None` only while it is waited for.
+    alone: Option<OwnedMutexGuard<()>>,
 }
 
 impl Drop for KeyInUse {
     fn drop(&mut self) {
         let mut all = self.all.0.lock();
-        // The list's and this one's: nobody waits for it.
-        if all.get(&self.name).is_some_and(|in_use| Arc::strong_count(in_use) <= 2) {
+        let Some(in_use) = all.get_mut(&self.name) else { return };
+        in_use.requests -= 1;
+        if in_use.requests == 0 {
             all.remove(&self.name);
         }
     }
@@ -266,4 +282,26 @@ pub(crate) fn in_progress() -> Failure {
     let message = "What came of the first request with this id or key is not known yet; try again \
                    shortly.";
     Failure::new(ErrorKind::IdempotencyInProgress, message).retry_after_s(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_key_that_nobody_uses_or_waits_for_nothing_is_kept() {
+        let keys = KeysInUse::default();
+        let take = || Box::pin(keys.take((OrgId::new("org-1"), "/messages", "k".to_owned())));
+        let held = take().await;
+        let (mut next, mut gone) = (take(), take());
+        assert!(poll!(&mut next).is_pending() && poll!(&mut gone).is_pending());
+        drop(held);
+        let held = next.now_or_never().expect("it has its turn");
+        drop(held);
+        // It has its turn and was not woken yet.
+        drop(gone);
+        assert!(keys.0.lock().is_empty());
+    }
 }

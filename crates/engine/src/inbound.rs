@@ -264,10 +264,11 @@ impl Engine {
         let failure = report.failure.clone();
         match self.store().apply_report(report, self.now()).await? {
             ReportEffect::Advanced(id, ..) => {
-                self.heed_report(id, failure.as_ref()).await?;
+                // Before anything can fail: a repetition of the report changes nothing any more.
                 self.watch().tell(&id);
                 self.countdowns().known(&id);
                 self.event_logged();
+                self.heed_report(id, failure.as_ref()).await?;
             }
             ReportEffect::Nothing(_) => {}
             ReportEffect::Parked => self.count().statuses_parked.add(),

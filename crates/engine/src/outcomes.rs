@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use waypost_domain::command::Receipt;
 use waypost_domain::message::{AttemptOutcome, Message};
@@ -133,7 +134,9 @@ impl Engine {
         let id = message.id;
         let record = Record { id, broadcast_id, attempt_id, settlement, now };
         let settled = match self.record(&record).await {
-            Err(StoreError::Unavailable(_)) => Box::pin(self.record_later(record)).await?,
+            Err(StoreError::Unavailable(_)) => {
+                Box::pin(self.record_later(record, message.clone())).await?
+            }
             Err(error) => return Err(unrecorded(&record.settlement, error)),
             Ok(settled) => settled,
         };
@@ -151,17 +154,20 @@ impl Engine {
     pub(crate) fn close_later(&self, message: &Message, error: &StoreError) {
         let (engine, message) = (self.clone(), message.clone());
         let failure = Failure::from(error.clone());
-        self.0.callers.spawn(async move {
-            for _ in 0..MAX_RECORD_TRIES {
-                tokio::time::sleep(RECORD_PAUSE).await;
-                match engine.fail_queued(&message, failure.clone()).await {
-                    Err(why) if why.kind == ErrorKind::Unavailable => {
-                        tracing::warn!(message = %message.id, error = %why, "not closed yet");
-                    }
-                    _ => return,
+        self.0.callers.spawn(async move { engine.close(&message, failure).await });
+    }
+
+    /// Closes a message that nobody will attempt again, as soon as that can be recorded.
+    async fn close(&self, message: &Message, failure: Failure) {
+        for _ in 0..MAX_RECORD_TRIES {
+            match self.fail_queued(message, failure.clone()).await {
+                Err(why) if why.kind == ErrorKind::Unavailable => {
+                    tracing::warn!(message = %message.id, error = %why, "not closed yet");
                 }
+                _ => return,
             }
-        });
+            tokio::time::sleep(RECORD_PAUSE).await;
+        }
     }
 
     async fn record(&self, record: &Record) -> StoreResult<Settled> {
@@ -189,25 +195,49 @@ impl Engine {
     }
 
     /// The store cannot take an outcome now: goes on trying after the caller has been told.
-    async fn record_later(&self, record: Record) -> Result<Settled, Failure> {
+    async fn record_later(&self, record: Record, message: Message) -> Result<Settled, Failure> {
         let full = StoreError::Unavailable(String::new());
         let settlement = record.settlement.clone();
+        let (reply, mut recorded) = oneshot::channel();
         let engine = self.clone();
-        let recording = self.0.callers.spawn(async move {
-            for _ in 1..MAX_RECORD_TRIES {
-                tokio::time::sleep(RECORD_PAUSE).await;
-                match engine.record(&record).await {
-                    Err(StoreError::Unavailable(why)) => {
-                        tracing::warn!(message = %record.id, why, "outcome not recorded yet");
-                    }
-                    recorded => return recorded,
-                }
+        self.0.callers.spawn(async move {
+            let outcome = engine.record_until_taken(&record).await;
+            if let Err(Ok(settled)) = reply.send(outcome) {
+                engine.go_on_alone(&message, &record.settlement, settled.status).await;
             }
-            engine.record(&record).await
         });
-        match tokio::time::timeout(RECORD_WAIT, recording).await {
-            Ok(Ok(recorded)) => recorded.map_err(|error| unrecorded(&settlement, error)),
-            Ok(Err(_)) | Err(_) => Err(unrecorded(&settlement, full)),
+        let in_time = tokio::time::timeout(RECORD_WAIT, &mut recorded).await;
+        // From here on the outcome is either here, or not told to anybody.
+        recorded.close();
+        let outcome = match in_time {
+            Ok(outcome) => outcome.ok(),
+            Err(_) => recorded.try_recv().ok(),
+        };
+        outcome.unwrap_or(Err(full)).map_err(|error| unrecorded(&settlement, error))
+    }
+
+    async fn record_until_taken(&self, record: &Record) -> StoreResult<Settled> {
+        for _ in 1..MAX_RECORD_TRIES {
+            tokio::time::sleep(RECORD_PAUSE).await;
+            match self.record(record).await {
+                Err(StoreError::Unavailable(why)) => {
+                    tracing::warn!(message = %record.id, why, "outcome not recorded yet");
+                }
+                recorded => return recorded,
+            }
+        }
+        self.record(record).await
+    }
+
+    /// An outcome was recorded so late that who attempted the message has given it up.
+    async fn go_on_alone(&self, message: &Message, settlement: &Settlement, status: Status) {
+        match (status, settlement) {
+            (Status::Queued, _) => self.lanes().wake(&message.number_id),
+            (Status::Sending, Settlement::Retry { requeue: false, .. }) => {
+                let full = StoreError::Unavailable(String::new());
+                self.close(message, full.into()).await;
+            }
+            _ => {}
         }
     }
 

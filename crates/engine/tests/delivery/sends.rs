@@ -10,7 +10,7 @@ use waypost_domain::customer::Customer;
 use waypost_domain::event::EventKind;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
-use waypost_domain::{CustomerId, ErrorKind, OrgId, Status};
+use waypost_domain::{CustomerId, ErrorKind, Failure, OrgId, Status, UpstreamFault};
 use waypost_engine::ports::{
     EventFilter, Page, SendOutcome, StatusNotice, StoreError, StoreResult, UpstreamEvent,
 };
@@ -173,6 +173,49 @@ async fn without_a_status_the_caller_is_told_that_the_outcome_is_unknown() {
     assert_eq!(rig.upstream.sent_to().len(), 1);
 }
 
+/// Takes two seconds for each write once it is slow.
+#[derive(Default)]
+struct SlowDisk {
+    is_slow: AtomicBool,
+}
+
+#[async_trait]
+impl Turns for SlowDisk {
+    async fn turn(&self, moment: Moment) -> StoreResult<()> {
+        if moment == Moment::Write && self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_status_is_told_before_what_it_teaches_is_recorded() {
+    let disk = Arc::new(SlowDisk::default());
+    let rig = Rig::timed_with(Arc::clone(&disk) as Arc<dyn Turns>).await;
+    rig.upstream.next(lost());
+    let had_enough = UpstreamFault { code: Some(131_049), ..UpstreamFault::default() };
+    let mut failure = Failure::new(ErrorKind::RejectedByUpstream, "had enough");
+    failure.upstream = Some(had_enough);
+    let reporting = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        disk.is_slow.store(true, Ordering::SeqCst);
+        rig.events.0.lock().push(vec![UpstreamEvent::Status(StatusNotice {
+            wamid: "wamid.lost".to_owned(),
+            opaque: Some(rig.upstream.seen.lock()[0].token.clone()),
+            report: Some(Report::Failed),
+            at: Some(rig.engine.now()),
+            failure: Some(failure.clone()),
+            extra: None,
+        })]);
+        rig.engine.receive_webhook("0".into()).await.unwrap();
+    };
+    let (told, ()) = tokio::join!(rig.engine.send(send_to("cust-1", text("hello"))), reporting);
+    // It is kept and applied before its caller's five seconds are over, and recorded after them.
+    assert_eq!(told.unwrap().outcome.result.unwrap().wamid, "wamid.lost");
+}
+
 #[tokio::test]
 async fn a_status_that_overtakes_the_reply_is_not_lost() {
     let rig = Rig::new().await;
@@ -297,32 +340,61 @@ impl Turns for Disk {
     }
 }
 
+/// What callers of the organisation were told in lists, oldest first.
+async fn logged(rig: &Rig) -> Vec<EventKind> {
+    let page = Page { after: None, limit: 10 };
+    let filter = EventFilter::default();
+    let events = rig.engine.events(&OrgId::new("org-1"), &filter, page).await.unwrap();
+    events.data.iter().map(|logged| logged.event.kind).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_begun_again_is_closed_and_told_once_that_is_recorded() {
+async fn what_is_not_attempted_again_because_of_a_full_disk_is_closed_and_told_later() {
+    // Full between two attempts, and already when the first one's outcome is recorded.
+    for (full_after_ms, called_ms) in [(1_000, 0), (0, 1_000)] {
+        let disk = Arc::new(Disk::default());
+        let rig = Rig::timed_with(Arc::clone(&disk) as Arc<dyn Turns>).await;
+        let called = rig.upstream.gate.write().await;
+        rig.upstream.next(too_fast(RetryClass::Pace, 2));
+        let filling = async {
+            rig.saw(1).await;
+            tokio::time::sleep(Duration::from_millis(full_after_ms)).await;
+            disk.is_full.store(true, Ordering::SeqCst);
+        };
+        let calling = async {
+            rig.saw(1).await;
+            tokio::time::sleep(Duration::from_millis(called_ms)).await;
+            drop(called);
+        };
+        let asked = || keyed(send_to("cust-1", text("hello")), "k", 1);
+        let (told, (), ()) = tokio::join!(rig.engine.send(asked()), filling, calling);
+        assert_eq!(told.unwrap_err().kind, ErrorKind::Unavailable);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(logged(&rig).await.is_empty(), "nothing is told that is not recorded");
+        disk.is_full.store(false, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(logged(&rig).await, [EventKind::MessageFailed], "full after {full_after_ms}");
+        let again = rig.engine.send(asked()).await.unwrap();
+        assert!(!again.replayed && again.outcome.result.is_ok(), "its key is free");
+        assert_eq!(rig.upstream.sent_to().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_again_late_because_of_a_full_disk_is_attempted_again() {
     let disk = Arc::new(Disk::default());
     let rig = Rig::timed_with(Arc::clone(&disk) as Arc<dyn Turns>).await;
-    let org_id = OrgId::new("org-1");
-    let logged = || async {
-        let page = Page { after: None, limit: 10 };
-        let events = rig.engine.events(&org_id, &EventFilter::default(), page).await.unwrap();
-        events.data.iter().map(|logged| logged.event.kind).collect::<Vec<_>>()
-    };
-    rig.upstream.next(too_fast(RetryClass::Pace, 2));
-    let filling = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        disk.is_full.store(true, Ordering::SeqCst);
-    };
-    let asked = || keyed(send_to("cust-1", text("hello")), "k", 1);
-    let (told, ()) = tokio::join!(rig.engine.send(asked()), filling);
-    assert_eq!(told.unwrap_err().kind, ErrorKind::Unavailable);
+    let called = rig.upstream.gate.write().await;
+    rig.upstream.next(too_fast(RetryClass::Pace, 1));
+    let queued = rig.engine.enqueue(send_to("cust-1", text("hello"))).await.unwrap().outcome;
+    rig.saw(1).await;
+    disk.is_full.store(true, Ordering::SeqCst);
+    drop(called);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(logged().await.is_empty(), "nothing is told that is not recorded");
+    assert_eq!(rig.stored(queued.id).await.status, Status::Sending);
     disk.is_full.store(false, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(logged().await, [EventKind::MessageFailed]);
-    let again = rig.engine.send(asked()).await.unwrap();
-    assert!(!again.replayed && again.outcome.result.is_ok(), "its key is free");
-    assert_eq!(rig.upstream.sent_to().len(), 2);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(rig.stored(queued.id).await.status, Status::Sent);
 }
 
 #[tokio::test]
