@@ -565,6 +565,10 @@ impl From<StoreError> for Failure {
             StoreError::NotFound => "What should be changed has gone.",
             StoreError::Unavailable(_) => "The message cannot be recorded now; try again later.",
             // Nobody knows a time to come again: an operator has to act first.
+            StoreError::Damaged(_) => {
+                let message = "Something that is stored for this cannot be understood.";
+                return Self::new(ErrorKind::Unavailable, message);
+            }
             StoreError::Broken(_) => {
                 let message = "This installation has stopped accepting messages.";
                 return Self::new(ErrorKind::Unavailable, message);

@@ -289,7 +289,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Conflict(field) => Self::conflict(field),
             StoreError::NotFound => Self::not_found(),
-            StoreError::Unavailable(why) | StoreError::Broken(why) => {
+            StoreError::Unavailable(why) | StoreError::Broken(why) | StoreError::Damaged(why) => {
                 tracing::error!(error = %why, "the store refused a call of the management API");
                 Self::unavailable("The store cannot do this now; try again later.")
             }

@@ -33,7 +33,13 @@ pub(crate) fn corrupt(what: &str) -> Fault {
     let text = format!(
         "a stored {what} cannot be understood; the database is damaged: restore a backup (`waypost restore`)"
     );
-    Fault::Store(StoreError::Broken(text))
+    Fault::Store(damaged(text))
+}
+
+/// Told here: who meets it may only see that something failed, and all else goes on.
+fn damaged(text: String) -> StoreError {
+    tracing::error!(error = text, "the store cannot use something that is stored");
+    StoreError::Damaged(text)
 }
 
 /// How far a failure reaches.
@@ -110,10 +116,10 @@ fn constraint(error: &rusqlite::Error) -> StoreError {
             ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
                 StoreError::Conflict(taken_field(text.as_deref().unwrap_or_default()))
             }
-            _ => StoreError::Broken(error.to_string()),
+            _ => damaged(error.to_string()),
         },
         rusqlite::Error::QueryReturnedNoRows => StoreError::NotFound,
-        _ => StoreError::Broken(error.to_string()),
+        _ => damaged(error.to_string()),
     }
 }
 
@@ -128,6 +134,8 @@ fn taken_field(text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::types::Type;
+
     use super::*;
 
     fn failure(extended_code: i32) -> Fault {
@@ -147,6 +155,22 @@ mod tests {
             (ffi::SQLITE_CONSTRAINT_UNIQUE, Reach::Job),
         ] {
             assert_eq!(failure(code).reach(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_store_has_failed_only_where_nothing_may_be_written_any_more() {
+        let unread = rusqlite::Error::InvalidColumnType(0, "id".to_owned(), Type::Blob);
+        for (fault, expected) in [
+            (failure(ffi::SQLITE_IOERR_FSYNC), true),
+            (failure(ffi::SQLITE_FULL), false),
+            (failure(ffi::SQLITE_CONSTRAINT_CHECK), false),
+            (Fault::Sqlite(unread), false),
+            (corrupt("status"), false),
+        ] {
+            assert_eq!(fault.reach() == Reach::Store, expected, "{fault:?}");
+            let error = fault.into_store_error();
+            assert_eq!(matches!(error, StoreError::Broken(_)), expected, "{error}");
         }
     }
 

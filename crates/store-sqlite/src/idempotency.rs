@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
+use waypost_domain::idempotency::KEPT_MS;
 use waypost_domain::{BroadcastId, MediaId, MessageId, OrgId, Timestamp};
 use waypost_engine::ports::{
     Accepted, CreationClaim, Entry, IdempotencyClaim, IdempotencyStore, IdempotentTarget,
@@ -17,8 +18,6 @@ use crate::directory;
 use crate::fault::{Done, corrupt};
 use crate::writer::Work;
 
-/// How long a claim holds: after it, the key may be claimed anew. In milliseconds; 7 days.
-const CLAIM_HOLDS_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// `target_kind` of what the management API made.
 pub(crate) const MADE: u8 = 4;
 /// Claims looked at in one job when old ones are forgotten.
@@ -116,7 +115,7 @@ pub(crate) fn claim(
     let Some(first) = read(conn, claim.org_id.as_str(), &claim.route, &claim.key)? else {
         return Err(corrupt("idempotency key"));
     };
-    if first.claimed_at >= now.0 - CLAIM_HOLDS_MS && !first.is_void {
+    if first.claimed_at >= now.0 - KEPT_MS && !first.is_void {
         return Ok(Accepted::Replay { fingerprint: first.fingerprint, target: first.target });
     }
     conn.prepare_cached("DELETE FROM idempotency WHERE seq = ?1")?.execute([first.seq])?;
@@ -141,8 +140,8 @@ pub(crate) fn free(
     Ok(())
 }
 
-/// Claims a key again for a target that is to be sent after all. `false` where it stands for another
-/// one by now.
+/// Claims a key again for a target that is to be sent after all. `false` where it was claimed for
+/// another one since, be it that the key is free again: its fingerprint is that one's.
 pub(crate) fn reclaim(
     conn: &Connection,
     org: i64,
@@ -153,8 +152,8 @@ pub(crate) fn reclaim(
 ) -> Done<bool> {
     let (Some(route), Some(key)) = (route, key) else { return Ok(true) };
     conn.prepare_cached(
-        "UPDATE idempotency SET is_free = 0, target = ?4
-         WHERE org = ?1 AND route = ?2 AND key = ?3 AND is_free = 1",
+        "UPDATE idempotency SET is_free = 0
+         WHERE org = ?1 AND route = ?2 AND key = ?3 AND target = ?4 AND is_free = 1",
     )?
     .execute(params![org, route, key, target])?;
     let is_taken = conn
@@ -162,7 +161,7 @@ pub(crate) fn reclaim(
             "SELECT 1 FROM idempotency
              WHERE org = ?1 AND route = ?2 AND key = ?3 AND target <> ?4 AND claimed_at >= ?5",
         )?
-        .exists(params![org, route, key, target, now.0 - CLAIM_HOLDS_MS])?;
+        .exists(params![org, route, key, target, now.0 - KEPT_MS])?;
     Ok(!is_taken)
 }
 

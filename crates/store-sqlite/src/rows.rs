@@ -18,7 +18,7 @@ pub(crate) const MAX_PAGE: u32 = 10_000;
 
 /// A value as a JSON column.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Broken(error.to_string()))
+    serde_json::to_string(value).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
 /// A value from a JSON column.

@@ -164,6 +164,7 @@ macro_rules! conformance {
                 what_is_queued_again_takes_its_key_back_unless_another_has_it,
             ]
         );
+                a_key_never_stands_for_what_was_made_with_another_body,
         $crate::conformance_of!(
             $harness,
             pacing,

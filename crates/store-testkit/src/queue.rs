@@ -180,5 +180,26 @@ pub async fn what_is_queued_again_takes_its_key_back_unless_another_has_it(harne
     let both = vec![first, second];
     let changed = stage.store.requeue_all(&org_id(), both, Status::Failed, at(11)).await.unwrap();
     assert_eq!(changed, 1, "one message for one key");
-    assert_eq!(stage.due(at(12)).await, [first]);
+    assert_eq!(stage.due(at(12)).await, [second], "the one that its caller made last");
+}
+
+pub async fn a_key_never_stands_for_what_was_made_with_another_body(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let keyed = async |last, body| {
+        let message = message(last);
+        let accepted = stage.store.accept(message.clone(), now_due(), Some(claim("k", body))).await;
+        assert_eq!(accepted, Ok(Accepted::New));
+        stage.store.fail_queued(message.id, refusal(), at(9)).await.unwrap();
+        message.id
+    };
+    let first = keyed(1, 1).await;
+    let second = keyed(2, 2).await;
+    assert!(!stage.store.requeue(&org_id(), first, at(10)).await.unwrap());
+    assert_eq!(stage.status(first).await, Status::Failed);
+    let third = keyed(3, 2).await;
+    assert!(!stage.store.requeue(&org_id(), second, at(11)).await.unwrap());
+    assert!(stage.store.requeue(&org_id(), third, at(12)).await.unwrap());
+    let again = stage.store.accept(message(4), now_due(), Some(claim("k", 2))).await.unwrap();
+    let target = IdempotentTarget::Message(third);
+    assert_eq!(again, Accepted::Replay { fingerprint: [2; 32], target });
 }

@@ -61,7 +61,10 @@ pub enum StoreError {
     /// It cannot be recorded now: disk full, queue full, shutting down. Trying later may help.
     #[error("the store cannot record now: {0}")]
     Unavailable(String),
-    /// The disk failed, or what is stored cannot be understood. Nothing more is accepted.
+    /// Something that is stored cannot be understood. Only what needs it fails, now and later.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The disk failed. Nothing more is accepted.
     #[error("the store failed: {0}")]
     Broken(String),
 }

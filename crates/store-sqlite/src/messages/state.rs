@@ -112,8 +112,10 @@ impl State {
 
     /// As an attempt that begins remembers it.
     pub(super) const fn attempted(&self) -> Attempted {
-        let Self { seq, org, number, has_options, .. } = *self;
-        Attempted { seq, org, number, has_options, is_queued: true }
+        let Self { seq, org, number, has_options, status, .. } = *self;
+        // What is held instead has a caller who waits.
+        let is_queued = matches!(status, Status::Queued);
+        Attempted { seq, org, number, has_options, is_queued }
     }
 
     /// Takes the message off the due queue. Called after its status is no longer `queued`.
@@ -278,4 +280,35 @@ pub(crate) fn record_event(
 pub(super) fn forget_held(conn: &Connection, seq: i64) -> Done<()> {
     conn.prepare_cached("DELETE FROM held WHERE message = ?1")?.execute([seq])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::Work;
+
+    #[test]
+    fn the_end_of_an_attempt_is_in_a_hurry_where_its_caller_waits() {
+        for (status, due, expected) in
+            [(Status::Queued, 0, Work::Unhurried), (Status::Sending, HELD, Work::Known)]
+        {
+            let state = State {
+                seq: 1,
+                id: MessageId::from_bytes([1; 16]),
+                org: 1,
+                number: 1,
+                broadcast: None,
+                status,
+                wamid: None,
+                attempts: 1,
+                priority: 0,
+                due,
+                claim_route: None,
+                claim_key: None,
+                attempt: None,
+                has_options: false,
+            };
+            assert_eq!(Attempted::urgency(Some(&state.attempted())), expected, "{status:?}");
+        }
+    }
 }

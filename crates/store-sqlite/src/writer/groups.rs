@@ -207,15 +207,12 @@ impl Groups {
                 }
             }
         }
-        self.keep_up()?;
-        let began = Instant::now();
-        self.execute("COMMIT")?;
-        self.commit_time = began.elapsed();
+        self.end_group()?;
         Ok(Group::Done)
     }
 
     /// Runs and commits the jobs, each of which can be undone alone.
-    fn run_guarded(&self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
+    fn run_guarded(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), (Reach, StoreError)> {
         self.execute("BEGIN IMMEDIATE")?;
         for job in group {
             self.execute("SAVEPOINT job")?;
@@ -225,7 +222,15 @@ impl Groups {
             }
             self.execute("RELEASE job")?;
         }
-        self.execute("COMMIT")
+        self.end_group()
+    }
+
+    fn end_group(&mut self) -> Result<(), (Reach, StoreError)> {
+        self.keep_up()?;
+        let began = Instant::now();
+        self.execute("COMMIT")?;
+        self.commit_time = began.elapsed();
+        Ok(())
     }
 
     /// Passes on a failure that is not the job's alone.

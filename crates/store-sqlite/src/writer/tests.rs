@@ -116,6 +116,26 @@ async fn a_failed_job_is_undone_alone() {
 }
 
 #[tokio::test]
+async fn a_transaction_ends_with_the_upkeep_also_where_a_job_was_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(writer(folder.path()).await);
+    let path = folder.path().join("a.db");
+    let conn = crate::open::writer(&path, &Options::default()).unwrap();
+    let copying = crate::open::copier(&path).unwrap();
+    let upkeep = |conn: &Connection| {
+        conn.execute("INSERT INTO kept (value) VALUES (randomblob(8))", [])?;
+        Ok(())
+    };
+    let writer = Arc::new(Writer::start(conn, copying, |_| {}, upkeep).unwrap());
+    let half = |conn: &Connection| {
+        insert(conn, "half")?;
+        Err::<(), _>(StoreError::NotFound.into())
+    };
+    assert_eq!(writer.run(Work::Known, half).await, Err(StoreError::NotFound));
+    assert_eq!(count(&writer).await, 1, "what the upkeep wrote");
+}
+
+#[tokio::test]
 async fn a_full_disk_fails_the_group_and_passes() {
     let folder = tempfile::tempdir().unwrap();
     let writer = writer(folder.path()).await;
