@@ -36,7 +36,7 @@ pub(crate) use crate::scripted::{ScriptedUpstream, Seen, lost, refused, too_fast
 
 pub(crate) const NOON: i64 = 1_800_000_000_000;
 /// Generous: what would hang without end must fail.
-pub(crate) const LIVELY: Duration = Duration::from_secs(300);
+pub(crate) const LIVELY: Duration = Duration::from_secs(120);
 /// Gives one file for any link, and remembers what it was asked with.
 #[derive(Default)]
 pub(crate) struct OneFile {
