@@ -8,6 +8,7 @@
 )]
 
 mod callbacks;
+mod changes;
 mod connections;
 mod examples;
 mod isolation;

@@ -1,0 +1,67 @@
+//! Changes of one thing that come at the same time: none undoes the other.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::rig::{ADMIN, Rig};
+
+const ORG: &str = "/waypost/v1/orgs/org-1";
+
+/// A rig with one of everything that can be changed.
+async fn furnished() -> Rig {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "100000000000001").await;
+    let secret = "an-imported-secret";
+    for (path, body) in [
+        ("api-keys", json!({"id": "k-1", "scopes": ["media"], "secret": secret})),
+        (
+            "media-providers",
+            json!({"name": "files", "allowed_hosts": ["a.example"],
+            "scheme": "bearer", "secret": "token"}),
+        ),
+        ("webhooks", json!({"id": "w-1", "url": "https://a.example/", "shape": "standard"})),
+    ] {
+        rig.make(&format!("/orgs/org-1/{path}"), body).await;
+    }
+    rig
+}
+
+#[tokio::test]
+async fn changes_of_different_fields_are_both_kept() {
+    let rig = furnished().await;
+    for (path, one, other) in [
+        ("", json!({"name": "New"}), json!({"default_language": "en"})),
+        ("/numbers/100000000000001", json!({"daily_limit": 500}), json!({"source_id": "s"})),
+        ("/api-keys/k-1", json!({"name": "new"}), json!({"rate_limit": 5})),
+        (
+            "/media-providers/files",
+            json!({"allowed_hosts": ["b.example"]}),
+            json!({"scheme": "basic", "secret": "user:word"}),
+        ),
+        ("/webhooks/w-1", json!({"url": "https://b.example/"}), json!({"disabled": true})),
+    ] {
+        let path = format!("{ORG}{path}");
+        let change = |body: &Value| rig.ask(Method::PATCH, &path, Some(ADMIN), Some(body.clone()));
+        let (first, second) = tokio::join!(change(&one), change(&other));
+        let (first, second) = (first.expect(200), second.expect(200));
+        let now = rig.get(&path).await.expect(200).json();
+        for (answer, change) in [(first, one), (second, other)] {
+            for name in change.as_object().unwrap().keys().filter(|name| *name != "secret") {
+                assert_eq!(now[name], answer.json()[name], "{path} {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_while_it_is_changed_stays_revoked() {
+    let rig = furnished().await;
+    let path = format!("{ORG}/api-keys/k-1");
+    let (revoked, _) = tokio::join!(
+        rig.ask(Method::DELETE, &path, Some(ADMIN), None),
+        rig.ask(Method::PATCH, &path, Some(ADMIN), Some(json!({"name": "new"}))),
+    );
+    revoked.expect(204);
+    let key = rig.get(&path).await.expect(200).json();
+    assert!(key["revoked_at"].is_string(), "{key}");
+}
