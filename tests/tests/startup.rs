@@ -79,6 +79,22 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_has_gone_is_not_made_anew() {
+    let started = Waypost::start().await;
+    started.send_text("something to keep").await.expect(200);
+    let database = started.data_dir().join("waypost.db");
+    let (options, _) = started.stop().await;
+    let kept = std::fs::read(&database).unwrap();
+    std::fs::remove_file(&database).unwrap();
+    let words = ["waypost.db", "missing or empty", "waypost restore"];
+    assert_told(&refusal(options.clone()).await, 1, &words);
+    std::fs::write(&database, "").unwrap();
+    assert_told(&refusal(options.clone()).await, 1, &words);
+    std::fs::write(&database, kept).unwrap();
+    assert_eq!(options.start().await.log().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_or_missing_master_key_opens_nothing() {
     let started = Waypost::start().await;
     let key = started.data_dir().join("master.key");

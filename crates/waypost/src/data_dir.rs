@@ -103,6 +103,27 @@ impl DataDir {
         self.first_start
     }
 
+    /// Refuses to have the database made anew where there was one: all that it held would be gone,
+    /// and nobody would hear of it.
+    ///
+    /// # Errors
+    /// Missing or empty on a later start.
+    pub(crate) fn require_database(&self, file: &Path) -> anyhow::Result<()> {
+        let is_gone = match fs::metadata(file) {
+            Ok(about) => about.len() == 0,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        ensure!(
+            self.first_start || !is_gone,
+            "the database {} is missing or empty, and the data folder {} was used before: without it \
+             all messages are lost. Put it back, or restore a backup into an empty folder \
+             (`waypost restore`); to begin anew, use an empty folder (--data-dir)",
+            file.display(),
+            self.path.display()
+        );
+        Ok(())
+    }
+
     /// Reads the master key; makes it on the first start.
     ///
     /// # Errors

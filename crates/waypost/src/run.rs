@@ -80,6 +80,7 @@ impl Gateway {
         let forced = config.demo == Demo::Forced;
         let folder = DataDir::open(&config.data_dir, &config.upstream.target, forced)?;
         let vault = Vault::new(folder.master_key(&config.master_key_file)?);
+        folder.require_database(&config.database_file)?;
         let store = Arc::new(SqliteStore::open(&config.database_file, &Options::default())?);
         secrets::check_master_key(&store, &vault).await?;
         let blobs = FileBlobs::open(config.data_dir.join("media"))?;

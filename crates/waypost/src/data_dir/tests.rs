@@ -101,6 +101,25 @@ fn a_missing_or_damaged_master_key_is_never_replaced() {
 }
 
 #[test]
+fn only_a_first_start_may_make_the_database() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("waypost.db");
+    let require = || open(root.path()).unwrap().require_database(&file);
+    require().unwrap();
+    fs::write(&file, "").unwrap();
+    // The first start was interrupted before anything was in it.
+    require().unwrap();
+    start(root.path(), &UpstreamTarget::Sandbox, false).unwrap();
+    let error = require().unwrap_err().to_string();
+    assert!(error.contains("waypost.db") && error.contains("`waypost restore`"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(require().unwrap_err().to_string(), error);
+    fs::write(&file, "something").unwrap();
+    require().unwrap();
+}
+
+#[test]
 fn a_second_holder_is_refused_with_the_process_of_the_first() {
     let root = tempfile::tempdir().unwrap();
     let first = open(root.path()).unwrap();
