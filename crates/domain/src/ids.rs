@@ -103,10 +103,11 @@ uuid_id! {
 }
 
 /// Whether a caller may give this id to something new: 1 to 128 bytes of visible ASCII without
-/// a slash, so that it fits into a path.
+/// a slash, so that it fits into a path. `.` and `..` do not: clients take them out of one.
 #[must_use]
 pub fn is_acceptable_id(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len())
+        && !matches!(text, "." | "..")
         && text
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'%'))
@@ -118,10 +119,10 @@ mod tests {
 
     #[test]
     fn an_id_fits_into_a_path() {
-        for good in ["org-1", "UKIR5Iumv6", "a.b_c:d", "1"] {
+        for good in ["org-1", "UKIR5Iumv6", "a.b_c:d", "1", "...", ".a"] {
             assert!(is_acceptable_id(good), "{good}");
         }
-        for bad in ["", "a b", "a/b", "a?b", "ü", "a%2f", &"x".repeat(129)] {
+        for bad in ["", "a b", "a/b", "a?b", "ü", "a%2f", ".", "..", &"x".repeat(129)] {
             assert!(!is_acceptable_id(bad), "{bad}");
         }
     }

@@ -17,8 +17,8 @@ use crate::directory::Directory;
 use crate::ports::Sha256Hex;
 use crate::vault::random_bytes;
 
-/// The public part of the installation's own key.
-const ADMIN_KEY_ID: &str = "admin";
+/// The public part of the installation's own key; no other key has it.
+pub const ADMIN_KEY_ID: &str = "admin";
 
 /// What is told of every key that opens nothing, whatever the reason.
 pub const UNKNOWN_KEY: &str = "The API key is unknown, revoked or expired.";

@@ -10,13 +10,16 @@ use crate::problem::{Faults, Problem};
 pub(crate) const MAX_NAME_CHARS: usize = 200;
 /// The longest word of the caller's for a conversation, in characters.
 pub(crate) const MAX_SESSION_CHARS: usize = 256;
+/// What an id must be, as a caller is told it.
+pub(crate) const ID_RULE: &str =
+    "must have 1 to 128 visible ASCII characters other than / ? # %, and not be . or ..";
 /// The longest address, in characters.
 const MAX_ADDRESS_CHARS: usize = 2_048;
 
 /// An id that a caller chose, if it did.
 pub(crate) fn check_id(faults: &mut Faults, chosen: Option<&str>) {
     if chosen.is_some_and(|id| !is_acceptable_id(id)) {
-        faults.add("id", "must have 1 to 128 visible ASCII characters other than / ? # %");
+        faults.add("id", ID_RULE);
     }
 }
 

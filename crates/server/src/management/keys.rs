@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use waypost_domain::command::MessageType;
 use waypost_domain::directory::{ApiKey, JwtCredential, Scope};
 use waypost_domain::{ApiKeyId, OrgId, Timestamp};
-use waypost_engine::keys::{generate, hash_secret};
+use waypost_engine::keys::{ADMIN_KEY_ID, generate, hash_secret};
 use waypost_engine::ports::{Entry, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
@@ -60,6 +60,7 @@ pub(crate) struct KeyInput {
     allowed_ips: Option<Vec<String>>,
     /// Requests a second; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100_000)]
     rate_limit: Option<u32>,
     /// Switched off for the time being: its callers are refused until it is switched on again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +214,9 @@ pub(crate) async fn create_key(
     if input.id.is_some() && input.secret.is_none() {
         let message = "can only be chosen together with an imported secret";
         return Err(Problem::invalid("id", message));
+    }
+    if input.id.as_deref() == Some(ADMIN_KEY_ID) {
+        return Err(Problem::invalid("id", "is that of the installation's own key"));
     }
     let org_id = within.org_id();
     let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;

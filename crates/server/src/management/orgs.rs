@@ -79,9 +79,11 @@ pub(crate) struct OrgInput {
     wire_offsets: Option<BTreeMap<String, String>>,
     /// How long messages are kept, in days; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3660)]
     message_retention_days: Option<u32>,
     /// How long uploaded media are kept, in days; by default 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3660)]
     media_retention_days: Option<u32>,
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::directory::{MediaProvider, ProviderScheme, Sealed};
 use waypost_domain::{OrgId, ProviderId};
-use waypost_engine::ports::{Entry, EntryKey};
+use waypost_engine::ports::{Entry, EntryKey, StoreError};
 
 use super::access::{Administration, Ids, InOrg};
-use super::fields::words;
+use super::fields::{ID_RULE, words};
 use super::idempotency::{Creation, created, replayed};
 use super::input::{Arguments, JsonObject, SecretChange};
 use super::paging::{List, PageArguments};
@@ -52,7 +52,7 @@ impl ProviderInput {
     fn check(&self, needs_secret: bool) -> Result<(), Problem> {
         let mut faults = Faults::default();
         if !waypost_domain::ids::is_acceptable_id(&self.name) {
-            faults.add("name", "must have 1 to 128 visible ASCII characters other than / ? # %");
+            faults.add("name", ID_RULE);
         }
         if self.allowed_hosts.is_empty() || self.allowed_hosts.len() > MAX_HOSTS {
             faults.add("allowed_hosts", format!("must name 1 to {MAX_HOSTS} hosts"));
@@ -127,7 +127,8 @@ pub(crate) async fn create_provider(
     let secret = input.secret.as_deref().unwrap_or_default();
     let secret = seal(&app, org_id, &input.name, secret);
     let provider = input.build(org_id, secret, &app);
-    directory.create(Entry::Provider(provider.clone()), creation.claim()).await?;
+    let entry = Entry::Provider(provider.clone());
+    directory.create(entry, creation.claim()).await.map_err(name_taken)?;
     Ok(created(&ProviderView::from(&provider)))
 }
 
@@ -142,6 +143,14 @@ pub(crate) async fn list_providers(
     let providers = app.engine.directory().providers(within.org_id());
     let name = |it: &std::sync::Arc<MediaProvider>| (it.created_at, it.id.to_string());
     Ok(Json(page.of_memory(&providers, name, |it| ProviderView::from(&**it))?))
+}
+
+/// What callers call a provider's name is its id inside.
+fn name_taken(error: StoreError) -> Problem {
+    match error {
+        StoreError::Conflict("id") => Problem::conflict("name"),
+        error => error.into(),
+    }
 }
 
 fn known_provider(

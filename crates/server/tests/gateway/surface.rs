@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use crate::rig::{ADMIN, Answer, PANIC, Rig};
 
 /// Much longer than anything here takes.
-const LIVENESS: Duration = Duration::from_secs(20);
+const LIVENESS: Duration = Duration::from_secs(90);
 
 /// Uploads a file by the management API.
 pub(crate) async fn upload(rig: &Rig, org: &str, key: &str, bytes: &[u8]) -> Answer {
@@ -161,9 +161,43 @@ async fn the_description_is_whole() {
     assert!(events["content"]["application/json"]["schema"].is_object(), "{events}");
     assert!(events["content"]["text/event-stream"].is_object(), "{events}");
     assert!(schemas["OrgPatch"].get("required").is_none());
+    for (schema, field, least, most) in [
+        ("OrgInput", "message_retention_days", 1, 3_660),
+        ("OrgPatch", "media_retention_days", 1, 3_660),
+        ("KeyInput", "rate_limit", 1, 100_000),
+    ] {
+        let property = &schemas[schema]["properties"][field];
+        let bounds = (&property["minimum"], &property["maximum"]);
+        assert_eq!(bounds, (&json!(least), &json!(most)), "{schema} {field}");
+    }
     assert!(schemas["OrgInput"]["required"].as_array().unwrap().contains(&json!("name")));
     for secret in ["access_token", "app_secret"] {
         assert!(schemas["Number"]["properties"].get(secret).is_none());
+    }
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_called_or_told_apart_are_refused() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let key = |id: &str| json!({"id": id, "scopes": ["media"], "secret": "an-imported-secret"});
+    let provider = |name: &str| {
+        let hosts = ["a.example"];
+        json!({"name": name, "allowed_hosts": hosts, "scheme": "bearer", "secret": "t"})
+    };
+    rig.make("/orgs/org-1/media-providers", provider("files")).await;
+    for (path, body, status, field) in [
+        ("", json!({"id": "..", "name": "Dots"}), 400, "id"),
+        ("/org-1/users", json!({"id": "."}), 400, "id"),
+        ("/org-1/api-keys", key(".."), 400, "id"),
+        ("/org-1/api-keys", key("admin"), 400, "id"),
+        ("/org-1/media-providers", provider("."), 400, "name"),
+        ("/org-1/media-providers", provider("files"), 409, "name"),
+    ] {
+        let path = format!("/waypost/v1/orgs{path}");
+        let answer = rig.ask(Method::POST, &path, Some(ADMIN), Some(body)).await;
+        let told = answer.expect(status).json();
+        assert_eq!(told["errors"][0]["field"], field, "{told}");
     }
 }
 
