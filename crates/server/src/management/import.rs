@@ -11,6 +11,7 @@ use bytes::{Buf as _, Bytes};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use waypost_domain::{OrgId, Timestamp};
@@ -34,6 +35,8 @@ const MAX_RECORD_BYTES: usize = 64 * 1_024;
 const PIECES_AHEAD: usize = 4;
 /// Lines whose faults are listed; more are only counted.
 const MAX_LISTED: usize = 1_000;
+/// What is said of a line whose bytes are no text.
+const NOT_UTF_8: &str = "is not UTF-8";
 /// The columns that a CSV may have.
 const COLUMNS: [&str; 8] =
     ["phone", "name", "id", "tags", "opt_in", "opt_in_at", "opt_in_proof", "active"];
@@ -194,7 +197,10 @@ impl Importer {
 
     fn read_csv(&mut self, pieces: Pieces, held: &Cell<usize>) -> Result<(), Problem> {
         let mut reader = reader_of(pieces);
-        let header = reader.headers().map_err(|error| unreadable(&error.to_string()))?;
+        let header = reader.headers().map_err(|error| {
+            let is_io = error.is_io_error();
+            unreadable(&if is_io { error.to_string() } else { format!("line 1 {NOT_UTF_8}") })
+        })?;
         let columns = columns(header)?;
         let mut record = csv::StringRecord::new();
         loop {
@@ -209,7 +215,8 @@ impl Importer {
                     )));
                 }
                 Err(error) => {
-                    self.refuse(reader.position().line(), error.to_string());
+                    let line = error.position().map_or(0, csv::Position::line);
+                    self.refuse(line, NOT_UTF_8.to_owned());
                     continue;
                 }
             }
@@ -240,10 +247,7 @@ impl Importer {
             if text.is_empty() {
                 continue;
             }
-            let value = waypost_dialects::json::parse(text).map_err(Problem::from).and_then(|_| {
-                serde_json::from_slice(text).map_err(|it| unreadable(&it.to_string()))
-            });
-            self.take(number, value.and_then(read_value));
+            self.take(number, read_object(text));
         }
         Ok(())
     }
@@ -291,6 +295,17 @@ fn reader_of(pieces: Pieces) -> csv::Reader<Pieces> {
 fn unreadable(why: &str) -> Problem {
     let detail = format!("The import cannot be read: {why}. Lines before were imported.");
     Problem::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
+}
+
+/// A line of JSON Lines.
+fn read_object(text: &[u8]) -> Result<CustomerInput, Problem> {
+    waypost_dialects::json::parse(text)?;
+    let fault = match serde_json::from_slice(text) {
+        Ok(value @ Value::Object(_)) => return read_value(value),
+        Ok(_) => "must be a JSON object".to_owned(),
+        Err(error) => format!("is not JSON: {error}"),
+    };
+    Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_body", fault))
 }
 
 /// The column names of a header line.
@@ -432,18 +447,30 @@ mod tests {
     }
 
     #[test]
+    fn a_csv_line_that_is_not_utf_8_is_told_by_its_own_number() {
+        let text = b"phone,name\n15550001111,a\n15550002222,b\xFF\n15550003333,c\n";
+        let (done, customers, faults) = import(Format::Csv, text);
+        assert_eq!((done, customers.len()), (Ok(()), 2));
+        assert_eq!(faults, [LineFault { line: 3, message: NOT_UTF_8.to_owned() }]);
+        let (done, ..) = import(Format::Csv, b"ph\xFFne\n15550001111\n");
+        assert!(done.unwrap_err().in_one_line().contains("line 1 is not UTF-8"));
+    }
+
+    #[test]
     fn reads_json_lines_and_tells_bad_lines() {
         let text = "{\"phone\":\"15550001111\",\"id\":\"c-1\"}\n\n\
             {\"phone\":\"15550002222\",\"fone\":1}\n\
             not json\n\
+            [\"c-2\",\"15550004444\",\"Name\",[],true,null,null,true]\n\
             {\"phone\":\"15550003333\",\"tags\":[\"a\"]}";
         let (done, customers, faults) = import(Format::JsonLines, text.as_bytes());
         assert_eq!(done, Ok(()));
         assert_eq!(customers.len(), 2);
         assert_eq!(customers[0].id.as_str(), "c-1");
         let lines: Vec<u64> = faults.iter().map(|it| it.line).collect();
-        assert_eq!(lines, [3, 4]);
+        assert_eq!(lines, [3, 4, 5]);
         assert!(faults[0].message.contains("fone"));
+        assert!(faults[2].message.contains("object"));
     }
 
     #[test]
