@@ -19,13 +19,15 @@ use tokio_util::sync::CancellationToken;
 use waypost_server::{ListenerLimits, TlsSource, serve_within};
 
 /// Much longer than any of the limits here.
-const LIVENESS: Duration = Duration::from_secs(30);
+const LIVENESS: Duration = Duration::from_secs(90);
 const LIMITS: ListenerLimits = ListenerLimits {
     connections: 64,
     idle: Duration::from_millis(400),
     tls_handshake: Duration::from_millis(400),
     shutdown: Duration::from_secs(20),
 };
+/// Where nothing is to be closed that goes on, however busy the machine is.
+const PATIENT: ListenerLimits = ListenerLimits { idle: Duration::from_secs(5), ..LIMITS };
 
 struct Served {
     address: SocketAddr,
@@ -34,10 +36,14 @@ struct Served {
 }
 
 async fn served(router: Router, tls: Option<TlsSource>) -> Served {
+    within(LIMITS, router, tls).await
+}
+
+async fn within(limits: ListenerLimits, router: Router, tls: Option<TlsSource>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let cancel = CancellationToken::new();
-    let server = tokio::spawn(serve_within(listener, router, tls, cancel.clone(), LIMITS));
+    let server = tokio::spawn(serve_within(listener, router, tls, cancel.clone(), limits));
     Served { address, cancel, server }
 }
 
@@ -118,19 +124,20 @@ async fn a_reply_that_is_not_read_does_not_hold_its_connection() {
 
 #[tokio::test]
 async fn a_large_reply_that_is_read_comes_whole() {
-    let served = served(plain(), None).await;
+    let served = within(PATIENT, plain(), None).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let request = b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut size = 0;
-    let mut bytes = vec![0; 256 * 1_024];
     loop {
-        match stream.read(&mut bytes).await.unwrap() {
+        let mut some = Vec::new();
+        match (&mut stream).take(256 * 1_024).read_to_end(&mut some).await.unwrap() {
             0 => break,
             read => size += read,
         }
-        // Slower than the idle limit as a whole, yet never idle for so long.
-        sleep(Duration::from_millis(20)).await;
+        // Slower than the idle limit as a whole, of which these are 32 parts, yet never idle for so
+        // long.
+        sleep(PATIENT.idle / 30).await;
     }
     assert!(size > 8 << 20, "{size}");
 }
@@ -180,7 +187,7 @@ async fn more_connections_than_places_wait_and_are_served() {
 
 #[tokio::test]
 async fn http_2_is_spoken_without_tls() {
-    let served = served(plain(), None).await;
+    let served = within(PATIENT, plain(), None).await;
     let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
     let (mut sender, connection) = handshake.await.unwrap();
@@ -225,7 +232,7 @@ async fn what_is_in_flight_ends_before_the_server_does() {
 
 #[tokio::test]
 async fn heads_have_a_limit() {
-    let served = served(plain(), None).await;
+    let served = within(PATIENT, plain(), None).await;
     let fits = format!(
         "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {}\r\n\r\n",
         "y".repeat(8_192)
@@ -270,9 +277,27 @@ async fn malformed_http_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_names_one_host_and_one_caller() {
+    let served = served(plain(), None).await;
+    for (version, headers, status) in [
+        ("1.1", "host: x\r\n", "200"),
+        ("1.1", "", "400"),
+        ("1.1", "host: x\r\nHost: x\r\n", "400"),
+        ("1.0", "", "200"),
+        ("1.0", "host: x\r\nhost: y\r\n", "400"),
+        ("1.1", "host: x\r\nauthorization: Bearer a\r\nauthorization: Bearer a\r\n", "200"),
+        ("1.1", "host: x\r\nauthorization: Bearer a\r\nauthorization: Bearer b\r\n", "400"),
+    ] {
+        let request = format!("GET / HTTP/{version}\r\nconnection: close\r\n{headers}\r\n");
+        let answer = ask(served.address, &request).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request:?}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_nobody_reads_does_not_hide_the_refusal() {
     let rig = crate::rig::Rig::new().await;
-    let served = served(rig.router.clone(), None).await;
+    let served = within(PATIENT, rig.router.clone(), None).await;
     let size = 4 << 20;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let head = format!(
