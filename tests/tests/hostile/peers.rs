@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
+use waypost_tests::wait::LIVENESS;
 use waypost_tests::{Options, Waypost};
 
 use super::address;
@@ -220,7 +221,7 @@ async fn violations(waypost: &Waypost, each: usize) -> Vec<String> {
         }
     }
     violations.extend(open.iter().map(|(how, count)| format!("{count} still open: {how}")));
-    let until = Instant::now() + DRIP_EVERY;
+    let until = Instant::now() + LIVENESS;
     let mut left = open_files(waypost);
     while left > base + OWN_FILES && Instant::now() < until {
         sleep(Duration::from_millis(50)).await;
