@@ -140,6 +140,11 @@ pub trait CallbackShape: Send + Sync {
     /// Whether it has a word for this event. Those without are not posted.
     fn tells(&self, event: &Event) -> bool;
 
+    /// Whether statuses of messages whose request named no address go to their number's own.
+    fn uses_number_address(&self) -> bool {
+        false
+    }
+
     /// The JSON body that tells of `events`, in order: one, or several of one organisation and
     /// number where [`ShapeInfo::batch`] allows it, which then all tell of people's messages or all
     /// of something else. All of them pass [`CallbackShape::tells`].

@@ -57,6 +57,10 @@ impl CallbackShape for WebexConnectEvents {
         }
     }
 
+    fn uses_number_address(&self) -> bool {
+        true
+    }
+
     fn encode(&self, events: &[&Event], site: &CallbackSite<'_>) -> Vec<u8> {
         // There is no batch: one event goes in one call.
         let Some(event) = events.first() else { return Vec::new() };

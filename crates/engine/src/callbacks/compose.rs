@@ -13,9 +13,7 @@ use super::sign;
 use crate::Engine;
 use crate::ports::{CallbackPost, LoggedEvent, TargetAddress, TargetName};
 
-/// The dialect whose messages fall back on their number's own address for receipts.
-const DIALECT_WITH_DEFAULT: &str = "webex_connect";
-/// The name of the credential for that address.
+/// The name of the credential for a number's own address for receipts.
 const DEFAULT_AUTH: &str = "default";
 
 /// Where a callback goes now.
@@ -40,13 +38,13 @@ pub(super) struct Endpoint {
 /// Where the statuses of a message go besides the webhooks, and with which credential.
 pub(super) fn notify_address(
     notify: Option<&Notify>,
-    dialect: &str,
+    shape: &dyn CallbackShape,
     number: Option<&Number>,
 ) -> Option<(String, Option<String>)> {
     match notify {
         Some(notify) if notify.refused.is_some() => None,
         Some(notify) => Some((notify.url.clone(), notify.auth_id.clone())),
-        None if dialect == DIALECT_WITH_DEFAULT => {
+        None if shape.uses_number_address() => {
             let url = number?.default_notify_url.clone()?;
             Some((url, Some(DEFAULT_AUTH.to_owned())))
         }
@@ -115,7 +113,7 @@ impl Engine {
         let message = &status.message;
         let number = self.directory().number(&message.number_id);
         let notify = message.options.notify.as_ref();
-        let Some((url, auth)) = notify_address(notify, &message.dialect, number.as_deref()) else {
+        let Some((url, auth)) = notify_address(notify, shape, number.as_deref()) else {
             return Destination::Nobody;
         };
         let sealed = |name: &String| -> Option<(Sealed, String)> {

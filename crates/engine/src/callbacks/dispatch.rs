@@ -188,7 +188,7 @@ impl Engine {
         let shape = shape.filter(|shape| shape.tells(event))?;
         let number = self.directory().number(&message.number_id);
         let notify = message.options.notify.as_ref();
-        let (url, _) = notify_address(notify, &message.dialect, number.as_deref())?;
+        let (url, _) = notify_address(notify, shape, number.as_deref())?;
         let shape = shape.info().id.to_owned();
         let address = TargetAddress::Notify { origin: origin(&url), shape };
         Some(TargetName { org_id: event.org_id.clone(), address })

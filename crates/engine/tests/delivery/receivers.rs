@@ -187,6 +187,10 @@ impl CallbackShape for Fixed {
         matches!(event.detail, EventDetail::Status(_))
     }
 
+    fn uses_number_address(&self) -> bool {
+        true
+    }
+
     fn encode(&self, events: &[&Event], _: &CallbackSite<'_>) -> Vec<u8> {
         told(events)
     }
