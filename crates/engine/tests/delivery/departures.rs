@@ -26,14 +26,20 @@ const WABA: &str = "100000000000002";
 
 /// Holds one job of the store back at a moment, until it is let go.
 #[derive(Default)]
-struct Held(Mutex<Option<(Moment, oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+struct Held(Mutex<Option<Hold>>);
+
+struct Hold {
+    at: Moment,
+    reached: oneshot::Sender<()>,
+    released: oneshot::Receiver<()>,
+}
 
 impl Held {
     /// From now on: tells when a job is held back, and lets it go.
     fn next(&self, moment: Moment) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
-        let (holds, is_held) = oneshot::channel();
+        let (reached, is_held) = oneshot::channel();
         let (release, released) = oneshot::channel();
-        *self.0.lock() = Some((moment, holds, released));
+        *self.0.lock() = Some(Hold { at: moment, reached, released });
         (is_held, release)
     }
 
@@ -52,9 +58,9 @@ impl Held {
 impl Turns for Held {
     async fn turn(&self, moment: Moment) -> StoreResult<()> {
         tokio::task::yield_now().await;
-        let held = self.0.lock().take_if(|(at, ..)| *at == moment);
-        if let Some((_, holds, released)) = held {
-            let _ = holds.send(());
+        let held = self.0.lock().take_if(|hold| hold.at == moment);
+        if let Some(Hold { reached, released, .. }) = held {
+            let _ = reached.send(());
             let _ = released.await;
         }
         Ok(())
