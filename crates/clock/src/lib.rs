@@ -115,22 +115,27 @@ impl Clock {
     }
 
     /// The hour as the machine's wall clock has it at this instant, for what others compare with their
-    /// own clocks. Not for spans: it may be set on or back at any time.
+    /// own clocks: however far this clock was moved. Not for spans: it may be set on or back at any
+    /// time. A clock that has no machine shows its own hour.
     #[must_use]
     pub fn wall_ms(&self) -> i64 {
         match self.0.source {
-            Source::System(_) => {
-                let offset_ms = self.0.offset_ms.load(Ordering::Acquire);
-                Reading::now().wall_ms().saturating_add(offset_ms)
-            }
+            Source::System(_) => Reading::now().wall_ms(),
             Source::Manual(_) | Source::Runtime { .. } => self.now_ms(),
         }
     }
 
-    /// How far the machine's wall clock is ahead of this one, in milliseconds: not 0 after it was set.
+    /// How far the machine's wall clock is ahead of the time that this one goes by, in milliseconds:
+    /// not 0 after it was set. That this clock was moved does not count.
     #[must_use]
     pub fn wall_ahead_ms(&self) -> i64 {
-        self.wall_ms().saturating_sub(self.now_ms())
+        match &self.0.source {
+            Source::System(steady) => {
+                let reading = Reading::now();
+                reading.wall_ms().saturating_sub(steady.now_ms(reading))
+            }
+            Source::Manual(_) | Source::Runtime { .. } => 0,
+        }
     }
 
     /// Moves this clock and all its clones forward and wakes who sleeps on it.
@@ -240,8 +245,21 @@ mod tests {
         let before = clock.now_ms();
         clock.advance(Duration::from_secs(90_000));
         assert!(clock.now_ms() >= before + 90_000_000);
-        assert!(clock.wall_ms() >= before + 90_000_000);
         clock.sleep_until(before + 90_000_000).await;
+    }
+
+    #[test]
+    fn a_clock_that_was_moved_or_began_ahead_leaves_the_machines_hour_alone() {
+        const HOUR_MS: i64 = 3_600_000;
+        for clock in [Clock::system(), Clock::kept(90_000_000, |_| {})] {
+            let machine_ms = Clock::system().now_ms();
+            clock.advance(Duration::from_secs(90_000));
+            assert!((clock.wall_ms() - machine_ms).abs() < HOUR_MS);
+            assert!(clock.wall_ahead_ms().abs() < HOUR_MS);
+        }
+        let manual = Clock::manual(1_000);
+        manual.advance(Duration::from_secs(90_000));
+        assert_eq!((manual.wall_ms(), manual.wall_ahead_ms()), (90_001_000, 0));
     }
 
     #[test]

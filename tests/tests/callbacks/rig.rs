@@ -231,18 +231,14 @@ pub(crate) fn id(post: &Request) -> String {
     post.header("webhook-id").unwrap_or_default().to_owned()
 }
 
-/// What the Standard Webhooks project's own library says to posts, for a receiver whose clock shows
-/// this: nothing where it accepts, else why not.
-pub(crate) async fn second_opinion(
-    posts: &[Request],
-    secret: &str,
-    now_s: i64,
-) -> Vec<Option<String>> {
+/// What the Standard Webhooks project's own library says to posts, by this machine's clock: nothing
+/// where it accepts, else why not.
+pub(crate) async fn second_opinion(posts: &[Request], secret: &str) -> Vec<Option<String>> {
     let asked: Vec<Value> = posts
         .iter()
         .map(|post| {
             let headers: HashMap<_, _> = post.headers.iter().cloned().collect();
-            json!({"secret": secret, "headers": headers, "now_s": now_s,
+            json!({"secret": secret, "headers": headers,
                 "body": String::from_utf8(post.body.clone()).unwrap()})
         })
         .collect();
