@@ -14,6 +14,7 @@ use crate::entropy;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::flows::{CATEGORIES, Definition, FLOWS_MAX, Flow, FlowStatus};
 use crate::form::Form;
+use crate::numbers::describe_account;
 use crate::paging::page;
 use crate::state::State;
 use crate::template_api::select;
@@ -101,7 +102,8 @@ fn describe(state: &State, flow: &Flow) -> Value {
         "data_api_version": member("data_api_version"),
         "endpoint_uri": flow.endpoint_uri,
         "data_channel_uri": flow.endpoint_uri,
-        "whatsapp_business_account": {"id": waba.id, "name": "Waypost sandbox"},
+        "updated_at": graph_time(flow.updated_at_ms),
+        "whatsapp_business_account": describe_account(state, flow.waba),
         "application": {"id": APP_ID, "name": "Waypost sandbox"},
         "health_status": {"can_send_message": "AVAILABLE",
             "entities": [health("FLOW", &flow.id), health("WABA", &waba.id), health("APP", APP_ID)]},
@@ -208,6 +210,7 @@ impl State {
             endpoint_uri,
             definition,
             preview: None,
+            updated_at_ms: self.now_ms(),
         };
         self.flows.insert(flow);
         let publishes = parameters
@@ -256,6 +259,7 @@ impl State {
             self.check_flow_name(waba, check_name(parameters)?, id)?;
         }
         let categories = parameters.get("categories").map(check_categories).transpose()?;
+        let now_ms = self.now_ms();
         let flow = self.flow_mut(id)?;
         if parameters.contains_key("name") {
             flow.name = check_name(parameters)?.to_owned();
@@ -264,6 +268,7 @@ impl State {
         if let Some(uri) = parameters.get("endpoint_uri").and_then(Value::as_str) {
             flow.endpoint_uri = Some(uri.to_owned());
         }
+        flow.updated_at_ms = now_ms;
         success()
     }
 
@@ -276,11 +281,13 @@ impl State {
             return Err(GraphError::parameter("The parameter file is required."));
         }
         let definition = definition_of(form)?;
+        let now_ms = self.now_ms();
         let flow = self.flow_mut(id)?;
         if flow.status != FlowStatus::Draft {
             return Err(GraphError::new(139_001, "A flow that is published cannot be changed."));
         }
         flow.definition = definition;
+        flow.updated_at_ms = now_ms;
         let errors = flow.errors();
         Ok(json_response(200, &json!({"success": true, "validation_errors": errors})))
     }
@@ -318,9 +325,11 @@ impl State {
 
     /// Changes the status of a flow and tells the business.
     pub(crate) fn set_flow_status(&mut self, id: &str, status: FlowStatus) {
+        let now_ms = self.now_ms();
         let Some(flow) = self.flows.get_mut(id) else { return };
         let (old, new) = (flow.status.name(), status.name());
         flow.status = status;
+        flow.updated_at_ms = now_ms;
         let waba = flow.waba;
         let value = json!({
             "event": "FLOW_STATUS_CHANGE",

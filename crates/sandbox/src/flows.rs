@@ -68,6 +68,8 @@ pub(crate) struct Flow {
     pub(crate) definition: Option<Definition>,
     /// Part of the preview's address, and until when it is valid.
     pub(crate) preview: Option<(String, i64)>,
+    /// When anything but the preview was changed last.
+    pub(crate) updated_at_ms: i64,
 }
 
 /// The uploaded JSON of a flow.
@@ -263,6 +265,7 @@ mod tests {
             endpoint_uri: None,
             definition: None,
             preview: None,
+            updated_at_ms: 0,
         };
         let cases = [
             (FlowStatus::Draft, "draft", 0),

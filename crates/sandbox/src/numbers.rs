@@ -287,13 +287,18 @@ pub(crate) fn account(sandbox: &Sandbox, call: &Call, waba: u32) -> Answer<Respo
     if !call.is_get() {
         return Err(GraphError::wrong_method("GET"));
     }
-    let state = sandbox.state();
-    let answer = json!({
-        "name": "Waypost sandbox", "currency": "USD", "timezone_id": "1",
-        "message_template_namespace": format!("sandbox_{}", state.waba(waba).id),
-        "account_review_status": "APPROVED", "id": state.waba(waba).id,
-    });
+    let answer = describe_account(&sandbox.state(), waba);
     Ok(json_response(200, &select(answer, call.query("fields"))))
+}
+
+/// A WABA, as its own address and its flows show it.
+pub(crate) fn describe_account(state: &State, waba: u32) -> Value {
+    let id = &state.waba(waba).id;
+    json!({
+        "name": "Waypost sandbox", "currency": "USD", "timezone_id": "1",
+        "message_template_namespace": format!("sandbox_{id}"),
+        "account_review_status": "APPROVED", "id": id,
+    })
 }
 
 /// `/{waba}/phone_numbers`.

@@ -4,6 +4,8 @@
 
 mod rig;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use rig::{NUMBER, OPEN, Rig, WABA, answer, message, refused};
@@ -135,7 +137,16 @@ async fn flows_are_created_changed_and_refused_by_the_rules() {
     );
     let id = list["data"][0]["id"].as_str().unwrap();
     let change = json!({"name": "renamed", "categories": ["SIGN_UP", "OTHER"]});
+    rig.clock.advance(Duration::from_secs(3_600));
     assert_eq!(rig.post(&format!("/{id}"), &change).await.1, json!({"success": true}));
+    let (_, account) = rig.get(&format!("/v25.0/{WABA}")).await;
+    assert_eq!(account["timezone_id"], "1");
+    let (_, details) = rig.get(&format!("/{id}?fields=updated_at,whatsapp_business_account")).await;
+    assert_eq!(
+        details,
+        json!({"id": id, "updated_at": "2026-01-14T13:00:00+0000",
+            "whatsapp_business_account": account})
+    );
     refused(&rig.post(&format!("/{id}"), &json!({"name": "b"})).await, 400, 100);
     let (_, read) = rig.get(&format!("/{id}")).await;
     assert_eq!(
