@@ -146,7 +146,7 @@ pub struct StatusDetail {
     /// Why, for failures.
     pub failure: Option<Failure>,
     /// Meta's `conversation` and `pricing`, `recipient_identity_key_hash` and the like, where its
-    /// report had them.
+    /// report had them; `recipient_user_id` also where only an earlier webhook told it.
     pub upstream: Option<Value>,
 }
 

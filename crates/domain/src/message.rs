@@ -110,6 +110,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// The person's WhatsApp id where it is a number: of who shows none, upstreams repeat the
+    /// business-scoped id.
+    #[must_use]
+    pub fn wa_number(&self) -> Option<&str> {
+        self.wa_id.as_deref().filter(|id| !id.contains('.'))
+    }
+
     /// What becomes of it if its outcome is unknown. One whose caller waits is never sent again by
     /// itself.
     #[must_use]

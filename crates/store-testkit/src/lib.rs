@@ -135,6 +135,8 @@ macro_rules! conformance {
             [
                 statuses_in_any_order_end_at_the_highest,
                 a_repeated_report_is_kept_once,
+                what_is_told_in_whole_seconds_lies_before_nothing_of_its_second,
+                a_status_names_the_id_of_a_person_who_wrote_with_a_number,
                 a_report_before_the_receipt_is_parked_and_matched,
                 a_token_binds_the_wamid_to_its_message,
                 a_token_settles_an_unknown_outcome_and_cancels_a_resend,

@@ -1,10 +1,13 @@
 //! Status reports, early, late, repeated and out of order.
 
+use serde_json::json;
 use waypost_domain::event::{EventDetail, EventKind};
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::status::Report;
-use waypost_domain::{ErrorKind, Status};
-use waypost_engine::ports::{EventFilter, Page, ReportEffect, StatusReport};
+use waypost_domain::{ErrorKind, Phone, Status};
+use waypost_engine::ports::{
+    EventFilter, InboundMessage, LoggedEvent, Page, ReportEffect, StatusReport,
+};
 
 use crate::Harness;
 use crate::samples::{
@@ -79,6 +82,54 @@ pub async fn a_repeated_report_is_kept_once(harness: &dyn Harness) {
         statuses,
         [(Status::Sent, at(100)), (Status::Delivered, at(1_000)), (Status::Delivered, at(2_000)),]
     );
+}
+
+async fn told(stage: &Stage, kinds: &[EventKind]) -> Vec<LoggedEvent> {
+    let filter = EventFilter { kinds: kinds.to_vec(), ..EventFilter::default() };
+    stage.store.events(&org_id(), &filter, Page { after: None, limit: 10 }).await.unwrap().data
+}
+
+pub async fn what_is_told_in_whole_seconds_lies_before_nothing_of_its_second(
+    harness: &dyn Harness,
+) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    // Accepted at 100 ms.
+    stage.send(&first, "wamid.1").await;
+    for (it, at_ms) in [(Report::Sent, 0), (Report::Delivered, 0), (Report::Read, 2_000)] {
+        stage.apply(report("wamid.1", it, at(at_ms))).await;
+    }
+    let history = stage.history(first.id).await;
+    let statuses: Vec<_> = history.statuses.iter().map(|event| (event.status, event.at)).collect();
+    let (sent, delivered) = (Status::Sent, Status::Delivered);
+    assert_eq!(
+        statuses,
+        [(sent, at(0)), (sent, at(100)), (delivered, at(100)), (Status::Read, at(2_000))]
+    );
+    // The upstream's clock is behind ours: nothing is made of that.
+    stage.send(&message(2), "wamid.2").await;
+    stage.apply(report("wamid.2", Report::Delivered, at(-5_000))).await;
+    let times: Vec<_> = told(&stage, &[]).await.iter().map(|logged| logged.event.at).collect();
+    assert_eq!(times, [at(100), at(100), at(2_000), at(100), at(-5_000)]);
+}
+
+pub async fn a_status_names_the_id_of_a_person_who_wrote_with_a_number(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let writes = async |id: &str, wamid: &str| {
+        let user_id = Phone::business_scoped(id);
+        stage.store.record_inbound(InboundMessage { user_id, ..inbound(1, wamid) }, at(50)).await
+    };
+    let named = async || {
+        let sent = told(&stage, &[EventKind::MessageSent]).await.pop().unwrap();
+        let EventDetail::Status(detail) = sent.event.detail else { panic!("a status") };
+        detail.upstream
+    };
+    stage.send(&message(1), "wamid.1").await;
+    assert_eq!(named().await, None);
+    writes("US.1349", "wamid.2").await.unwrap();
+    assert_eq!(named().await, Some(json!({"recipient_user_id": "US.1349"})));
+    writes("US.2000", "wamid.3").await.unwrap();
+    assert_eq!(named().await, None, "one of two portfolios");
 }
 
 pub async fn a_report_before_the_receipt_is_parked_and_matched(harness: &dyn Harness) {

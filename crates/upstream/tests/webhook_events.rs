@@ -149,6 +149,16 @@ fn the_contacts_identity_is_kept_beside_the_message() {
 }
 
 #[test]
+fn the_id_of_a_contact_is_kept_beside_the_message() {
+    let id = "US.13491208655302741918";
+    let mut raw: Value = serde_json::from_slice(&body("text")).unwrap();
+    raw["entry"][0]["changes"][0]["value"]["contacts"][0]["user_id"] = json!(id);
+    let events = parse(raw.to_string().as_bytes()).unwrap();
+    let Some(Event::Inbound(event)) = events.first() else { panic!("{events:?}") };
+    assert_eq!((event.user_id.as_deref(), &event.message["from_user_id"]), (Some(id), &json!(id)));
+}
+
+#[test]
 fn a_person_without_a_number_is_known_by_id() {
     let event = inbound("text_from_user_name");
     assert_eq!(event.from, None);
@@ -196,7 +206,8 @@ fn every_status_is_read() {
     let token = "wp1.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAA";
     assert_eq!(status("status_sent").opaque.as_deref(), Some(token));
     assert_eq!(status("status_read").opaque, None);
-    assert_eq!(status("status_read").extra, None);
+    let extra = status("status_read").extra;
+    assert_eq!(extra, Some(json!({"recipient_user_id": "US.13491208655302741918"})));
     let extra = status("status_sent").extra.unwrap();
     assert_eq!(extra["conversation"]["origin"]["type"], "utility");
     assert_eq!(extra["pricing"]["billable"], true);

@@ -70,7 +70,16 @@ const fn word(status: Status) -> Option<&'static str> {
 fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
     let entry = match &event.detail {
         EventDetail::Status(detail) => {
-            of_number(site, [("statuses", json!([status(event, detail)]))])
+            let recipient = Recipient::of(detail);
+            let statuses = json!([status(event, detail, &recipient)]);
+            match detail.status {
+                // Meta's have no contact either.
+                Status::Failed => of_number(site, [("statuses", statuses)]),
+                _ => {
+                    let contact = contact("", recipient.wa_id, recipient.user_id);
+                    of_number(site, [("contacts", json!([contact])), ("statuses", statuses)])
+                }
+            }
         }
         EventDetail::Received(detail) => {
             let (contact, message) = received(detail);
@@ -100,13 +109,27 @@ fn of_number<const N: usize>(site: &CallbackSite<'_>, told: [(&str, Value); N]) 
     json!({"id": waba_id, "changes": [{"field": "messages", "value": value}]})
 }
 
+/// One of `contacts`. Readers insist on a name, also where it is not known.
+fn contact(name: &str, wa_id: Option<&str>, user_id: Option<&str>) -> Value {
+    let mut contact = json!({"profile": {"name": name}});
+    if let Some(wa_id) = wa_id {
+        contact["wa_id"] = json!(wa_id);
+    }
+    if let Some(user_id) = user_id {
+        contact["user_id"] = json!(user_id);
+    }
+    contact
+}
+
 /// Who wrote, and what.
 fn received(detail: &ReceivedDetail) -> (Value, Value) {
-    let mut contact = json!({
-        "profile": {"name": detail.profile_name.as_deref().unwrap_or_default()},
-        "wa_id": detail.message.phone.digits(),
-    });
     let mut message = message(detail);
+    let phone = &detail.message.phone;
+    let (wa_id, user_id) = match phone.is_business_scoped() {
+        true => (None, Some(phone.digits())),
+        false => (Some(phone.digits()), message["from_user_id"].as_str()),
+    };
+    let mut contact = contact(detail.profile_name.as_deref().unwrap_or_default(), wa_id, user_id);
     // It is kept beside the message; at Meta it is the contact's.
     let object = message.as_object_mut();
     if let Some(hash) = object.and_then(|object| object.shift_remove("identity_key_hash")) {
@@ -115,16 +138,38 @@ fn received(detail: &ReceivedDetail) -> (Value, Value) {
     (contact, message)
 }
 
+/// Who a message went to, by number and by business-scoped id.
+struct Recipient<'a> {
+    wa_id: Option<&'a str>,
+    user_id: Option<&'a str>,
+}
+
+impl<'a> Recipient<'a> {
+    fn of(detail: &'a StatusDetail) -> Self {
+        let StatusDetail { message, upstream, .. } = detail;
+        let told = upstream.as_ref().and_then(|told| told.get("recipient_user_id")?.as_str());
+        let addressed = Some(message.phone.digits());
+        match message.phone.is_business_scoped() {
+            true => Self { wa_id: message.wa_number(), user_id: told.or(addressed) },
+            false => Self { wa_id: message.wa_number().or(addressed), user_id: told },
+        }
+    }
+}
+
 /// A message that failed before the upstream gave it an id has ours.
-fn status(event: &Event, detail: &StatusDetail) -> Value {
+fn status(event: &Event, detail: &StatusDetail, recipient: &Recipient<'_>) -> Value {
     let message = &detail.message;
     let id = message.wamid.clone().unwrap_or_else(|| message.id.to_string());
-    let recipient = message.wa_id.as_deref().unwrap_or_else(|| message.phone.digits());
     let mut object = Map::new();
     object.insert("id".to_owned(), json!(id));
     object.insert("status".to_owned(), json!(word(detail.status)));
     object.insert("timestamp".to_owned(), json!(event.at.seconds().to_string()));
-    object.insert("recipient_id".to_owned(), json!(recipient));
+    if let Some(wa_id) = recipient.wa_id {
+        object.insert("recipient_id".to_owned(), json!(wa_id));
+    }
+    if let Some(user_id) = recipient.user_id {
+        object.insert("recipient_user_id".to_owned(), json!(user_id));
+    }
     if let Some(reference) = &message.reference {
         object.insert("biz_opaque_callback_data".to_owned(), json!(reference));
     }

@@ -74,7 +74,7 @@ fn of_message(object: &mut Map<String, Value>, message: &Message, person: &str) 
     put(object, "message_id", Some(message.id.to_string()));
     put(object, "wamid", message.wamid.as_deref());
     put(object, person, Some(message.phone.digits()));
-    put(object, "wa_id", message.wa_id.as_deref());
+    put(object, "wa_id", message.wa_number());
     put(object, "customer_id", message.customer_id.as_ref().map(|id| id.as_str()));
     put(object, "message_type", Some(message.message_type.as_str()));
 }

@@ -177,6 +177,7 @@ fn metas_shape_is_metas_envelope() {
             "changes": [{"field": "messages", "value": {"messaging_product": "whatsapp",
                 "metadata": {"display_phone_number": "15550009999",
                     "phone_number_id": "100000000000001"},
+                "contacts": [{"profile": {"name": ""}, "wa_id": "15550001111"}],
                 "statuses": [{"id": WAMID, "status": "delivered", "timestamp": "1768392000",
                     "recipient_id": "15550001111", "biz_opaque_callback_data": "order-77"}]}}]}]})
     );
@@ -222,6 +223,61 @@ fn metas_shape_is_metas_envelope() {
     let change = &template["entry"][0]["changes"][0];
     assert_eq!(change["field"], "message_template_status_update");
     assert_eq!(change["value"]["message_template_id"], json!(1_000_000_000_000_500_u64));
+}
+
+const BSUID: &str = "US.13491208655302741918";
+
+/// What the contact of an event says besides the name, and what its status says of the recipient.
+fn people(event: &Event) -> (Value, Value) {
+    let told = encode(&CloudApiEvents, event);
+    let value = &told["entry"][0]["changes"][0]["value"];
+    let mut contact = value["contacts"][0].clone();
+    if let Some(contact) = contact.as_object_mut() {
+        assert!(contact.shift_remove("profile").unwrap()["name"].is_string());
+    }
+    let status = value["statuses"][0].as_object().into_iter().flatten();
+    let of_recipient = status.filter(|(name, _)| name.starts_with("recipient_"));
+    (contact, of_recipient.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+#[test]
+fn a_number_stands_in_wa_id_only_and_a_business_scoped_id_in_user_id_only() {
+    let (number, id) = ("15550001111", BSUID);
+    let scoped = Phone::business_scoped(BSUID).unwrap();
+    let told = Some(json!({"recipient_user_id": BSUID}));
+    let both = json!({"recipient_id": number, "recipient_user_id": id});
+    for (phone, wa_id, upstream, contact, recipient) in [
+        (None, None, None, json!({"wa_id": number}), json!({"recipient_id": number})),
+        (None, Some(number), told.clone(), json!({"wa_id": number, "user_id": id}), both.clone()),
+        (Some(&scoped), Some(id), None, json!({"user_id": id}), json!({"recipient_user_id": id})),
+        (Some(&scoped), Some(number), told, json!({"wa_id": number, "user_id": id}), both),
+    ] {
+        for status in [Status::Sent, Status::Delivered, Status::Read, Status::Failed] {
+            let mut event = of_status(status, (status == Status::Failed).then(window_closed));
+            let EventDetail::Status(detail) = &mut event.detail else { panic!("a status") };
+            detail.upstream = upstream.clone();
+            detail.message.wa_id = wa_id.map(str::to_owned);
+            detail.message.phone = phone.cloned().unwrap_or(detail.message.phone.clone());
+            let standard = encode(&StandardEvents, &event)["data"]["wa_id"].clone();
+            assert_eq!(standard, json!(wa_id.filter(|wa_id| *wa_id == number)));
+            let shown = if status == Status::Failed { Value::Null } else { contact.clone() };
+            assert_eq!(people(&event), (shown, recipient.clone()), "{status:?}");
+        }
+    }
+    for (phone, from_user_id, contact) in [
+        (None, None, json!({"wa_id": number})),
+        (None, Some(id), json!({"wa_id": number, "user_id": id})),
+        (Some(&scoped), Some(id), json!({"user_id": id})),
+        (Some(&scoped), None, json!({"user_id": id})),
+    ] {
+        let mut event = picture();
+        let EventDetail::Received(detail) = &mut event.detail else { panic!("a message") };
+        detail.message.phone = phone.cloned().unwrap_or(detail.message.phone.clone());
+        if let (Content::Inbound(inbound), Some(id)) = (&mut detail.message.content, from_user_id) {
+            inbound.message["from_user_id"] = json!(id);
+        }
+        assert_eq!(people(&event).0, contact);
+    }
 }
 
 #[test]

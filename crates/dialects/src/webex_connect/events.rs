@@ -189,11 +189,13 @@ fn receipt(event: &Event, detail: &StatusDetail) -> Option<Vec<u8>> {
     }))
 }
 
-/// Meta tells what follows in whole seconds: a submission to the millisecond would lie after its
-/// own delivery.
+/// Meta tells statuses in whole seconds, and so they are passed on; our own record of the submission
+/// is told like them.
 const fn time_of(event: &Event, status: Status) -> Timestamp {
     match status {
-        Status::Sent => Timestamp(event.at.0 - event.at.0.rem_euclid(1_000)),
+        Status::Sent | Status::Delivered | Status::Read => {
+            Timestamp(event.at.0 - event.at.0.rem_euclid(1_000))
+        }
         _ => event.at,
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use waypost_domain::content::InboundContent;
 use waypost_domain::event::{
     Event, EventDetail, EventKind, QuotedMessage, ReceivedDetail, StatusDetail,
@@ -19,6 +19,7 @@ use crate::media;
 use crate::messages::behind::runs;
 use crate::messages::wamids::hash;
 use crate::rows::{StoredMessage, from_json, paged, rows_for, select_message};
+use crate::scoped_ids;
 
 pub(super) fn heads(conn: &Connection, after: i64, limit: u32) -> Done<EventHeads> {
     let mut select = conn.prepare_cached(
@@ -115,10 +116,10 @@ impl Line {
                 }))
             }
             (_, Some(message), _) => EventDetail::Status(Box::new(StatusDetail {
-                message,
                 status: told_status(kind)?,
                 failure: detail.failure,
-                upstream: detail.upstream,
+                upstream: with_user_id(conn, &message, detail.upstream)?,
+                message,
             })),
             (_, None, _) => return Ok(None),
         };
@@ -145,6 +146,28 @@ fn told_status(kind: EventKind) -> Done<Status> {
         EventKind::MessageReceived => Ok(Status::Received),
         EventKind::TemplateStatus => Err(corrupt("event of a template")),
     }
+}
+
+/// A report names its person's business-scoped id; of our own record of a send, and of Meta's older
+/// webhooks, it is known only if the person wrote.
+fn with_user_id(
+    conn: &Connection,
+    message: &Message,
+    upstream: Option<Value>,
+) -> Done<Option<Value>> {
+    const NAME: &str = "recipient_user_id";
+    if upstream.as_ref().is_some_and(|told| told.get(NAME).is_some()) {
+        return Ok(upstream);
+    }
+    let Some(id) = scoped_ids::only_id_of(conn, &message.org_id, &message.phone)? else {
+        return Ok(upstream);
+    };
+    let mut told = match upstream {
+        Some(Value::Object(told)) => told,
+        _ => Map::new(),
+    };
+    told.insert(NAME.to_owned(), id.into());
+    Ok(Some(Value::Object(told)))
 }
 
 fn message(conn: &Connection, seq: i64) -> Done<Option<Message>> {

@@ -149,7 +149,8 @@ pub(super) fn history(
     }))
 }
 
-/// The upstream tells seconds and we milliseconds: within a second the ladder gives the order.
+/// The upstream tells seconds and we milliseconds: within a second the ladder gives the order, and
+/// what it told is shown no earlier than what went before.
 fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
     let mut select = conn.prepare_cached(
         "SELECT status, at, failure FROM (
@@ -159,11 +160,13 @@ fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
     )?;
     let mut rows = select.query(params![seq, Status::Sent.number()])?;
     let mut events = Vec::new();
+    let mut latest = i64::MIN;
     while let Some(row) = rows.next()? {
         let failure: Option<String> = row.get(2)?;
+        latest = latest.max(row.get(1)?);
         events.push(StatusEvent {
             status: codes::read_status(row.get(0)?)?,
-            at: Timestamp(row.get(1)?),
+            at: Timestamp(latest),
             failure: failure.as_deref().map(from_json).transpose()?,
         });
     }

@@ -116,11 +116,27 @@ fn climb(
         failure: line.failure.filter(|_| next == Status::Failed),
         upstream: line.upstream,
     };
-    events::append_status(conn, state.seq, next, line.at, because, line.now)?;
+    let at = after_the_others(conn, state.seq, line.at)?;
+    events::append_status(conn, state.seq, next, at, because, line.now)?;
     if state.status == Status::Queued {
         state.leave_queue(conn)?;
     }
     Ok(ReportEffect::Advanced(state.id, state.status, next))
+}
+
+/// When a report is told to have happened: the upstream leaves out the milliseconds, so that it would
+/// lie before what happened earlier in its second. Another second is never made of it.
+fn after_the_others(conn: &Connection, seq: i64, at: Timestamp) -> Done<Timestamp> {
+    let last_ms = at.0 - at.0.rem_euclid(1_000) + 999;
+    let latest: Option<i64> = conn
+        .prepare_cached(
+            "SELECT max(at) FROM (
+                 SELECT at FROM message_events WHERE message = ?1 AND at BETWEEN ?2 AND ?3
+                 UNION ALL SELECT sent_at FROM messages
+                     WHERE seq = ?1 AND sent_at BETWEEN ?2 AND ?3)",
+        )?
+        .query_row(params![seq, at.0, last_ms], |row| row.get(0))?;
+    Ok(latest.map_or(at, Timestamp))
 }
 
 /// Binds the upstream's id to the message whose attempt's token came back.

@@ -64,7 +64,8 @@ pub struct StatusEvent {
     pub opaque: Option<String>,
     /// Why; always there for [`Report::Failed`].
     pub failure: Option<Failure>,
-    /// Meta's `conversation`, `pricing` and `recipient_identity_key_hash`, where they came.
+    /// Meta's `conversation`, `pricing`, `recipient_identity_key_hash` and `recipient_user_id`, where
+    /// they came.
     pub extra: Option<Value>,
 }
 

@@ -188,15 +188,21 @@ fn inbound(context: &Context, message: &Value) -> Option<Event> {
         wamid,
         written_at: timestamp(&message["timestamp"]),
         kind,
-        message: with_identity(message.clone(), &contact["identity_key_hash"]),
+        message: with_contact(message.clone(), contact),
         media_id,
     })))
 }
 
-/// Keeps what the contact says of the person's identity beside what the person wrote.
-fn with_identity(mut message: Value, identity: &Value) -> Value {
-    if let (Some(object), true) = (message.as_object_mut(), identity.is_string()) {
-        object.insert("identity_key_hash".to_owned(), identity.clone());
+/// Keeps what the contact says of the person's ids beside what the person wrote.
+fn with_contact(mut message: Value, contact: &Value) -> Value {
+    let told = [
+        ("identity_key_hash", contact["identity_key_hash"].as_str()),
+        ("from_user_id", contact["user_id"].as_str().filter(|_| message["from_user_id"].is_null())),
+    ];
+    for (name, value) in told {
+        if let (Some(object), Some(value)) = (message.as_object_mut(), value) {
+            object.insert(name.to_owned(), value.into());
+        }
     }
     message
 }
@@ -225,7 +231,8 @@ fn status_event(context: &Context, status: &Value) -> Option<Event> {
 
 /// What Meta says beside the status itself, member for member.
 fn extra(status: &Value) -> Option<Value> {
-    const MEMBERS: [&str; 3] = ["conversation", "pricing", "recipient_identity_key_hash"];
+    const MEMBERS: [&str; 4] =
+        ["conversation", "pricing", "recipient_identity_key_hash", "recipient_user_id"];
     let given = MEMBERS.into_iter().filter_map(|name| {
         let value = status.get(name).filter(|value| !value.is_null())?;
         Some((name.to_owned(), value.clone()))

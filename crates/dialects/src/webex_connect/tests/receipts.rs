@@ -136,7 +136,9 @@ fn the_upstreams_code_is_said_once() {
 fn no_status_lies_before_its_submission() {
     for (status, told) in [
         (Status::Sent, "2026-03-04T09:49:20.000Z"),
-        (Status::Delivered, "2026-03-04T09:49:20.429Z"),
+        (Status::Delivered, "2026-03-04T09:49:20.000Z"),
+        (Status::Read, "2026-03-04T09:49:20.000Z"),
+        (Status::Failed, "2026-03-04T09:49:20.429Z"),
     ] {
         assert_eq!(info(detail(status, None))["timeStamp"], told, "{status:?}");
     }
