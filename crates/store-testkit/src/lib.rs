@@ -164,9 +164,9 @@ macro_rules! conformance {
                 only_ended_messages_are_queued_again,
                 what_was_sent_is_not_queued_again,
                 what_is_queued_again_takes_its_key_back_unless_another_has_it,
+                a_key_never_stands_for_what_was_made_with_another_body,
             ]
         );
-                a_key_never_stands_for_what_was_made_with_another_body,
         $crate::conformance_of!(
             $harness,
             pacing,
