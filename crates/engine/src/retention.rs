@@ -31,7 +31,7 @@ const UNMATCHED_KEPT_MS: i64 = 30 * DAY_MS;
 const MEDIA_AT_ONCE: u32 = 100;
 
 impl Engine {
-    /// Looks every hour, until it is cancelled.
+    /// Looks every hour, counted from the last look's beginning, until it is cancelled.
     pub(crate) async fn retain(self, cancel: CancellationToken) {
         let mut next = self.now().plus_ms(FIRST_AFTER_MS);
         let looking = async {
@@ -41,8 +41,8 @@ impl Engine {
                     () = self.org_removed().notified() => {}
                     () = self.clock().sleep_until(next.0) => {}
                 }
-                self.clean_up().await;
                 next = self.now().plus_ms(EVERY_MS);
+                self.clean_up().await;
             }
         };
         cancel.run_until_cancelled(looking).await;
