@@ -71,17 +71,25 @@ impl ScopedIds {
         names.extend(number);
         Ok(names)
     }
-}
 
-/// The id of a person who is written to by number, where there is only one: each business portfolio
-/// has its own, and which one is meant nobody says.
-pub(crate) fn only_id_of(conn: &Connection, org: &OrgId, number: &Phone) -> Done<Option<String>> {
-    let mut select = conn.prepare_cached(
-        "SELECT max(id) FROM scoped_ids
-         WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND phone = ?2 HAVING count(*) = 1",
-    )?;
-    let found = select.query_row(params![org.as_str(), number.digits()], |row| row.get(0));
-    Ok(found.optional()?)
+    /// The id of a person who is written to by number, where there is only one: each business portfolio
+    /// has its own, and which one is meant nobody says.
+    pub(crate) fn only_id_of(
+        &self,
+        conn: &Connection,
+        org: &OrgId,
+        number: &Phone,
+    ) -> Done<Option<String>> {
+        if !self.are_there.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let mut select = conn.prepare_cached(
+            "SELECT max(id) FROM scoped_ids
+             WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND phone = ?2 HAVING count(*) = 1",
+        )?;
+        let found = select.query_row(params![org.as_str(), number.digits()], |row| row.get(0));
+        Ok(found.optional()?)
+    }
 }
 
 /// The number of a person who is written to by an id.

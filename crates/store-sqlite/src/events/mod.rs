@@ -5,6 +5,8 @@ mod read;
 
 pub(crate) use read::kind;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -133,7 +135,8 @@ impl EventStore for SqliteStore {
     }
 
     async fn events_at(&self, places: Vec<i64>) -> StoreResult<Vec<LoggedEvent>> {
-        self.readers.for_callbacks(move |conn| read::at(conn, &places)).await
+        let memory = Arc::clone(&self.memory);
+        self.readers.for_callbacks(move |conn| read::at(conn, &memory.scoped_ids, &places)).await
     }
 
     async fn events(
@@ -142,12 +145,15 @@ impl EventStore for SqliteStore {
         filter: &EventFilter,
         page: Page,
     ) -> StoreResult<Paged<LoggedEvent>> {
-        let (org_id, filter) = (org_id.clone(), filter.clone());
-        self.readers.list(move |conn| read::list(conn, &org_id, &filter, page)).await
+        let (org_id, filter, memory) = (org_id.clone(), filter.clone(), Arc::clone(&self.memory));
+        let read = move |conn: &Connection| {
+            read::list(conn, &memory.scoped_ids, &org_id, &filter, page)
+        };
+        self.readers.list(read).await
     }
 
     async fn event(&self, org_id: &OrgId, id: EventId) -> StoreResult<Option<LoggedEvent>> {
-        self.readers.look_up(|conn| read::one(conn, org_id, id))
+        self.readers.look_up(|conn| read::one(conn, &self.memory.scoped_ids, org_id, id))
     }
 
     async fn last_event(&self) -> StoreResult<i64> {

@@ -19,7 +19,7 @@ use crate::media;
 use crate::messages::behind::runs;
 use crate::messages::wamids::hash;
 use crate::rows::{StoredMessage, from_json, paged, rows_for, select_message};
-use crate::scoped_ids;
+use crate::scoped_ids::ScopedIds;
 
 pub(super) fn heads(conn: &Connection, after: i64, limit: u32) -> Done<EventHeads> {
     let mut select = conn.prepare_cached(
@@ -94,7 +94,12 @@ impl Line {
     }
 
     /// `None` where the message has gone meanwhile.
-    fn into_event(self, conn: &Connection, key: i64) -> Done<Option<LoggedEvent>> {
+    fn into_event(
+        self,
+        conn: &Connection,
+        ids: &ScopedIds,
+        key: i64,
+    ) -> Done<Option<LoggedEvent>> {
         let kind = kind(self.kind)?;
         let detail: Detail = self.detail.as_deref().map(from_json).transpose()?.unwrap_or_default();
         let message = match self.message {
@@ -118,7 +123,7 @@ impl Line {
             (_, Some(message), _) => EventDetail::Status(Box::new(StatusDetail {
                 status: told_status(kind)?,
                 failure: detail.failure,
-                upstream: with_user_id(conn, &message, detail.upstream)?,
+                upstream: with_user_id(conn, ids, &message, detail.upstream)?,
                 message,
             })),
             (_, None, _) => return Ok(None),
@@ -152,6 +157,7 @@ fn told_status(kind: EventKind) -> Done<Status> {
 /// webhooks, it is known only if the person wrote.
 fn with_user_id(
     conn: &Connection,
+    ids: &ScopedIds,
     message: &Message,
     upstream: Option<Value>,
 ) -> Done<Option<Value>> {
@@ -159,7 +165,7 @@ fn with_user_id(
     if upstream.as_ref().is_some_and(|told| told.get(NAME).is_some()) {
         return Ok(upstream);
     }
-    let Some(id) = scoped_ids::only_id_of(conn, &message.org_id, &message.phone)? else {
+    let Some(id) = ids.only_id_of(conn, &message.org_id, &message.phone)? else {
         return Ok(upstream);
     };
     let mut told = match upstream {
@@ -240,14 +246,14 @@ fn quoted(conn: &Connection, message: &Message) -> Done<Option<QuotedMessage>> {
     Ok(Some(QuotedMessage { id, wamid: wamid.to_owned(), reference, echo }))
 }
 
-pub(super) fn at(conn: &Connection, places: &[i64]) -> Done<Vec<LoggedEvent>> {
+pub(super) fn at(conn: &Connection, ids: &ScopedIds, places: &[i64]) -> Done<Vec<LoggedEvent>> {
     let snapshot = conn.unchecked_transaction()?;
     let key = id_key(&snapshot)?;
     let mut select = snapshot.prepare_cached(select_line!("events e", "WHERE e.seq = ?1"))?;
     let mut found = Vec::with_capacity(places.len());
     for place in places {
         let line = select.query_row([place], Line::from_row).optional()?;
-        if let Some(event) = line.map(|line| line.into_event(&snapshot, key)).transpose()?.flatten()
+        if let Some(event) = line.map(|line| line.into_event(&snapshot, ids, key)).transpose()?.flatten()
         {
             found.push(event);
         }
@@ -255,14 +261,20 @@ pub(super) fn at(conn: &Connection, places: &[i64]) -> Done<Vec<LoggedEvent>> {
     Ok(found)
 }
 
-pub(super) fn one(conn: &Connection, org: &OrgId, event: EventId) -> Done<Option<LoggedEvent>> {
+pub(super) fn one(
+    conn: &Connection,
+    ids: &ScopedIds,
+    org: &OrgId,
+    event: EventId,
+) -> Done<Option<LoggedEvent>> {
     let Some(place) = id::place(id_key(conn)?, event) else { return Ok(None) };
-    let found = at(conn, &[place])?.pop();
+    let found = at(conn, ids, &[place])?.pop();
     Ok(found.filter(|logged| logged.event.id == event && logged.event.org_id == *org))
 }
 
 pub(super) fn list(
     conn: &Connection,
+    ids: &ScopedIds,
     org: &OrgId,
     filter: &EventFilter,
     page: Page,
@@ -285,7 +297,7 @@ pub(super) fn list(
     let lines = paged(page, lines.into_iter().map(|line| (line.seq, line)).collect());
     let mut data = Vec::with_capacity(lines.data.len());
     for line in lines.data {
-        data.extend(line.into_event(&snapshot, key)?);
+        data.extend(line.into_event(&snapshot, ids, key)?);
     }
     Ok(Paged { data, next: lines.next })
 }

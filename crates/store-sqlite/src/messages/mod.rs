@@ -302,8 +302,7 @@ impl MessageStore for SqliteStore {
     }
 }
 
-/// Does something to several messages; returns to how many it was done.
-/// Those to which it was done.
+/// Does something to several messages; returns those to which it was done.
 fn each(ids: &[MessageId], done_to: impl Fn(MessageId) -> Done<bool>) -> Done<Vec<MessageId>> {
     let mut done = Vec::new();
     for id in ids {
