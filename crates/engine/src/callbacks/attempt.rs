@@ -7,7 +7,7 @@ use waypost_domain::event::{Event, EventDetail};
 use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 
 use super::compose::{Destination, Endpoint};
-use super::verdict::{Judgement, judge, span_ms};
+use super::verdict::{Answered, Judgement, judge, span_ms};
 use crate::Engine;
 use crate::ports::{
     CallbackEnd, CallbackOutcome, CallbackReply, CallbackTarget, DueCallback, Entry, LoggedEvent,
@@ -162,13 +162,15 @@ impl Engine {
         let events: Vec<&Event> = rows.iter().map(|row| &row.logged.event).collect();
         self.count().callbacks_posted.add();
         let answer = self.post_all(endpoint, &events).await;
-        let (now, dice) = (self.now(), dice());
+        let answered = Answered { at: self.now(), wall_at: self.wall_now() };
+        let dice = dice();
         let mut outcomes = Vec::with_capacity(rows.len());
         for (place, row) in rows.iter().enumerate() {
             let attempts = row.due.attempts + 1;
-            let mut judgement = judge(endpoint.shape.info(), answer.clone(), attempts, now, dice);
+            let mut judgement =
+                judge(endpoint.shape.info(), answer.clone(), attempts, answered, dice);
             if place == 0 {
-                self.learn(target, row, &judgement, now).await;
+                self.learn(target, row, &judgement, answered.at).await;
             }
             if judgement.gone && matches!(target.name.address, TargetAddress::Webhook(_)) {
                 judgement.end = CallbackEnd::Dead;

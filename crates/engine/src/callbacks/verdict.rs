@@ -12,6 +12,15 @@ const MAX_RETRY_AFTER_MS: i64 = 24 * 3_600 * 1_000;
 /// How far a jittered wait may be from the schedule's.
 const JITTER: f64 = 0.2;
 
+/// When a try was answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    /// By our own clock, by which it is made again.
+    pub(super) at: Timestamp,
+    /// By the machine's wall clock, which addresses go by when they name a date.
+    pub(super) wall_at: Timestamp,
+}
+
 /// What a try means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Judgement {
@@ -31,9 +40,10 @@ pub(super) fn judge(
     shape: &ShapeInfo,
     answer: Result<CallbackReply, PostError>,
     attempts: u32,
-    now: Timestamp,
+    answered: Answered,
     dice: f64,
 ) -> Judgement {
+    let now = answered.at;
     let reply = match answer {
         Ok(reply) => reply,
         Err(PostError::Refused(error)) => {
@@ -54,7 +64,8 @@ pub(super) fn judge(
             Judgement { answered: true, ..failed(CallbackEnd::Dead, Some(status), error) }
         }
         Verdict::Retry => {
-            let asked = reply.retry_after.as_deref().and_then(|text| retry_after_ms(text, now));
+            let wait_ms = |text: &str| retry_after_ms(text, answered.wall_at);
+            let asked = reply.retry_after.as_deref().and_then(wait_ms);
             failed(again(shape, attempts, asked, now, dice), Some(status), error)
         }
     };
@@ -99,14 +110,14 @@ fn jittered(delay_ms: i64, dice: f64) -> i64 {
 }
 
 /// `Retry-After` as seconds or as a date.
-fn retry_after_ms(text: &str, now: Timestamp) -> Option<i64> {
+fn retry_after_ms(text: &str, wall_now: Timestamp) -> Option<i64> {
     let text = text.trim();
     let asked_ms = if let Ok(seconds) = text.parse::<u64>() {
         i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
     } else {
         let date = httpdate::parse_http_date(text).ok()?;
         let since = date.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_sub(now.0)
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_sub(wall_now.0)
     };
     Some(asked_ms.clamp(0, MAX_RETRY_AFTER_MS))
 }
@@ -124,6 +135,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const AT: Answered = Answered { at: NOW, wall_at: NOW };
     const SHAPE: ShapeInfo = ShapeInfo {
         id: "test",
         title: "Test",
@@ -153,12 +165,12 @@ mod tests {
             for (dice, expected_ms) in
                 [(0.0, middle_ms * 8 / 10), (0.5, middle_ms), (1.0, middle_ms * 12 / 10)]
             {
-                let judgement = judge(&SHAPE, answered(500, None), attempts, NOW, dice);
+                let judgement = judge(&SHAPE, answered(500, None), attempts, AT, dice);
                 let waited = wait_ms(&judgement).unwrap();
                 assert!((waited - expected_ms).abs() <= 1, "{attempts} {dice}: {waited}");
             }
         }
-        assert_eq!(judge(&SHAPE, answered(500, None), 4, NOW, 0.5).end, CallbackEnd::Dead);
+        assert_eq!(judge(&SHAPE, answered(500, None), 4, AT, 0.5).end, CallbackEnd::Dead);
     }
 
     #[test]
@@ -166,7 +178,7 @@ mod tests {
         let fixed = ShapeInfo { is_jittered: false, ..SHAPE };
         for dice in [0.0, 0.3, 1.0] {
             let lost = Err(PostError::Failed("no answer".to_owned()));
-            assert_eq!(wait_ms(&judge(&fixed, lost, 1, NOW, dice)), Some(5_000));
+            assert_eq!(wait_ms(&judge(&fixed, lost, 1, AT, dice)), Some(5_000));
         }
     }
 
@@ -176,7 +188,7 @@ mod tests {
         let count = 2_000_u32;
         let mut waits: Vec<f64> = (0..count)
             .map(|_| {
-                let judgement = judge(&SHAPE, answered(503, None), 2, NOW, crate::send::dice());
+                let judgement = judge(&SHAPE, answered(503, None), 2, AT, crate::send::dice());
                 f64::from(i32::try_from(wait_ms(&judgement).unwrap()).unwrap())
             })
             .collect();
@@ -204,28 +216,37 @@ mod tests {
             ("soon", 5_000),
             ("-5", 5_000),
         ] {
-            let judgement = judge(&SHAPE, answered(429, Some(text)), 1, NOW, 0.5);
+            let judgement = judge(&SHAPE, answered(429, Some(text)), 1, AT, 0.5);
             assert_eq!(wait_ms(&judgement), Some(expected_ms), "{text}");
         }
     }
 
     #[test]
+    fn a_date_is_the_wall_clock_s_and_the_wait_is_ours() {
+        let ahead = Answered { at: NOW.plus_ms(10 * 3_600_000), wall_at: NOW };
+        for text in ["120", "Fri, 15 Jan 2027 08:02:00 GMT"] {
+            let judgement = judge(&SHAPE, answered(429, Some(text)), 1, ahead, 0.5);
+            assert_eq!(judgement.end, CallbackEnd::Again(ahead.at.plus_ms(120_000)), "{text}");
+        }
+    }
+
+    #[test]
     fn only_success_is_success() {
-        assert_eq!(judge(&SHAPE, answered(204, None), 1, NOW, 0.5).end, CallbackEnd::Done);
+        assert_eq!(judge(&SHAPE, answered(204, None), 1, AT, 0.5).end, CallbackEnd::Done);
         let lax = ShapeInfo { verdict: |_| Verdict::Delivered, ..SHAPE };
         for status in [301, 302, 307, 308] {
-            let judgement = judge(&lax, answered(status, None), 1, NOW, 0.5);
+            let judgement = judge(&lax, answered(status, None), 1, AT, 0.5);
             assert!(wait_ms(&judgement).is_some(), "a redirect is not followed: {status}");
         }
         let strict = ShapeInfo { verdict: |_| Verdict::Dead, ..SHAPE };
-        let unwanted = judge(&strict, answered(400, None), 1, NOW, 0.5);
+        let unwanted = judge(&strict, answered(400, None), 1, AT, 0.5);
         assert_eq!((unwanted.end, unwanted.answered), (CallbackEnd::Dead, true));
-        let last_time = judge(&SHAPE, answered(500, None), 4, NOW, 0.5);
+        let last_time = judge(&SHAPE, answered(500, None), 4, AT, 0.5);
         assert_eq!((last_time.end, last_time.answered), (CallbackEnd::Dead, false));
-        assert!(judge(&SHAPE, answered(410, None), 1, NOW, 0.5).gone);
-        assert!(!judge(&SHAPE, answered(404, None), 1, NOW, 0.5).gone);
+        assert!(judge(&SHAPE, answered(410, None), 1, AT, 0.5).gone);
+        assert!(!judge(&SHAPE, answered(404, None), 1, AT, 0.5).gone);
         let refused = Err(PostError::Refused("private".to_owned()));
-        let judgement = judge(&SHAPE, refused, 1, NOW, 0.5);
+        let judgement = judge(&SHAPE, refused, 1, AT, 0.5);
         assert_eq!((judgement.end, judgement.refused), (CallbackEnd::Dead, true));
     }
 }
