@@ -264,6 +264,11 @@ impl<'a> Scanner<'a> {
 fn plain_run(bytes: &[u8]) -> usize {
     const LANES: usize = 32;
     let special = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20);
+    // Most strings are names, and end within their first word.
+    let first = bytes.first_chunk().and_then(|word| first_special(u64::from_le_bytes(*word)));
+    if let Some(at) = first {
+        return at;
+    }
     // Files fill most of a large body: whole blocks without a branch for each byte are ten times
     // as fast.
     let is_plain = |block: &&[u8]| !block.iter().fold(false, |hit, byte| hit | special(byte));
