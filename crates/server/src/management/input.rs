@@ -13,6 +13,7 @@ use waypost_dialects::{BodyKind, JsonTypes, json};
 use waypost_domain::Failure;
 use waypost_engine::IdempotencyKey;
 
+use super::strict_value::StrictValue;
 use crate::App;
 use crate::bodies::BodyReader;
 use crate::headers::idempotency_key;
@@ -137,7 +138,7 @@ fn merge(target: &mut Value, patch: Value) {
 
 /// Reads a value as a `T`, with the path of the field that does not fit.
 pub(crate) fn read_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(StrictValue(value)).map_err(|error| {
         let path = match error.path().to_string() {
             root if root == "." => String::new(),
             path => path,
@@ -242,6 +243,7 @@ mod tests {
             (json!({"name": "x", "parts": [{"label": "a"}, {"label": 1}]}), "parts[1].label"),
             (json!({"name": "x", "parts": [{}]}), "parts[0].label"),
             (json!({"name": "x", "parts": [{"label": "a", "lable": 1}]}), "parts[0].lable"),
+            (json!({"name": "x", "parts": [["a"]]}), "parts[0]"),
         ] {
             let problem = object(value.clone()).read::<Thing>().unwrap_err();
             assert_eq!(problem.errors()[0].field, field, "{value}");
