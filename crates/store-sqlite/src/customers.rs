@@ -45,8 +45,9 @@ impl CustomerStore for SqliteStore {
         self.writer.run(Work::Known, move |conn| record_consents(conn, &org_id, &consents)).await
     }
 
-    async fn update_customer(&self, customer: Customer) -> StoreResult<()> {
-        self.writer.run(Work::Known, move |conn| update(conn, &customer)).await
+    async fn update_customer(&self, known: &Customer, changed: Customer) -> StoreResult<bool> {
+        let known = known.clone();
+        self.writer.run(Work::Known, move |conn| update_known(conn, &known, &changed)).await
     }
 
     async fn delete_customer(&self, org_id: &OrgId, id: &CustomerId) -> StoreResult<bool> {
@@ -235,6 +236,15 @@ fn import(conn: &Connection, customers: &[CustomerToImport]) -> Done<Imported> {
         imported.updated += 1;
     }
     Ok(imported)
+}
+
+/// Changes a customer that is still as it is `known`.
+fn update_known(conn: &Connection, known: &Customer, changed: &Customer) -> Done<bool> {
+    let found = by_id(conn, &known.org_id, &known.id)?.ok_or(StoreError::NotFound)?;
+    if found != *known {
+        return Ok(false);
+    }
+    update(conn, changed).map(|()| true)
 }
 
 /// Changes a customer.

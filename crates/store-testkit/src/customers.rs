@@ -73,12 +73,41 @@ pub async fn a_change_keeps_the_place_in_the_order(harness: &dyn Harness) {
         stage.store.create_customer(customer(&format!("c{last}"), last)).await.unwrap();
     }
     let changed = Customer { phone: phone(77), name: None, ..customer("c1", 1) };
-    stage.store.update_customer(changed.clone()).await.unwrap();
+    stage.change_customer(changed.clone()).await;
     assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3"]);
     assert_eq!(stage.store.customer(&org_id(), &changed.id).await.unwrap(), Some(changed));
-    let taken = stage.store.update_customer(customer("c2", 3)).await;
+    let taken = stage.store.update_customer(&customer("c2", 2), customer("c2", 3)).await;
     assert_eq!(taken, Err(StoreError::Conflict("phone")));
-    assert_eq!(stage.store.update_customer(customer("c9", 9)).await, Err(StoreError::NotFound));
+    let nobody = stage.store.update_customer(&customer("c9", 9), customer("c9", 9)).await;
+    assert_eq!(nobody, Err(StoreError::NotFound));
+}
+
+pub async fn a_change_undoes_none_that_came_before_it(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let known = customer("c1", 1);
+    stage.store.create_customer(known.clone()).await.unwrap();
+    let renamed = Customer { name: Some("New".to_owned()), ..known.clone() };
+    let tagged = Customer { tags: vec!["vip".to_owned()], ..known.clone() };
+    let (first, second) = tokio::join!(
+        stage.store.update_customer(&known, renamed.clone()),
+        stage.store.update_customer(&known, tagged.clone()),
+    );
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_ne!(first, second, "one of them came first");
+    let known = if first { renamed } else { tagged };
+    let found = || async { stage.store.customer(&org_id(), &known.id).await.unwrap().unwrap() };
+    assert_eq!(found().await, known);
+    // What the person says in between.
+    let refusal = NewConsent {
+        phone: phone(1),
+        new_customer_id: CustomerId::new("new"),
+        consent: consent(false).unwrap(),
+    };
+    stage.store.record_consents(&org_id(), vec![refusal]).await.unwrap();
+    let inactive = Customer { active: false, ..known.clone() };
+    assert!(!stage.store.update_customer(&known, inactive).await.unwrap());
+    let now = found().await;
+    assert!(now.opted_out() && now.active);
 }
 
 pub async fn an_import_adds_and_updates_by_the_id_given_or_by_number(harness: &dyn Harness) {

@@ -70,6 +70,7 @@ macro_rules! conformance {
                 a_customer_comes_back_as_it_was_recorded,
                 id_and_phone_are_unique_within_an_organisation,
                 a_change_keeps_the_place_in_the_order,
+                a_change_undoes_none_that_came_before_it,
                 an_import_adds_and_updates_by_the_id_given_or_by_number,
                 an_import_leaves_out_whose_number_belongs_to_another_id,
                 filters_and_pages_follow_the_order_of_registration,

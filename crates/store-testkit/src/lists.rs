@@ -101,7 +101,7 @@ pub async fn a_customers_messages_are_found_after_its_number_changed(harness: &d
         message.customer_id = Some(CustomerId::new("c1"));
         sent.push(stage.queue(&message).await);
         let moved = Customer { phone: phone(last + 1), ..customer("c1", 1) };
-        stage.store.update_customer(moved).await.unwrap();
+        stage.change_customer(moved).await;
     }
     // Somebody else has the number now.
     stage.store.create_customer(customer("c2", 1)).await.unwrap();
@@ -219,9 +219,9 @@ pub async fn who_is_written_to_by_an_id_is_who_wrote_with_a_number(harness: &dyn
         Consent { opted_in: false, at: at(1_000), proof: None, origin: ConsentOrigin::default() };
     for customer in [of_number, of_id] {
         let refusing = Customer { consent: Some(no.clone()), ..customer.clone() };
-        stage.store.update_customer(refusing).await.unwrap();
+        stage.change_customer(refusing).await;
         assert!(seen().await.customer.unwrap().opted_out(), "{}", customer.phone.digits());
-        stage.store.update_customer(customer).await.unwrap();
+        stage.change_customer(customer).await;
         assert!(!seen().await.customer.unwrap().opted_out());
     }
 }

@@ -303,6 +303,12 @@ impl Stage {
         self.store.apply_report(report, at(5_000)).await.unwrap()
     }
 
+    /// Changes a customer, however it is by now.
+    pub async fn change_customer(&self, changed: Customer) {
+        let known = self.store.customer(&changed.org_id, &changed.id).await.unwrap().unwrap();
+        assert!(self.store.update_customer(&known, changed).await.unwrap());
+    }
+
     pub async fn history(&self, id: MessageId) -> MessageHistory {
         self.store.message(&org_id(), id).await.unwrap().unwrap()
     }

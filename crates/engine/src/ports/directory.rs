@@ -164,8 +164,9 @@ pub trait CustomerStore: Send + Sync {
     /// has said before stays as it was recorded. `false` where none of it was new.
     async fn record_consents(&self, org_id: &OrgId, consents: Vec<NewConsent>)
     -> StoreResult<bool>;
-    /// Changes a customer; its place in the order of registration stays.
-    async fn update_customer(&self, customer: Customer) -> StoreResult<()>;
+    /// Changes a customer that is still as it is `known`; its place in the order of registration
+    /// stays. `false` where somebody else changed it first: then nothing is written.
+    async fn update_customer(&self, known: &Customer, changed: Customer) -> StoreResult<bool>;
     /// Removes a customer; its messages stay in the log. `false` where there was none.
     async fn delete_customer(&self, org_id: &OrgId, id: &CustomerId) -> StoreResult<bool>;
     /// One customer.

@@ -27,6 +27,8 @@ const MAX_TAGS: usize = 64;
 const MAX_TAG_CHARS: usize = 64;
 /// The longest proof of consent, in characters.
 const MAX_PROOF_CHARS: usize = 1_000;
+/// How often a change is tried whose customer others change at the same time.
+const MAX_TRIES: u32 = 16;
 
 /// A customer to be registered.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -226,22 +228,39 @@ pub(crate) async fn update_customer(
     Ids((_, id)): Ids<(String, String)>,
     body: JsonObject,
 ) -> Result<Json<CustomerView>, Problem> {
-    let known = known_customer(&app, within.org_id(), &id).await?;
+    for _ in 0..MAX_TRIES {
+        let known = known_customer(&app, within.org_id(), &id).await?;
+        let changed = changed_customer(&known, body.clone(), app.engine.now())?;
+        if app.engine.store().update_customer(&known, changed.clone()).await? {
+            return Ok(Json(changed.into()));
+        }
+    }
+    Err(Problem::unavailable("Others keep changing this customer; try again."))
+}
+
+fn changed_customer(
+    known: &Customer,
+    body: JsonObject,
+    now: Timestamp,
+) -> Result<Customer, Problem> {
     let named = |name: &str| body.members.contains_key(name);
-    let changes_consent = named("opt_in");
-    let mut current = CustomerInput::from(&known);
-    if changes_consent {
+    let changes_consent = ["opt_in", "opt_in_at", "opt_in_proof"].into_iter().any(named);
+    let mut current = CustomerInput::from(known);
+    if named("opt_in") {
         // Another answer has its own time and proof.
         current.opt_in_at = None;
         current.opt_in_proof = None;
     }
     let input = body.merged_into(&current)?;
-    keep_id(&id, input.id.as_deref())?;
-    let built = input.build(within.org_id(), || id.clone(), app.engine.now())?;
-    let customer =
-        Customer { created_at: known.created_at, last_inbound_at: known.last_inbound_at, ..built };
-    app.engine.store().update_customer(customer.clone()).await?;
-    Ok(Json(customer.into()))
+    keep_id(known.id.as_str(), input.id.as_deref())?;
+    let built = input.build(&known.org_id, || known.id.to_string(), now)?;
+    let consent = if changes_consent { built.consent } else { known.consent.clone() };
+    Ok(Customer {
+        consent,
+        created_at: known.created_at,
+        last_inbound_at: known.last_inbound_at,
+        ..built
+    })
 }
 
 /// Removes a customer; its messages stay in the log.
@@ -261,6 +280,8 @@ pub(crate) async fn delete_customer(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn input(phone: &str) -> CustomerInput {
@@ -299,6 +320,23 @@ mod tests {
         );
         let unsaid = CustomerInput { opt_in_proof: proof, ..input("15550001111") };
         assert_eq!(build(unsaid).unwrap_err().errors()[0].field, "opt_in");
+    }
+
+    #[test]
+    fn a_change_of_something_else_keeps_where_a_consent_came_from() {
+        let origin = ConsentOrigin { source: Some("WEB".to_owned()), ..ConsentOrigin::default() };
+        let consent = Some(Consent { opted_in: true, at: Timestamp(7), proof: None, origin });
+        let known = Customer { consent, ..build(input("15550001111")).unwrap() };
+        for (change, kept) in [
+            (json!({"name": "Gina"}), true),
+            (json!({"opt_in_proof": "form 7"}), false),
+            (json!({"opt_in": true}), false),
+        ] {
+            let Value::Object(members) = change else { panic!("an object") };
+            let body = JsonObject { members, idempotency: None };
+            let changed = changed_customer(&known, body, Timestamp(9)).unwrap();
+            assert_eq!(changed.consent == known.consent, kept, "{changed:?}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ async fn changes_of_different_fields_are_both_kept() {
             json!({"scheme": "basic", "secret": "user:word"}),
         ),
         ("/webhooks/w-1", json!({"url": "https://b.example/"}), json!({"disabled": true})),
+        ("/customers/c-1", json!({"opt_in": false}), json!({"name": "Gina", "tags": ["vip"]})),
     ] {
         let path = format!("{ORG}{path}");
         let change = |body: &Value| rig.ask(Method::PATCH, &path, Some(ADMIN), Some(body.clone()));
