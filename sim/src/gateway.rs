@@ -102,7 +102,7 @@ pub(crate) async fn furnish(world: &Arc<World>) {
             secret: Some("whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ=".to_owned()),
             header: None,
         };
-        let (made, _) = engine.create_webhook(webhook, None).await?;
+        let (made, _) = engine.create_webhook::<waypost_domain::Failure>(webhook, None).await?;
         // Nobody checks signatures here, and making them would take a tenth of the time.
         let unsigned = Webhook { secrets: Vec::new(), ..(*made).clone() };
         engine.change_webhook(move || Ok::<_, waypost_domain::Failure>(unsigned)).await?;

@@ -73,12 +73,15 @@ impl Engine {
     /// secret, which is told only now.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidValue`] naming the field, or what the store says.
-    pub async fn create_webhook(
+    /// [`ErrorKind::InvalidValue`] naming the field; what the store says, as where the id is taken.
+    pub async fn create_webhook<E>(
         &self,
         new: NewWebhook,
         claim: Option<CreationClaim>,
-    ) -> Result<(Arc<Webhook>, String), Failure> {
+    ) -> Result<(Arc<Webhook>, String), E>
+    where
+        E: From<Failure> + From<StoreError>,
+    {
         let id =
             new.id.unwrap_or_else(|| WebhookId::new(format!("wh_{}", Uuid::now_v7().simple())));
         let secret = new.secret.unwrap_or_else(new_secret);

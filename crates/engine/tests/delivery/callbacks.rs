@@ -9,7 +9,7 @@ use waypost_domain::event::{EventKind, TemplateDetail};
 use waypost_domain::message::Notify;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
-use waypost_domain::{ErrorKind, OrgId, WebhookId};
+use waypost_domain::{ErrorKind, Failure, OrgId, WebhookId};
 use waypost_engine::callbacks::{NewWebhook, Replay};
 use waypost_engine::ports::{
     CallbackFilter, CallbackRecord, CallbackReply, EventFilter, Inbound, Page, PostError, PutMode,
@@ -42,7 +42,7 @@ fn new_webhook(url: &str, shape: &str) -> NewWebhook {
 }
 
 pub(crate) async fn hooked(rig: &Rig, url: &str, shape: &str) -> WebhookId {
-    rig.engine.create_webhook(new_webhook(url, shape), None).await.unwrap().0.id.clone()
+    rig.engine.create_webhook::<Failure>(new_webhook(url, shape), None).await.unwrap().0.id.clone()
 }
 
 pub(crate) fn written(from: &str, body: &str, rig: &Rig) -> UpstreamEvent {
@@ -121,7 +121,7 @@ async fn webhook(rig: &Rig, id: &WebhookId) -> Webhook {
 async fn an_event_is_told_once_and_signed() {
     let rig = Rig::new().await;
     let new = NewWebhook { header: Some("X-Token: abc".to_owned()), ..new_webhook(URL, "plain") };
-    rig.engine.create_webhook(new, None).await.unwrap();
+    rig.engine.create_webhook::<Failure>(new, None).await.unwrap();
     rig.receive(vec![written(ANN, "hello", &rig)]).await;
     until("told", || rig.receivers.count() == 1).await;
     all_made(&rig).await;
@@ -506,13 +506,13 @@ async fn webhooks_are_told_what_they_asked_for() {
         number_id: Some(waypost_domain::NumberId::new("number-1")),
         ..new_webhook(URL, "plain")
     };
-    rig.engine.create_webhook(only, None).await.unwrap();
+    rig.engine.create_webhook::<Failure>(only, None).await.unwrap();
     rig.put_org(org("org-2"), PutMode::Create).await;
     let foreign = NewWebhook {
         org_id: OrgId::new("org-2"),
         ..new_webhook("https://foreign.example.com/", "plain")
     };
-    rig.engine.create_webhook(foreign, None).await.unwrap();
+    rig.engine.create_webhook::<Failure>(foreign, None).await.unwrap();
     let template = TemplateDetail {
         id: "500".to_owned(),
         name: "hello".to_owned(),
@@ -580,7 +580,7 @@ async fn an_address_is_checked_before_it_is_kept_and_can_be_tried() {
         (new_webhook("http://127.0.0.1/", "plain"), "url"),
         (new_webhook(URL, "unheard_of"), "shape"),
     ] {
-        let refused = rig.engine.create_webhook(new, None).await.unwrap_err();
+        let refused = rig.engine.create_webhook::<Failure>(new, None).await.unwrap_err();
         assert_eq!(refused.field.as_deref(), Some(field));
     }
     let id = hooked(&rig, URL, "plain").await;

@@ -15,9 +15,7 @@ use waypost_domain::event::EventKind;
 use waypost_domain::{EventId, NumberId, OrgId, WebhookId};
 use waypost_engine::IdempotencyKey;
 use waypost_engine::callbacks::{NewWebhook, Replay, WebhookTest};
-use waypost_engine::ports::{
-    EntryKey, NewRecord, StoreError, StoreResult, TargetAddress, TargetStats,
-};
+use waypost_engine::ports::{EntryKey, NewRecord, StoreResult, TargetAddress, TargetStats};
 
 use super::access::{Ids, InOrg, Webhooks};
 use super::fields::{MAX_NAME_CHARS, check_id, check_text, keep_id, words};
@@ -239,9 +237,6 @@ pub(crate) async fn create_webhook(
         return Ok(replayed(&WebhookView::from(&*webhook)));
     }
     let id = input.id.unwrap_or_else(|| format!("wh-{}", uuid::Uuid::now_v7().simple()));
-    if known(&app, org_id, &id).is_ok() {
-        return Err(StoreError::Conflict("id").into());
-    }
     let new = NewWebhook {
         org_id: org_id.clone(),
         id: Some(WebhookId::new(id)),
@@ -252,7 +247,7 @@ pub(crate) async fn create_webhook(
         secret: input.secret,
         header: input.header,
     };
-    let (webhook, secret) = app.engine.create_webhook(new, creation.claim()).await?;
+    let (webhook, secret) = app.engine.create_webhook::<Problem>(new, creation.claim()).await?;
     Ok(created(&WebhookView { secret: Some(secret), ..WebhookView::from(&*webhook) }))
 }
 

@@ -55,6 +55,22 @@ async fn changes_of_different_fields_are_both_kept() {
 }
 
 #[tokio::test]
+async fn of_two_that_make_a_webhook_of_one_id_the_second_is_told_of_the_conflict() {
+    let rig = furnished().await;
+    let path = format!("{ORG}/webhooks");
+    let body = json!({"id": "w-2", "url": "https://a.example/", "shape": "standard"});
+    let make = || rig.ask(Method::POST, &path, Some(ADMIN), Some(body.clone()));
+    let (first, second) = tokio::join!(make(), make());
+    let [made, refused] = if first.status == 201 { [first, second] } else { [second, first] };
+    made.expect(201);
+    let problem = refused.expect(409).json();
+    assert_eq!(
+        (&problem["code"], &problem["errors"][0]["field"]),
+        (&json!("conflict"), &json!("id"))
+    );
+}
+
+#[tokio::test]
 async fn a_key_that_is_revoked_while_it_is_changed_stays_revoked() {
     let rig = furnished().await;
     let path = format!("{ORG}/api-keys/k-1");
