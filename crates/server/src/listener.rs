@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::IntoResponse as _;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
 use http::{Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -32,7 +30,6 @@ use tower::ServiceExt as _;
 use waypost_planted::{Bug, is_planted};
 
 use crate::client::Peer;
-use crate::problem::Problem;
 use crate::unread::Unread;
 
 /// Where the certificate in force comes from, asked for each new connection.
@@ -235,10 +232,6 @@ async fn answer(
     request: Request<Incoming>,
     pulse: Arc<Pulse>,
 ) -> Result<Response<Body>, Infallible> {
-    if let Some(header) = ambiguous_header(&request) {
-        tracing::debug!(header, "a request was refused");
-        return Ok(Problem::invalid(header, "must be there once").into_response());
-    }
     // HTTP/1 ends a connection whose request was not read to its end; in HTTP/2 it goes on, and must
     // not count as alive for an answer that its client got by dawdling.
     let unread = (request.version() == Version::HTTP_2).then(Unread::default);
@@ -252,18 +245,6 @@ async fn answer(
     let is_progress = work.is_progress;
     drop(work);
     Ok(response.map(|body| Body::new(Reply { body, rest: Bytes::new(), pulse, is_progress })))
-}
-
-/// The header of which a proxy in front may have read another one than we would: two hosts or none
-/// (RFC 9112, 3.2; HTTP/1.0 needs none, HTTP/2 has `:authority`), or two callers.
-fn ambiguous_header<T>(request: &Request<T>) -> Option<&'static str> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Some("Host");
-    }
-    let mut callers = request.headers().get_all(AUTHORIZATION).iter();
-    let first = callers.next();
-    callers.any(|caller| Some(caller) != first).then_some("Authorization")
 }
 
 /// Whether a connection gets anywhere.

@@ -277,8 +277,9 @@ async fn malformed_http_is_refused() {
 }
 
 #[tokio::test]
-async fn a_request_names_one_host_and_one_caller() {
-    let served = served(plain(), None).await;
+async fn a_request_names_one_host_and_one_caller_or_is_refused_and_counted() {
+    let rig = crate::rig::Rig::new().await;
+    let served = within(PATIENT, rig.router.clone(), None).await;
     for (version, headers, status) in [
         ("1.1", "host: x\r\n", "200"),
         ("1.1", "", "400"),
@@ -288,10 +289,23 @@ async fn a_request_names_one_host_and_one_caller() {
         ("1.1", "host: x\r\nauthorization: Bearer a\r\nauthorization: Bearer a\r\n", "200"),
         ("1.1", "host: x\r\nauthorization: Bearer a\r\nauthorization: Bearer b\r\n", "400"),
     ] {
-        let request = format!("GET / HTTP/{version}\r\nconnection: close\r\n{headers}\r\n");
+        let request = format!("GET /healthz HTTP/{version}\r\nconnection: close\r\n{headers}\r\n");
         let answer = ask(served.address, &request).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{request:?}: {answer}");
+        assert!(answer.contains("x-request-id: "), "{answer}");
     }
+    // Where a request is counted, its line is written.
+    let metrics = rig.get("/metrics").await.expect(200).text();
+    let counted = |status: u16| {
+        let route = format!(r#"{{method="GET",route="/healthz",status="{status}"}}"#);
+        let line = format!("waypost_http_requests_total{route} ");
+        metrics.lines().find_map(|it| it.strip_prefix(&line)).map(str::to_owned)
+    };
+    assert_eq!(
+        (counted(200).as_deref(), counted(400).as_deref()),
+        (Some("3"), Some("4")),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ const PLACES: usize = 4;
 const TRIES: usize = 10_000;
 
 fn post(path: &str, header: &str, value: &str, body: Body) -> Request<Body> {
-    let request = Request::post(path).header(header, value);
+    let request = Request::post(path).header("host", "waypost").header(header, value);
     request.header("content-type", "application/json").body(body).unwrap()
 }
 

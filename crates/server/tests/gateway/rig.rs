@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -319,8 +320,9 @@ impl Rig {
         Self { router, engine, clock, _folder: folder }
     }
 
-    /// Sends a request as it is.
-    pub(crate) async fn call(&self, request: Request<Body>) -> Answer {
+    /// Sends a request as it is, but for the host that it must name.
+    pub(crate) async fn call(&self, mut request: Request<Body>) -> Answer {
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("waypost"));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -74,6 +74,7 @@ async fn a_stream_of_events_ends_when_the_gateway_stops() {
     let running = tokio::spawn(async move { engine.run(stopped).await });
     let request = Request::builder()
         .uri("/waypost/v1/orgs/org-1/events")
+        .header("host", "waypost")
         .header("authorization", format!("Bearer {ADMIN}"))
         .header("accept", "text/event-stream");
     let response = rig.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
