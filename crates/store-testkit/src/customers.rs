@@ -137,6 +137,23 @@ pub async fn an_import_adds_and_updates_by_the_id_given_or_by_number(harness: &d
     assert_eq!(ids(&stage, &CustomerFilter::default()).await, ["c1", "c2", "c3", "c4"]);
 }
 
+pub async fn an_import_that_is_repeated_adds_nobody(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let file = |made: &str| {
+        let named = Customer { consent: consent(true), ..customer("c1", 1) };
+        vec![with_id(named), without_id(customer(made, 2))]
+    };
+    stage.store.import_customers(file("made")).await.unwrap();
+    let all = async || {
+        let (all, page) = (CustomerFilter::default(), Page { after: None, limit: 100 });
+        stage.store.customers(&org_id(), &all, page).await.unwrap().data
+    };
+    let before = all().await;
+    let again = stage.store.import_customers(file("made-again")).await.unwrap();
+    assert_eq!(again, Imported { created: 0, updated: 2, left_out: Vec::new() });
+    assert_eq!(all().await, before);
+}
+
 pub async fn an_import_leaves_out_whose_number_belongs_to_another_id(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     stage.store.create_customer(customer("c1", 1)).await.unwrap();

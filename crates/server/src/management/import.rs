@@ -86,7 +86,7 @@ impl Format {
 
 /// Imports customers. CSV has a header line with `phone` and any of `name`, `id`, `tags`
 /// (separated by `;`), `opt_in`, `opt_in_at`, `opt_in_proof`, `active`; JSON Lines have one
-/// customer object a line.
+/// customer object a line. A repetition finds again who was imported and adds nobody.
 #[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/customers/import", tag = "customers",
     request_body(content((String = "text/csv"), (String = "application/x-ndjson"))),
     responses((status = 200, body = ImportReport)))]
