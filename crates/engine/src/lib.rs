@@ -9,7 +9,6 @@ pub mod callbacks;
 mod calls;
 mod consents;
 mod countdown;
-mod detached;
 pub mod directory;
 mod events;
 mod flows;
@@ -64,7 +63,6 @@ pub use crate::backup::{Backup, BackupError};
 use crate::callbacks::Callbacks;
 use crate::calls::Calls;
 use crate::countdown::Countdowns;
-use crate::detached::Detached;
 use crate::directory::Directory;
 pub use crate::flows::{FlowChange, FlowDefinition, FlowDraft, MAX_FLOW_JSON_BYTES};
 use crate::gauges::Gauges;
@@ -540,9 +538,20 @@ impl Engine {
         &self.0.metrics
     }
 
-    /// Runs something to its end even if who waits for it goes away.
-    fn detached<F: Future<Output: Send> + Send + 'static>(&self, work: F) -> Detached<F> {
-        Detached::new(work, &self.0.callers)
+    /// Runs something to its end even if who waits for it goes away. It is boxed at once: as large
+    /// as such work is, moving it about would cost more than the rest.
+    fn detached<T: Send + 'static, E: From<Failure> + Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'static {
+        let running = self.0.callers.spawn(Box::pin(work));
+        async move {
+            running.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a request's task ended unexpectedly");
+                let message = "The request could not be completed.";
+                Err(Failure::new(ErrorKind::Unavailable, message).into())
+            })
+        }
     }
 }
 
