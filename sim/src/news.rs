@@ -9,7 +9,7 @@ use serde_json::json;
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Failure, UpstreamFault};
 use waypost_engine::Engine;
-use waypost_engine::ports::{Inbound, StatusNotice, UpstreamEvent};
+use waypost_engine::ports::{Inbound, Signer, StatusNotice, UpstreamEvent};
 
 use crate::furniture::phone;
 use crate::world::{News, World};
@@ -56,6 +56,7 @@ fn event_of(world: &World, news: News) -> UpstreamEvent {
             };
             world.note(&format!("webhook {label} {wamid} {report:?} token={has_token}"));
             UpstreamEvent::Status(StatusNotice {
+                phone_number_id: "100000000000001".to_owned(),
                 wamid,
                 opaque,
                 report: Some(report),
@@ -92,5 +93,5 @@ async fn receive(world: &World, engine: &Engine, events: Vec<UpstreamEvent>) -> 
         state.webhooks.push(events);
         state.webhooks.len() - 1
     };
-    engine.receive_webhook(Bytes::from(place.to_string())).await.is_ok()
+    engine.receive_webhook(Bytes::from(place.to_string()), Signer::Installation).await.is_ok()
 }

@@ -1,6 +1,7 @@
 //! What the upstream tells us: stored raw before it is answered, then worked off in order.
 
 mod files;
+mod signers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use self::files::inbound_media_id;
 use crate::Engine;
 use crate::consents::new_customer_id;
 use crate::ports::{
-    Inbound, InboundMessage, InboxEntry, ReportEffect, StatusNotice, StatusReport, StoreError,
-    StoreResult, UpstreamEvent,
+    Inbound, InboundMessage, InboxEntry, ReportEffect, Signer, StatusNotice, StatusReport,
+    StoreError, StoreResult, UpstreamEvent,
 };
 use crate::send::new_message_id;
 
@@ -32,6 +33,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 struct ReadEntry<'a> {
     entry: &'a InboxEntry,
     events: Vec<UpstreamEvent>,
+    /// How many events it has besides, for which its signer does not speak.
+    left_out: usize,
 }
 
 impl ReadEntry<'_> {
@@ -67,39 +70,20 @@ fn groups<'a>(entries: impl Iterator<Item = ReadEntry<'a>>) -> Vec<Vec<ReadEntry
 }
 
 impl Engine {
-    /// Whether the upstream signed exactly these bytes.
-    #[must_use]
-    pub fn verify_webhook(&self, body: &[u8], signatures: &[&str]) -> bool {
-        let codec = self.webhook_codec();
-        let installation = [self.settings().app_secret.clone()];
-        codec.verify(body, signatures, &installation)
-            || codec.verify(body, signatures, &self.other_webhook_secrets())
-    }
-
-    /// The secrets of numbers that belong to other apps, each once: a body is hashed with every
-    /// one of them.
-    fn other_webhook_secrets(&self) -> Vec<String> {
-        let secrets = self.directory().all_numbers().into_iter().filter_map(|number| {
-            let place = format!("numbers/{}/app_secret", number.id);
-            self.vault().open(&place, number.app_secret.as_ref()?).ok()
-        });
-        secrets.collect::<BTreeSet<String>>().into_iter().collect()
-    }
-
     /// Keeps a webhook; durable when it returns. It is worked off afterwards.
     ///
     /// # Errors
     /// Where it cannot be stored: the upstream sends it again.
-    pub async fn receive_webhook(&self, body: Bytes) -> Result<(), Failure> {
+    pub async fn receive_webhook(&self, body: Bytes, signer: Signer) -> Result<(), Failure> {
         if is_planted(Bug::WebhookBeforeStore) {
             let engine = self.clone();
             tokio::spawn(async move {
-                drop(engine.store().store_webhook(body, engine.now()).await);
+                drop(engine.store().store_webhook(body, signer, engine.now()).await);
                 engine.inbox_filled().notify_one();
             });
             return Ok(());
         }
-        self.store().store_webhook(body, self.now()).await.inspect_err(|error| {
+        self.store().store_webhook(body, signer, self.now()).await.inspect_err(|error| {
             self.note_store_error(error);
             self.note_refused_webhook();
         })?;
@@ -163,29 +147,35 @@ impl Engine {
     }
 
     fn read_entry<'a>(&self, entry: &'a InboxEntry) -> ReadEntry<'a> {
-        ReadEntry { entry, events: self.webhook_codec().parse(&entry.body) }
+        let mut events = self.webhook_codec().parse(&entry.body);
+        let left_out = self.leave_out(&mut events, &entry.signer);
+        ReadEntry { entry, events, left_out }
     }
 
     /// Applies what one webhook says. Its place, and whether all of it was understood.
     async fn work_off(&self, read: ReadEntry<'_>) -> (i64, StoreResult<bool>) {
-        let ReadEntry { entry, events } = read;
-        let understood = !events.is_empty();
+        let ReadEntry { entry, events, left_out } = read;
+        let understood = !events.is_empty() && left_out == 0;
         let applied = futures_util::future::join_all(
-            events.into_iter().map(|event| self.apply_event(event, entry.received_at)),
+            events.into_iter().map(|event| self.apply_event(event, entry)),
         );
         let mut all = Ok(understood);
         for known in applied.await {
             all = all.and_then(|all| known.map(|known| all && known));
         }
+        if left_out > 0 && all.is_ok() {
+            let why = "events of other numbers than the app secret's are kept raw";
+            tracing::warn!(entry = entry.id, left_out, why, "webhook");
+        }
         (entry.id, all)
     }
 
-    async fn apply_event(&self, event: UpstreamEvent, received_at: Timestamp) -> StoreResult<bool> {
+    async fn apply_event(&self, event: UpstreamEvent, entry: &InboxEntry) -> StoreResult<bool> {
         match event {
-            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, received_at).await,
-            UpstreamEvent::Status(notice) => self.apply_status(notice, received_at).await,
-            UpstreamEvent::Template(template) => self.apply_template(template, received_at).await,
-            UpstreamEvent::Other { field } => {
+            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, entry.received_at).await,
+            UpstreamEvent::Status(notice) => self.apply_status(notice, entry).await,
+            UpstreamEvent::Template(template) => self.apply_template(template, entry).await,
+            UpstreamEvent::Other { field, .. } => {
                 tracing::info!(field, "webhook kept raw");
                 Ok(false)
             }
@@ -195,17 +185,20 @@ impl Engine {
     async fn apply_template(
         &self,
         template: TemplateDetail,
-        received_at: Timestamp,
+        entry: &InboxEntry,
     ) -> StoreResult<bool> {
         let TemplateDetail { waba_id, name, language, status, .. } = &template;
         if let Err(error) = self.template_changed(waba_id, name, language, status).await {
             tracing::warn!(template = name, %error, "template update");
         }
         let numbers = self.directory().all_numbers();
-        let of_account = numbers.iter().filter(|number| number.waba_id == *waba_id);
+        let of_account = numbers
+            .iter()
+            .filter(|number| number.waba_id == *waba_id && entry.signer.speaks_for(&number.id));
         let orgs: BTreeSet<OrgId> = of_account.map(|number| number.org_id.clone()).collect();
         let orgs = orgs.into_iter().collect();
-        self.store().record_template_change(orgs, template, received_at, self.now()).await?;
+        let (at, now) = (entry.received_at, self.now());
+        self.store().record_template_change(orgs, template, at, now).await?;
         self.event_logged();
         Ok(true)
     }
@@ -246,18 +239,24 @@ impl Engine {
         Ok(true)
     }
 
-    async fn apply_status(
-        &self,
-        notice: StatusNotice,
-        received_at: Timestamp,
-    ) -> StoreResult<bool> {
+    async fn apply_status(&self, notice: StatusNotice, entry: &InboxEntry) -> StoreResult<bool> {
         let Some(report) = notice.report else { return Ok(false) };
+        let number_id = match entry.signer {
+            Signer::Installation => None,
+            Signer::Numbers(_) => {
+                let directory = self.directory();
+                let number = directory.number_by_phone_number_id(&notice.phone_number_id);
+                let Some(number) = number else { return Ok(false) };
+                Some(number.id.clone())
+            }
+        };
         self.count().statuses.add();
         let report = StatusReport {
+            number_id,
             attempt_id: notice.opaque.as_deref().and_then(|opaque| self.tokens().read(opaque)),
             wamid: notice.wamid,
             report,
-            at: notice.at.unwrap_or(received_at),
+            at: notice.at.unwrap_or(entry.received_at),
             failure: notice.failure,
             extra: notice.extra,
         };
@@ -282,16 +281,23 @@ mod tests {
     use super::*;
 
     fn status() -> UpstreamEvent {
-        let wamid = "wamid.1".to_owned();
-        let (opaque, report, at, failure, extra) = (None, None, None, None, None);
-        UpstreamEvent::Status(StatusNotice { wamid, opaque, report, at, failure, extra })
+        UpstreamEvent::Status(StatusNotice {
+            phone_number_id: "1".to_owned(),
+            wamid: "wamid.1".to_owned(),
+            opaque: None,
+            report: None,
+            at: None,
+            failure: None,
+            extra: None,
+        })
     }
 
     #[test]
     fn groups_what_the_store_takes_in_order_up_to_a_bound() {
-        let entry = InboxEntry { id: 1, body: Bytes::new(), received_at: Timestamp(0) };
-        let read = |events: Vec<UpstreamEvent>| ReadEntry { entry: &entry, events };
-        let other = || UpstreamEvent::Other { field: "flows".to_owned() };
+        let signer = Signer::Installation;
+        let entry = InboxEntry { id: 1, body: Bytes::new(), signer, received_at: Timestamp(0) };
+        let read = |events| ReadEntry { entry: &entry, events, left_out: 0 };
+        let other = || UpstreamEvent::Other { waba_id: "2".to_owned(), field: "flows".to_owned() };
         for (entries, sizes) in [
             (vec![], vec![]),
             (vec![vec![status()], vec![status()], vec![]], vec![3]),

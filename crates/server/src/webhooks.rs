@@ -78,12 +78,12 @@ pub(crate) async fn receive_events(
     let (parts, body) = request.into_parts();
     let body = read_body(&app, &parts.headers, body).await?;
     let signatures = signatures(&parts.headers);
-    if !app.engine.verify_webhook(&body, &signatures) {
+    let Some(signer) = app.engine.webhook_signer(&body, &signatures) else {
         tracing::warn!(bytes = body.len(), "a webhook with a missing or wrong signature");
         let detail = "X-Hub-Signature-256 must be the signature of exactly these bytes.";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "signature_invalid", detail));
-    }
-    app.engine.receive_webhook(body).await?;
+    };
+    app.engine.receive_webhook(body, signer).await?;
     Ok(StatusCode::OK)
 }
 

@@ -14,7 +14,7 @@ use waypost_domain::{
     Content, MediaId, MediaRef, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
 use waypost_engine::ports::{
-    InboundFile, InboundMessage, InboxEntry, InboxStore, StoreError, StoreResult,
+    InboundFile, InboundMessage, InboxEntry, InboxStore, Signer, StoreError, StoreResult,
 };
 use waypost_planted::{Bug, is_planted};
 
@@ -35,11 +35,19 @@ const MAX_ENTRIES: u32 = 1_000;
 
 #[async_trait]
 impl InboxStore for SqliteStore {
-    async fn store_webhook(&self, body: Bytes, received_at: Timestamp) -> StoreResult<i64> {
+    async fn store_webhook(
+        &self,
+        body: Bytes,
+        signer: Signer,
+        received_at: Timestamp,
+    ) -> StoreResult<i64> {
+        let numbers = numbers_of(&signer)?;
         self.writer
             .run(Work::Known, move |conn| {
-                conn.prepare_cached("INSERT INTO inbox (body, received_at) VALUES (?1, ?2)")?
-                    .execute(params![&body[..], received_at.0])?;
+                conn.prepare_cached(
+                    "INSERT INTO inbox (body, numbers, received_at) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![&body[..], numbers, received_at.0])?;
                 Ok(conn.last_insert_rowid())
             })
             .await
@@ -87,17 +95,33 @@ impl InboxStore for SqliteStore {
 
 fn open_entries(conn: &Connection, after: i64, limit: u32) -> Done<Vec<InboxEntry>> {
     let mut select = conn.prepare_cached(
-        "SELECT id, body, received_at FROM inbox WHERE id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, body, numbers, received_at FROM inbox WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
-    let rows = select.query_map(params![after, limit.min(MAX_ENTRIES)], |row| {
+    let mut rows = select.query(params![after, limit.min(MAX_ENTRIES)])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
         let body: Vec<u8> = row.get(1)?;
-        Ok(InboxEntry {
+        let numbers: Option<String> = row.get(2)?;
+        entries.push(InboxEntry {
             id: row.get(0)?,
             body: Bytes::from(body),
-            received_at: Timestamp(row.get(2)?),
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+            signer: signer_of(numbers.as_deref())?,
+            received_at: Timestamp(row.get(3)?),
+        });
+    }
+    Ok(entries)
+}
+
+/// The column of those for whom a signer speaks; none: all.
+fn numbers_of(signer: &Signer) -> StoreResult<Option<String>> {
+    match signer {
+        Signer::Installation => Ok(None),
+        Signer::Numbers(ids) => to_json(ids).map(Some),
+    }
+}
+
+fn signer_of(numbers: Option<&str>) -> Done<Signer> {
+    numbers.map_or(Ok(Signer::Installation), |ids| from_json(ids).map(Signer::Numbers))
 }
 
 fn close_entries(conn: &Connection, ids: &[i64], keep_raw: bool) -> Done<()> {

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_free_keys.sql"),
     include_str!("../migrations/0004_targets_by_org.sql"),
     include_str!("../migrations/0005_webhooks_by_org.sql"),
+    include_str!("../migrations/0006_signers.sql"),
 ];
 
 /// The layout that this program knows.
@@ -38,6 +39,8 @@ pub(crate) fn apply(conn: &mut Connection, from: usize) -> rusqlite::Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::types::Value;
+
     use super::*;
 
     #[test]
@@ -72,5 +75,40 @@ mod tests {
         let rows: Vec<(i64, i64, String)> = rows.unwrap().map(Result::unwrap).collect();
         let expected = [(2, 7, "crm"), (5, 8, "audit"), (6, 8, "crm")];
         assert_eq!(rows, expected.map(|(seq, org, body)| (seq, org, body.to_owned())));
+    }
+
+    #[test]
+    fn webhooks_and_reports_that_wait_count_for_everybody_as_they_did() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        for sql in &MIGRATIONS[..5] {
+            conn.execute_batch(sql).unwrap();
+        }
+        conn.execute_batch(
+            "INSERT INTO inbox (id, body, received_at) VALUES (7, x'7b7d', 1);
+             INSERT INTO parked_reports (seq, wamid, report, at, code, failure, extra, parked_at)
+                 VALUES (5, 'wamid.1', 3, 10, 131026, '{}', NULL, 20);",
+        )
+        .unwrap();
+        apply(&mut conn, 5).unwrap();
+        let entry = conn.query_row("SELECT id, body, numbers FROM inbox", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        });
+        assert_eq!(entry.unwrap(), (7_i64, b"{}".to_vec(), None::<String>));
+        let parked = conn.query_row(
+            "SELECT seq, wamid, number, report, at, code, failure, parked_at FROM parked_reports",
+            [],
+            |row| (0..8).map(|place| row.get(place)).collect::<rusqlite::Result<Vec<Value>>>(),
+        );
+        let expected = [
+            Value::Integer(5),
+            Value::Text("wamid.1".to_owned()),
+            Value::Integer(0),
+            Value::Integer(3),
+            Value::Integer(10),
+            Value::Integer(131_026),
+            Value::Text("{}".to_owned()),
+            Value::Integer(20),
+        ];
+        assert_eq!(parked.unwrap(), expected);
     }
 }

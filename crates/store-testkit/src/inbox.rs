@@ -4,8 +4,10 @@ use bytes::Bytes;
 use serde_json::json;
 use waypost_domain::command::MessageType;
 use waypost_domain::message::Direction;
-use waypost_domain::{Content, CustomerId, MediaId, OrgId, Status};
-use waypost_engine::ports::{Addressed, CustomerFilter, Entry, EntryKey, InboundMessage, Page};
+use waypost_domain::{Content, CustomerId, MediaId, NumberId, OrgId, Status};
+use waypost_engine::ports::{
+    Addressed, CustomerFilter, Entry, EntryKey, InboundMessage, Page, Signer,
+};
 
 use crate::Harness;
 use crate::samples::{START, Stage, at, customer, inbound, message, number_id, org, org_id, phone};
@@ -15,7 +17,8 @@ pub async fn webhooks_wait_in_order_until_they_are_closed(harness: &dyn Harness)
     let mut ids = Vec::new();
     for place in 0..4_u8 {
         let body = Bytes::from(vec![place, 0xFF, 0x00]);
-        ids.push(stage.store.store_webhook(body, at(place.into())).await.unwrap());
+        let signer = Signer::Installation;
+        ids.push(stage.store.store_webhook(body, signer, at(place.into())).await.unwrap());
     }
     assert!(ids.is_sorted());
     let stage = stage.reopen(harness).await;
@@ -31,8 +34,22 @@ pub async fn webhooks_wait_in_order_until_they_are_closed(harness: &dyn Harness)
     stage.store.close_webhooks(vec![ids[3]], true).await.unwrap();
     stage.store.close_webhooks(vec![ids[3]], true).await.unwrap();
     assert_eq!(open(0).await, [ids[1]]);
-    let newer = stage.store.store_webhook(Bytes::from_static(b"{}"), at(9)).await.unwrap();
+    let (body, signer) = (Bytes::from_static(b"{}"), Signer::Installation);
+    let newer = stage.store.store_webhook(body, signer, at(9)).await.unwrap();
     assert!(newer > ids[3], "a place is never given twice");
+}
+
+pub async fn a_webhook_is_kept_with_its_signer(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let of_other_apps = [vec![number_id()], vec![NumberId::new("a\"b"), number_id()]];
+    let mut signers = vec![Signer::Installation];
+    signers.extend(of_other_apps.map(Signer::Numbers));
+    for signer in signers.clone() {
+        stage.store.store_webhook(Bytes::from_static(b"{}"), signer, START).await.unwrap();
+    }
+    let stage = stage.reopen(harness).await;
+    let entries = stage.store.open_webhooks(0, 10).await.unwrap();
+    assert_eq!(entries.into_iter().map(|entry| entry.signer).collect::<Vec<_>>(), signers);
 }
 
 pub async fn an_inbound_message_makes_the_customer_and_opens_the_window(harness: &dyn Harness) {

@@ -140,6 +140,9 @@ macro_rules! conformance {
                 what_is_told_in_whole_seconds_lies_before_nothing_of_its_second,
                 a_status_names_the_id_of_a_person_who_wrote_with_a_number,
                 a_report_before_the_receipt_is_parked_and_matched,
+                a_report_for_one_number_leaves_messages_of_others_alone,
+                a_report_for_one_number_binds_no_token_of_another,
+                a_report_for_one_number_waits_for_a_message_of_that_number,
                 a_token_binds_the_wamid_to_its_message,
                 a_token_settles_an_unknown_outcome_and_cancels_a_resend,
                 a_failure_of_an_earlier_sending_does_not_fail_the_later,
@@ -211,6 +214,7 @@ macro_rules! conformance {
             inbox,
             [
                 webhooks_wait_in_order_until_they_are_closed,
+                a_webhook_is_kept_with_its_signer,
                 an_inbound_message_makes_the_customer_and_opens_the_window,
                 an_inbound_message_finds_the_customer_who_is_known,
                 an_hour_that_is_still_to_come_opens_the_window_from_now,

@@ -4,15 +4,15 @@ use serde_json::json;
 use waypost_domain::event::{EventDetail, EventKind};
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::status::Report;
-use waypost_domain::{ErrorKind, Phone, Status};
+use waypost_domain::{ErrorKind, NumberId, Phone, Status};
 use waypost_engine::ports::{
-    EventFilter, InboundMessage, LoggedEvent, Page, ReportEffect, StatusReport,
+    Entry, EventFilter, InboundMessage, LoggedEvent, Page, ReportEffect, StatusReport,
 };
 
 use crate::Harness;
 use crate::samples::{
-    Stage, at, inbound, message, new_attempt, org_id, refusal, refused, report, retry, sent,
-    unknown,
+    ORG, Stage, at, inbound, message, new_attempt, number, number_id, org_id, refusal, refused,
+    report, retry, sent, unknown,
 };
 
 /// Where `RECEIPT` stands, the reply to our own call comes.
@@ -310,6 +310,61 @@ pub async fn reports_are_not_matched_to_inbound_messages(harness: &dyn Harness) 
     let effect = stage.apply(report("wamid.in", Report::Read, at(1_000))).await;
     assert_eq!(effect, ReportEffect::Parked);
     assert_eq!(stage.status(id).await, Status::Received);
+}
+
+/// A stage with a second number, and its id.
+async fn with_another_number(harness: &dyn Harness) -> (Stage, NumberId) {
+    let stage = Stage::new(harness).await;
+    let other = NumberId::new("another-app");
+    stage.put(Entry::Number(number(other.as_str(), ORG))).await;
+    (stage, other)
+}
+
+/// That a message was read, from somebody who speaks for one number only.
+fn read_of(number_id: &NumberId, wamid: &str) -> StatusReport {
+    StatusReport { number_id: Some(number_id.clone()), ..report(wamid, Report::Read, at(1_000)) }
+}
+
+pub async fn a_report_for_one_number_leaves_messages_of_others_alone(harness: &dyn Harness) {
+    let (stage, other) = with_another_number(harness).await;
+    let ours = message(1);
+    stage.send(&ours, "wamid.1").await;
+    assert_eq!(stage.apply(read_of(&other, "wamid.1")).await, ReportEffect::Parked);
+    assert_eq!(stage.status(ours.id).await, Status::Sent);
+    // A token of their own does not make it their message.
+    let theirs = Message { number_id: other.clone(), ..message(2) };
+    let attempt_id = Some(stage.begin(&theirs).await);
+    let taking = StatusReport { attempt_id, ..read_of(&other, "wamid.1") };
+    assert_eq!(stage.apply(taking).await, ReportEffect::Parked);
+    assert_eq!(stage.status(theirs.id).await, Status::Sending);
+    let effect = stage.apply(read_of(&number_id(), "wamid.1")).await;
+    assert_eq!(effect, ReportEffect::Advanced(ours.id, Status::Sent, Status::Read));
+}
+
+pub async fn a_report_for_one_number_binds_no_token_of_another(harness: &dyn Harness) {
+    let (stage, other) = with_another_number(harness).await;
+    let ours = message(1);
+    let attempt_id = Some(stage.begin(&ours).await);
+    let by_token =
+        |number_id: &NumberId| StatusReport { attempt_id, ..read_of(number_id, "wamid.1") };
+    assert_eq!(stage.apply(by_token(&other)).await, ReportEffect::Parked);
+    assert_eq!(stage.history(ours.id).await.attempts[0].outcome, AttemptOutcome::Open);
+    let effect = stage.apply(by_token(&number_id())).await;
+    assert_eq!(effect, ReportEffect::Advanced(ours.id, Status::Sending, Status::Read));
+}
+
+pub async fn a_report_for_one_number_waits_for_a_message_of_that_number(harness: &dyn Harness) {
+    let (stage, other) = with_another_number(harness).await;
+    assert_eq!(stage.apply(read_of(&other, "wamid.1")).await, ReportEffect::Parked);
+    // The same was said by both.
+    for by in [&other, &number_id()] {
+        assert_eq!(stage.apply(read_of(by, "wamid.2")).await, ReportEffect::Parked);
+    }
+    for (last, wamid, expected) in [(1, "wamid.1", Status::Sent), (2, "wamid.2", Status::Read)] {
+        let ours = message(last);
+        stage.send(&ours, wamid).await;
+        assert_eq!(stage.status(ours.id).await, expected, "{wamid}");
+    }
 }
 
 pub async fn an_unknown_outcome_is_told_once_as_a_failure(harness: &dyn Harness) {

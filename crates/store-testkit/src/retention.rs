@@ -9,7 +9,7 @@ use waypost_domain::status::Report;
 use waypost_domain::{MediaId, MessageId, NumberId, OrgId};
 use waypost_engine::ports::{
     AttemptCall, CustomerFilter, Entry, EntryKey, EventFilter, IdempotencyClaim, MediaRecord,
-    MessageFilter, Page, Sha256Hex, Start, UpstreamCopy,
+    MessageFilter, Page, Sha256Hex, Signer, Start, UpstreamCopy,
 };
 
 use crate::Harness;
@@ -208,7 +208,8 @@ pub async fn events_go_with_age_and_only_once_told(harness: &dyn Harness) {
 pub async fn what_was_never_matched_goes_with_age(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     stage.store.apply_report(report("wamid.nobody", Report::Sent, START), START).await.unwrap();
-    let id = stage.store.store_webhook(Bytes::from_static(b"{}"), START).await.unwrap();
+    let (body, signer) = (Bytes::from_static(b"{}"), Signer::Installation);
+    let id = stage.store.store_webhook(body, signer, START).await.unwrap();
     stage.store.close_webhooks(vec![id], true).await.unwrap();
     let content = Sha256Hex::from_stored("a".repeat(64));
     let png = MimeType::parse("image/png").unwrap();
@@ -295,7 +296,8 @@ pub async fn queues_are_counted_by_what_they_wait_for(harness: &dyn Harness) {
     let lost = message(5);
     let attempt = stage.begin(&lost).await;
     stage.settle(lost.id, attempt, unknown()).await;
-    stage.store.store_webhook(Bytes::from_static(b"{}"), START).await.unwrap();
+    let (body, signer) = (Bytes::from_static(b"{}"), Signer::Installation);
+    stage.store.store_webhook(body, signer, START).await.unwrap();
     let stage = stage.reopen(harness).await;
     let totals = stage.store.queue_totals(at(500)).await.unwrap();
     assert_eq!((totals.due, totals.later, totals.broadcast), (2, 1, 0));

@@ -215,7 +215,15 @@ pub fn retry(due_at: Timestamp, requeue: bool) -> Settlement {
 #[must_use]
 pub fn report(wamid: &str, report: Report, at: Timestamp) -> StatusReport {
     let failure = (report == Report::Failed).then(refusal);
-    StatusReport { wamid: wamid.to_owned(), attempt_id: None, report, at, failure, extra: None }
+    StatusReport {
+        number_id: None,
+        wamid: wamid.to_owned(),
+        attempt_id: None,
+        report,
+        at,
+        failure,
+        extra: None,
+    }
 }
 
 #[must_use]

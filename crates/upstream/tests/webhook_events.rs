@@ -184,7 +184,7 @@ fn what_the_engine_is_told_keeps_all_that_its_callers_may_want() {
 #[test]
 fn an_error_beside_a_message_is_kept() {
     let events = events("interactive_without_object");
-    let [Event::Inbound(_), Event::Other { field, raw }] = &events[..] else {
+    let [Event::Inbound(_), Event::Other { field, raw, .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(field, "messages");
@@ -239,10 +239,11 @@ fn template_updates_are_read() {
 #[test]
 fn what_is_not_understood_is_kept_raw() {
     let events = events("account_update");
-    let [Event::Other { field, raw }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(field, "account_update");
+    let [Event::Other { waba_id, field, raw }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((waba_id.as_str(), field.as_str()), ("100000000000002", "account_update"));
     assert_eq!(raw["event"], "ACCOUNT_RESTRICTION");
-    let [Event::Other { raw, .. }] = &self::events("errors_only")[..] else { panic!() };
+    let [Event::Other { waba_id, raw, .. }] = &self::events("errors_only")[..] else { panic!() };
+    assert_eq!(waba_id, "100000000000002");
     assert_eq!(raw["errors"][0]["code"], 131_000);
 }
 
@@ -263,8 +264,10 @@ fn a_broken_part_costs_the_rest_nothing() {
     let others = events.iter().filter(|event| matches!(event, Event::Other { .. })).count();
     assert_eq!(events.len(), others + 2);
     assert_eq!(others, 12, "each broken part is kept");
-    assert!(events.contains(&Event::Other { field: String::new(), raw: json!("text") }));
-    assert!(events.contains(&Event::Other { field: String::new(), raw: json!(7) }));
+    for (waba_id, raw) in [("100000000000002", json!("text")), ("", json!(7))] {
+        let waba_id = waba_id.to_owned();
+        assert!(events.contains(&Event::Other { waba_id, field: String::new(), raw }));
+    }
 }
 
 #[test]

@@ -7,6 +7,26 @@ use waypost_domain::{CustomerId, MediaId, MessageId, NumberId, OrgId, Phone, Tim
 
 use super::StoreResult;
 
+/// Whose app signed a webhook: for which numbers it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The installation's: for all of them.
+    Installation,
+    /// The one that these numbers belong to: for no others.
+    Numbers(Vec<NumberId>),
+}
+
+impl Signer {
+    /// Whether what it signed counts for a number.
+    #[must_use]
+    pub fn speaks_for(&self, number_id: &NumberId) -> bool {
+        match self {
+            Self::Installation => true,
+            Self::Numbers(ids) => ids.contains(number_id),
+        }
+    }
+}
+
 /// A webhook body that was answered with 200 and not yet worked off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxEntry {
@@ -14,6 +34,8 @@ pub struct InboxEntry {
     pub id: i64,
     /// The bytes as they came.
     pub body: Bytes,
+    /// Whose app signed them.
+    pub signer: Signer,
     /// When they came.
     pub received_at: Timestamp,
 }
@@ -75,7 +97,12 @@ pub struct InboundFile {
 #[async_trait]
 pub trait InboxStore: Send + Sync {
     /// Keeps a webhook's bytes; durable when it returns.
-    async fn store_webhook(&self, body: Bytes, received_at: Timestamp) -> StoreResult<i64>;
+    async fn store_webhook(
+        &self,
+        body: Bytes,
+        signer: Signer,
+        received_at: Timestamp,
+    ) -> StoreResult<i64>;
     /// Entries that are not worked off, oldest first, after a place.
     async fn open_webhooks(&self, after: i64, limit: u32) -> StoreResult<Vec<InboxEntry>>;
     /// Marks entries as worked off. What had no meaning to us stays, raw.

@@ -189,6 +189,8 @@ pub struct Settled {
 /// A status that the upstream reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
+    /// The only number for whose messages it counts; `None`: for everybody's.
+    pub number_id: Option<NumberId>,
     /// The message's upstream id.
     pub wamid: String,
     /// The attempt, where our token came back and its MAC is right.

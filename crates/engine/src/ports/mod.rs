@@ -30,7 +30,7 @@ pub use directory::{
 pub use egress::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
 pub use events::{EventFilter, EventHead, EventHeads, EventStore, LoggedEvent};
 pub use flows::{FlowPreview, FlowStore, FlowUpstream, NewFlow, UpstreamFlow};
-pub use inbox::{Addressed, InboundFile, InboundMessage, InboxEntry, InboxStore};
+pub use inbox::{Addressed, InboundFile, InboundMessage, InboxEntry, InboxStore, Signer};
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
     Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, CreationClaim, DueMessage,

@@ -26,6 +26,8 @@ pub enum UpstreamEvent {
     Template(TemplateDetail),
     /// Something else; kept raw.
     Other {
+        /// The business account, empty where none is named.
+        waba_id: String,
         /// Meta's `field`.
         field: String,
     },
@@ -55,6 +57,8 @@ pub struct Inbound {
 /// A status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusNotice {
+    /// Meta's id of the number that sent the message.
+    pub phone_number_id: String,
     /// The message's upstream id.
     pub wamid: String,
     /// `biz_opaque_callback_data`, as it came back.

@@ -198,6 +198,7 @@ async fn who_comes_under_a_cap_while_a_broadcast_goes_out_holds_up_no_answer() {
     let telling = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let notice = StatusNotice {
+            phone_number_id: "100000000000001".to_owned(),
             wamid: "wamid.1".to_owned(),
             opaque: None,
             report: Some(Report::Failed),

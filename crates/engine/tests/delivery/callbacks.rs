@@ -142,6 +142,7 @@ async fn statuses_are_told_as_they_come_and_never_backwards() {
     let wamid = sent.outcome.result.unwrap().wamid;
     let status_of = |report| {
         UpstreamEvent::Status(StatusNotice {
+            phone_number_id: "100000000000001".to_owned(),
             wamid: wamid.clone(),
             opaque: None,
             report: Some(report),

@@ -161,6 +161,7 @@ async fn a_repetition_of_what_is_unknown_is_told_so_or_waits_for_more() {
             tokio::time::sleep(Duration::from_secs(10)).await;
             let token = rig.upstream.seen.lock()[0].token.clone();
             rig.receive(vec![UpstreamEvent::Status(StatusNotice {
+                phone_number_id: "100000000000001".to_owned(),
                 wamid: "wamid.late".to_owned(),
                 opaque: Some(token),
                 report: Some(Report::Sent),

@@ -26,6 +26,7 @@ mod retries;
 mod rig;
 mod scripted;
 mod sends;
+mod signers;
 mod statuses;
 mod stop;
 mod submissions;

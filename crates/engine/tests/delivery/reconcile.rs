@@ -35,6 +35,7 @@ fn notice(token: Option<String>, wamid: &str, report: Report, rig: &Rig) -> Upst
     let failure = (report == Report::Failed)
         .then(|| Failure::new(waypost_domain::ErrorKind::RecipientUnreachable, "not on WhatsApp"));
     UpstreamEvent::Status(StatusNotice {
+        phone_number_id: "100000000000001".to_owned(),
         wamid: wamid.to_owned(),
         opaque: token,
         report: Some(report),

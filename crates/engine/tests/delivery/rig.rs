@@ -24,7 +24,7 @@ use waypost_domain::{
 };
 use waypost_engine::ports::{
     CallbackAddresses, CallbackPoster, Entry, FetchedLink, Inbound, LinkCredential, LinkError,
-    LinkFetcher, PutMode, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
+    LinkFetcher, PutMode, Signer, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
@@ -85,8 +85,9 @@ impl CallbackAddresses for PublicHttps {
 pub(crate) struct ListedEvents(pub(crate) Mutex<Vec<Vec<UpstreamEvent>>>);
 
 impl WebhookCodec for ListedEvents {
-    fn verify(&self, _: &[u8], _: &[&str], _: &[String]) -> bool {
-        true
+    /// A secret is its own signature.
+    fn verify(&self, _: &[u8], signatures: &[&str], secrets: &[String]) -> bool {
+        secrets.iter().any(|secret| signatures == [secret.as_str()])
     }
 
     fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent> {
@@ -336,12 +337,18 @@ impl Rig {
 
     /// Gives a webhook whose events are these, and waits until they are worked off.
     pub(crate) async fn receive(&self, events: Vec<UpstreamEvent>) {
-        let place = {
-            let mut listed = self.events.0.lock();
-            listed.push(events);
-            listed.len() - 1
-        };
-        self.engine.receive_webhook(Bytes::from(place.to_string())).await.unwrap();
+        self.receive_from(Signer::Installation, events).await;
+    }
+
+    /// The body of a webhook whose events are these.
+    pub(crate) fn webhook(&self, events: Vec<UpstreamEvent>) -> Bytes {
+        let mut listed = self.events.0.lock();
+        listed.push(events);
+        Bytes::from((listed.len() - 1).to_string())
+    }
+
+    pub(crate) async fn receive_from(&self, signer: Signer, events: Vec<UpstreamEvent>) {
+        self.engine.receive_webhook(self.webhook(events), signer).await.unwrap();
         let began = Instant::now();
         while !self.engine.store().open_webhooks(0, 1).await.unwrap().is_empty() {
             assert!(began.elapsed() < LIVELY, "the webhook is not worked off");

@@ -12,7 +12,7 @@ use waypost_domain::retry::RetryClass;
 use waypost_domain::status::Report;
 use waypost_domain::{CustomerId, ErrorKind, Failure, OrgId, Status, UpstreamFault};
 use waypost_engine::ports::{
-    EventFilter, Page, SendOutcome, StatusNotice, StoreError, StoreResult, UpstreamEvent,
+    EventFilter, Page, SendOutcome, Signer, StatusNotice, StoreError, StoreResult, UpstreamEvent,
 };
 use waypost_store_sqlite::{Moment, Options, Turns};
 
@@ -134,6 +134,7 @@ async fn an_upstream_that_is_down_is_told_and_the_message_is_closed() {
 fn status(rig: &Rig, place: usize, wamid: &str, report: Report) -> UpstreamEvent {
     let token = rig.upstream.seen.lock()[place].token.clone();
     UpstreamEvent::Status(StatusNotice {
+        phone_number_id: "100000000000001".to_owned(),
         wamid: wamid.to_owned(),
         opaque: Some(token),
         report: Some(report),
@@ -202,6 +203,7 @@ async fn who_waits_for_a_status_is_told_before_what_it_teaches_is_recorded() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         disk.is_slow.store(true, Ordering::SeqCst);
         rig.events.0.lock().push(vec![UpstreamEvent::Status(StatusNotice {
+            phone_number_id: "100000000000001".to_owned(),
             wamid: "wamid.lost".to_owned(),
             opaque: Some(rig.upstream.seen.lock()[0].token.clone()),
             report: Some(Report::Failed),
@@ -209,7 +211,7 @@ async fn who_waits_for_a_status_is_told_before_what_it_teaches_is_recorded() {
             failure: Some(failure.clone()),
             extra: None,
         })]);
-        rig.engine.receive_webhook("0".into()).await.unwrap();
+        rig.engine.receive_webhook("0".into(), Signer::Installation).await.unwrap();
     };
     let (told, ()) = tokio::join!(rig.engine.send(send_to("cust-1", text("hello"))), reporting);
     // It is kept and applied before its caller's five seconds are over, and recorded after them.
@@ -230,6 +232,7 @@ async fn a_status_that_overtakes_the_reply_is_not_lost() {
         tokio::task::yield_now().await;
     }
     rig.receive(vec![UpstreamEvent::Status(StatusNotice {
+        phone_number_id: "100000000000001".to_owned(),
         wamid: "wamid.fast".to_owned(),
         opaque: None,
         report: Some(Report::Read),

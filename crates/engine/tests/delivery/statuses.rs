@@ -126,6 +126,7 @@ impl Play<'_> {
     fn heard(&self, report: Report, attempt: AttemptId, at: Timestamp) -> StatusReport {
         let failure = || Failure::new(ErrorKind::RecipientUnreachable, "not on WhatsApp");
         StatusReport {
+            number_id: None,
             wamid: self.wamid(),
             attempt_id: (self.case != Case::Plain).then_some(attempt),
             report,

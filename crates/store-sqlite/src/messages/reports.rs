@@ -5,11 +5,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use waypost_domain::message::{AttemptOutcome, Direction};
 use waypost_domain::status::Report;
-use waypost_domain::{AttemptId, Failure, Status, Timestamp};
+use waypost_domain::{Failure, Status, Timestamp};
 use waypost_engine::ports::{ReportEffect, StatusReport, StoreError};
 use waypost_planted::{Bug, is_planted};
 
-use super::attempt_rows;
+use super::attempt_rows::{self, AttemptRow};
 use super::state::{State, record_event};
 use super::wamids::{self, Wamids};
 use crate::codes;
@@ -21,6 +21,8 @@ use crate::rows::{failure_columns, from_json, to_json};
 const PARKED_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
 /// Outdated reports removed for each new one, so that there are never many.
 const PARKED_PRUNED: i64 = 2;
+/// Instead of the one number for whose messages a report counts.
+const ANY_NUMBER: i64 = 0;
 
 pub(super) fn apply(
     conn: &Connection,
@@ -35,21 +37,42 @@ pub(super) fn apply(
         upstream: report.extra.as_ref(),
         now,
     };
-    if let Some(state) = State::by_wamid(conn, wamids, &report.wamid)? {
-        return climb(conn, &state, &line, Standing::Current);
-    }
-    if let Some(state) = by_former_wamid(conn, &report.wamid)? {
-        return climb(conn, &state, &line, Standing::Former);
+    let number = number_of(conn, report)?;
+    let counts = |state: &State| number == ANY_NUMBER || number == state.number;
+    match known(conn, wamids, &report.wamid)? {
+        Some((state, standing)) if counts(&state) => return climb(conn, &state, &line, standing),
+        // No token makes another number's message this one's.
+        Some(_) => return park(conn, report, number, now),
+        None => {}
     }
     if let Some(attempt_id) = report.attempt_id.filter(|_| !is_planted(Bug::TokenIgnored))
-        && let Some((state, standing)) = bind(conn, wamids, attempt_id, report, now)?
+        && let Some(attempt) = attempt_rows::find_not_sent(conn, attempt_id)?
+        && let Some(state) = State::by_seq(conn, attempt.message)?.filter(counts)
     {
+        let standing = bind(conn, wamids, &attempt, &state, report, now)?;
         let effect = climb(conn, &state, &line, standing)?;
         unpark(conn, state.seq, &report.wamid, now)?;
         return Ok(effect);
     }
-    park(conn, report, now)?;
-    Ok(ReportEffect::Parked)
+    park(conn, report, number, now)
+}
+
+/// The message that has or had this id.
+fn known(conn: &Connection, wamids: &Wamids, wamid: &str) -> Done<Option<(State, Standing)>> {
+    if let Some(state) = State::by_wamid(conn, wamids, wamid)? {
+        return Ok(Some((state, Standing::Current)));
+    }
+    Ok(by_former_wamid(conn, wamid)?.map(|state| (state, Standing::Former)))
+}
+
+/// The number for whose messages a report counts, as rows name it.
+fn number_of(conn: &Connection, report: &StatusReport) -> Done<i64> {
+    let Some(id) = &report.number_id else { return Ok(ANY_NUMBER) };
+    let number = conn
+        .prepare_cached("SELECT ref FROM numbers WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(number.ok_or(StoreError::NotFound)?)
 }
 
 /// What a report says of a message.
@@ -143,13 +166,12 @@ fn after_the_others(conn: &Connection, seq: i64, at: Timestamp) -> Done<Timestam
 fn bind(
     conn: &Connection,
     wamids: &Wamids,
-    attempt_id: AttemptId,
+    attempt: &AttemptRow,
+    state: &State,
     report: &StatusReport,
     now: Timestamp,
-) -> Done<Option<(State, Standing)>> {
-    let Some(attempt) = attempt_rows::find_not_sent(conn, attempt_id)? else { return Ok(None) };
-    let state = State::by_seq(conn, attempt.message)?.ok_or(StoreError::NotFound)?;
-    attempt_rows::close(conn, &attempt, AttemptOutcome::Sent, None, now)?;
+) -> Done<Standing> {
+    attempt_rows::close(conn, attempt, AttemptOutcome::Sent, None, now)?;
     let is_last_word = attempt.is_latest || state.is_given_up();
     let standing = if is_last_word { Standing::Current } else { Standing::Overtaken };
     let counts = standing.lets_climb_to(codes::reported_status(report.report));
@@ -164,7 +186,7 @@ fn bind(
     } else {
         keep_former_wamid(conn, state.seq, &report.wamid)?;
     }
-    Ok(Some((state, standing)))
+    Ok(standing)
 }
 
 /// Applies the reports that came before their message's upstream id was known; `false` where there
@@ -173,7 +195,7 @@ pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str, now: Timestamp) -
     if is_planted(Bug::ParkedStatusForgotten) {
         return Ok(false);
     }
-    let waiting = parked(conn, wamid)?;
+    let waiting = parked(conn, wamid, seq)?;
     let any = !waiting.is_empty();
     for parked in waiting {
         let state = State::by_seq(conn, seq)?.ok_or(StoreError::NotFound)?;
@@ -202,11 +224,15 @@ struct Parked {
     extra: Option<String>,
 }
 
-fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
+/// Those by this id that count for this message.
+fn parked(conn: &Connection, wamid: &str, message: i64) -> Done<Vec<Parked>> {
     let mut select = conn.prepare_cached(
-        "SELECT seq, report, at, failure, extra FROM parked_reports WHERE wamid = ?1 ORDER BY seq",
+        "SELECT seq, report, at, failure, extra FROM parked_reports
+         WHERE wamid = ?1
+             AND (number = ?2 OR number = (SELECT number FROM messages WHERE seq = ?3))
+         ORDER BY seq",
     )?;
-    let mut rows = select.query([wamid])?;
+    let mut rows = select.query(params![wamid, ANY_NUMBER, message])?;
     let mut parked = Vec::new();
     while let Some(row) = rows.next()? {
         parked.push(Parked {
@@ -220,15 +246,20 @@ fn parked(conn: &Connection, wamid: &str) -> Done<Vec<Parked>> {
     Ok(parked)
 }
 
-fn park(conn: &Connection, report: &StatusReport, now: Timestamp) -> Done<()> {
+fn park(
+    conn: &Connection,
+    report: &StatusReport,
+    number: i64,
+    now: Timestamp,
+) -> Done<ReportEffect> {
     if is_planted(Bug::EarlyStatusDropped) {
-        return Ok(());
+        return Ok(ReportEffect::Parked);
     }
     let (failure, code) = failure_columns(report.failure.as_ref())?;
     let extra = report.extra.as_ref().map(to_json).transpose()?;
     conn.prepare_cached(
-        "INSERT INTO parked_reports (wamid, report, at, code, failure, parked_at, extra)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+        "INSERT INTO parked_reports (wamid, number, report, at, code, failure, parked_at, extra)
+         VALUES (?1, ?8, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
     )?
     .execute(params![
         report.wamid,
@@ -237,14 +268,15 @@ fn park(conn: &Connection, report: &StatusReport, now: Timestamp) -> Done<()> {
         code,
         failure,
         now.0,
-        extra
+        extra,
+        number,
     ])?;
     conn.prepare_cached(
         "DELETE FROM parked_reports
          WHERE seq IN (SELECT seq FROM parked_reports ORDER BY seq LIMIT ?1) AND parked_at < ?2",
     )?
     .execute(params![PARKED_PRUNED, now.0 - PARKED_KEPT_MS])?;
-    Ok(())
+    Ok(ReportEffect::Parked)
 }
 
 /// Remembers the upstream's id of a sending that is not the message's own, or no longer.

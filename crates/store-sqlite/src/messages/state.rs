@@ -24,7 +24,7 @@ pub(crate) struct State {
     pub(crate) seq: i64,
     pub(crate) id: MessageId,
     org: i64,
-    number: i64,
+    pub(super) number: i64,
     pub(crate) broadcast: Option<i64>,
     pub(crate) status: Status,
     pub(crate) wamid: Option<String>,

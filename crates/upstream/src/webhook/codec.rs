@@ -43,6 +43,7 @@ fn upstream_event(event: Event) -> UpstreamEvent {
             })
         }
         Event::Status(status) => UpstreamEvent::Status(StatusNotice {
+            phone_number_id: status.phone_number_id,
             wamid: status.wamid,
             opaque: status.opaque,
             report: status.report,
@@ -58,6 +59,6 @@ fn upstream_event(event: Event) -> UpstreamEvent {
             reason: template.reason,
             waba_id: template.waba_id,
         }),
-        Event::Other { field, .. } => UpstreamEvent::Other { field },
+        Event::Other { waba_id, field, .. } => UpstreamEvent::Other { waba_id, field },
     }
 }

@@ -15,6 +15,8 @@ pub enum Event {
     Template(TemplateEvent),
     /// Anything else, and what has not the shape it should have: kept and passed on as it came.
     Other {
+        /// The business account, empty where there was none.
+        waba_id: String,
         /// Meta's `field`, empty where there was none.
         field: String,
         /// What came: the `value`, or the smallest part that was not understood.

@@ -25,7 +25,7 @@ pub struct NotJson;
 pub fn parse(body: &[u8]) -> Result<Vec<Event>, NotJson> {
     let mut webhook = read(body)?;
     let Some(entries) = webhook.get_mut("entry").and_then(Value::as_array_mut) else {
-        return Ok(vec![other("", webhook)]);
+        return Ok(vec![other("", "", webhook)]);
     };
     let mut events = Vec::new();
     for entry in std::mem::take(entries) {
@@ -70,50 +70,52 @@ fn surrogate(escape: &str) -> Option<u32> {
     (0xD800..=0xDFFF).contains(&unit).then_some(unit)
 }
 
-fn other(field: &str, raw: Value) -> Event {
-    Event::Other { field: field.to_owned(), raw }
+fn other(waba_id: &str, field: &str, raw: Value) -> Event {
+    Event::Other { waba_id: waba_id.to_owned(), field: field.to_owned(), raw }
 }
 
 fn read_entry(mut entry: Value, events: &mut Vec<Event>) {
     let waba_id = id_text(&entry["id"]).unwrap_or_default();
     let changes = entry.get_mut("changes").and_then(Value::as_array_mut).map(std::mem::take);
     let Some(changes) = changes else {
-        return events.push(other("", entry));
+        return events.push(other(&waba_id, "", entry));
     };
     for mut change in changes {
         let field = change["field"].as_str().unwrap_or_default().to_owned();
         let Some(value) = change.get_mut("value").map(Value::take) else {
-            events.push(other(&field, change));
+            events.push(other(&waba_id, &field, change));
             continue;
         };
         match field.as_str() {
-            "messages" => read_messages(value, events),
+            "messages" => read_messages(&waba_id, value, events),
             "message_template_status_update" => {
                 let event = template(&waba_id, &value).map(Event::Template);
-                events.push(event.unwrap_or_else(|| other(&field, value)));
+                events.push(event.unwrap_or_else(|| other(&waba_id, &field, value)));
             }
-            _ => events.push(other(&field, value)),
+            _ => events.push(other(&waba_id, &field, value)),
         }
     }
 }
 
 /// The parts of a `messages` value that tell to whom and from whom its lists are.
-struct Context {
+struct Context<'a> {
+    waba_id: &'a str,
     phone_number_id: String,
     metadata: Value,
     contacts: Vec<Value>,
 }
 
-fn read_messages(mut value: Value, events: &mut Vec<Event>) {
+fn read_messages(waba_id: &str, mut value: Value, events: &mut Vec<Event>) {
     let Some(object) = value.as_object_mut() else {
-        return events.push(other("messages", value));
+        return events.push(other(waba_id, "messages", value));
     };
     let Some(phone_number_id) =
         object.get("metadata").and_then(|metadata| id_text(metadata.get("phone_number_id")?))
     else {
-        return events.push(other("messages", value));
+        return events.push(other(waba_id, "messages", value));
     };
     let context = Context {
+        waba_id,
         phone_number_id,
         metadata: object.get("metadata").cloned().unwrap_or_default(),
         contacts: list(object, "contacts"),
@@ -131,7 +133,7 @@ fn read_messages(mut value: Value, events: &mut Vec<Event>) {
         events.push(context.not_understood("errors", error));
     }
     if events.len() == before {
-        events.push(other("messages", value));
+        events.push(other(waba_id, "messages", value));
     }
 }
 
@@ -140,12 +142,12 @@ fn list(object: &mut Map<String, Value>, name: &str) -> Vec<Value> {
     object.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
 }
 
-impl Context {
+impl Context<'_> {
     /// One element of a list, in the frame in which it came.
     fn not_understood(&self, list: &str, element: Value) -> Event {
         let mut raw = json!({"metadata": self.metadata});
         raw[list] = Value::Array(vec![element]);
-        other("messages", raw)
+        other(self.waba_id, "messages", raw)
     }
 
     /// The contact whose message this is: by id or number; else the only one.
@@ -166,7 +168,7 @@ impl Context {
     }
 }
 
-fn inbound(context: &Context, message: &Value) -> Option<Event> {
+fn inbound(context: &Context<'_>, message: &Value) -> Option<Event> {
     let wamid = id_text(&message["id"])?;
     let contact = context.contact_of(message).unwrap_or(&Value::Null);
     let phone = |value: &Value| value.as_str().and_then(|text| Phone::parse(text).ok());
@@ -207,7 +209,7 @@ fn with_contact(mut message: Value, contact: &Value) -> Value {
     message
 }
 
-fn status_event(context: &Context, status: &Value) -> Option<Event> {
+fn status_event(context: &Context<'_>, status: &Value) -> Option<Event> {
     let wamid = id_text(&status["id"])?;
     let word = status["status"].as_str()?.to_owned();
     let report = Report::parse(&word);
