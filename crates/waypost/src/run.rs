@@ -40,7 +40,6 @@ use crate::tls::Certificate;
 
 use self::announce::Started;
 use self::callbacks::Posts;
-use self::demo::Urls;
 use self::links::Links;
 use self::secrets::Secrets;
 
@@ -61,6 +60,26 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
     let gateway = Gateway::build(&config).await?;
     gateway.run(&config, began, signals).await
+}
+
+/// Where the two listeners are reached.
+struct Urls {
+    gateway: String,
+    sandbox: Option<String>,
+}
+
+impl Urls {
+    fn of(
+        config: &Config,
+        gateway: &TcpListener,
+        sandbox: Option<&TcpListener>,
+    ) -> io::Result<Self> {
+        let sandbox = sandbox.map(TcpListener::local_addr).transpose()?;
+        Ok(Self {
+            gateway: config.local_url(gateway.local_addr()?),
+            sandbox: sandbox.map(|address| crate::config::local_url("http", address)),
+        })
+    }
 }
 
 /// A gateway that listens and has not begun to answer.
@@ -86,14 +105,15 @@ impl Gateway {
         let blobs = FileBlobs::open(config.data_dir.join("media"))?;
         let broken = [store.broken(), blobs.broken()];
         let listener = listen(config.listen, "listen")?;
-        let local_url = config.local_url(listener.local_addr()?);
-        let secrets = secrets::settle(config, &folder, &store, &vault, &local_url).await?;
+        let listen_for_sandbox = |address| listen(address, "sandbox.listen");
+        let sandbox_listener = config.sandbox_listen.map(listen_for_sandbox).transpose()?;
+        let urls = Urls::of(config, &listener, sandbox_listener.as_ref())?;
+        let secrets = secrets::settle(config, &folder, &store, &vault, &urls).await?;
         let clock = open_clock(config)?;
         let links = Links::new(&config.egress);
-        let sandbox = open_sandbox(config, &secrets, &links, &local_url, &clock)?;
-        let sandbox_address =
-            sandbox.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?;
-        let upstream_url = upstream_url(config, sandbox_address)?;
+        let sandbox = sandbox_listener
+            .map(|listener| (sandbox_of(config, &secrets, &links, &urls, &clock), listener));
+        let upstream_url = upstream_url(config, &urls)?;
         let upstream = UpstreamConfig::new(upstream_url, config.upstream.version.as_str());
         let ports = Ports {
             store,
@@ -109,8 +129,6 @@ impl Gateway {
         let (engine, recovered) = Engine::start(ports, settings, vault, clock).await?;
         tell_recovered(&recovered);
         engine.keys().set_admin(secrets.admin_sha256.clone());
-        let sandbox_url = sandbox_address.map(|address| crate::config::local_url("http", address));
-        let urls = Urls { gateway: local_url, sandbox: sandbox_url };
         Ok(Self { engine, folder, listener, secrets, urls, sandbox, broken })
     }
 
@@ -169,18 +187,16 @@ fn open_clock(config: &Config) -> anyhow::Result<Clock> {
     }
 }
 
-/// The built-in sandbox, where it is on; it posts its webhooks to the gateway.
-fn open_sandbox(
+/// The built-in sandbox; it posts its webhooks to the gateway.
+fn sandbox_of(
     config: &Config,
     secrets: &Secrets,
     links: &Links,
-    gateway_url: &str,
+    urls: &Urls,
     clock: &Clock,
-) -> anyhow::Result<Option<(Sandbox, TcpListener)>> {
-    let Some(address) = config.sandbox_listen else { return Ok(None) };
-    let listener = listen(address, "sandbox.listen")?;
+) -> Sandbox {
     let sandbox = SandboxConfig {
-        webhook_url: Some(format!("{gateway_url}/webhooks/meta")),
+        webhook_url: Some(format!("{}/webhooks/meta", urls.gateway)),
         verify_token: secrets.verify_token.clone(),
         app_secret: secrets.app_secret.clone(),
         access_token: None,
@@ -188,15 +204,13 @@ fn open_sandbox(
         seed: Seed::demo(),
         state_dir: Some(config.data_dir.join(SANDBOX)),
     };
-    Ok(Some((Sandbox::new(sandbox, clock.clone()), listener)))
+    Sandbox::new(sandbox, clock.clone())
 }
 
-fn upstream_url(config: &Config, sandbox: Option<SocketAddr>) -> anyhow::Result<Url> {
-    match (&config.upstream.target, sandbox) {
+fn upstream_url(config: &Config, urls: &Urls) -> anyhow::Result<Url> {
+    match (&config.upstream.target, &urls.sandbox) {
         (UpstreamTarget::Real(url), _) => Ok(url.clone()),
-        (UpstreamTarget::Sandbox, Some(address)) => {
-            Ok(config.upstream_base_url(address).parse()?)
-        }
+        (UpstreamTarget::Sandbox, Some(url)) => Ok(url.parse()?),
         (UpstreamTarget::Sandbox, None) => bail!("the sandbox is the upstream and is off"),
     }
 }

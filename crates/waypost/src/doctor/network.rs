@@ -33,7 +33,7 @@ pub(super) async fn examine(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let known = data_dir::read_variables(&config.data_dir, ADMIN_ENV).ok().flatten();
     let known = known.unwrap_or_default();
     let (mut findings, numbers) = gateway(&http, config, &known).await;
-    findings.push(upstream(&http, config).await);
+    findings.push(upstream(&http, config, &known).await);
     findings.extend(token(&http, config, &numbers).await);
     findings.extend(webhook(&http, config, &known).await);
     Ok(findings)
@@ -114,10 +114,14 @@ async fn numbers(base: &str, known: &Variables, config: &Config) -> anyhow::Resu
     Ok(found)
 }
 
-async fn upstream(http: &HttpClient, config: &Config) -> Finding {
+async fn upstream(http: &HttpClient, config: &Config, known: &Variables) -> Finding {
     const CHECK: &str = "upstream";
     let name = config.upstream.target.name();
-    let base = upstream_base(config);
+    let base = match (&config.upstream.target, known.get("SANDBOX_URL")) {
+        // Where the gateway has its sandbox may have been said on its own command line.
+        (UpstreamTarget::Sandbox, Some(url)) => url.clone(),
+        _ => upstream_base(config),
+    };
     let Some(url) = joined(&base, "") else {
         return Finding::fail(CHECK, format!("{base} is no address"), "set upstream.base_url");
     };

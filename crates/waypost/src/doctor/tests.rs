@@ -47,6 +47,18 @@ async fn before_the_first_start_nothing_is_broken() {
 }
 
 #[tokio::test]
+async fn the_sandbox_is_looked_for_where_the_gateway_has_it() {
+    let root = tempfile::tempdir().unwrap();
+    let sandbox = FakeServer::start(&[("GET /", 404, json!({}))]).await;
+    let variables = [("WAYPOST_LISTEN", nobody()), ("WAYPOST_SANDBOX__LISTEN", nobody())];
+    let file = format!("WAYPOST_URL=http://{}\nSANDBOX_URL={}\n", nobody(), sandbox.url());
+    std::fs::write(root.path().join("admin.env"), file).unwrap();
+    let findings = examine(&inputs(root.path(), &variables)).await.unwrap();
+    let upstream = findings.iter().find(|finding| finding.check == "upstream").unwrap();
+    assert_eq!(upstream.result, Grade::Ok, "{}", upstream.found);
+}
+
+#[tokio::test]
 async fn a_healthy_gateway_with_a_real_upstream_passes() {
     let root = tempfile::tempdir().unwrap();
     let gateway = FakeServer::start(&[

@@ -14,6 +14,7 @@ use waypost_engine::ports::{CustomerToImport, Entry, PutMode};
 use waypost_engine::{Engine, keys};
 use waypost_sandbox::Seed;
 
+use super::Urls;
 use super::secrets::Secrets;
 use crate::data_dir::{DEMO_ENV, DataDir, Variables};
 
@@ -74,12 +75,6 @@ pub(super) async fn keep_up(
         .with_context(|| format!("cannot write {PICTURE}"))?;
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     Ok(variables.into_iter().map(owned).collect())
-}
-
-/// Where the two listeners are reached.
-pub(super) struct Urls {
-    pub(super) gateway: String,
-    pub(super) sandbox: Option<String>,
 }
 
 fn customer_id(name: &str) -> String {

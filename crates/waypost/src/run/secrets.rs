@@ -8,6 +8,7 @@ use waypost_engine::ports::DirectoryStore as _;
 use waypost_engine::vault::Vault;
 use waypost_store_sqlite::SqliteStore;
 
+use super::Urls;
 use crate::config::{Config, Secret, UpstreamTarget};
 use crate::data_dir::{ADMIN_ENV, DataDir};
 
@@ -50,7 +51,7 @@ pub(super) async fn settle(
     folder: &DataDir,
     store: &SqliteStore,
     vault: &Vault,
-    local_url: &str,
+    urls: &Urls,
 ) -> anyhow::Result<Secrets> {
     let admin_key = admin_key(config, folder, store).await?;
     let verify_token =
@@ -68,7 +69,10 @@ pub(super) async fn settle(
         )?,
     };
     store.put_setting(ADMIN_HASH, &admin_sha256).await?;
-    let mut variables = vec![("WAYPOST_URL", local_url)];
+    let mut variables = vec![("WAYPOST_URL", urls.gateway.as_str())];
+    if let Some(sandbox) = &urls.sandbox {
+        variables.push(("SANDBOX_URL", sandbox));
+    }
     if let Some(key) = &admin_key {
         variables.push(("WAYPOST_ADMIN_KEY", key));
     }
