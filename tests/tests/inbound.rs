@@ -133,6 +133,48 @@ async fn only_exactly_signed_bytes_are_believed() {
     assert_eq!(log.len(), 3, "a forged event is in the log");
 }
 
+/// What one says and then the other.
+fn both(mut one: Value, mut other: Value) -> Value {
+    let other = other["entry"][0].take();
+    one["entry"].as_array_mut().unwrap().push(other);
+    one
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_s_own_secret_is_good_for_that_number_only() {
+    let waypost = Waypost::start().await;
+    let admin = waypost.admin();
+    admin.post("/orgs", &json!({"id": "theirs", "name": "Theirs"})).await.expect(201);
+    let number = json!({"display_phone": "15550008888", "phone_number_id": "100000000000003",
+        "waba_id": "100000000000004", "app_secret": "their secret"});
+    admin.post("/orgs/theirs/numbers", &number).await.expect(201);
+    let to_them = |wamid| {
+        let mut event = text_event(wamid, "15550001111", "hi");
+        let value = &mut event["entry"][0]["changes"][0]["value"];
+        value["metadata"]["phone_number_id"] = "100000000000003".into();
+        event
+    };
+    let to_us = |wamid| text_event(wamid, "15550001111", "hi");
+    let post_theirs = async |event: Value| {
+        let body = event.to_string().into_bytes();
+        let signature = signature("their secret", &body);
+        post(&waypost, &body, &[("X-Hub-Signature-256", &signature)]).await
+    };
+    let forged = post_theirs(to_us("wamid.FORGED")).await.expect(401).json();
+    let unsigned = post(&waypost, b"{}", &[]).await.expect(401).json();
+    assert_eq!(forged["detail"], unsigned["detail"]);
+    post_theirs(to_them("wamid.THEIRS")).await.expect(200);
+    post_theirs(both(to_us("wamid.BESIDE"), to_them("wamid.THEIRS-2"))).await.expect(200);
+    post_signed(&waypost, &both(to_us("wamid.OURS"), to_them("wamid.THEIRS-3"))).await.expect(200);
+    logged(&waypost, "wamid.OURS").await;
+    let got = eventually("three messages of theirs", async || {
+        let got = admin.all("/orgs/theirs/messages").await;
+        (got.len() >= 3).then_some(got)
+    })
+    .await;
+    assert_eq!((got.len(), waypost.log().await.len()), (3, 1));
+}
+
 /// One message of each type, as the sandbox takes them.
 fn every_type() -> Vec<Value> {
     let media =

@@ -1,5 +1,7 @@
 //! Receivers that are down or answer anything but success.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 use waypost_tests::eventually;
 
@@ -117,6 +119,26 @@ async fn retry_after_is_waited_for() {
     pass(&org, &callback).await;
     org.nothing_left().await;
     assert_eq!(callee.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_date_in_retry_after_is_the_machine_s_also_where_the_sandbox_is_ahead() {
+    let org = Org::start().await;
+    org.waypost.sandbox().advance(10 * 3_600).await;
+    let callee = Callee::telling(|_, before| match before {
+        0 => Answer::With(429, "retry-after", http_date_in(Duration::from_secs(6 * 3_600))),
+        _ => Answer::Status(200),
+    })
+    .await;
+    org.hears("crm", &callee.url()).await;
+    org.waypost.sandbox().writes(ANN, "one").await;
+    let callback = org.tried(1).await;
+    let wait = wait_ms(&org, &callback).await;
+    assert!((18_000_000..=21_601_000).contains(&wait), "{wait}");
+}
+
+fn http_date_in(wait: Duration) -> String {
+    httpdate::fmt_http_date(SystemTime::now() + wait)
 }
 
 #[tokio::test]

@@ -256,7 +256,7 @@ async fn an_address_that_says_gone_is_switched_off() {
     assert!(off.disabled.take().unwrap().contains("410"));
     assert!(rig.engine.replay(&org_id(), Replay::Dead(id.clone())).await.is_err());
     rig.receivers.answer(|_| status(200));
-    rig.engine.change_webhook(move || Ok::<_, waypost_domain::Failure>(off)).await.unwrap();
+    rig.engine.change_webhook(move || Ok::<_, Failure>(off)).await.unwrap();
     let since = rig.engine.now().plus_ms(-1_000_000_000);
     let span = Replay::Span { webhook_id: id, since, until: None };
     assert_eq!(rig.engine.replay(&org_id(), span).await.unwrap(), 2);

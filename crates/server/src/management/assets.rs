@@ -22,7 +22,7 @@ pub(super) async fn check_assets(
     if key.org_id.is_none() {
         return Ok(());
     }
-    // What it signs is believed, whichever number it speaks of.
+    // What it signs is believed, of the number and of templates in its whole business account.
     if new.app_secret.is_some() && old.is_none_or(|old| old.app_secret != new.app_secret) {
         return Err(for_the_installation("set app_secret"));
     }
