@@ -146,9 +146,8 @@ impl EventStore for SqliteStore {
         page: Page,
     ) -> StoreResult<Paged<LoggedEvent>> {
         let (org_id, filter, memory) = (org_id.clone(), filter.clone(), Arc::clone(&self.memory));
-        let read = move |conn: &Connection| {
-            read::list(conn, &memory.scoped_ids, &org_id, &filter, page)
-        };
+        let read =
+            move |conn: &Connection| read::list(conn, &memory.scoped_ids, &org_id, &filter, page);
         self.readers.list(read).await
     }
 

@@ -94,12 +94,7 @@ impl Line {
     }
 
     /// `None` where the message has gone meanwhile.
-    fn into_event(
-        self,
-        conn: &Connection,
-        ids: &ScopedIds,
-        key: i64,
-    ) -> Done<Option<LoggedEvent>> {
+    fn into_event(self, conn: &Connection, ids: &ScopedIds, key: i64) -> Done<Option<LoggedEvent>> {
         let kind = kind(self.kind)?;
         let detail: Detail = self.detail.as_deref().map(from_json).transpose()?.unwrap_or_default();
         let message = match self.message {
@@ -253,7 +248,8 @@ pub(super) fn at(conn: &Connection, ids: &ScopedIds, places: &[i64]) -> Done<Vec
     let mut found = Vec::with_capacity(places.len());
     for place in places {
         let line = select.query_row([place], Line::from_row).optional()?;
-        if let Some(event) = line.map(|line| line.into_event(&snapshot, ids, key)).transpose()?.flatten()
+        if let Some(event) =
+            line.map(|line| line.into_event(&snapshot, ids, key)).transpose()?.flatten()
         {
             found.push(event);
         }
