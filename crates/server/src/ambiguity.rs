@@ -1,19 +1,16 @@
 //! Refuses requests whose head a proxy in front may have read otherwise than we would.
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::Version;
 use http::header::{AUTHORIZATION, HOST};
 
 use crate::problem::Problem;
 
-/// Lets through what can be read in one way only.
-pub(crate) async fn refuse_ambiguous(request: Request, next: Next) -> Response {
-    match ambiguous_header(&request) {
-        Some(header) => Problem::invalid(header, "must be there once").into_response(),
-        None => next.run(request).await,
-    }
+/// The answer to a request that can be read in more than one way.
+pub(crate) fn refuse_ambiguous(request: &Request) -> Option<Response> {
+    let header = ambiguous_header(request)?;
+    Some(Problem::invalid(header, "must be there once").into_response())
 }
 
 /// Two hosts or none (RFC 9112, 3.2; HTTP/1.0 needs none, HTTP/2 has `:authority`), or two callers.

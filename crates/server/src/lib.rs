@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -172,7 +172,6 @@ pub fn router(engine: Engine, config: ServerConfig) -> Router {
         .merge(dialects::routes())
         .method_not_allowed_fallback(refuse_method)
         .fallback(refuse_path)
-        .layer(from_fn(ambiguity::refuse_ambiguous))
         .layer(from_fn_with_state(app.clone(), request_log::log_request))
         .with_state(app)
 }

@@ -11,6 +11,7 @@ use http::header::{EXPECT, HeaderValue};
 use http::{HeaderMap, HeaderName, Version};
 
 use crate::App;
+use crate::ambiguity::refuse_ambiguous;
 use crate::bodies::Lingering;
 use crate::log_fields::LogFields;
 use crate::panics::catch_panics;
@@ -24,7 +25,7 @@ const CALLER_GONE: u16 = 499;
 /// The route under which unknown paths are counted.
 const NO_ROUTE: &str = "none";
 
-/// Names a request, runs it within the net for panics, logs it.
+/// Names a request, runs it within the net for panics if it says one thing only, logs it.
 pub(crate) async fn log_request(
     State(app): State<App>,
     mut request: Request,
@@ -35,7 +36,10 @@ pub(crate) async fn log_request(
     request.extensions_mut().insert(fields.clone());
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
     let mut line = Line::begin(&app, &request, &id, fields);
-    let mut response = catch_panics(&app, lingering(request), next).await;
+    let mut response = match refuse_ambiguous(&request) {
+        Some(refusal) => refusal,
+        None => catch_panics(&app, lingering(request), next).await,
+    };
     line.status = response.status().as_u16();
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
