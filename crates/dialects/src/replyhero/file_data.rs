@@ -236,7 +236,7 @@ fn latin1(text: Text<'_>, mut data: FileData) -> Option<FileData> {
 fn base64(text: Text<'_>, data: FileData) -> Option<FileData> {
     let mut reader =
         Base64Reader { chunk: [0; BASE64_CHUNK], filled: 0, letters: 0, pads: 0, data };
-    text.pieces(|piece| piece.bytes().try_for_each(|byte| reader.take(byte).ok_or(()))).ok()?;
+    text.pieces(|piece| reader.take_all(piece.as_bytes()).ok_or(())).ok()?;
     reader.finish()
 }
 
@@ -250,6 +250,26 @@ struct Base64Reader {
 }
 
 impl Base64Reader {
+    fn take_all(&mut self, mut text: &[u8]) -> Option<()> {
+        while let Some((chunk, rest)) = text.split_at_checked(BASE64_CHUNK) {
+            if !self.take_letters(chunk) {
+                chunk.iter().try_for_each(|byte| self.take(*byte))?;
+            }
+            text = rest;
+        }
+        text.iter().try_for_each(|byte| self.take(*byte))
+    }
+
+    /// A whole chunk that is nothing but letters of the standard alphabet, as most of a file is:
+    /// decoded where it stands. `false` where it is not, or not at a chunk's beginning.
+    fn take_letters(&mut self, chunk: &[u8]) -> bool {
+        let is_taken = self.filled == 0 && decode_into(&mut self.data, chunk).is_some();
+        if is_taken {
+            self.letters += chunk.len() as u64;
+        }
+        is_taken
+    }
+
     fn take(&mut self, byte: u8) -> Option<()> {
         let letter = match byte {
             b'-' => b'+',
@@ -272,10 +292,7 @@ impl Base64Reader {
     }
 
     fn decode(&mut self) -> Option<()> {
-        let mut bytes = [0; BASE64_CHUNK / 4 * 3 + 3];
-        let letters = &self.chunk[..self.filled];
-        let len = STANDARD_NO_PAD.decode_slice(letters, &mut bytes).ok()?;
-        self.data.extend(&bytes[..len]);
+        decode_into(&mut self.data, &self.chunk[..self.filled])?;
         self.filled = 0;
         Some(())
     }
@@ -289,4 +306,12 @@ impl Base64Reader {
         self.decode()?;
         Some(self.data)
     }
+}
+
+/// Decodes letters of the standard alphabet, a chunk of them at most.
+fn decode_into(data: &mut FileData, letters: &[u8]) -> Option<()> {
+    let mut bytes = [0; BASE64_CHUNK / 4 * 3 + 3];
+    let len = STANDARD_NO_PAD.decode_slice(letters, &mut bytes).ok()?;
+    data.extend(&bytes[..len]);
+    Some(())
 }

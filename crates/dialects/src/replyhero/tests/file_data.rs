@@ -82,10 +82,25 @@ fn large_base64_is_decoded_across_chunks() {
     for len in [4_095, 4_096, 4_097, 12_288, 12_289, 70_000] {
         let mut bytes = PNG.to_vec();
         bytes.extend((0..len).map(|at: usize| u8::try_from(at % 251).unwrap()));
-        for data in [base64(&bytes), base64(&bytes).replace('=', "")] {
+        let standard = base64(&bytes);
+        let mut with_one_blank = standard.clone();
+        with_one_blank.insert(50, ' ');
+        for data in [
+            standard.clone(),
+            standard.replace('=', ""),
+            standard.replace('+', "-").replace('/', "_"),
+            with_one_blank,
+            lines(&standard),
+        ] {
             assert!(spelled("image/png", &json!(data)).unwrap().bytes == bytes, "{len}");
         }
     }
+}
+
+/// Base64 as mails have it.
+fn lines(text: &str) -> String {
+    let lines = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap());
+    lines.collect::<Vec<_>>().join("\r\n")
 }
 
 #[test]
@@ -166,7 +181,15 @@ fn what_nobody_can_read_is_refused() {
 fn broken_base64_is_not_read_as_base64() {
     // What is left is text, which is no picture.
     let whole = base64(PNG);
+    let mut long = PNG.to_vec();
+    long.resize(30_000, 0xA5);
+    let mut ended_early = base64(&long);
+    let mut ended_after_a_chunk = ended_early.clone();
+    ended_early.replace_range(4_094..4_096, "==");
+    ended_after_a_chunk.insert_str(4_096, &format!("=={}", " ".repeat(4_094)));
     for data in [
+        ended_early,
+        ended_after_a_chunk,
         whole.replace('=', "") + "==",
         whole.clone() + "AAAA====",
         format!("{}={}", &whole[..4], whole[4..].trim_end_matches('=')),
