@@ -1,38 +1,20 @@
 //! `waypost doctor` beside a gateway whose addresses only its own command line named.
 
+mod gateway;
+
 use std::error::Error;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::gateway::{Gateway, waypost};
 
 type Tested<T> = Result<T, Box<dyn Error>>;
 
 /// Longest wait for a start.
 const START_LIMIT: Duration = Duration::from_secs(60);
-
-/// A running gateway, killed when it goes.
-struct Gateway(Child);
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A command whose environment holds nothing of ours.
-fn waypost(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("WAYPOST_") {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(folder).stderr(Stdio::null());
-    command
-}
 
 /// How the doctor grades a check.
 fn graded(folder: &Path, check: &str) -> Tested<Option<String>> {

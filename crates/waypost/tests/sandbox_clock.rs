@@ -1,15 +1,19 @@
 //! The clock that gateway and sandbox share, over restarts of the real binary: it never goes back.
 //! With a real upstream nothing of it is left.
 
+mod gateway;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, waypost};
 
 type Tested<T> = Result<T, Box<dyn Error>>;
 
@@ -19,32 +23,16 @@ const ADVANCED_S: i64 = 5 * DAY_S;
 /// Longest wait for a start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running gateway, killed when it goes.
-struct Gateway(Child);
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A command whose environment holds nothing of ours.
-fn waypost(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("WAYPOST_") {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+/// A gateway with the sandbox, both at ports of the system's choice.
+fn with_sandbox(folder: &Path) -> Command {
+    let mut command = waypost(folder);
     command.args(["--data-dir", "data", "--listen", "127.0.0.1:0"]);
-    command.args(["--sandbox-listen", "127.0.0.1:0"]);
+    command.args(["--sandbox-listen", "127.0.0.1:0"]).stdout(Stdio::null());
     command
 }
 
 fn start(folder: &Path) -> Tested<(Gateway, String)> {
-    started(folder, &mut waypost(folder))
+    started(folder, &mut with_sandbox(folder))
 }
 
 /// Starts it and waits until the sandbox answers at the address in `demo.env`.
@@ -148,7 +136,7 @@ fn an_advance_that_was_answered_outlives_a_kill() -> Tested<()> {
 
 /// Runs a command on the data folder `data` below another one.
 fn run(folder: &Path, words: &[&str]) -> Tested<()> {
-    let output = waypost(folder).args(words).stderr(Stdio::piped()).output()?;
+    let output = with_sandbox(folder).args(words).stderr(Stdio::piped()).output()?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { Ok(()) } else { Err(told.into()) }
 }
@@ -166,7 +154,8 @@ fn a_restored_sandbox_goes_on_at_the_hour_of_its_backup() -> Tested<()> {
     std::fs::copy(folder.path().join(key), restored.path().join(key))?;
     let copy = folder.path().join("copy.tar").display().to_string();
     run(restored.path(), &["restore", &copy])?;
-    let (_gateway, sandbox) = started(restored.path(), waypost(restored.path()).arg("--demo"))?;
+    let (_gateway, sandbox) =
+        started(restored.path(), with_sandbox(restored.path()).arg("--demo"))?;
     let ahead_s = ahead_s(&sandbox)?;
     assert!((ahead_s - ADVANCED_S).abs() < DAY_S, "{ahead_s} s ahead");
     Ok(())
@@ -184,7 +173,7 @@ fn a_real_upstream_has_the_machines_hour_and_hears_nothing_of_a_sandboxs() -> Te
         std::fs::write(&file, &kept)?;
         let output = folder.path().join("output");
         let log = std::fs::File::create(&output)?;
-        let mut command = waypost(folder.path());
+        let mut command = with_sandbox(folder.path());
         command.arg("--demo").stdout(log.try_clone()?).stderr(log);
         command.env("WAYPOST_SANDBOX__ENABLED", "true");
         command.env("WAYPOST_UPSTREAM__BASE_URL", "http://127.0.0.1:9");
