@@ -225,7 +225,7 @@ pub struct Receipt {
 pub struct BroadcastOutcome {
     /// Under which its progress can be read.
     pub id: BroadcastId,
-    /// One element per customer, in the order of registration.
+    /// One element per customer, in the order of registration; none for who did not wait.
     pub deliveries: Vec<Delivery>,
 }
 

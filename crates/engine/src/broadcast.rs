@@ -26,7 +26,8 @@ const CHUNK: u32 = 1_000;
 
 impl Engine {
     /// Accepts a broadcast and waits at most `wait_s` seconds for its outcomes and, in that time,
-    /// five seconds more for statuses of unknown ones; with 0, answers as soon as it is accepted. Runs to its end even if the caller goes away.
+    /// five seconds more for statuses of unknown ones; with 0, answers as soon as it is accepted,
+    /// and with no outcomes. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// Where nothing was accepted.
@@ -52,7 +53,7 @@ impl Engine {
         let language = acting.default_language(false);
         self.check_content(&acting, &mut content, None, language).await?;
         if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
-            return self.replayed_broadcast(&ask, &acting.org.id, id).await;
+            return self.replayed_broadcast(&ask, &acting.org.id, id, wait_s).await;
         }
         let content = self.keep_media(&acting, content).await?;
         self.place_ahead(&acting, &content).await?;
@@ -85,7 +86,7 @@ impl Engine {
             Accepted::Replay { fingerprint, target } => {
                 ask.check_fingerprint(fingerprint)?;
                 let IdempotentTarget::Broadcast(id) = target else { return Err(in_progress()) };
-                return self.replayed_broadcast(&ask, &acting.org.id, id).await;
+                return self.replayed_broadcast(&ask, &acting.org.id, id, wait_s).await;
             }
         }
         let deadline = self.now().plus_ms(i64::from(wait_s) * 1_000);
@@ -94,7 +95,7 @@ impl Engine {
             countdown.finished(Duration::from_secs(u64::from(wait_s)), UNKNOWN_WAIT).await;
         }
         drop(countdown);
-        Ok(Answer::new(self.outcome(&acting.org.id, id).await?))
+        Ok(Answer::new(self.outcome(&acting.org.id, id, wait_s).await?))
     }
 
     /// Uploads a header's file once, before anybody is messaged, so that a refusal is told at
@@ -179,6 +180,7 @@ impl Engine {
         ask: &Ask<()>,
         org_id: &OrgId,
         id: BroadcastId,
+        wait_s: u32,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
         let limit = Duration::from_secs(u64::from(ask.idempotency_wait_s));
         let answered = self.countdowns().answered(id, limit).await;
@@ -186,11 +188,19 @@ impl Engine {
         if !answered || self.store().broadcast(org_id, id).await?.is_none() {
             return Err(in_progress());
         }
-        Ok(Answer::replay(self.outcome(org_id, id).await?))
+        Ok(Answer::replay(self.outcome(org_id, id, wait_s).await?))
     }
 
-    /// One element for each member, in the order of registration.
-    async fn outcome(&self, org_id: &OrgId, id: BroadcastId) -> Result<BroadcastOutcome, Failure> {
+    /// One element for each member, in the order of registration; none where nobody waits for them.
+    async fn outcome(
+        &self,
+        org_id: &OrgId,
+        id: BroadcastId,
+        wait_s: u32,
+    ) -> Result<BroadcastOutcome, Failure> {
+        if wait_s == 0 {
+            return Ok(BroadcastOutcome { id, deliveries: Vec::new() });
+        }
         let filter = MessageFilter { broadcast_id: Some(id), ..MessageFilter::default() };
         let mut deliveries = Vec::new();
         let mut after = None;

@@ -42,6 +42,17 @@ async fn everybody_gets_it_in_the_order_of_registration() {
 }
 
 #[tokio::test]
+async fn who_does_not_wait_is_told_its_id_alone() {
+    let rig = Rig::new().await;
+    rig.approve_template("hello_world");
+    for replayed in [false, true] {
+        let ask = keyed(broadcast_of("hello_world"), "spring", 7);
+        let answer = rig.engine.broadcast(ask, 0).await.unwrap();
+        assert_eq!((answer.outcome.deliveries.len(), answer.replayed), (0, replayed));
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_template_is_looked_up_once_and_nobody_is_messaged() {
     let rig = Rig::new().await;
     for _ in 0..3 {

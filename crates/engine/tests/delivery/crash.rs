@@ -42,9 +42,9 @@ async fn a_broadcast_goes_on_after_a_restart() {
     rig.engine.sync_templates(&OrgId::new("org-1")).await.unwrap();
     rig.stop.cancel();
     tokio::task::yield_now().await;
-    let answer = rig.engine.broadcast(broadcast_of("hello_world"), 0).await.unwrap();
-    let queued = answer.outcome.deliveries.len();
-    assert_eq!(queued, 3);
+    let id = rig.engine.broadcast(broadcast_of("hello_world"), 0).await.unwrap().outcome.id;
+    let progress = rig.engine.store().broadcast(&OrgId::new("org-1"), id).await.unwrap().unwrap();
+    assert_eq!(progress.by_status, [(Status::Queued, 3)]);
     let rig = rig.restart().await;
-    rig.saw(queued).await;
+    rig.saw(3).await;
 }

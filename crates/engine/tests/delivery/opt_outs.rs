@@ -10,7 +10,7 @@ use waypost_domain::message::BroadcastState;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{ErrorKind, MessageId, OrgId, Status};
-use waypost_engine::ports::{Inbound, PutMode, UpstreamEvent};
+use waypost_engine::ports::{Inbound, MessageFilter, Page, PutMode, UpstreamEvent};
 
 use crate::rig::{
     Rig, broadcast_of, lost, number, org, phone, refused, send_to, submit_of, template, text,
@@ -127,16 +127,18 @@ async fn a_broadcast_goes_on_without_who_opts_out_meanwhile() {
     let rig = rig_with(WindowPolicy::Refuse).await;
     rig.engine.put_number(number(1), PutMode::Replace).await.unwrap();
     let org_id = OrgId::new("org-1");
-    let accepted = rig.engine.broadcast(broadcast_of("hello_world"), 0).await.unwrap().outcome;
+    let id = rig.engine.broadcast(broadcast_of("hello_world"), 0).await.unwrap().outcome.id;
     let set = async |state| {
-        rig.engine.set_broadcast_state(&org_id, accepted.id, state).await.unwrap();
+        rig.engine.set_broadcast_state(&org_id, id, state).await.unwrap();
     };
     rig.saw(1).await;
     set(BroadcastState::Paused).await;
     let seen = rig.upstream.seen.lock().len();
     opt_out(&rig, "15550003333").await;
     set(BroadcastState::Running).await;
-    let last = accepted.deliveries[2].id;
+    let members = MessageFilter { broadcast_id: Some(id), ..MessageFilter::default() };
+    let members = rig.engine.store().messages(&org_id, &members, Page { after: None, limit: 3 });
+    let last = members.await.unwrap().data[2].id;
     assert!(seen < 3);
     assert_blocked(&rig, last, 2).await;
 }
