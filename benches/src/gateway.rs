@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::http;
-use crate::process::Process;
+use crate::process::{Ending, Process};
 use crate::statuses::APP_SECRET;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -29,6 +29,7 @@ pub(crate) enum Upstream {
 }
 
 /// What is needed to start one.
+#[derive(Clone)]
 pub(crate) struct Site {
     /// The release binary.
     pub(crate) binary: PathBuf,
@@ -36,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) folder: PathBuf,
     /// A program and its arguments by which the binary is started, for a machine of another kind. Mostly none.
     pub(crate) through: Vec<String>,
+    /// How it is ended.
+    pub(crate) ending: Ending,
 }
 
 impl Site {
@@ -71,7 +74,7 @@ impl Gateway {
         Self::start_on(site, upstream, data).await
     }
 
-    /// Ends it without warning and starts it again on the same folder.
+    /// Ends it, without warning if its site does not say otherwise, and starts it again on the same folder.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -111,6 +114,7 @@ impl Gateway {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let began = Instant::now();
         let mut process = Process::start(&mut command)?;
+        process.end_by(site.ending);
         wait_until_ready(&mut process, address, began)
             .await
             .with_context(|| format!("its output is in {}", log.display()))?;

@@ -58,6 +58,8 @@ struct Cli {
 enum Program {
     /// Measure everything and print a table
     Run(rows::Options),
+    /// Load a binary that counts what it runs, so that the next build knows what is run often
+    Train(rows::Training),
     /// A bare axum server that answers with the body it got
     Echo,
     /// A bare pass-through proxy
@@ -86,19 +88,19 @@ fn main() -> ExitCode {
 
 fn run(program: Program) -> Result<()> {
     match program {
-        Program::Run(options) => {
-            // One thread, so that the load leaves as much as it can of the machine to what is measured.
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?
-                .block_on(rows::run(options))
-        }
+        Program::Run(options) => loading()?.block_on(rows::run(options)),
+        Program::Train(training) => loading()?.block_on(rows::train(training)),
         Program::Echo => serving()?.block_on(bare::echo()),
         Program::Proxy { upstream } => serving()?.block_on(bare::proxy(upstream)),
         Program::Mock { delay_ms } => {
             serving()?.block_on(mock::serve(Duration::from_millis(delay_ms)))
         }
     }
+}
+
+/// One thread, so that the load leaves as much as it can of the machine to what is measured.
+fn loading() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 fn serving() -> Result<tokio::runtime::Runtime> {

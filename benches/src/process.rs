@@ -6,8 +6,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What a bare program prints before its address.
 pub(crate) const ANNOUNCEMENT: &str = "listening ";
@@ -15,8 +18,24 @@ pub(crate) const ANNOUNCEMENT: &str = "listening ";
 /// Linux shows processor time in hundredths of a second, whatever the kernel's own tick is.
 const TICKS_PER_S: f64 = 100.0;
 
+/// What a child that is asked to end may take for it.
+const FAREWELL: Duration = Duration::from_secs(60);
+const FAREWELL_POLL: Duration = Duration::from_millis(10);
+
+/// How a child is ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Without warning.
+    Kill,
+    /// By a request to end, which it has a minute for: it has something to write.
+    Ask,
+}
+
 /// A running child; ended when dropped.
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    ending: Ending,
+}
 
 impl Process {
     /// Starts a command.
@@ -25,7 +44,13 @@ impl Process {
     /// When it cannot be started.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        Ok(Self(command.spawn().with_context(|| format!("cannot run {program}"))?))
+        let child = command.spawn().with_context(|| format!("cannot run {program}"))?;
+        Ok(Self { child, ending: Ending::Kill })
+    }
+
+    /// Decides how it is ended.
+    pub(crate) const fn end_by(&mut self, ending: Ending) {
+        self.ending = ending;
     }
 
     /// Starts one of our own bare programs and waits until it says where it listens.
@@ -37,7 +62,7 @@ impl Process {
         // Its input stays open as long as we live: see `end_with_parent`.
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Self::start(&mut command)?;
-        let stdout = process.0.stdout.take().context("its output is piped")?;
+        let stdout = process.child.stdout.take().context("its output is piped")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().strip_prefix(ANNOUNCEMENT).context("it says where it listens")?;
@@ -49,7 +74,7 @@ impl Process {
     /// # Errors
     /// When it cannot be ended.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        Ok(self.0.kill()?)
+        Ok(self.child.kill()?)
     }
 
     /// Fails when the child has ended.
@@ -57,7 +82,7 @@ impl Process {
     /// # Errors
     /// With its exit status.
     pub(crate) fn must_run(&mut self) -> Result<()> {
-        match self.0.try_wait()? {
+        match self.child.try_wait()? {
             Some(status) => bail!("the process ended with {status}"),
             None => Ok(()),
         }
@@ -68,7 +93,7 @@ impl Process {
     /// # Errors
     /// When the child is gone.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        cpu_s_of(&self.0.id().to_string())
+        cpu_s_of(&self.child.id().to_string())
     }
 
     /// Resident memory now, in bytes.
@@ -87,8 +112,18 @@ impl Process {
         self.status_bytes("VmHWM:")
     }
 
+    /// Asks it to end, and waits for it.
+    fn ask_to_end(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() && began.elapsed() < FAREWELL {
+            thread::sleep(FAREWELL_POLL);
+        }
+        Ok(())
+    }
+
     fn status_bytes(&self, key: &str) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         status_kib(&status, key)
             .map(|kib| kib * 1024.0)
             .with_context(|| format!("/proc has no {key}"))
@@ -110,7 +145,7 @@ fn cpu_s_of(process: &str) -> Result<f64> {
 
 /// Ends this program when whoever started it is gone, however that came about.
 pub(crate) fn end_with_parent() {
-    std::thread::spawn(|| {
+    thread::spawn(|| {
         // Nothing is ever written: this returns when the other end is closed.
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
         std::process::exit(0);
@@ -119,9 +154,13 @@ pub(crate) fn end_with_parent() {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.ending == Ending::Ask {
+            // Whoever cannot be asked is killed.
+            drop(self.ask_to_end());
+        }
         // It may have ended already; there is nothing left to do then.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

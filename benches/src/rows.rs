@@ -1,4 +1,4 @@
-//! Which figures there are, in groups, and the rows about starting.
+//! Which figures there are, in groups, the rows about starting, and the load by which a build learns what is run often.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::effort::{Effort, FULL, QUICK};
 use crate::gateway::{Gateway, Site, Upstream};
+use crate::process::Ending;
 use crate::report::{self, Limit, Row, Unit};
 use crate::statistics::median;
 use crate::{
@@ -41,6 +42,17 @@ pub(crate) struct Options {
     only: Option<Group>,
 }
 
+/// What to load and where.
+#[derive(Args)]
+pub(crate) struct Training {
+    /// A binary that counts what it runs
+    #[arg(long)]
+    waypost: PathBuf,
+    /// Folder for data and logs
+    #[arg(long)]
+    out: PathBuf,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Group {
     /// Start and idle
@@ -71,6 +83,17 @@ enum Group {
     Overload,
 }
 
+/// What gateways do all day.
+const ALL_DAY: [Group; 7] = [
+    Group::Rates,
+    Group::Accepts,
+    Group::Far,
+    Group::Media,
+    Group::Statuses,
+    Group::Broadcast,
+    Group::Callbacks,
+];
+
 impl Options {
     fn groups(&self) -> Vec<Group> {
         let all = Group::value_variants().iter().copied();
@@ -88,9 +111,7 @@ impl Options {
 /// When something cannot be measured, or a bar is missed and bars are enforced.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let effort = if options.quick { &QUICK } else { &FULL };
-    let binary = options.waypost.canonicalize().context("the release binary")?;
-    let folder = options.out.canonicalize().context("the folder for results")?;
-    let site = Site { binary, folder, through: Vec::new() };
+    let site = site(&options.waypost, &options.out, Ending::Kill)?;
     let mut rows = Vec::new();
     for group in options.groups() {
         rows.extend(measure(group, &site, effort, options.criterion.as_deref()).await?);
@@ -103,6 +124,24 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         bail!("bars missed: {}", missed.join("; "));
     }
     Ok(())
+}
+
+/// Loads a binary with what gateways do all day, and lets it write what it counted. Measures nothing.
+///
+/// # Errors
+/// When a call fails.
+pub(crate) async fn train(training: Training) -> Result<()> {
+    let site = site(&training.waypost, &training.out, Ending::Ask)?;
+    for group in ALL_DAY {
+        measure(group, &site, &QUICK, None).await?;
+    }
+    Ok(())
+}
+
+fn site(waypost: &Path, out: &Path, ending: Ending) -> Result<Site> {
+    let binary = waypost.canonicalize().context("Waypost's binary")?;
+    let folder = out.canonicalize().context("the folder for results")?;
+    Ok(Site { binary, folder, through: Vec::new(), ending })
 }
 
 async fn measure(

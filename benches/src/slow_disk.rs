@@ -23,7 +23,7 @@ pub(crate) fn site(site: &Site, sync_delay: Duration) -> Result<Site> {
     let library = slow_syncs(&site.folder)?;
     let delay = format!("SLOW_SYNCS_US={}", sync_delay.as_micros());
     let through = vec!["env".to_owned(), format!("LD_PRELOAD={library}"), delay];
-    Ok(Site { binary: site.binary.clone(), folder: site.folder.clone(), through })
+    Ok(Site { through, ..site.clone() })
 }
 
 /// Compiles the library into a folder.

@@ -2,9 +2,12 @@
 //!
 //! What is measured and against which bars stands in `benches/`.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::dist;
 use crate::shell::{self, Repository};
 
 /// How thorough and how strict to be.
@@ -13,6 +16,9 @@ pub(crate) struct Options {
     /// Fewer and shorter repetitions: shows that everything runs, not how fast
     #[arg(long)]
     quick: bool,
+    /// Measure the binary that `cargo xtask dist` has built, not the release build
+    #[arg(long)]
+    dist: bool,
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     enforce: bool,
@@ -27,25 +33,17 @@ pub(crate) struct Options {
 /// # Errors
 /// When a build or a measurement fails, or with `--enforce` when a bar is missed.
 pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
-    // Built alone, as `cargo run --release` does: with the bench's features mixed in, it would not be the product.
-    shell::run(&mut repository.cargo(&["build", "--release", "--locked", "--package", "waypost"]))?;
-    shell::run(&mut repository.cargo(&[
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "waypost-bench",
-    ]))?;
+    let waypost =
+        if options.dist { dist::built(repository)? } else { build(repository, "waypost")? };
+    let program = build(repository, "waypost-bench")?;
     let wants_codecs = options.only.as_deref().is_none_or(|only| only == "codecs");
     if wants_codecs {
         measure_codecs(repository, options.quick)?;
     }
-    let built = repository.target.join("release");
     let out = repository.target.join("bench");
     std::fs::create_dir_all(&out).context("making the folder for results")?;
-    let program = built.join("waypost-bench");
     let mut command = repository.command(&program.to_string_lossy(), &["run"]);
-    command.arg("--waypost").arg(built.join("waypost")).arg("--out").arg(out);
+    command.arg("--waypost").arg(waypost).arg("--out").arg(out);
     if wants_codecs {
         command.arg("--criterion").arg(repository.target.join("criterion"));
     }
@@ -59,6 +57,17 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
         command.arg("--only").arg(only);
     }
     shell::run(&mut command)
+}
+
+/// The release build of a package of one program.
+///
+/// # Errors
+/// When it fails.
+pub(crate) fn build(repository: &Repository, package: &str) -> Result<PathBuf> {
+    // Each alone, as `cargo run --release` does: with the bench's features mixed in, Waypost would not be the product.
+    let args = ["build", "--release", "--locked", "--package", package];
+    shell::run(&mut repository.cargo(&args))?;
+    Ok(repository.target.join("release").join(package))
 }
 
 /// Criterion's part, whose figures the bench program puts into its table.

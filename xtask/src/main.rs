@@ -1,4 +1,4 @@
-//! `cargo xtask`: what one does with this repository besides compiling it — test, tidy, bench, ci.
+//! `cargo xtask`: what one does with this repository besides compiling it — test, tidy, dist, bench, ci.
 //!
 //! It starts other programs and reads files; it holds no product code, and nothing depends on it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its only purpose is the terminal")]
@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod campaigns;
 mod clients;
+mod dist;
 mod gateway;
 mod new_dialect;
 mod shell;
@@ -38,6 +39,8 @@ enum Task {
     Browser,
     /// Check the rules that no compiler checks: file headers, sizes, layers, leftovers
     Tidy,
+    /// Build the binary for production, which takes twice as long and runs faster, into target/dist
+    Dist,
     /// Measure Waypost beside bare programs in one interleaved run
     Bench(bench::Options),
     /// Kill, stop, cut off and starve a gateway under load, and judge what it promised
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test => suite::test(&repository),
         Task::Browser => suite::browser(&repository),
         Task::Tidy => tidy::run(&repository),
+        Task::Dist => dist::run(&repository),
         Task::Bench(options) => bench::run(&repository, &options),
         Task::Chaos(options) => campaigns::chaos(&repository, &options),
         Task::Powerloss(options) => campaigns::power_loss(&repository, &options),
