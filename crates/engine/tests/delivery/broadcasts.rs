@@ -208,15 +208,8 @@ async fn who_comes_under_a_cap_while_a_broadcast_goes_out_holds_up_no_answer() {
     rig.engine.put_number(number(1), PutMode::Replace).await.unwrap();
     let telling = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let notice = StatusNotice {
-            phone_number_id: "100000000000001".to_owned(),
-            wamid: "wamid.1".to_owned(),
-            opaque: None,
-            report: Some(Report::Failed),
-            at: None,
-            failure: Some(limit(PERSON_HAD_ENOUGH)),
-            extra: None,
-        };
+        let failure = Some(limit(PERSON_HAD_ENOUGH));
+        let notice = StatusNotice { failure, ..rig.notice("wamid.1", Report::Failed) };
         rig.receive(vec![UpstreamEvent::Status(notice)]).await;
     };
     let ((told, after_s), ()) = tokio::join!(told_of(&rig), telling);

@@ -160,16 +160,9 @@ async fn a_repetition_of_what_is_unknown_is_told_so_or_waits_for_more() {
         if status_comes {
             tokio::time::sleep(Duration::from_secs(10)).await;
             let token = rig.upstream.seen.lock()[0].token.clone();
-            rig.receive(vec![UpstreamEvent::Status(StatusNotice {
-                phone_number_id: "100000000000001".to_owned(),
-                wamid: "wamid.late".to_owned(),
-                opaque: Some(token),
-                report: Some(Report::Sent),
-                at: Some(rig.engine.now()),
-                failure: None,
-                extra: None,
-            })])
-            .await;
+            let late = rig.notice("wamid.late", Report::Sent);
+            let late = StatusNotice { opaque: Some(token), ..late };
+            rig.receive(vec![UpstreamEvent::Status(late)]).await;
         }
         let told = again.await.unwrap().and_then(|answer| answer.outcome.result);
         let waited = if awaits_unknown && !status_comes { 30 } else { 0 };

@@ -312,15 +312,7 @@ fn cap() -> Failure {
 }
 
 async fn report_cap(rig: &Rig, wamid: &str) {
-    let notice = StatusNotice {
-        phone_number_id: "100000000000001".to_owned(),
-        wamid: wamid.to_owned(),
-        opaque: None,
-        report: Some(Report::Failed),
-        at: None,
-        failure: Some(cap()),
-        extra: None,
-    };
+    let notice = StatusNotice { failure: Some(cap()), ..rig.notice(wamid, Report::Failed) };
     rig.receive(vec![UpstreamEvent::Status(notice)]).await;
 }
 

@@ -34,15 +34,7 @@ async fn sends(rig: &Rig, least: usize) -> usize {
 fn notice(token: Option<String>, wamid: &str, report: Report, rig: &Rig) -> UpstreamEvent {
     let failure = (report == Report::Failed)
         .then(|| Failure::new(waypost_domain::ErrorKind::RecipientUnreachable, "not on WhatsApp"));
-    UpstreamEvent::Status(StatusNotice {
-        phone_number_id: "100000000000001".to_owned(),
-        wamid: wamid.to_owned(),
-        opaque: token,
-        report: Some(report),
-        at: Some(rig.engine.now()),
-        failure,
-        extra: None,
-    })
+    UpstreamEvent::Status(StatusNotice { opaque: token, failure, ..rig.notice(wamid, report) })
 }
 
 fn token(rig: &Rig, place: usize) -> Option<String> {

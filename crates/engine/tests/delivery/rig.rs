@@ -18,13 +18,14 @@ use waypost_domain::customer::Customer;
 use waypost_domain::directory::{MediaProvider, Number, Org};
 use waypost_domain::media::{MediaKind, MimeType};
 use waypost_domain::message::{Message, MessageHistory};
+use waypost_domain::status::Report;
 use waypost_domain::template::Template;
 use waypost_domain::{
     ApiKeyId, Content, CustomerId, MediaSource, MessageId, NumberId, OrgId, Phone, Timestamp,
 };
 use waypost_engine::ports::{
     CallbackAddresses, CallbackPoster, Entry, FetchedLink, Inbound, LinkCredential, LinkError,
-    LinkFetcher, PutMode, Signer, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
+    LinkFetcher, PutMode, Signer, StatusNotice, StoreResult, Upstream, UpstreamEvent, WebhookCodec,
 };
 use waypost_engine::vault::Vault;
 use waypost_engine::{Ask, Engine, IdempotencyKey, Ports, Settings};
@@ -332,6 +333,19 @@ impl Rig {
             kind: message["type"].as_str().unwrap().to_owned(),
             message,
             written_at: Some(self.engine.now()),
+        }
+    }
+
+    /// What the first number's upstream reports of a message now.
+    pub(crate) fn notice(&self, wamid: &str, report: Report) -> StatusNotice {
+        StatusNotice {
+            phone_number_id: "100000000000001".to_owned(),
+            wamid: wamid.to_owned(),
+            opaque: None,
+            report: Some(report),
+            at: Some(self.engine.now()),
+            failure: None,
+            extra: None,
         }
     }
 

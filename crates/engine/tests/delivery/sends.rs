@@ -133,15 +133,7 @@ async fn an_upstream_that_is_down_is_told_and_the_message_is_closed() {
 
 fn status(rig: &Rig, place: usize, wamid: &str, report: Report) -> UpstreamEvent {
     let token = rig.upstream.seen.lock()[place].token.clone();
-    UpstreamEvent::Status(StatusNotice {
-        phone_number_id: "100000000000001".to_owned(),
-        wamid: wamid.to_owned(),
-        opaque: Some(token),
-        report: Some(report),
-        at: Some(rig.engine.now()),
-        failure: None,
-        extra: None,
-    })
+    UpstreamEvent::Status(StatusNotice { opaque: Some(token), ..rig.notice(wamid, report) })
 }
 
 #[tokio::test]
@@ -202,15 +194,12 @@ async fn who_waits_for_a_status_is_told_before_what_it_teaches_is_recorded() {
     let reporting = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         disk.is_slow.store(true, Ordering::SeqCst);
-        rig.events.0.lock().push(vec![UpstreamEvent::Status(StatusNotice {
-            phone_number_id: "100000000000001".to_owned(),
-            wamid: "wamid.lost".to_owned(),
+        let notice = StatusNotice {
             opaque: Some(rig.upstream.seen.lock()[0].token.clone()),
-            report: Some(Report::Failed),
-            at: Some(rig.engine.now()),
             failure: Some(failure.clone()),
-            extra: None,
-        })]);
+            ..rig.notice("wamid.lost", Report::Failed)
+        };
+        rig.events.0.lock().push(vec![UpstreamEvent::Status(notice)]);
         rig.engine.receive_webhook("0".into(), Signer::Installation).await.unwrap();
     };
     let (told, ()) = tokio::join!(rig.engine.send(send_to("cust-1", text("hello"))), reporting);
@@ -231,16 +220,8 @@ async fn a_status_that_overtakes_the_reply_is_not_lost() {
     while rig.upstream.sent_to().is_empty() {
         tokio::task::yield_now().await;
     }
-    rig.receive(vec![UpstreamEvent::Status(StatusNotice {
-        phone_number_id: "100000000000001".to_owned(),
-        wamid: "wamid.fast".to_owned(),
-        opaque: None,
-        report: Some(Report::Read),
-        at: Some(rig.engine.now()),
-        failure: None,
-        extra: None,
-    })])
-    .await;
+    let fast = rig.notice("wamid.fast", Report::Read);
+    rig.receive(vec![UpstreamEvent::Status(fast)]).await;
     assert_eq!(rig.engine.metrics().statuses_parked, 1);
     drop(closed);
     let delivery = caller.await.unwrap().unwrap().outcome;
