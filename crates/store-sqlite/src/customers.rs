@@ -211,7 +211,7 @@ fn tags_column(tags: &[String]) -> Result<Option<String>, StoreError> {
 
 fn import(conn: &Connection, customers: &[CustomerToImport]) -> Done<Imported> {
     let mut imported = Imported::default();
-    for (place, CustomerToImport { customer, id_given }) in customers.iter().enumerate() {
+    for (place, CustomerToImport { customer, id_given, stated }) in customers.iter().enumerate() {
         let existing = match by_phone(conn, &customer.org_id, &customer.phone)? {
             Some(owner) if *id_given && owner.id != customer.id => {
                 imported.left_out.push(LeftOut { place, owner: owner.id });
@@ -227,6 +227,9 @@ fn import(conn: &Connection, customers: &[CustomerToImport]) -> Done<Imported> {
         };
         let merged = Customer {
             id: existing.id,
+            name: if stated.name { customer.name.clone() } else { existing.name },
+            tags: if stated.tags { customer.tags.clone() } else { existing.tags },
+            active: if stated.active { customer.active } else { existing.active },
             consent: customer.consent.clone().or(existing.consent),
             created_at: existing.created_at,
             last_inbound_at: customer.last_inbound_at.max(existing.last_inbound_at),

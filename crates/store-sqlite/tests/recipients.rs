@@ -10,7 +10,7 @@ use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, Timestamp};
 use waypost_engine::ports::{
     CustomerStore, CustomerToImport, DirectoryStore, Entry, EntryKey, InboxStore, MessageStore,
-    PutMode, Recipient,
+    PutMode, Recipient, Stated,
 };
 use waypost_store_sqlite::{Options, SqliteStore};
 use waypost_store_testkit::samples::{
@@ -61,7 +61,8 @@ async fn every_change_of_a_person_is_seen_by_the_next_look_up() {
     change(&store, refusing.clone()).await;
     assert_eq!(seen().await.unwrap().customer, Some(refusing.clone()));
     let inactive = Customer { active: false, ..refusing };
-    let again = CustomerToImport { customer: inactive.clone(), id_given: true };
+    let again =
+        CustomerToImport { customer: inactive.clone(), id_given: true, stated: Stated::ALL };
     store.import_customers(vec![again]).await.unwrap();
     assert_eq!(seen().await.unwrap().customer, Some(inactive.clone()));
 

@@ -3,7 +3,7 @@
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, OrgId};
 use waypost_engine::ports::{
-    Audience, CustomerFilter, CustomerToImport, Entry, Imported, LeftOut, NewConsent, Page,
+    Audience, CustomerFilter, CustomerToImport, Entry, Imported, LeftOut, NewConsent, Page, Stated,
     StoreError,
 };
 
@@ -20,11 +20,11 @@ fn consent(opted_in: bool) -> Option<Consent> {
 }
 
 fn with_id(customer: Customer) -> CustomerToImport {
-    CustomerToImport { customer, id_given: true }
+    CustomerToImport { customer, id_given: true, stated: Stated::ALL }
 }
 
 fn without_id(customer: Customer) -> CustomerToImport {
-    CustomerToImport { customer, id_given: false }
+    CustomerToImport { customer, id_given: false, stated: Stated::ALL }
 }
 
 async fn ids(stage: &Stage, filter: &CustomerFilter) -> Vec<String> {
@@ -152,6 +152,27 @@ pub async fn an_import_that_is_repeated_adds_nobody(harness: &dyn Harness) {
     let again = stage.store.import_customers(file("made-again")).await.unwrap();
     assert_eq!(again, Imported { created: 0, updated: 2, left_out: Vec::new() });
     assert_eq!(all().await, before);
+}
+
+pub async fn what_an_import_does_not_state_stays(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let tags = vec!["vip".to_owned()];
+    let known = Customer { tags, active: false, ..customer("c1", 1) };
+    stage.store.create_customer(known.clone()).await.unwrap();
+    let line = Customer { name: None, ..customer("c1", 1) };
+    let nothing = Stated { name: false, tags: false, active: false };
+    let untagged = Customer { tags: Vec::new(), ..known.clone() };
+    for (stated, expected) in [
+        (nothing, known),
+        (Stated { tags: true, ..nothing }, untagged.clone()),
+        (Stated { active: true, ..nothing }, Customer { active: true, ..untagged }),
+        (Stated::ALL, line.clone()),
+    ] {
+        let again = CustomerToImport { customer: line.clone(), id_given: true, stated };
+        stage.store.import_customers(vec![again]).await.unwrap();
+        let found = stage.store.customer(&org_id(), &line.id).await.unwrap();
+        assert_eq!(found, Some(expected), "{stated:?}");
+    }
 }
 
 pub async fn an_import_leaves_out_whose_number_belongs_to_another_id(harness: &dyn Harness) {

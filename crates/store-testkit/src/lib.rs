@@ -73,6 +73,7 @@ macro_rules! conformance {
                 a_change_undoes_none_that_came_before_it,
                 an_import_adds_and_updates_by_the_id_given_or_by_number,
                 an_import_that_is_repeated_adds_nobody,
+                what_an_import_does_not_state_stays,
                 an_import_leaves_out_whose_number_belongs_to_another_id,
                 filters_and_pages_follow_the_order_of_registration,
                 an_audience_leaves_out_who_must_not_be_written_to,

@@ -106,6 +106,24 @@ pub struct CustomerToImport {
     pub customer: Customer,
     /// Whether the id was given. Otherwise it is for a customer whose number is new.
     pub id_given: bool,
+    /// What of the rest is said. What is not stays as it was of who exists.
+    pub stated: Stated,
+}
+
+/// Which fields of a customer an import says something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// The name.
+    pub name: bool,
+    /// The tags.
+    pub tags: bool,
+    /// Whether the customer is active.
+    pub active: bool,
+}
+
+impl Stated {
+    /// All of them.
+    pub const ALL: Self = Self { name: true, tags: true, active: true };
 }
 
 /// What an import did.
@@ -157,7 +175,7 @@ pub trait CustomerStore: Send + Sync {
     async fn create_customer(&self, customer: Customer) -> StoreResult<()>;
     /// Adds or updates many at once, in one transaction, in their order. Who exists is found by
     /// the id that was given, otherwise by number, and keeps its id, its place in the order of
-    /// registration, and its consent where the new one has none. Who has the number of one with
+    /// registration, its consent where the new one has none, and what is not stated. Who has the number of one with
     /// another id than was given is left out; the others are imported.
     async fn import_customers(&self, customers: Vec<CustomerToImport>) -> StoreResult<Imported>;
     /// Records what people said, all or nothing; who is unknown becomes a customer. What a person

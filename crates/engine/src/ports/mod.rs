@@ -25,7 +25,7 @@ pub use callbacks::{
 pub use calls::{AttemptCall, CallStore};
 pub use directory::{
     Audience, CustomerFilter, CustomerStore, CustomerToImport, DirectorySnapshot, DirectoryStore,
-    Entry, EntryKey, Imported, LeftOut, NewConsent, PutMode, TemplateStore,
+    Entry, EntryKey, Imported, LeftOut, NewConsent, PutMode, Stated, TemplateStore,
 };
 pub use egress::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
 pub use events::{EventFilter, EventHead, EventHeads, EventStore, LoggedEvent};

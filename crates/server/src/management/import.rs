@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use waypost_domain::{OrgId, Timestamp};
-use waypost_engine::ports::{CustomerToImport, LeftOut};
+use waypost_engine::ports::{CustomerToImport, LeftOut, Stated};
 
 use super::access::{Customers, InOrg};
 use super::customers::CustomerInput;
@@ -86,7 +86,8 @@ impl Format {
 
 /// Imports customers. CSV has a header line with `phone` and any of `name`, `id`, `tags`
 /// (separated by `;`), `opt_in`, `opt_in_at`, `opt_in_proof`, `active`; JSON Lines have one
-/// customer object a line. A repetition finds again who was imported and adds nobody.
+/// customer object a line. A repetition finds again who was imported and adds nobody; what a line
+/// says nothing of stays as it was.
 #[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/customers/import", tag = "customers",
     request_body(content((String = "text/csv"), (String = "application/x-ndjson"))),
     responses((status = 200, body = ImportReport)))]
@@ -254,9 +255,9 @@ impl Importer {
 
     fn take(&mut self, line: u64, input: Result<CustomerInput, Problem>) {
         let built = input.and_then(|input| {
-            let id_given = input.id.is_some();
+            let (id_given, stated) = (input.id.is_some(), stated(&input));
             let customer = input.build(&self.org_id, fresh_id, self.now)?;
-            Ok(CustomerToImport { customer, id_given })
+            Ok(CustomerToImport { customer, id_given, stated })
         });
         match built {
             Ok(customer) => {
@@ -282,6 +283,15 @@ impl Importer {
     fn flush(&mut self) {
         // Nobody receives once the request is over.
         let _ = self.results.blocking_send(std::mem::take(&mut self.batch));
+    }
+}
+
+/// What a line says something of: an empty cell says nothing.
+const fn stated(input: &CustomerInput) -> Stated {
+    Stated {
+        name: input.name.is_some(),
+        tags: input.tags.is_some(),
+        active: input.active.is_some(),
     }
 }
 

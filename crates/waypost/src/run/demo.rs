@@ -10,7 +10,7 @@ use waypost_domain::directory::{
 };
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{ApiKeyId, CustomerId, NumberId, OrgId, Phone, Timestamp, UserId, Zone};
-use waypost_engine::ports::{CustomerToImport, Entry, PutMode};
+use waypost_engine::ports::{CustomerToImport, Entry, PutMode, Stated};
 use waypost_engine::{Engine, keys};
 use waypost_sandbox::Seed;
 
@@ -139,7 +139,7 @@ async fn make(engine: &Engine, seed: &Seed) -> anyhow::Result<()> {
             created_at: now.plus_ms(place),
             last_inbound_at: None,
         };
-        customers.push(CustomerToImport { customer, id_given: true });
+        customers.push(CustomerToImport { customer, id_given: true, stated: Stated::ALL });
     }
     engine.store().import_customers(customers).await?;
     Ok(())
