@@ -10,6 +10,7 @@ mod courier;
 mod dispatch;
 mod replay;
 mod sign;
+mod trial;
 mod verdict;
 mod webhooks;
 mod worker;

@@ -5,13 +5,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use waypost_domain::callback::{Webhook, WebhookSecret};
-use waypost_domain::command::MessageType;
 use waypost_domain::directory::Sealed;
-use waypost_domain::event::{Event, EventDetail, EventKind, StatusDetail};
-use waypost_domain::message::{Direction, Message, MessageOptions};
-use waypost_domain::{
-    Content, ErrorKind, EventId, Failure, MessageId, NumberId, OrgId, Phone, Status, WebhookId,
-};
+use waypost_domain::event::EventKind;
+use waypost_domain::{ErrorKind, Failure, NumberId, OrgId, WebhookId};
 
 use super::compose::{Destination, Endpoint};
 use super::replay::unknown;
@@ -207,53 +203,6 @@ impl Engine {
         match self.post_all(endpoint, &[&event]).await {
             Ok(reply) => WebhookTest { status: Some(reply.status), error: None },
             Err(error) => WebhookTest { status: None, error: Some(error.to_string()) },
-        }
-    }
-
-    /// As if a message had just been delivered.
-    fn made_up_event(&self, webhook: &Webhook) -> Event {
-        let numbers = self.directory().numbers(&webhook.org_id);
-        let first = || numbers.first().map(|number| number.id.clone());
-        let number_id = webhook.number_id.clone().or_else(first);
-        let number_id = number_id.unwrap_or_else(|| NumberId::new("test"));
-        let now = self.now();
-        let message = Message {
-            id: MessageId(Uuid::now_v7()),
-            org_id: webhook.org_id.clone(),
-            number_id: number_id.clone(),
-            customer_id: None,
-            phone: Phone::nobody(),
-            direction: Direction::Outbound,
-            message_type: MessageType::Human,
-            dialect: "test".to_owned(),
-            synchronous: false,
-            user_id: None,
-            session_id: None,
-            reference: Some("test".to_owned()),
-            broadcast_id: None,
-            content: Content::Text {
-                body: "A test of this address.".to_owned(),
-                preview_url: false,
-            },
-            status: Status::Delivered,
-            wamid: Some("wamid.test".to_owned()),
-            wa_id: None,
-            failure: None,
-            possible_duplicate: false,
-            resend_at: None,
-            options: MessageOptions::default(),
-            created_at: now,
-            settled_at: Some(now),
-        };
-        let status = Status::Delivered;
-        let detail = StatusDetail { message, status, failure: None, upstream: None };
-        Event {
-            id: EventId(Uuid::now_v7()),
-            org_id: webhook.org_id.clone(),
-            number_id: Some(number_id),
-            kind: EventKind::MessageDelivered,
-            at: now,
-            detail: EventDetail::Status(Box::new(detail)),
         }
     }
 

@@ -141,15 +141,8 @@ async fn statuses_are_told_as_they_come_and_never_backwards() {
     let sent = rig.engine.send(send_to("cust-1", text("hello"))).await.unwrap();
     let wamid = sent.outcome.result.unwrap().wamid;
     let status_of = |report| {
-        UpstreamEvent::Status(StatusNotice {
-            phone_number_id: "100000000000001".to_owned(),
-            wamid: wamid.clone(),
-            opaque: None,
-            report: Some(report),
-            at: Some(rig.engine.now()),
-            failure: None,
-            extra: Some(json!({"pricing": {"billable": true}})),
-        })
+        let extra = Some(json!({"pricing": {"billable": true}}));
+        UpstreamEvent::Status(StatusNotice { extra, ..rig.notice(&wamid, report) })
     };
     for report in [Report::Read, Report::Delivered, Report::Read, Report::Sent] {
         rig.receive(vec![status_of(report)]).await;
@@ -589,4 +582,17 @@ async fn an_address_is_checked_before_it_is_kept_and_can_be_tried() {
     let tested = rig.engine.test_webhook(&org_id(), &id).await.unwrap();
     assert_eq!(tested.status, Some(418));
     assert!(listed(&rig).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_trial_tells_of_what_the_address_takes() {
+    let rig = Rig::new().await;
+    let all = EventKind::ALL.map(|kind| (BTreeSet::from([kind]), kind));
+    let everything = (BTreeSet::new(), EventKind::MessageDelivered);
+    for (events, kind) in all.into_iter().chain([everything]) {
+        let new = NewWebhook { events, ..new_webhook(URL, "plain") };
+        let id = rig.engine.create_webhook::<Failure>(new, None).await.unwrap().0.id.clone();
+        rig.engine.test_webhook(&org_id(), &id).await.unwrap();
+        assert_eq!(rig.receivers.got().last().unwrap().event("kind"), kind.as_str());
+    }
 }
