@@ -21,6 +21,7 @@ static INFO: ShapeInfo = ShapeInfo {
     title: "Meta Cloud API",
     schedule_s: &[
         5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, 86_400, 86_400, 86_400, 86_400, 86_400,
+        86_400,
     ],
     is_jittered: true,
     timeout_s: 10,
