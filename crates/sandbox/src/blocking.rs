@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::entropy::trace_id;
 use crate::errors::{Answer, GraphError, json_response};
 use crate::paging::page;
-use crate::state::{State, WINDOW_MS};
+use crate::state::State;
 use crate::validate::{check_product, is_user_id, phone_digits};
 
 const CALL_MAX: usize = 1_000;
@@ -112,10 +112,11 @@ impl State {
         json_response(400, &answer)
     }
 
+    /// Whose window is open counts as somebody who wrote, also where it was open from the start.
     fn may_block(&self, number: u32, person: u32) -> bool {
         let chat = self.chats.get(&(number, person));
-        let wrote = chat.is_some_and(|chat| self.now_ms() - chat.last_inbound_ms < WINDOW_MS);
-        wrote && self.number(number).blocked.len() < BLOCKED_MAX
+        chat.is_some_and(|chat| chat.is_open(self.now_ms()))
+            && self.number(number).blocked.len() < BLOCKED_MAX
     }
 
     /// Somebody as an answer names them: by an id alone where they were named by one.

@@ -175,9 +175,7 @@ impl State {
             marks: Vec::new(),
         });
         self.open_window(number, person, at_ms);
-        let chat = self.chat(number, person);
-        chat.last_inbound_ms = chat.last_inbound_ms.max(at_ms);
-        chat.show(seq);
+        self.chat(number, person).show(seq);
         self.number_mut(number).pace.note(now_ms);
         let mut value = statuses::envelope(self, number);
         // A change of the phone or the identity comes without contacts.

@@ -166,8 +166,6 @@ pub(crate) struct Chat {
     pub(crate) window_until_ms: i64,
     /// State of the pair's rate bucket.
     pub(crate) pair_tat_ms: i64,
-    /// When the person last wrote; 0 = never.
-    pub(crate) last_inbound_ms: i64,
     /// The newest messages, oldest first.
     pub(crate) shown: VecDeque<u64>,
     /// Delivered messages the person has not seen, at most [`CHAT_MESSAGES_MAX`].
