@@ -74,6 +74,24 @@ async fn every_resource_is_made_read_changed_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_goes_when_nothing_waits_for_it() {
+    let (_waypost, admin) = with_org().await;
+    let number = json!({"id": "n-1", "display_phone": "15550009999",
+        "phone_number_id": NUMBER_ID, "waba_id": WABA_ID, "throughput_per_s": 1});
+    admin.post("/orgs/org-1/numbers", &number).await.expect(201);
+    for last in 0..30 {
+        let to = format!("155500010{last:02}");
+        let message = json!({"to": to, "type": "text", "text": {"body": "hello"}});
+        admin.post("/orgs/org-1/messages", &message).await.expect(202);
+    }
+    let refused = admin.delete("/orgs/org-1/numbers/n-1").await.expect(409).json();
+    assert_eq!(refused["code"], "wrong_state", "{refused}");
+    let of_number = json!({"number_id": "n-1"});
+    admin.post("/orgs/org-1/messages/cancel", &of_number).await.expect(200);
+    admin.delete("/orgs/org-1/numbers/n-1").await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_organisation_takes_all_that_is_its_own_with_it() {
     let (waypost, admin) = with_org().await;
     let key = json!({"name": "k", "scopes": ["messages:send", "messages:read"]});
@@ -139,6 +157,7 @@ async fn customers_are_imported_from_csv_and_json_lines() {
     assert_eq!(counts, (&json!(1), &json!(1), &json!(2)), "{report}");
     let ann = admin.get("/orgs/org-1/customers/c-1").await.expect(200).json();
     assert_eq!((&ann["name"], &ann["opt_in"]), (&json!("Ann"), &json!(false)), "{ann}");
+    assert_eq!(ann["tags"], json!(["a", "b"]), "the line says nothing of them");
     let ben = admin.get("/orgs/org-1/customers/c-2").await.expect(200).json();
     assert_eq!((&ben["name"], &ben["opt_in"]), (&json!("Ben \"B\""), &Value::Null), "{ben}");
     let found = admin.all("/orgs/org-1/customers?tag=vip").await;
