@@ -125,7 +125,7 @@ impl Outages {
     }
 
     /// An attempt of a queued message of a number has ended. Returns whether an outage began or
-    /// ended with it.
+    /// ended with it, or one that was there needs an operator from now on.
     pub(crate) fn ended(&self, id: &NumberId, sign: Option<Sign>, now: Timestamp) -> Option<Sign> {
         let mut troubles = self.0.lock();
         let Some(sign) = sign else {
@@ -174,9 +174,9 @@ impl Trouble {
         self.is_locked || self.in_a_row >= FAILURES_TO_PROBE
     }
 
-    /// Returns whether the outage begins with this failure.
+    /// Returns whether the outage begins with this failure, or becomes one that an operator must end.
     fn failed(&mut self, sign: Sign, now: Timestamp) -> bool {
-        let was_open = self.is_open();
+        let (was_open, was_locked) = (self.is_open(), self.is_locked);
         let was_probe = std::mem::take(&mut self.is_probed);
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.is_locked = sign == Sign::Locked;
@@ -189,7 +189,7 @@ impl Trouble {
         if was_probe || !was_open {
             self.pause.begin(if self.is_locked { LOCKED_PAUSES } else { PAUSES }, now);
         }
-        !was_open
+        !was_open || (self.is_locked && !was_locked)
     }
 
     fn leave(&self, now: Timestamp) -> Leave {
@@ -257,6 +257,17 @@ mod tests {
         }
         assert_eq!(outages.ended(&number(), Some(Sign::Up), now), Some(Sign::Up));
         assert_eq!(outages.outage(&number(), now), None);
+    }
+
+    #[test]
+    fn a_number_that_is_locked_during_an_outage_is_told_too() {
+        let outages = Outages::default();
+        fail(&outages, FAILURES_TO_PROBE, NOON);
+        let told: Vec<Option<Sign>> = [Sign::Locked, Sign::Locked, Sign::Down, Sign::Locked]
+            .into_iter()
+            .map(|sign| outages.ended(&number(), Some(sign), NOON))
+            .collect();
+        assert_eq!(told, [Some(Sign::Locked), None, None, Some(Sign::Locked)]);
     }
 
     #[test]
