@@ -86,7 +86,8 @@ fn with_remedy(error: &rusqlite::Error) -> String {
     }
 }
 
-fn reach(error: &rusqlite::Error) -> Reach {
+/// How much an error hits.
+pub(crate) fn reach(error: &rusqlite::Error) -> Reach {
     let rusqlite::Error::SqliteFailure(failure, _) = error else { return Reach::Job };
     match failure.code {
         // The index of the log could not grow: on a small file system the same as a full disk.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use waypost_planted::{Bug, is_planted};
 
 use crate::Options;
+use crate::fault::{Reach, reach};
 use crate::log_check;
 use crate::migrations;
 
@@ -254,15 +255,16 @@ fn check_settings(conn: &Connection) -> rusqlite::Result<Result<(), OpenError>> 
 }
 
 fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
-    match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => return OpenError::Full(path.to_owned()),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            let (path, why) = (path.to_owned(), source.to_string());
-            return OpenError::Damaged { path, why };
-        }
-        _ => {}
+    if reach(&source) == Reach::Room {
+        return OpenError::Full(path.to_owned());
     }
-    OpenError::Sqlite { path: path.to_owned(), source }
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            OpenError::Damaged { path, why: source.to_string() }
+        }
+        _ => OpenError::Sqlite { path, source },
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +278,17 @@ mod tests {
         assert!(check_library(3_051_003, "3.51.3").is_ok());
         let refusal = check_library(3_051_002, "3.51.2").unwrap_err();
         assert_eq!(refusal.to_string(), "SQLite 3.51.2 is too old: 3.51.3 or later is needed");
+    }
+
+    #[test]
+    fn a_disk_without_room_is_called_full_wherever_it_is_noticed() {
+        use rusqlite::ffi::{self, SQLITE_FULL, SQLITE_IOERR_READ, SQLITE_IOERR_SHMSIZE};
+        let full = |code| {
+            let source = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            matches!(failure(Path::new("waypost.db"), source), OpenError::Full(_))
+        };
+        let codes = [SQLITE_FULL, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_READ];
+        assert_eq!(codes.map(full), [true, true, false]);
     }
 
     #[test]
