@@ -16,6 +16,7 @@ pub(super) async fn run(desk: &Desk<'_>, command: MessageCommand) -> anyhow::Res
                 ("status", wanted.status),
                 ("customer_id", wanted.customer),
                 ("phone", wanted.phone),
+                ("number_id", wanted.number),
                 ("broadcast_id", wanted.broadcast),
                 ("error_code", wanted.error_code),
                 ("retryable", wanted.retryable.map(|it| it.to_string())),

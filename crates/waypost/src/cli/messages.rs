@@ -70,6 +70,9 @@ pub(crate) struct ListedMessages {
     /// Only messages with this person
     #[arg(long)]
     pub(crate) phone: Option<String>,
+    /// Only messages by the number with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) number: Option<String>,
     /// Only messages of this broadcast
     #[arg(long, value_name = "ID")]
     pub(crate) broadcast: Option<String>,
