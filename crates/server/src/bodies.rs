@@ -72,6 +72,11 @@ pub(crate) enum BodyFault {
 }
 
 impl BodyFault {
+    /// Whether the client did not send its body properly: nothing more is expected from it.
+    pub(crate) const fn hangs_up(&self) -> bool {
+        matches!(self, Self::Slow | Self::Broken)
+    }
+
     /// The failure to answer with. Slow and broken bodies have no reader who waits for an answer.
     pub(crate) fn into_failure(self) -> Failure {
         match self {

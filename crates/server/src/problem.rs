@@ -2,7 +2,7 @@
 //! `code`. Holds no internals: what is our own fault is logged where it is handled.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +10,8 @@ use waypost_domain::window::ClosedWindow;
 use waypost_domain::{ErrorKind, Failure};
 use waypost_engine::ports::StoreError;
 use waypost_planted::{Bug, is_planted};
+
+use crate::bodies::BodyFault;
 
 /// What is told of a key that is used from elsewhere.
 const FOREIGN_ADDRESS: &str =
@@ -258,6 +260,18 @@ pub(crate) const fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
+impl From<BodyFault> for Problem {
+    fn from(fault: BodyFault) -> Self {
+        let hangs_up = fault.hangs_up();
+        let problem = Self::from(fault.into_failure());
+        if !hangs_up {
+            return problem;
+        }
+        let close = HeaderValue::from_static("close");
+        Self { status: StatusCode::REQUEST_TIMEOUT, ..problem }.with_header(CONNECTION, close)
+    }
+}
+
 impl From<Failure> for Problem {
     fn from(mut failure: Failure) -> Self {
         let status = status_of(failure.kind);
@@ -400,5 +414,20 @@ mod tests {
         let (_, _, body) = read(faults.into_problem()).await;
         assert_eq!(body["errors"].as_array().unwrap().len(), 2);
         assert!(Faults::default().check().is_ok());
+    }
+
+    #[test]
+    fn who_does_not_send_its_body_is_told_that_and_hung_up_on() {
+        for (fault, status, closes) in [
+            (BodyFault::Slow, 408, true),
+            (BodyFault::Broken, 408, true),
+            (BodyFault::NoMemory, 503, false),
+            (BodyFault::TooLarge { limit_bytes: 1 }, 413, false),
+        ] {
+            let told = format!("{fault:?}");
+            let response = Problem::from(fault).into_response();
+            let close = response.headers().get(CONNECTION).is_some_and(|value| value == "close");
+            assert_eq!((response.status().as_u16(), close), (status, closes), "{told}");
+        }
     }
 }

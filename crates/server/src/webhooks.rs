@@ -12,7 +12,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use crate::App;
-use crate::bodies::{BodyFault, BodyReader};
+use crate::bodies::BodyReader;
 use crate::metrics::Refused;
 use crate::problem::Problem;
 
@@ -102,11 +102,9 @@ async fn read_body(
     headers: &HeaderMap,
     body: axum::body::Body,
 ) -> Result<Bytes, Problem> {
-    let refuse = |fault: BodyFault| Problem::from(fault.into_failure());
-    let mut reader =
-        BodyReader::new(headers, body, MAX_BODY_BYTES, app.limits.body_pace).map_err(refuse)?;
+    let mut reader = BodyReader::new(headers, body, MAX_BODY_BYTES, app.limits.body_pace)?;
     let mut whole = Vec::new();
-    while let Some(data) = reader.next().await.map_err(refuse)? {
+    while let Some(data) = reader.next().await? {
         whole.extend_from_slice(&data);
     }
     Ok(whole.into())

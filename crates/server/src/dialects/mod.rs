@@ -96,7 +96,7 @@ impl Refusal {
 
     fn of_body(route: &'static Route) -> impl Fn(BodyFault) -> Self {
         move |fault| {
-            let hang_up = matches!(fault, BodyFault::Slow | BodyFault::Broken);
+            let hang_up = fault.hangs_up();
             let failure = fault.into_failure();
             Self { failure, route: Some(route), hang_up }
         }

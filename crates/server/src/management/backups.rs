@@ -159,6 +159,6 @@ pub(crate) async fn settle_held_back(
             0
         }
     };
-    tracing::warn!(resumed, "what was held back since the restore is let go");
+    tracing::info!(resumed, "nothing is held back for a restore any more");
     Ok(Json(HeldBackDone { resumed }))
 }

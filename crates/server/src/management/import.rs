@@ -99,10 +99,8 @@ pub(crate) async fn import_customers(
     let (parts, body) = request.into_parts();
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let format = Format::of(content_type)?;
-    let refuse = |fault: crate::bodies::BodyFault| Problem::from(fault.into_failure());
     let pace = app.limits.body_pace;
-    let mut reader =
-        BodyReader::new(&parts.headers, body, MAX_IMPORT_BYTES, pace).map_err(refuse)?;
+    let mut reader = BodyReader::new(&parts.headers, body, MAX_IMPORT_BYTES, pace)?;
     let _place = app.import_places.try_acquire().map_err(|_| {
         Problem::unavailable("Other imports are running; try again when one of them has ended.")
     })?;
@@ -115,7 +113,7 @@ pub(crate) async fn import_customers(
         importer.run(format, Pieces::new(lines))
     });
     let feeding = async {
-        while let Some(piece) = reader.next().await.map_err(refuse)? {
+        while let Some(piece) = reader.next().await? {
             // Nobody receives once the parser has given up; it says why.
             if pieces.send(piece).await.is_err() {
                 break;

@@ -38,9 +38,8 @@ impl FromRequest<App> for JsonObject {
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers)?;
         let pace = app.limits.body_pace;
-        let refuse = |fault: crate::bodies::BodyFault| Problem::from(fault.into_failure());
-        let reader = BodyReader::new(&parts.headers, body, MAX_BODY_BYTES, pace).map_err(refuse)?;
-        let (bytes, _share) = reader.read_whole(&app.memory).await.map_err(refuse)?;
+        let reader = BodyReader::new(&parts.headers, body, MAX_BODY_BYTES, pace)?;
+        let (bytes, _share) = reader.read_whole(&app.memory).await?;
         let members = parse_object(&bytes)?;
         let key = idempotency_key(&parts.headers)?;
         let idempotency = key.map(|key| bind(key, &bytes)).transpose()?;

@@ -60,8 +60,7 @@ pub(crate) async fn upload_media(
     }
     let key = idempotency_key(&parts.headers)?;
     let pace = app.limits.body_pace;
-    let reader = BodyReader::new(&parts.headers, body, MAX_FORM_BYTES, pace)
-        .map_err(|fault| fault.into_failure())?;
+    let reader = BodyReader::new(&parts.headers, body, MAX_FORM_BYTES, pace)?;
     let received = uploads::receive(&app.engine, content_type, reader, PARTS).await?;
     let (file, mime_type) = judge(&received)?;
     let command = StoreFile {
