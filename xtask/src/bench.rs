@@ -2,11 +2,10 @@
 //!
 //! What is measured and against which bars stands in `benches/`.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::builds;
 use crate::dist;
 use crate::shell::{self, Repository};
 
@@ -33,9 +32,12 @@ pub(crate) struct Options {
 /// # Errors
 /// When a build or a measurement fails, or with `--enforce` when a bar is missed.
 pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
-    let waypost =
-        if options.dist { dist::built(repository)? } else { build(repository, "waypost")? };
-    let program = build(repository, "waypost-bench")?;
+    let waypost = if options.dist {
+        dist::built(repository)?
+    } else {
+        builds::release(repository, "waypost")?
+    };
+    let program = builds::release(repository, "waypost-bench")?;
     let wants_codecs = options.only.as_deref().is_none_or(|only| only == "codecs");
     if wants_codecs {
         measure_codecs(repository, options.quick)?;
@@ -57,17 +59,6 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
         command.arg("--only").arg(only);
     }
     shell::run(&mut command)
-}
-
-/// The release build of a package of one program.
-///
-/// # Errors
-/// When it fails.
-pub(crate) fn build(repository: &Repository, package: &str) -> Result<PathBuf> {
-    // Each alone, as `cargo run --release` does: with the bench's features mixed in, Waypost would not be the product.
-    let args = ["build", "--release", "--locked", "--package", package];
-    shell::run(&mut repository.cargo(&args))?;
-    Ok(repository.target.join("release").join(package))
 }
 
 /// Criterion's part, whose figures the bench program puts into its table.

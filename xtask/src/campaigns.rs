@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::builds;
 use crate::shell::{self, Repository};
 
 /// Kills, stops, broken connections and bad disks under load, and much of everything.
@@ -85,11 +86,9 @@ fn run(repository: &Repository, mut words: Vec<String>, common: &Common) -> Resu
     if shell::output(&mut repository.command("strace", &["--version"])).is_none() {
         bail!("strace is missing; on Debian: apt-get install strace");
     }
-    // Each alone: with the rig's features mixed in, the gateway would not be the product.
     let profile = if common.release { "release" } else { "dev" };
     for package in ["waypost", "waypost-tests"] {
-        let build = ["build", "--locked", "--bins", "--package", package, "--profile", profile];
-        shell::run(&mut repository.cargo(&build))?;
+        shell::run(&mut builds::of(repository, package, profile))?;
     }
     if let Some(bug) = &common.planted_bug {
         words.extend(["--planted-bug".to_owned(), bug.clone()]);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::bench;
+use crate::builds;
 use crate::shell::{self, Repository};
 
 /// Where everything of it lies, in cargo's target folder.
@@ -94,7 +94,7 @@ fn build(
     folder: &Path,
     flag: &str,
 ) -> Result<PathBuf> {
-    let mut command = repository.cargo(&["build", "--release", "--locked", "--package", "waypost"]);
+    let mut command = builds::of(repository, "waypost", "release");
     // With the target named, build scripts and macros are built without the flag.
     command.args(["--target", &toolchain.host]).arg("--target-dir").arg(folder);
     let own = std::env::var("RUSTFLAGS").unwrap_or_default();
@@ -104,7 +104,7 @@ fn build(
 
 /// Runs what gateways do all day on a build that counts.
 fn load(repository: &Repository, counting: &Path, folder: &Path) -> Result<()> {
-    let program = bench::build(repository, "waypost-bench")?;
+    let program = builds::release(repository, "waypost-bench")?;
     let mut command = repository.command(&program.to_string_lossy(), &["train"]);
     shell::run(command.arg("--waypost").arg(counting).arg("--out").arg(folder))
 }

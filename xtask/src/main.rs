@@ -5,6 +5,7 @@
 
 mod bench;
 mod browser;
+mod builds;
 mod campaigns;
 mod clients;
 mod dist;
