@@ -68,6 +68,17 @@ async fn a_profile_has_an_industry_and_a_picture_by_address_only() {
 }
 
 #[tokio::test]
+async fn whose_window_is_open_from_the_start_can_be_blocked() {
+    let rig = Rig::start().await;
+    let path = format!("/{NUMBER}/block_users");
+    for (phone, status) in [(OPEN, 200), (CLOSED, 400)] {
+        let block = json!({"messaging_product": "whatsapp", "block_users": [{"user": phone}]});
+        let call = rig.call(Method::POST, &path).json(&block);
+        assert_eq!(call.send().await.unwrap().status(), status, "{phone}");
+    }
+}
+
+#[tokio::test]
 async fn blocked_people_are_listed_in_pages() {
     let rig = Rig::start().await;
     let path = format!("/{NUMBER}/block_users");
