@@ -13,7 +13,7 @@ use waypost_domain::template::Template;
 use waypost_domain::{ErrorKind, Failure, OrgId};
 
 use crate::Engine;
-use crate::ports::CallError;
+use crate::ports::{CallError, CreationClaim, NewRecord};
 
 /// How long a template that the upstream did not know stays unknown without asking again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
@@ -135,7 +135,8 @@ impl Engine {
     }
 
     /// Creates a template at the upstream, from Meta's form, in the business account of one of the
-    /// organisation's own numbers (by default its first); returns Meta's answer.
+    /// organisation's own numbers (by default its first), and records the claim of its request's key
+    /// where it has one; returns Meta's answer. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// [`ErrorKind::NumberNotFound`] where it has no such number, or what the upstream or the store
@@ -144,53 +145,81 @@ impl Engine {
         &self,
         org_id: &OrgId,
         number: Option<&str>,
-        template: &Value,
+        template: Value,
+        record: Option<(NewRecord, CreationClaim)>,
     ) -> Result<Value, Failure> {
         let number = self.directory().sender(org_id, number)?;
         if number.org_id != *org_id {
             return Err(not_its_own());
         }
-        let account = self.account(&number)?;
-        let created = self.upstream().create_template(&account, template).await;
-        let created = created.map_err(call_failure)?;
-        if let Some(name) = template["name"].as_str() {
-            self.refresh_template(&number, name).await?;
-        }
-        Ok(created)
+        let engine = self.clone();
+        let create = async move {
+            let account = engine.account(&number)?;
+            let created = engine.upstream().create_template(&account, &template).await;
+            let created = created.map_err(call_failure)?;
+            if let Some((record, claim)) = record {
+                engine.store().create(record, claim).await?;
+            }
+            if let Some(name) = template["name"].as_str() {
+                engine.follow_template(&number, name).await;
+            }
+            Ok(created)
+        };
+        self.detached(create).await
     }
 
-    /// Edits a template at the upstream, in the business account that it belongs to.
+    /// Edits a template at the upstream, in the business account that it belongs to. Runs to its end
+    /// even if the caller goes away.
     ///
     /// # Errors
     /// [`ErrorKind::NumberNotFound`] where the account is not the organisation's own, or what the
-    /// upstream or the store says.
+    /// upstream says.
     pub async fn edit_template(
         &self,
         org_id: &OrgId,
         template: &Template,
-        change: &Value,
+        change: Value,
     ) -> Result<(), Failure> {
         let number = self.own_number_of(org_id, &template.waba_id)?;
-        let account = self.account(&number)?;
-        let edited = self.upstream().edit_template(&account, &template.id, change).await;
-        edited.map_err(call_failure)?;
-        self.refresh_template(&number, &template.name).await
+        let (engine, template) = (self.clone(), template.clone());
+        let edit = async move {
+            let account = engine.account(&number)?;
+            let edited = engine.upstream().edit_template(&account, &template.id, &change).await;
+            edited.map_err(call_failure)?;
+            engine.follow_template(&number, &template.name).await;
+            Ok(())
+        };
+        self.detached(edit).await
+    }
+
+    /// Reads what became of a template that was made or changed. It was: that it cannot be read now
+    /// does not undo that, and a webhook or the next look-up brings it.
+    async fn follow_template(&self, number: &Number, name: &str) {
+        if let Err(error) = self.refresh_template(number, name).await {
+            tracing::warn!(template = name, %error, "a changed template could not be read");
+        }
     }
 
     /// Deletes one language of a template at the upstream, in the business account that it belongs
-    /// to.
+    /// to. Runs to its end even if the caller goes away.
     ///
     /// # Errors
-    /// As [`Engine::edit_template`].
+    /// [`ErrorKind::NumberNotFound`] where the account is not the organisation's own, or what the
+    /// upstream or the store says.
     pub async fn delete_template(
         &self,
         org_id: &OrgId,
         template: &Template,
     ) -> Result<(), Failure> {
-        let Template { id, waba_id, name, language, .. } = template;
-        let account = self.account(&*self.own_number_of(org_id, waba_id)?)?;
-        self.upstream().delete_template(&account, name, Some(id)).await.map_err(call_failure)?;
-        Ok(self.directory().remove_template(waba_id, name, Some(language)).await?)
+        let account = self.account(&*self.own_number_of(org_id, &template.waba_id)?)?;
+        let engine = self.clone();
+        let Template { id, waba_id, name, language, .. } = template.clone();
+        let delete = async move {
+            let deleted = engine.upstream().delete_template(&account, &name, Some(&id)).await;
+            deleted.map_err(call_failure)?;
+            Ok(engine.directory().remove_template(&waba_id, &name, Some(&language)).await?)
+        };
+        self.detached(delete).await
     }
 
     /// A number of the organisation's own with this business account. A shared number's templates

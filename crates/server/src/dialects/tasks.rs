@@ -3,38 +3,46 @@
 
 use axum::response::Response;
 use waypost_dialects::{Manage, Managed, Task};
-use waypost_domain::command::Caller;
 use waypost_domain::template::Template;
 use waypost_domain::{ErrorKind, Failure, MediaId, OrgId};
-use waypost_engine::Upload;
+use waypost_engine::{Ask, Upload};
 
-use super::flows;
+use super::{consents, flows};
 use crate::App;
 use crate::public_media::inert_file;
 
 /// What came of a task.
 pub(super) enum TaskDone {
     /// To be told in the dialect's words.
-    Told(Managed),
+    Told { managed: Managed, replayed: bool },
     /// A file's bytes.
     File(Response),
+}
+
+impl TaskDone {
+    /// What was done just now.
+    pub(super) const fn told(managed: Managed) -> Self {
+        Self::Told { managed, replayed: false }
+    }
 }
 
 /// Does a task for a caller who may act for its organisation.
 pub(super) async fn carry_out(
     app: &App,
-    caller: &Caller,
-    manage: Manage,
+    ask: Ask<Manage>,
     upload: Option<Upload>,
 ) -> Result<TaskDone, Failure> {
-    let Manage { org_id, task } = manage;
+    let Ask { caller, route, idempotency, command: Manage { org_id, task }, .. } = ask;
     if !caller.may_act_for(&org_id) || app.engine.directory().org(&org_id).is_none() {
         let message = "The organisation does not exist or is not this key's.";
         return Err(Failure::new(ErrorKind::OrgForbidden, message));
     }
-    match task {
-        Task::FetchMedia { media_id } => fetch_media(app, &org_id, &media_id).await,
-        task => told(app, &org_id, task, upload).await.map(TaskDone::Told),
+    match (task, idempotency) {
+        (Task::FetchMedia { media_id }, _) => fetch_media(app, &org_id, &media_id).await,
+        (Task::RecordConsent { entries }, Some(key)) => {
+            consents::record_once(app, &org_id, (route, key), entries).await
+        }
+        (task, _) => told(app, &org_id, task, upload).await.map(TaskDone::told),
     }
 }
 
@@ -65,12 +73,12 @@ async fn told(
             templates(app, org_id, number.as_deref(), name.as_deref()).map(Managed::Templates)
         }
         Task::CreateTemplate { number, template } => {
-            let created = app.engine.create_template(org_id, Some(&number), &template).await?;
-            Ok(Managed::TemplateCreated(created))
+            let created = app.engine.create_template(org_id, Some(&number), template, None);
+            Ok(Managed::TemplateCreated(created.await?))
         }
         Task::EditTemplate { number, template_id, change } => {
             let template = template_with_id(app, org_id, &number, &template_id)?;
-            app.engine.edit_template(org_id, &template, &change).await?;
+            app.engine.edit_template(org_id, &template, change).await?;
             Ok(Managed::Done)
         }
         task @ (Task::UploadTemplateSample { .. }

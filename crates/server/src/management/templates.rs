@@ -155,10 +155,9 @@ pub(crate) async fn create_template(
             return Ok(replayed(&told));
         }
     }
-    let made = app.engine.create_template(org_id, None, &Value::Object(body.members)).await?;
-    if let Some(claim) = creation.claim() {
-        app.engine.store().create(NewRecord::Upstream(id), claim).await?;
-    }
+    let record = creation.claim().map(|claim| (NewRecord::Upstream(id), claim));
+    let template = Value::Object(body.members);
+    let made = app.engine.create_template(org_id, None, template, record).await?;
     Ok(created(&made))
 }
 
@@ -173,7 +172,7 @@ pub(crate) async fn edit_template(
 ) -> Result<Json<TemplateView>, Problem> {
     let template = known_template(&app, within.org_id(), &id)?;
     let change = Value::Object(body.members);
-    app.engine.edit_template(within.org_id(), &template, &change).await?;
+    app.engine.edit_template(within.org_id(), &template, change).await?;
     Ok(Json(TemplateView::from(&known_template(&app, within.org_id(), &id)?)))
 }
 
