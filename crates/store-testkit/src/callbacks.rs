@@ -59,7 +59,7 @@ async fn add(stage: &Stage, callbacks: Vec<NewCallback>) {
 }
 
 async fn place(stage: &Stage) -> i64 {
-    stage.store.due_targets(at(1_000_000_000), 10, 10).await.unwrap().0[0].place
+    stage.store.due_targets(at(1_000_000_000), Vec::new(), 10, 10).await.unwrap().0[0].place
 }
 
 async fn due(stage: &Stage, target: i64, now: Timestamp) -> Vec<i64> {
@@ -83,7 +83,7 @@ pub async fn callbacks_and_their_mark_are_recorded_together(harness: &dyn Harnes
     stage.store.add_callbacks(new, Some(1), at(1)).await.unwrap();
     let stage = stage.reopen(harness).await;
     assert_eq!(stage.store.callback_mark().await.unwrap(), 2, "never back");
-    let (targets, next) = stage.store.due_targets(at(1), 10, 10).await.unwrap();
+    let (targets, next) = stage.store.due_targets(at(1), Vec::new(), 10, 10).await.unwrap();
     let names: Vec<TargetName> = targets.iter().map(|target| target.name.clone()).collect();
     assert_eq!((names, next), (vec![target(), asked()], None));
     assert_eq!(stage.store.callback_totals().await.unwrap().pending, 2);
@@ -107,7 +107,8 @@ pub async fn one_organisations_many_targets_hide_no_others(harness: &dyn Harness
     add(&stage, vec![due(of_other.clone(), 2), due(of_server(OrgId::new("other"), 2), 30)]).await;
     let found = async |limit_per_org, limit| {
         let now = at(25);
-        let (found, next) = stage.store.due_targets(now, limit_per_org, limit).await.unwrap();
+        let (found, next) =
+            stage.store.due_targets(now, Vec::new(), limit_per_org, limit).await.unwrap();
         assert_eq!(next, Some(at(30)));
         found.into_iter().map(|target| target.name).collect::<Vec<_>>()
     };
@@ -116,7 +117,12 @@ pub async fn one_organisations_many_targets_hide_no_others(harness: &dyn Harness
     assert_eq!(fair.len(), 4);
     assert_eq!((&fair[0], &fair[3]), (&first, &third));
     assert!(fair[1..3].contains(&second) && fair[1..3].contains(&of_other), "due at once");
-    assert_eq!(found(3, 1).await, [first]);
+    assert_eq!(found(3, 1).await, [first.clone()]);
+    let resting = stage.store.due_targets(at(25), Vec::new(), 10, 2).await.unwrap().0;
+    let resting = resting.into_iter().filter(|target| target.name == first).map(|it| it.place);
+    let others = stage.store.due_targets(at(25), resting.collect(), 3, 10).await.unwrap().0;
+    assert!(others.iter().all(|target| target.name != first), "it rests");
+    assert_eq!(others.len(), 4, "and takes nobody's place");
 }
 
 pub async fn what_is_delivered_is_forgotten_and_what_is_dead_is_kept(harness: &dyn Harness) {
@@ -140,7 +146,7 @@ pub async fn what_is_delivered_is_forgotten_and_what_is_dead_is_kept(harness: &d
     assert_eq!(left[1].due_at, at(5_000));
     let event = stage.store.events_at(vec![2]).await.unwrap().remove(0).event;
     assert_eq!((left[0].event_id, left[0].kind), (event.id, event.kind));
-    let (targets, next) = stage.store.due_targets(at(10), 10, 10).await.unwrap();
+    let (targets, next) = stage.store.due_targets(at(10), Vec::new(), 10, 10).await.unwrap();
     assert_eq!((targets, next), (Vec::new(), Some(at(5_000))));
     let stats = stage.store.target_stats(&org_id()).await.unwrap().remove(0);
     assert_eq!((stats.pending, stats.dead), (1, 1));
@@ -180,7 +186,7 @@ pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
     let target = place(&stage).await;
     let dead = (1..4).map(|one| outcome(one.into(), one, 4, CallbackEnd::Dead));
     record(&stage, target, dead.collect()).await;
-    assert_eq!(stage.store.due_targets(at(10), 10, 10).await.unwrap().0, Vec::new());
+    assert_eq!(stage.store.due_targets(at(10), Vec::new(), 10, 10).await.unwrap().0, Vec::new());
     let of_webhook = DeadFilter { webhook_id: Some(webhook_id()), ..DeadFilter::default() };
     let revive = async |after, limit| {
         let org_id = org_id();
@@ -190,7 +196,7 @@ pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
     let first = revive(None, 2).await;
     assert_eq!((first.count, first.next), (2, Some((target, 2))));
     assert_eq!(due(&stage, target, at(9)).await, [1, 2]);
-    assert_eq!(stage.store.due_targets(at(10), 10, 10).await.unwrap().0.len(), 1);
+    assert_eq!(stage.store.due_targets(at(10), Vec::new(), 10, 10).await.unwrap().0.len(), 1);
     record(&stage, target, vec![outcome(1, 1, 1, CallbackEnd::Dead)]).await;
     let rest = revive(first.next, 10).await;
     assert_eq!((rest.count, rest.next), (1, None), "not what died again meanwhile");
@@ -205,7 +211,7 @@ pub async fn dead_callbacks_are_revived_by_address_message_and_event(harness: &d
     let of_asked = |event, person| NewCallback { target: asked(), ..callback(event, person) };
     let all = [callback(1, 1), of_asked(1, 1), callback(2, 2), of_asked(2, 2)];
     add(&stage, all.to_vec()).await;
-    let targets = stage.store.due_targets(at(10), 10, 10).await.unwrap().0;
+    let targets = stage.store.due_targets(at(10), Vec::new(), 10, 10).await.unwrap().0;
     let message_id = listed(&stage, &CallbackFilter::default()).await[0].message_id;
     let any = DeadFilter::default();
     let server = |text: &str| DeadFilter { server: Some(text.to_owned()), ..any.clone() };
@@ -311,7 +317,7 @@ pub async fn a_callback_waits_for_its_file_and_no_longer(harness: &dyn Harness) 
     assert_eq!(due(&stage, target, at(60_000)).await, [1, 2]);
     stage.store.attach_inbound_media(picture.id, None).await.unwrap();
     assert_eq!(due(&stage, target, at(10)).await, [1, 2]);
-    assert_eq!(stage.store.due_targets(at(10), 10, 10).await.unwrap().0.len(), 1);
+    assert_eq!(stage.store.due_targets(at(10), Vec::new(), 10, 10).await.unwrap().0.len(), 1);
     // Who comes after the file does not wait at all.
     let outcomes = [1, 2].map(|event| outcome(event, 1, 1, CallbackEnd::Done));
     record(&stage, target, outcomes.to_vec()).await;

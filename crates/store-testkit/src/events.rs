@@ -2,16 +2,17 @@
 
 use serde_json::json;
 use waypost_domain::event::{EventDetail, EventKind, TemplateDetail};
-use waypost_domain::message::{MessageOptions, Notify};
+use waypost_domain::message::{Message, MessageOptions, Notify};
 use waypost_domain::status::Report;
-use waypost_domain::{MediaId, OrgId, Status};
+use waypost_domain::{MediaId, NumberId, OrgId, Status};
 use waypost_engine::ports::{
     Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, Start, TargetAddress, TargetName,
 };
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, inbound, message, number_id, org, org_id, refused, report, retry, unknown,
+    START, Stage, at, inbound, message, number, number_id, org, org_id, refused, report, retry,
+    unknown,
 };
 
 const ALL: Page = Page { after: None, limit: 1_000 };
@@ -244,9 +245,39 @@ pub async fn events_of_a_removed_organisation_are_passed_over(harness: &dyn Harn
     let found = stage.store.event_heads(0, 10).await.unwrap();
     assert!(found.heads.is_empty());
     assert_eq!(found.last, Some(last), "but they are not waited for");
-    assert_eq!(stage.store.due_targets(at(99), 10, 10).await.unwrap(), (Vec::new(), None));
+    assert_eq!(
+        stage.store.due_targets(at(99), Vec::new(), 10, 10).await.unwrap(),
+        (Vec::new(), None)
+    );
     while stage.store.prune_removed_orgs().await.unwrap() {}
     assert_eq!(stage.store.callback_totals().await.unwrap().pending, 0);
+}
+
+pub async fn events_of_a_deleted_message_never_show_another_one(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.send(&message(1), "wamid.1").await;
+    let (other, other_number) = (OrgId::new("other"), NumberId::new("300000000000001"));
+    stage.put(Entry::Org(org("other"))).await;
+    stage.put(Entry::Number(number("300000000000001", "other"))).await;
+    for last in 2..=4 {
+        let (org_id, number_id) = (other.clone(), other_number.clone());
+        stage.queue(&Message { org_id, number_id, ..message(last) }).await;
+    }
+    let pruned = stage.store.prune_messages(&org_id(), at(1_000_000), 0).await.unwrap();
+    assert_eq!(pruned.deleted, 1);
+    assert!(stage.store.remove_entry(EntryKey::Org(other)).await.unwrap());
+    while stage.store.prune_removed_orgs().await.unwrap() {}
+    let later = message(5);
+    stage.send(&later, "wamid.5").await;
+    let told = listed(&stage, &EventFilter::default()).await;
+    let told: Vec<_> = told
+        .iter()
+        .map(|logged| match &logged.event.detail {
+            EventDetail::Status(status) => status.message.id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [later.id], "the place of the deleted one is not used again");
 }
 
 pub async fn events_at_their_places_come_back_in_order(harness: &dyn Harness) {

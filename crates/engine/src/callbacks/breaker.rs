@@ -52,6 +52,16 @@ impl Breakers {
         }
     }
 
+    /// The targets that may not be asked now, and when the first of them may.
+    pub(super) fn resting(&self, now: Timestamp) -> (Vec<i64>, Option<Timestamp>) {
+        let targets = self.0.lock();
+        let open = targets.iter().filter(|(_, failing)| failing.is_open());
+        let resting =
+            open.filter_map(|(place, failing)| Some((*place, failing.pause.ends_at(now)?)));
+        let (places, ends): (Vec<i64>, Vec<Timestamp>) = resting.unzip();
+        (places, ends.into_iter().min())
+    }
+
     /// Whether a target is only probed.
     pub(super) fn is_open(&self, target: i64) -> bool {
         self.0.lock().get(&target).is_some_and(|failing| failing.is_open())

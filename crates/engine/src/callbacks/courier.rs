@@ -120,11 +120,7 @@ impl Engine {
         posts: &Arc<Semaphore>,
         cancel: &CancellationToken,
     ) -> StoreResult<Option<Timestamp>> {
-        let due = self.store().due_targets(self.now(), MAX_WORKERS_PER_ORG, TARGETS).await;
-        let (targets, next) = due.inspect_err(|error| {
-            tracing::error!(%error, "callbacks");
-            self.note_store_error(error);
-        })?;
+        let (targets, next) = self.targets_to_work_for().await?;
         for target in targets {
             if roster.wake(target.place) {
                 continue;
@@ -135,6 +131,19 @@ impl Engine {
             }
         }
         Ok(next)
+    }
+
+    /// Targets with something due that may be asked now, and when to look again. Those that may not
+    /// are passed over: being the longest due, they would hide all others.
+    async fn targets_to_work_for(&self) -> StoreResult<(Vec<CallbackTarget>, Option<Timestamp>)> {
+        let now = self.now();
+        let (resting, first_ends) = self.callbacks().breakers.resting(now);
+        let due = self.store().due_targets(now, resting, MAX_WORKERS_PER_ORG, TARGETS).await;
+        let (targets, next) = due.inspect_err(|error| {
+            tracing::error!(%error, "callbacks");
+            self.note_store_error(error);
+        })?;
+        Ok((targets, next.into_iter().chain(first_ends).min()))
     }
 }
 

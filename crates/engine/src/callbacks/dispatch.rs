@@ -26,6 +26,9 @@ const POLL: Duration = Duration::from_secs(1);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Events that are for nobody are looked at again after a crash, but not more of them than these.
 const UNRECORDED_EVENTS: i64 = 1_024;
+/// How long the mark may stay behind them, in milliseconds: what it has not passed is not deleted for
+/// its age either.
+const UNRECORDED_MS: i64 = 600_000;
 /// How long the callback of a message waits for the message's file, in milliseconds.
 pub(super) const FILE_WAIT_MS: i64 = 60_000;
 
@@ -38,6 +41,8 @@ struct Mark {
     at: i64,
     /// In the store.
     recorded: i64,
+    /// Since when it has been there.
+    recorded_at: Timestamp,
 }
 
 impl Engine {
@@ -57,12 +62,20 @@ impl Engine {
             };
             cancel.run_until_cancelled(self.wait_for_events(pause)).await;
         }
-        if let Some(mark) = mark.filter(|mark| mark.at > mark.recorded) {
-            let recorded = self.store().add_callbacks(Vec::new(), Some(mark.at), self.now()).await;
-            if let Err(error) = recorded {
-                self.complain(&error);
-            }
+        if let Some(mut mark) = mark
+            && let Err(error) = self.record_mark(&mut mark).await
+        {
+            self.complain(&error);
         }
+    }
+
+    async fn record_mark(&self, mark: &mut Mark) -> StoreResult<()> {
+        let now = self.now();
+        if mark.at > mark.recorded {
+            self.store().add_callbacks(Vec::new(), Some(mark.at), now).await?;
+        }
+        *mark = Mark { recorded: mark.at, recorded_at: now, ..*mark };
+        Ok(())
     }
 
     fn complain(&self, error: &StoreError) {
@@ -86,19 +99,25 @@ impl Engine {
             Some(mark) => mark,
             None => {
                 let recorded = self.store().callback_mark().await?;
-                mark.insert(Mark { at: recorded, recorded })
+                mark.insert(Mark { at: recorded, recorded, recorded_at: self.now() })
             }
         };
         let found = self.store().event_heads(mark.at, BATCH).await?;
-        let Some(last) = found.last else { return Ok(false) };
+        let Some(last) = found.last else {
+            if mark.recorded_at.plus_ms(UNRECORDED_MS) <= self.now() {
+                self.record_mark(mark).await?;
+            }
+            return Ok(false);
+        };
         let callbacks = self.callbacks_for(&found.heads).await?;
         let is_for_somebody = !callbacks.is_empty();
         if is_for_somebody || last - mark.recorded >= UNRECORDED_EVENTS {
             if is_planted(Bug::MarkBeforeCallbacks) {
                 self.store().add_callbacks(Vec::new(), Some(last), self.now()).await?;
             }
-            self.store().add_callbacks(callbacks, Some(last), self.now()).await?;
-            mark.recorded = last;
+            let now = self.now();
+            self.store().add_callbacks(callbacks, Some(last), now).await?;
+            (mark.recorded, mark.recorded_at) = (last, now);
         }
         mark.at = last;
         if is_for_somebody {

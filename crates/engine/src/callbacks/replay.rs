@@ -47,26 +47,36 @@ pub struct DeadCallbacks {
 
 impl Engine {
     /// Makes callbacks again; those that are still to be made stay as they are, and so do those of
-    /// webhooks that are switched off. Returns how many, 100,000 at most.
+    /// webhooks that are switched off. Returns how many, 100,000 at most. Runs to its end even if the
+    /// caller goes away.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] where event or webhook do not exist, or the webhook is switched
     /// off; else what the store says.
     pub async fn replay(&self, org_id: &OrgId, what: Replay) -> Result<u64, Failure> {
-        let count = match what {
-            Replay::Event(id, webhook) => self.replay_event(org_id, id, webhook).await?,
+        let (engine, org_id) = (self.clone(), org_id.clone());
+        let replay = async move {
+            let replayed = engine.replay_now(&org_id, what).await;
+            // Also where it was broken off: what was replayed until then is due.
+            engine.callbacks_due();
+            replayed
+        };
+        self.detached(replay).await
+    }
+
+    async fn replay_now(&self, org_id: &OrgId, what: Replay) -> Result<u64, Failure> {
+        match what {
+            Replay::Event(id, webhook) => self.replay_event(org_id, id, webhook).await,
             Replay::Dead(webhook) => {
                 let of_webhook =
                     DeadCallbacks { webhook_id: Some(webhook), ..DeadCallbacks::default() };
-                self.replay_dead(org_id, of_webhook).await?
+                self.replay_dead(org_id, of_webhook).await
             }
-            Replay::AnyDead(which) => self.replay_dead(org_id, which).await?,
+            Replay::AnyDead(which) => self.replay_dead(org_id, which).await,
             Replay::Span { webhook_id, since, until } => {
-                self.replay_span(org_id, &webhook_id, since, until).await?
+                self.replay_span(org_id, &webhook_id, since, until).await
             }
-        };
-        self.callbacks_due();
-        Ok(count)
+        }
     }
 
     async fn replay_event(

@@ -56,7 +56,8 @@ struct Lane {
 impl Lane {
     /// The first and those after it that may go with it, at most so many: all about one number, and
     /// all of them statuses or all of them what people write. What failed together goes together
-    /// again and with nothing else, so that the call is the same.
+    /// again and with nothing else, so that the call is the same. Nothing of a person overtakes what
+    /// is left behind of the same person.
     fn take_alike(&mut self, most: usize) -> Vec<Row> {
         let sort = |row: &Row| {
             let event = &row.logged.event;
@@ -65,13 +66,17 @@ impl Lane {
             (event.number_id.clone(), is_written, row.due.attempts, failed_until)
         };
         let Some(of_first) = self.waiting.front().map(sort) else { return Vec::new() };
-        let mut taken = Vec::new();
+        let (mut taken, mut left_behind) = (Vec::new(), HashSet::new());
         for row in std::mem::take(&mut self.waiting) {
-            if taken.len() < most && sort(&row) == of_first {
+            let person = &row.due.person;
+            if taken.len() < most && sort(&row) == of_first && !left_behind.contains(person) {
                 taken.push(row);
-            } else {
-                self.waiting.push_back(row);
+                continue;
             }
+            if taken.len() < most {
+                left_behind.insert(person.clone());
+            }
+            self.waiting.push_back(row);
         }
         taken
     }
@@ -168,8 +173,11 @@ impl Worker {
         }
     }
 
+    /// Whether there is nothing to do now. A target that may not be asked before an instant rests
+    /// until then without a worker: its place is for another one.
     fn is_idle(&self) -> bool {
-        let waits = !self.is_stopping && (self.more || !self.lanes.is_empty());
+        let rests = self.is_stopping || matches!(self.leave(), Leave::NotBefore(_));
+        let waits = !rests && (self.more || !self.lanes.is_empty());
         self.in_flight == 0 && self.outcomes.is_empty() && !waits
     }
 

@@ -216,11 +216,12 @@ pub trait CallbackStore: Send + Sync {
         mark: Option<i64>,
         now: Timestamp,
     ) -> StoreResult<()>;
-    /// Targets with something due, of each organisation at most so many, the longest due first; and
-    /// when the next one has.
+    /// Targets with something due but for those that rest, of each organisation at most so many, the
+    /// longest due first; and when the next one has.
     async fn due_targets(
         &self,
         now: Timestamp,
+        resting: Vec<i64>,
         limit_per_org: u32,
         limit: u32,
     ) -> StoreResult<(Vec<CallbackTarget>, Option<Timestamp>)>;

@@ -46,10 +46,12 @@ impl CallbackStore for SqliteStore {
     async fn due_targets(
         &self,
         now: Timestamp,
+        resting: Vec<i64>,
         limit_per_org: u32,
         limit: u32,
     ) -> StoreResult<(Vec<CallbackTarget>, Option<Timestamp>)> {
-        self.readers.for_callbacks(move |conn| targets::due(conn, now, limit_per_org, limit)).await
+        let due = move |conn: &_| targets::due(conn, now, &resting, limit_per_org, limit);
+        self.readers.for_callbacks(due).await
     }
 
     async fn due_callbacks(

@@ -7,6 +7,7 @@ use waypost_domain::{OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{CallbackOutcome, CallbackTarget, TargetAddress, TargetName};
 
 use crate::fault::Done;
+use crate::rows::to_json;
 
 /// Targets given at once, whatever is asked for.
 const MAX_TARGETS: u32 = 10_000;
@@ -100,6 +101,7 @@ pub(super) fn of_webhook(conn: &Connection, org: &OrgId, webhook: &WebhookId) ->
 pub(super) fn due(
     conn: &Connection,
     now: Timestamp,
+    resting: &[i64],
     limit_per_org: u32,
     limit: u32,
 ) -> Done<(Vec<CallbackTarget>, Option<Timestamp>)> {
@@ -117,11 +119,13 @@ pub(super) fn due(
          CROSS JOIN callback_targets t ON t.ref IN (
              SELECT ref FROM callback_targets INDEXED BY callback_targets_due_by_org
              WHERE org = waiting.org AND next_due IS NOT NULL AND next_due <= ?1
+                 AND ref NOT IN (SELECT value FROM json_each(?4))
              ORDER BY next_due LIMIT ?2)
          ORDER BY t.next_due LIMIT ?3",
     )?;
     let limits = (limit_per_org.min(MAX_TARGETS), limit.min(MAX_TARGETS));
-    let rows = select.query_map(params![now.0, limits.0, limits.1], from_row)?;
+    let values = params![now.0, limits.0, limits.1, to_json(&resting)?];
+    let rows = select.query_map(values, from_row)?;
     let due = rows.collect::<rusqlite::Result<_>>()?;
     let next: Option<i64> = snapshot
         .prepare_cached(
