@@ -168,7 +168,7 @@ async fn a_persons_messages_are_found_in_the_table_and_behind_it() {
 }
 
 #[tokio::test]
-async fn places_that_are_used_again_are_found_again() {
+async fn what_was_discarded_leaves_nothing_in_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("waypost.db");
     let store = open(&path).await;
@@ -177,8 +177,7 @@ async fn places_that_are_used_again_are_found_again() {
     let (discarded, _) = prepare(&store, 6_000).await;
     assert!(indexed(&path).0 > 1_000);
     store.discard_broadcast(discarded).await.unwrap();
-    let (rows, mark) = indexed(&path);
-    assert_eq!((rows, mark), (1, 1), "nothing of what was deleted is left");
+    assert_eq!(indexed(&path).0, 1, "the first one's");
     let (kept, ids) = prepare(&store, 6_000).await;
     store.start_broadcast(kept, START).await.unwrap();
     assert_eq!(of(&store, phone(3), false).await, [first.id, ids[3]]);

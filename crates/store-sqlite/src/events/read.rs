@@ -98,7 +98,7 @@ impl Line {
         let kind = kind(self.kind)?;
         let detail: Detail = self.detail.as_deref().map(from_json).transpose()?.unwrap_or_default();
         let message = match self.message {
-            Some(seq) => message(conn, seq)?,
+            Some(seq) => message(conn, seq)?.filter(|found| found.org_id.as_str() == self.org),
             None => None,
         };
         let (mut file, mut waits_for_file) = (None, false);

@@ -126,16 +126,6 @@ pub(super) fn remove(conn: &Connection, seq: i64) -> Done<()> {
     Ok(())
 }
 
-/// The places of deleted messages at the end of the log are used again: the mark must not be
-/// beyond them. Called after deletions.
-pub(super) fn draw_back_mark(conn: &Connection) -> Done<()> {
-    conn.prepare_cached(
-        "UPDATE messages_mark SET seq = min(seq, coalesce((SELECT max(seq) FROM messages), 0))",
-    )?
-    .execute([])?;
-    Ok(())
-}
-
 /// Some messages of an organisation.
 pub(super) fn some_of_org(conn: &Connection, org: i64, count: i64) -> Done<Vec<i64>> {
     let mut select = conn.prepare_cached(
