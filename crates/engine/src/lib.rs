@@ -57,7 +57,8 @@ use waypost_clock::Clock;
 use waypost_domain::callback::CallbackShape;
 use waypost_domain::command::Caller;
 use waypost_domain::directory::Number;
-use waypost_domain::{ErrorKind, Failure, MessageId, Timestamp};
+use waypost_domain::pacing::DEFAULT_RATE_PER_S;
+use waypost_domain::{ErrorKind, Failure, MessageId, NumberId, Timestamp};
 
 pub use crate::backup::{Backup, BackupError};
 use crate::callbacks::Callbacks;
@@ -318,6 +319,7 @@ impl Engine {
         for number in self.directory().all_numbers() {
             self.lane(&number);
         }
+        self.drain_removed_numbers().await;
         self.remember_caps().await;
         loop {
             tokio::select! {
@@ -448,10 +450,22 @@ impl Engine {
         let (lane, new) = self.0.lanes.lane(&number.id, number.throughput_per_s);
         if new {
             lane.guards.set_daily_limit(number.daily_limit);
-            // Nobody receives once the engine has stopped: then nothing is drained any more.
-            let _ = self.0.new_lanes.send(Arc::clone(&lane));
+            self.drain_lane(&lane);
         }
         lane
+    }
+
+    /// A lane for a number that is there no more.
+    pub(crate) fn lane_of_removed(&self, number_id: &NumberId) {
+        let (lane, new) = self.0.lanes.lane(number_id, DEFAULT_RATE_PER_S);
+        if new {
+            self.drain_lane(&lane);
+        }
+    }
+
+    fn drain_lane(&self, lane: &Arc<Lane>) {
+        // Nobody receives once the engine has stopped: then nothing is drained any more.
+        let _ = self.0.new_lanes.send(Arc::clone(lane));
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

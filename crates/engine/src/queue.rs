@@ -25,6 +25,18 @@ use crate::windows::AtTurn;
 const EXPIRED_TOGETHER: usize = 128;
 
 impl Engine {
+    /// Gives lanes to numbers that were removed with their organisation while others' messages waited
+    /// for them: these fail there.
+    pub(crate) async fn drain_removed_numbers(&self) {
+        match self.store().removed_numbers_in_use().await {
+            Ok(numbers) => numbers.iter().for_each(|number_id| self.lane_of_removed(number_id)),
+            Err(error) => {
+                tracing::error!(%error, "removed numbers");
+                self.note_store_error(&error);
+            }
+        }
+    }
+
     /// Attempts a message that has its turn.
     pub(crate) async fn attempt_queued(
         self,
@@ -106,7 +118,7 @@ impl Engine {
         let Some(outcome) = outcome else { return Ok(None) };
         let sign = Sign::of(&outcome);
         let step = settlement_of(outcome);
-        let (step, again_in) = self.decide(step, attempts + 1, &number, message, lane).await;
+        let (step, again_in) = self.decide(step, attempts + 1, message, lane).await;
         self.settle(message, attempt_id, step, again_in, true).await?;
         Ok(sign)
     }
@@ -199,13 +211,12 @@ impl Engine {
         &self,
         step: Step,
         attempts: u32,
-        number: &Number,
         message: &Message,
         lane: &Lane,
     ) -> (Step, Option<Duration>) {
         let Step::Again(outcome, error) = step else { return (step, None) };
         if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
-            self.media_library().forget_copies(number, &message.content).await;
+            self.media_library().forget_copies(message).await;
             return (Step::Again(outcome, error), Some(Duration::ZERO));
         }
         let asked = error.failure.retry_after_s;

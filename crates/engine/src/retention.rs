@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use waypost_domain::directory::Org;
-use waypost_domain::{OrgId, Timestamp};
+use waypost_domain::{Failure, OrgId, Timestamp};
 
 use crate::ports::{EntryKey, StoreResult};
 use crate::{Engine, idempotency};
@@ -90,25 +90,36 @@ impl Engine {
     }
 
     /// Removes an organisation: nobody acts for it any more when this returns. What it leaves is
-    /// deleted in steps, and beyond a few seconds in the background. `false` where there was none.
+    /// deleted in steps, and beyond a few seconds in the background. `false` where there was none. Runs
+    /// to its end even if the caller goes away.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn remove_org(&self, id: &OrgId) -> StoreResult<bool> {
-        if !self.directory().remove(EntryKey::Org(id.clone())).await? {
-            return Ok(false);
-        }
-        match tokio::time::timeout(REMOVAL_WAIT, self.finish_removals()).await {
-            Ok(end) => end?,
-            Err(_) => self.org_removed().notify_one(),
-        }
-        Ok(true)
+    pub async fn remove_org(&self, id: &OrgId) -> Result<bool, Failure> {
+        let (engine, id) = (self.clone(), id.clone());
+        let remove = async move {
+            if !engine.directory().remove(EntryKey::Org(id)).await? {
+                return Ok(false);
+            }
+            match tokio::time::timeout(REMOVAL_WAIT, engine.finish_removals()).await {
+                Ok(end) => end?,
+                Err(_) => engine.org_removed().notify_one(),
+            }
+            Ok(true)
+        };
+        self.detached(remove).await
     }
 
     /// Deletes what removed organisations left.
     pub(crate) async fn finish_removals(&self) -> StoreResult<()> {
+        let mut any = false;
         while self.store().prune_removed_orgs().await? {
+            any = true;
             rest().await;
+        }
+        if any {
+            // Its messages may have stood before others' on a number that they shared.
+            self.lanes().wake_all();
         }
         Ok(())
     }

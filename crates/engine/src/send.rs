@@ -363,7 +363,7 @@ impl WaitedFor<'_> {
     /// The upstream does not know a file that it had: uploads it again.
     async fn replace_media(&mut self) -> Option<Duration> {
         let (media, message) = (self.engine.media_library(), &self.message);
-        media.forget_copies(&self.number, &message.content).await;
+        media.forget_copies(message).await;
         let placed = media.place(&message.org_id, &self.number, &self.account, &message.content);
         let placed = placed.await.ok()?;
         if placed == self.placed {

@@ -4,10 +4,10 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::de::DeserializeOwned;
-use waypost_domain::OrgId;
 use waypost_domain::callback::Webhook;
 use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};
 use waypost_domain::template::Template;
+use waypost_domain::{NumberId, OrgId};
 use waypost_engine::ports::{
     DirectorySnapshot, DirectoryStore, Entry, EntryKey, PutMode, StoreError, StoreResult,
     TemplateStore,
@@ -16,6 +16,7 @@ use waypost_engine::ports::{
 use crate::SqliteStore;
 use crate::callbacks;
 use crate::fault::Done;
+use crate::refs;
 use crate::rows::{from_json, to_json};
 use crate::writer::Work;
 
@@ -44,6 +45,10 @@ impl DirectoryStore for SqliteStore {
             while self.writer.run(Work::Known, forget.clone()).await? {}
         }
         Ok(removed)
+    }
+
+    async fn removed_numbers_in_use(&self) -> StoreResult<Vec<NumberId>> {
+        self.readers.list(removed_numbers_in_use).await
     }
 
     async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
@@ -261,20 +266,7 @@ fn remove(conn: &Connection, key: &EntryKey) -> Done<bool> {
             "DELETE FROM users WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
             params![org.as_str(), id.as_str()],
         )?,
-        EntryKey::Number(id) => {
-            execute(
-                conn,
-                "DELETE FROM upstream_copies
-                 WHERE number = (SELECT ref FROM numbers WHERE id = ?1)",
-                [id.as_str()],
-            )?;
-            execute(
-                conn,
-                "UPDATE numbers SET org = NULL, phone_number_id = NULL, body = NULL
-                 WHERE id = ?1 AND body IS NOT NULL",
-                [id.as_str()],
-            )?
-        }
+        EntryKey::Number(id) => return remove_number(conn, id),
         EntryKey::ApiKey(id) => execute(conn, "DELETE FROM api_keys WHERE id = ?1", [id.as_str()])?,
         EntryKey::Provider(org, id) => execute(
             conn,
@@ -288,6 +280,51 @@ fn remove(conn: &Connection, key: &EntryKey) -> Done<bool> {
         )?,
     };
     Ok(removed > 0)
+}
+
+/// Removes a number; its row stays, for the log names it.
+fn remove_number(conn: &Connection, id: &NumberId) -> Done<bool> {
+    let Some(number) = refs::number(conn, id)? else { return Ok(false) };
+    if has_messages_to_send(conn, number)? {
+        return Err(StoreError::Conflict("messages").into());
+    }
+    execute(conn, "DELETE FROM upstream_copies WHERE number = ?1", [number])?;
+    let removed = execute(
+        conn,
+        "UPDATE numbers SET org = NULL, phone_number_id = NULL, body = NULL
+         WHERE ref = ?1 AND body IS NOT NULL",
+        [number],
+    )?;
+    Ok(removed > 0)
+}
+
+/// Whether messages of a number wait, are on their way (and may have to wait again), or are of unknown
+/// outcome and to be sent again.
+fn has_messages_to_send(conn: &Connection, number: i64) -> Done<bool> {
+    let mut select = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM whole_queue WHERE number = ?1)
+             OR EXISTS (SELECT 1 FROM broadcasts b WHERE b.number = ?1 AND b.waiting = 1 AND EXISTS
+                 (SELECT 1 FROM messages m WHERE m.broadcast = b.ref AND m.status = 0))
+             OR EXISTS (SELECT 1 FROM messages INDEXED BY messages_not_sent
+                 WHERE attempt_outcome <> 1 AND attempt_outcome = 0 AND number = ?1)
+             OR EXISTS (SELECT 1 FROM messages INDEXED BY messages_to_resend
+                 WHERE resend_at IS NOT NULL AND number = ?1)",
+    )?;
+    Ok(select.query_row([number], |row| row.get(0))?)
+}
+
+fn removed_numbers_in_use(conn: &Connection) -> Done<Vec<NumberId>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let mut select = snapshot.prepare_cached("SELECT ref, id FROM numbers WHERE body IS NULL")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let mut in_use = Vec::new();
+    for row in rows {
+        let (number, id): (i64, String) = row?;
+        if has_messages_to_send(&snapshot, number)? {
+            in_use.push(NumberId::new(id));
+        }
+    }
+    Ok(in_use)
 }
 
 /// Removes an organisation from the directory. Nothing of it is found from then on, because every

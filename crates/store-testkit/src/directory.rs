@@ -2,8 +2,9 @@
 
 use waypost_domain::command::MessageType;
 use waypost_domain::directory::{ApiKey, MediaProvider, ProviderScheme, Scope, Sealed, User};
+use waypost_domain::message::Message;
 use waypost_domain::template::Template;
-use waypost_domain::{ApiKeyId, OrgId, ProviderId, UserId};
+use waypost_domain::{ApiKeyId, NumberId, OrgId, ProviderId, UserId};
 use waypost_engine::ports::{
     CustomerFilter, DirectorySnapshot, Entry, EntryKey, MessageFilter, Page, PutMode,
     SessionFilter, StoreError,
@@ -12,7 +13,7 @@ use waypost_engine::ports::{
 use crate::Harness;
 use crate::samples::{
     ORG, START, Stage, at, claim, customer, inbound, message, new_attempt, now_due, number,
-    number_id, org, org_id,
+    number_id, org, org_id, sent, unknown_until,
 };
 
 fn user(org: &str, id: &str) -> User {
@@ -161,7 +162,8 @@ pub async fn a_removed_entry_is_gone_and_may_be_made_again(harness: &dyn Harness
     stage.put(Entry::User(user(ORG, "a"))).await;
     stage.put(Entry::ApiKey(api_key("k1", "aa"))).await;
     stage.put(Entry::Provider(provider("files"))).await;
-    let sent = stage.queue(&message(1)).await;
+    let logged = message(1);
+    stage.send(&logged, "wamid.1").await;
     for (key, entry) in [
         (EntryKey::User(org_id(), UserId::new("a")), Entry::User(user(ORG, "a"))),
         (EntryKey::ApiKey(ApiKeyId::new("k1")), Entry::ApiKey(api_key("k1", "aa"))),
@@ -179,7 +181,45 @@ pub async fn a_removed_entry_is_gone_and_may_be_made_again(harness: &dyn Harness
     }
     let found = snapshot(&stage).await;
     assert_eq!((found.users.len(), found.numbers.len(), found.api_keys.len()), (1, 1, 1));
-    assert_eq!(stage.message(sent).await.number_id, number_id(), "the log names its number");
+    assert_eq!(stage.message(logged.id).await.number_id, number_id(), "the log names its number");
+}
+
+pub async fn a_number_stays_while_messages_need_it(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let remove = || stage.store.remove_entry(EntryKey::Number(number_id()));
+    let refused = Err(StoreError::Conflict("messages"));
+    let message = message(1);
+    stage.queue(&message).await;
+    assert_eq!(remove().await, refused, "it waits");
+    let attempt = new_attempt();
+    stage.store.begin_attempt(message.id, attempt, at(1)).await.unwrap().unwrap();
+    assert_eq!(remove().await, refused, "it is on its way");
+    let resend_at = at(1_000);
+    stage.settle(message.id, attempt, unknown_until(Some(resend_at))).await;
+    assert_eq!(remove().await, refused, "it is to be sent again");
+    stage.store.release_resends(resend_at, resend_at).await.unwrap();
+    let attempt = new_attempt();
+    stage.store.begin_attempt(message.id, attempt, resend_at).await.unwrap().unwrap();
+    stage.settle(message.id, attempt, sent("wamid.1")).await;
+    assert_eq!(remove().await, Ok(true));
+    let late = stage.store.accept(self::message(2), now_due(), None).await;
+    assert_eq!(late.err(), Some(StoreError::NotFound), "nothing is accepted for it any more");
+}
+
+pub async fn a_number_that_went_with_its_organisation_is_told_while_others_need_it(
+    harness: &dyn Harness,
+) {
+    let stage = Stage::new(harness).await;
+    let shared = NumberId::new("300000000000001");
+    stage.put(Entry::Org(org("owner"))).await;
+    stage.put(Entry::Number(number("300000000000001", "owner"))).await;
+    let waiting = Message { number_id: shared.clone(), ..message(1) };
+    stage.queue(&waiting).await;
+    assert_eq!(stage.store.removed_numbers_in_use().await.unwrap(), []);
+    assert!(stage.store.remove_entry(EntryKey::Org(OrgId::new("owner"))).await.unwrap());
+    assert_eq!(stage.store.removed_numbers_in_use().await.unwrap(), [shared]);
+    assert!(stage.store.cancel(&org_id(), waiting.id, at(1)).await.unwrap());
+    assert_eq!(stage.store.removed_numbers_in_use().await.unwrap(), []);
 }
 
 pub async fn removing_an_organisation_removes_everything_of_it(harness: &dyn Harness) {

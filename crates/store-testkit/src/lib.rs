@@ -57,6 +57,8 @@ macro_rules! conformance {
                 keys_that_must_be_unique_are_named_in_the_conflict,
                 what_belongs_to_an_unknown_organisation_is_not_found,
                 a_removed_entry_is_gone_and_may_be_made_again,
+                a_number_stays_while_messages_need_it,
+                a_number_that_went_with_its_organisation_is_told_while_others_need_it,
                 removing_an_organisation_removes_everything_of_it,
                 nothing_of_a_removed_organisation_is_sent,
                 settings_are_kept_and_replaced,
@@ -280,6 +282,7 @@ macro_rules! conformance {
                 a_changed_template_is_told_once_to_each_organisation,
                 places_are_never_used_again,
                 events_of_a_removed_organisation_are_passed_over,
+                events_of_a_deleted_message_never_show_another_one,
                 events_at_their_places_come_back_in_order,
             ]
         );

@@ -113,6 +113,12 @@ impl Kept {
     }
 
     async fn remove(&self, key: EntryKey) -> StoreResult<bool> {
+        if let EntryKey::Number(_) = key {
+            // The store alone knows whether messages still need it, and accepts none from then on.
+            let removed = self.store.remove_entry(key.clone()).await?;
+            self.state.write().remove(&key);
+            return Ok(removed);
+        }
         // First from memory: nobody may act for it any more.
         self.state.write().remove(&key);
         let removed = self.store.remove_entry(key).await;

@@ -125,6 +125,13 @@ impl Lanes {
         self.lanes.lock().get(number_id).cloned()
     }
 
+    /// Lets every lane look for what may be in any place of its queue.
+    pub(crate) fn wake_all(&self) {
+        for lane in self.lanes.lock().values() {
+            lane.queued(Place::FIRST);
+        }
+    }
+
     /// Lets a number's lane look for what may be in any place of its queue.
     pub(crate) fn wake(&self, number_id: &NumberId) {
         if let Some(lane) = self.known(number_id) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use waypost_domain::content::MediaRef;
 use waypost_domain::directory::Number;
+use waypost_domain::message::Message;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, MediaId, OrgId, Timestamp};
 
@@ -102,15 +103,16 @@ impl MediaLibrary {
         Ok(upstream_id)
     }
 
-    /// Forgets the upstream's copies of a message's files: it says that it has them no more.
-    pub(crate) async fn forget_copies(&self, number: &Number, content: &Content) {
+    /// Forgets the upstream's copies of a message's files: it says that it has them no more. They are
+    /// the files of the message's organisation, whosever the number is.
+    pub(crate) async fn forget_copies(&self, message: &Message) {
         let now = Timestamp(self.clock.now_ms());
-        for media in content.media() {
+        for media in message.content.media() {
             let MediaRef::Stored(id) = media else { continue };
-            let record = self.store.media(&number.org_id, id, now).await;
+            let record = self.store.media(&message.org_id, id, now).await;
             if let Ok(Some(record)) = record
                 && let Err(error) =
-                    self.store.forget_upstream_copy(&record.sha256, &number.id).await
+                    self.store.forget_upstream_copy(&record.sha256, &message.number_id).await
             {
                 tracing::warn!(%error, "an expired upload could not be forgotten");
             }

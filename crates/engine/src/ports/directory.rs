@@ -65,7 +65,13 @@ pub trait DirectoryStore: Send + Sync {
     async fn put_entry(&self, entry: Entry, mode: PutMode) -> StoreResult<()>;
     /// Removes one entry. `false` where there was none. Of a removed organisation nothing is read
     /// any more; what it leaves is deleted by [`super::RetentionStore::prune_removed_orgs`].
+    ///
+    /// [`super::StoreError::Conflict`] names `messages` where messages of a number wait, are on their
+    /// way, or are to be sent again: then it stays.
     async fn remove_entry(&self, key: EntryKey) -> StoreResult<bool>;
+    /// Removed numbers for which messages wait, are on their way, or are to be sent again: they were
+    /// shared, and went with their organisation.
+    async fn removed_numbers_in_use(&self) -> StoreResult<Vec<NumberId>>;
     /// A value of the installation's own, such as the hash of its administrator's key.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
     /// Writes such a value.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use waypost_domain::directory::Number;
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{ErrorKind, NumberId, Status};
-use waypost_engine::ports::{EntryKey, PutMode};
+use waypost_domain::{ErrorKind, OrgId, Status};
+use waypost_engine::ports::{Entry, PutMode};
 
 use crate::callbacks::until;
-use crate::rig::{LIVELY, Rig, broadcast_of, number, refused, send_to, text, too_fast};
+use crate::rig::{LIVELY, Rig, broadcast_of, number, org, refused, send_to, text, too_fast};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_falls_due_while_the_queue_is_looked_through_is_not_forgotten() {
@@ -68,13 +69,15 @@ async fn too_many_messages_to_one_person_hold_up_that_person_only() {
 async fn a_broadcast_whose_number_goes_away_is_answered_at_once() {
     let rig = Rig::new().await;
     rig.approve_template("hello_world");
-    rig.engine.put_number(number(1), PutMode::Replace).await.unwrap();
+    rig.engine.directory().put(Entry::Org(org("owner")), PutMode::Create).await.unwrap();
+    let number = Number { org_id: OrgId::new("owner"), shared: true, ..number(1) };
+    rig.engine.put_number(number, PutMode::Replace).await.unwrap();
     let engine = rig.engine.clone();
     let caller =
         tokio::spawn(async move { engine.broadcast(broadcast_of("hello_world"), 300).await });
     rig.saw(1).await;
-    let number = EntryKey::Number(NumberId::new("number-1"));
-    assert!(rig.engine.directory().remove(number).await.unwrap());
+    // Others wait for it still, so it only goes with the organisation that shares it.
+    assert!(rig.engine.remove_org(&OrgId::new("owner")).await.unwrap());
     let answer = tokio::time::timeout(LIVELY, caller).await.expect("the caller is answered");
     let deliveries = answer.unwrap().unwrap().outcome.deliveries;
     let failed = deliveries.iter().filter(|delivery| delivery.result.is_err()).count();

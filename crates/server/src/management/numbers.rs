@@ -350,8 +350,8 @@ fn changed(change: SecretChange, new: Option<Sealed>, old: Option<Sealed>) -> Op
     }
 }
 
-/// Removes a number; its messages stay in the log. Not while messages wait for it: nobody would send
-/// them, and nobody would be told.
+/// Removes a number; its messages stay in the log. Not while some wait, are on their way or are to be
+/// sent again: nobody would send them, and nobody would be told.
 #[utoipa::path(delete, path = "/waypost/v1/orgs/{org_id}/numbers/{number_id}", tag = "numbers",
     responses((status = 204)))]
 pub(crate) async fn delete_number(
@@ -360,13 +360,15 @@ pub(crate) async fn delete_number(
     Ids((_, id)): Ids<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let number = known_number(&app, within.org_id(), &id)?;
-    if app.engine.number_queues().await?.iter().any(|queue| queue.number_id == number.id) {
-        let detail = "Messages wait for this number. Withdraw them first: POST \
-            …/messages/cancel with its number_id, and cancel its broadcasts.";
-        return Err(Problem::wrong_state(detail));
+    match app.engine.directory().remove(EntryKey::Number(number.id.clone())).await {
+        Err(StoreError::Conflict("messages")) => {
+            let detail = "Messages of this number wait, are on their way or are to be sent again. \
+                Withdraw them first: POST …/messages/cancel with its number_id, and cancel its \
+                broadcasts.";
+            Err(Problem::wrong_state(detail))
+        }
+        removed => Ok(removed.map(|_| StatusCode::NO_CONTENT)?),
     }
-    app.engine.directory().remove(EntryKey::Number(number.id.clone())).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The number's two-step PIN.
