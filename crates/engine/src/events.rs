@@ -63,11 +63,16 @@ impl Engine {
     ) -> Result<Vec<LoggedEvent>, Failure> {
         let until = Instant::now() + longest;
         let mut watching = self.callbacks().followed().watch(org_id.clone());
-        let page = Page { after: Some(after), limit: FOLLOWED };
+        let mut page = Page { after: Some(after), limit: FOLLOWED };
         loop {
-            let found = self.events(org_id, &EventFilter::default(), page).await?.data;
-            if !found.is_empty() {
-                return Ok(found);
+            let found = self.events(org_id, &EventFilter::default(), page).await?;
+            if !found.data.is_empty() {
+                return Ok(found.data);
+            }
+            if found.next.is_some() {
+                // All of this page tells of messages that have been deleted.
+                page.after = found.next;
+                continue;
             }
             let is_told = tokio::select! {
                 biased;
@@ -75,7 +80,7 @@ impl Engine {
                 is_told = watching.told_before(until) => is_told,
             };
             if !is_told {
-                return Ok(found);
+                return Ok(found.data);
             }
         }
     }

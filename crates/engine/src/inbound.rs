@@ -70,7 +70,8 @@ fn groups<'a>(entries: impl Iterator<Item = ReadEntry<'a>>) -> Vec<Vec<ReadEntry
 }
 
 impl Engine {
-    /// Keeps a webhook; durable when it returns. It is worked off afterwards.
+    /// Keeps a webhook; durable when it returns. It is worked off afterwards, also where the caller
+    /// has gone away meanwhile.
     ///
     /// # Errors
     /// Where it cannot be stored: the upstream sends it again.
@@ -83,13 +84,18 @@ impl Engine {
             });
             return Ok(());
         }
-        self.store().store_webhook(body, signer, self.now()).await.inspect_err(|error| {
-            self.note_store_error(error);
-            self.note_refused_webhook();
-        })?;
-        self.count().webhooks.add();
-        self.inbox_filled().notify_one();
-        Ok(())
+        let engine = self.clone();
+        let keep = async move {
+            let kept = engine.store().store_webhook(body, signer, engine.now()).await;
+            kept.inspect_err(|error| {
+                engine.note_store_error(error);
+                engine.note_refused_webhook();
+            })?;
+            engine.count().webhooks.add();
+            engine.inbox_filled().notify_one();
+            Ok(())
+        };
+        self.detached(keep).await
     }
 
     /// Works off the inbox until it is cancelled.
@@ -161,7 +167,12 @@ impl Engine {
         );
         let mut all = Ok(understood);
         for known in applied.await {
-            all = all.and_then(|all| known.map(|known| all && known));
+            all = match (all, known) {
+                // What may be applied later decides: the whole webhook is worked off again then.
+                (_, Err(error @ StoreError::Unavailable(_))) => Err(error),
+                (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+                (Ok(all), Ok(known)) => Ok(all && known),
+            };
         }
         if left_out > 0 && all.is_ok() {
             let why = "events of other numbers than the app secret's are kept raw";
