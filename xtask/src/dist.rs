@@ -1,5 +1,6 @@
 //! `cargo xtask dist`: the binary for production. It is built twice: the first build counts what it runs under load, the
-//! second one knows by it what is run often (profile-guided optimisation).
+//! second one knows by it what is run often (profile-guided optimisation). Under the same load it is then counted in which
+//! order the second one's code runs, and it is rearranged by that.
 //!
 //! Why: docs/adr/0032-built-twice.md. The load is `benches/`' own.
 
@@ -9,31 +10,36 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::builds;
+use crate::layout::{Bolt, LINKER_FLAG};
 use crate::shell::{self, Repository};
 
 /// Where everything of it lies, in cargo's target folder.
 const FOLDER: &str = "dist";
 
-/// Builds, loads, builds again.
+/// Builds, loads, builds again, loads again, rearranges.
 ///
 /// # Errors
 /// When a tool is missing, a build fails, or the load cannot be carried.
 pub(crate) fn run(repository: &Repository) -> Result<()> {
-    let toolchain = Toolchain::find(repository)?;
+    let (toolchain, bolt) = (Toolchain::find(repository)?, Bolt::find()?);
     let folder = repository.target.join(FOLDER);
     // Counts of another build would be told apart by nobody, and cargo does not see that a profile is another.
-    let [counts, build_folder] = [folder.join("counts"), folder.join("build")];
-    make_anew(&counts)?;
-    make_anew(&build_folder)?;
+    let [counts, build_folder, order] = ["counts", "build", "order"].map(|name| folder.join(name));
+    for anew in [&counts, &build_folder, &order] {
+        make_anew(anew)?;
+    }
     let generate = format!("-Cprofile-generate={}", counts.display());
     let counting = build(repository, &toolchain, &folder.join("counting"), &generate)?;
     load(repository, &counting, &folder)?;
     let profile = folder.join("waypost.profdata");
     merge(repository, &toolchain, &counts, &profile)?;
-    let using = format!("-Cprofile-use={}", profile.display());
+    let using = format!("-Cprofile-use={} {LINKER_FLAG}", profile.display());
     let built = build(repository, &toolchain, &build_folder, &using)?;
+    let counting = folder.join("waypost-counting");
+    bolt.count(repository, &built, &counting, &order)?;
+    load(repository, &counting, &folder)?;
     let waypost = folder.join("waypost");
-    fs::copy(&built, &waypost).context("copying the binary")?;
+    bolt.arrange(repository, &built, &waypost, &order)?;
     println!("built: {}", waypost.display());
     Ok(())
 }
@@ -87,18 +93,18 @@ fn host(about: &str) -> Option<&str> {
     about.lines().find_map(|line| line.strip_prefix("host: ")).map(str::trim)
 }
 
-/// The release build with one more flag for the compiler, in a folder of its own.
+/// The release build with more flags for the compiler, in a folder of its own.
 fn build(
     repository: &Repository,
     toolchain: &Toolchain,
     folder: &Path,
-    flag: &str,
+    flags: &str,
 ) -> Result<PathBuf> {
     let mut command = builds::of(repository, "waypost", "release");
-    // With the target named, build scripts and macros are built without the flag.
+    // With the target named, build scripts and macros are built without the flags.
     command.args(["--target", &toolchain.host]).arg("--target-dir").arg(folder);
     let own = std::env::var("RUSTFLAGS").unwrap_or_default();
-    shell::run(command.env("RUSTFLAGS", format!("{own} {flag}").trim()))?;
+    shell::run(command.env("RUSTFLAGS", format!("{own} {flags}").trim()))?;
     Ok(folder.join(&toolchain.host).join("release").join("waypost"))
 }
 

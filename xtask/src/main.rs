@@ -10,6 +10,7 @@ mod campaigns;
 mod clients;
 mod dist;
 mod gateway;
+mod layout;
 mod new_dialect;
 mod shell;
 mod sim;
@@ -40,7 +41,7 @@ enum Task {
     Browser,
     /// Check the rules that no compiler checks: file headers, sizes, layers, leftovers
     Tidy,
-    /// Build the binary for production, which takes twice as long and runs faster, into target/dist
+    /// Build the binary for production, which takes three times as long and runs faster, into target/dist
     Dist,
     /// Measure Waypost beside bare programs in one interleaved run
     Bench(bench::Options),
