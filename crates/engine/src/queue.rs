@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use waypost_domain::directory::Number;
 use waypost_domain::message::Message;
 use waypost_domain::retry::{self, RetryClass};
 use waypost_domain::{AttemptId, Content, ErrorKind, Failure, NumberId, Status};

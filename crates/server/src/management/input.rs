@@ -65,7 +65,8 @@ impl JsonObject {
         current: &T,
     ) -> Result<T, Problem> {
         let mut merged = serde_json::to_value(current).unwrap_or_default();
-        merge(&mut merged, Value::Object(self.members));
+        let cleared = merge(&mut merged, self.members);
+        cleared.iter().try_for_each(|name| check_known::<T>(&merged, name))?;
         read_value(merged)
     }
 
@@ -78,6 +79,9 @@ impl JsonObject {
         }
     }
 }
+
+/// How the message begins where there is no such field.
+const UNKNOWN: &str = "is not a field here";
 
 /// What a change does to a write-only field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,13 +129,27 @@ fn bind(key: String, bytes: &[u8]) -> Result<IdempotencyKey, Failure> {
     Ok(IdempotencyKey { key, fingerprint: digest.finalize().into() })
 }
 
-fn merge(target: &mut Value, patch: Value) {
-    let (Value::Object(target), Value::Object(patch)) = (target, patch) else { return };
+/// Returns what was to be cleared and was not there.
+fn merge(target: &mut Value, patch: Map<String, Value>) -> Vec<String> {
+    let Value::Object(target) = target else { return Vec::new() };
+    let mut absent = Vec::new();
     for (name, value) in patch {
-        match value {
-            Value::Null => drop(target.remove(&name)),
-            value => drop(target.insert(name, value)),
+        if !value.is_null() {
+            target.insert(name, value);
+        } else if target.remove(&name).is_none() {
+            absent.push(name);
         }
+    }
+    absent
+}
+
+/// A `T` has a field of this name, though it is not there now.
+fn check_known<T: DeserializeOwned>(merged: &Value, name: &str) -> Result<(), Problem> {
+    let mut with_it = merged.clone();
+    with_it[name] = Value::Null;
+    match read_value::<T>(with_it) {
+        Err(problem) if problem.in_one_line().contains(UNKNOWN) => Err(problem),
+        _ => Ok(()),
     }
 }
 
@@ -164,7 +182,7 @@ fn blame(path: &str, text: &str) -> (String, String) {
     }
     if let Some((name, rest)) = quoted("unknown field ") {
         let known = rest.trim_start_matches(", expected").trim_start_matches(" one of").trim();
-        return (below(name), format!("is not a field here; there are {known}"));
+        return (below(name), format!("{UNKNOWN}; there are {known}"));
     }
     if let Some((name, _)) = quoted("duplicate field ") {
         return (below(name), "is given twice".to_owned());
@@ -257,6 +275,12 @@ mod tests {
         assert_eq!((changed.name.as_str(), changed.size), ("b", Some(1)));
         let cleared = object(json!({"size": null})).merged_into(&thing).unwrap();
         assert_eq!((cleared.name.as_str(), cleared.size), ("a", None));
+        let absent = Thing { size: None, ..cleared };
+        for name in ["size", "parts"] {
+            object(json!({ name: null })).merged_into(&absent).unwrap();
+        }
+        let unknown = object(json!({"siez": null})).merged_into(&absent).unwrap_err();
+        assert_eq!(unknown.errors()[0].field, "siez");
         let refused = object(json!({"name": null})).merged_into(&thing).unwrap_err();
         assert_eq!(refused.errors()[0].field, "name");
         let secrets = object(json!({"a": null, "b": "x"}));

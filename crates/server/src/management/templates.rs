@@ -161,6 +161,23 @@ pub(crate) async fn create_template(
     Ok(created(&made))
 }
 
+/// What of a template can be changed; a change has at least one of them.
+const CHANGEABLE: [&str; 3] = ["components", "category", "message_send_ttl_seconds"];
+/// What of it stays as it was made.
+const FIXED: [&str; 3] = ["id", "name", "language"];
+
+fn check_change(members: &Map<String, Value>) -> Result<(), Problem> {
+    let mut faults = Faults::default();
+    for name in FIXED.into_iter().filter(|name| members.contains_key(*name)) {
+        faults.add(name, "cannot be changed");
+    }
+    if !CHANGEABLE.iter().any(|name| members.contains_key(*name)) {
+        let message = "is missing; a change has this, category or message_send_ttl_seconds";
+        faults.add("components", message);
+    }
+    faults.check()
+}
+
 /// Changes a template upstream; the body is in Meta's form.
 #[utoipa::path(patch, path = "/waypost/v1/orgs/{org_id}/templates/{template_id}",
     tag = "templates", request_body = Object, responses((status = 200, body = TemplateView)))]
@@ -171,6 +188,7 @@ pub(crate) async fn edit_template(
     body: JsonObject,
 ) -> Result<Json<TemplateView>, Problem> {
     let template = known_template(&app, within.org_id(), &id)?;
+    check_change(&body.members)?;
     let change = Value::Object(body.members);
     app.engine.edit_template(within.org_id(), &template, change).await?;
     Ok(Json(TemplateView::from(&known_template(&app, within.org_id(), &id)?)))
@@ -187,4 +205,26 @@ pub(crate) async fn delete_template(
     let template = known_template(&app, within.org_id(), &id)?;
     app.engine.delete_template(within.org_id(), &template).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_names_what_changes_and_nothing_that_cannot() {
+        for (change, faults) in [
+            (json!({"components": []}), ""),
+            (json!({"category": "UTILITY", "parameter_format": "NAMED"}), ""),
+            (json!({}), "components"),
+            (json!({"compnents": []}), "components"),
+            (json!({"name": "a", "language": "de"}), "name language components"),
+        ] {
+            let Value::Object(members) = change else { panic!("an object") };
+            let told = check_change(&members).err();
+            let told = told.iter().flat_map(|problem| problem.errors());
+            let fields: Vec<&str> = told.map(|fault| fault.field.as_str()).collect();
+            assert_eq!(fields.join(" "), faults, "{members:?}");
+        }
+    }
 }
