@@ -306,6 +306,9 @@ async fn a_key_may_do_what_its_scopes_say_from_where_it_may() {
     assert!(made.get("secret").is_none(), "an imported secret is not repeated");
     assert_eq!(status_with(&waypost, imported).await, 403);
     admin.post("/orgs/org-1/api-keys", &body).await.expect(409);
+    let installations = waypost.variable("WAYPOST_ADMIN_KEY");
+    let body = json!({"scopes": ["messages:send"], "secret": installations});
+    admin.post("/orgs/org-1/api-keys", &body).await.expect(409);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,12 @@ impl Keys {
             .filter(|key| key.works_at(Timestamp(self.clock.now_ms())))
             .ok_or_else(|| Failure::new(ErrorKind::InvalidCredential, UNKNOWN_KEY))
     }
+
+    /// Whether a secret, by its hash, is the installation's own: nobody else's key could ever use it.
+    #[must_use]
+    pub fn is_installations(&self, secret_sha256: &str) -> bool {
+        self.admin.read().as_ref().is_some_and(|admin| admin.secret_sha256 == secret_sha256)
+    }
 }
 
 /// SHA-256 of a secret as lower-case hex: the only form in which it is kept.

@@ -227,6 +227,9 @@ pub(crate) async fn create_key(
     let id = input.id.clone().unwrap_or_else(|| fresh.id.clone());
     let imported = input.secret.clone();
     let hash = hash_secret(imported.as_ref().unwrap_or(&fresh.text));
+    if app.engine.keys().is_installations(&hash) {
+        return Err(Problem::conflict("secret"));
+    }
     let jwt = input.jwt.as_ref().map(|jwt| jwt.seal(&app, &id)).transpose()?;
     let key = input.build(org_id, &id, hash, expires_at, app.engine.now());
     let key = ApiKey { jwt, ..key };
