@@ -158,16 +158,18 @@ async fn rows_20_to_29_judge_values() {
     let longest = with(text(), "/message", long(4_096));
     table.row("29", lipachat.post(path::TEXT, &longest), Sent(SENT)).await;
 
-    let head = format!(
-        "POST {} HTTP/1.1\r\napiKey: {KEY}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}",
-        path::TEXT,
-        1_048_577
-    );
-    let answer = spoken(&lipachat, &head, "{\"message\":").await;
-    let told = format!(r#""status":413,"error":"Payload Too Large","path":"{}"}}"#, path::TEXT);
-    let holds = answer.starts_with("HTTP/1.1 413 ") && answer.contains(&told);
-    table.check("28", holds, &answer);
+    // Where a form may have more, JSON may not.
+    for path in [path::TEXT, FLOWS] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\napiKey: {KEY}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}",
+            1_048_577
+        );
+        let answer = spoken(&lipachat, &head, "{\"message\":").await;
+        let told = format!(r#""status":413,"error":"Payload Too Large","path":"{path}"}}"#);
+        let holds = answer.starts_with("HTTP/1.1 413 ") && answer.contains(&told);
+        table.check("28", holds, &answer);
+    }
     table.end();
 }
 
@@ -256,6 +258,11 @@ async fn rows_36_to_39_recognise_repetitions() {
     let first = table.row("36", send(&body), Sent(SENT)).await.json();
     let again = table.row("36", send(&body), Sent(SENT)).await.json();
     table.check("36", first["data"] == again["data"], &again.to_string());
+    for key in ["k-1", "k-2", ""] {
+        let keyed = send(&body).header("Idempotency-Key", key);
+        let again = table.row("36 (a key)", keyed, Sent(SENT)).await.json();
+        table.check("36 (a key)", first["data"] == again["data"], &again.to_string());
+    }
     table.check("36", lipachat.sandbox().ledger().await.len() == 1, "it was sent again");
     let other = with(body.clone(), "/message", json!("something else"));
     table.row("37", send(&other), Spring(409, path::TEXT)).await;
@@ -374,6 +381,10 @@ async fn rows_45_to_50_and_53_answer_at_other_paths() {
 
     let unknown = get("/api/v1/whatsapp/manage/flow/999/preview/url");
     table.row("53", unknown, Refused("Flow not found")).await;
+    let one = |id: &str| get(&format!("{FLOWS}/{id}"));
+    table.row("53 (list)", one("99999"), Refused("Flow not found")).await;
+    let foreign = Refused("Sender number is not linked to this account");
+    table.row("53 (list)", one("+15550004444"), foreign).await;
     table.end();
 }
 
@@ -501,6 +512,12 @@ async fn every_path_of_messages_reaches_the_cloud_api_in_its_form() {
         && action["flow_action"] == "navigate"
         && action["flow_action_payload"] == json!({"screen": "FIRST", "data": {"service": "A"}});
     table.check("flow", holds, &sent.to_string());
+    let nameless = without(body, "/messageId");
+    let reply = table.row("flow", lipachat.post(path::FLOW, &nameless), Sent(SENT)).await;
+    let sent = lipachat.sent(&reply).await["message"]["interactive"].clone();
+    let token = &sent["action"]["parameters"]["flow_token"];
+    let holds = token.is_string() && *token == reply.json()["data"]["messageId"];
+    table.check("flow without messageId", holds, &sent.to_string());
     table.end();
 }
 
@@ -529,5 +546,7 @@ async fn published_flow(lipachat: &LipaChat, table: &mut Table) -> Value {
     table.row("published flow changed", change, Refused("Request failed.")).await;
     let listed = table.ok("flows", lipachat.request(Method::GET, FLOWS)).await["data"].clone();
     table.check("flows", listed[0]["status"] == "PUBLISHED", &listed.to_string());
+    let known = table.ok("one flow", lipachat.request(Method::GET, &one)).await["data"].clone();
+    table.check("one flow", known == listed[0], &known.to_string());
     made["id"].clone()
 }

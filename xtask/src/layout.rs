@@ -80,7 +80,8 @@ impl Bolt {
         counts: &Path,
     ) -> Result<()> {
         let merged = counts.join("all");
-        let files = fs::read_dir(counts).with_context(|| format!("reading {}", counts.display()))?;
+        let files =
+            fs::read_dir(counts).with_context(|| format!("reading {}", counts.display()))?;
         let files: Vec<PathBuf> = files
             .map(|entry| Ok(entry?.path()))
             .collect::<Result<_>>()
@@ -93,13 +94,7 @@ impl Bolt {
         self.rewrite(repository, binary, arranged, &how)
     }
 
-    fn rewrite(
-        &self,
-        repository: &Repository,
-        from: &Path,
-        to: &Path,
-        how: &[&str],
-    ) -> Result<()> {
+    fn rewrite(&self, repository: &Repository, from: &Path, to: &Path, how: &[&str]) -> Result<()> {
         let mut command = repository.command(&self.llvm_bolt.to_string_lossy(), how);
         shell::run(command.arg(from).arg("-o").arg(to))
     }

@@ -97,6 +97,9 @@ pub struct Info {
     /// Of a [`Command::SendMessage`]: whether a repetition is recognised before its sender and its
     /// content are looked at, rather than after.
     pub replays_first: bool,
+    /// Whether `Idempotency-Key` names a request. Else only [`Dialect::idempotency_key`] does, and
+    /// the header is not looked at.
+    pub heeds_idempotency_key: bool,
     /// Within what two requests with the same key are the same.
     pub idempotency_scope: IdempotencyScope,
     /// When a broadcast is answered although customers are still without an outcome, in seconds.
@@ -185,8 +188,10 @@ pub enum BodyKind {
     },
     /// Either of the others, as `Content-Type` says.
     JsonOrMultipart {
-        /// The largest body, in bytes.
+        /// The largest form, in bytes, part headers included.
         max_bytes: u64,
+        /// The largest JSON text, in bytes.
+        max_json_bytes: u64,
         /// The form's parts.
         parts: FormParts,
     },
@@ -249,6 +254,17 @@ impl BodyKind {
         }
     }
 
+    /// The largest body declared as `content_type`, in bytes.
+    #[must_use]
+    pub fn max_bytes_of(self, content_type: Option<&str>) -> u64 {
+        match self {
+            Self::JsonOrMultipart { max_json_bytes, .. } if !is_form(content_type) => {
+                max_json_bytes
+            }
+            _ => self.max_bytes(),
+        }
+    }
+
     /// Whether a body declared as `content_type` is taken.
     #[must_use]
     pub fn accepts(self, content_type: Option<&str>) -> bool {
@@ -282,6 +298,9 @@ fn is_form(content_type: Option<&str>) -> bool {
     essence(content_type) == "multipart/form-data"
 }
 
+/// The id that is made where nobody makes any.
+const NIL_ID: &str = "00000000-0000-0000-0000-000000000000";
+
 /// A request that passed the server's checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -299,6 +318,8 @@ pub struct Request<'a> {
     pub org: Option<&'a OrgId>,
     /// The time.
     pub now: Timestamp,
+    /// Makes an id that nothing else has: a UUID.
+    pub new_id: fn() -> String,
     /// The body, of the kind that the route declared.
     pub body: Body<'a>,
 }
@@ -315,6 +336,7 @@ impl<'a> Request<'a> {
             query: &[],
             org: None,
             now: Timestamp(0),
+            new_id: || NIL_ID.to_owned(),
             body,
         }
     }

@@ -134,6 +134,12 @@ impl<'a> Node<'a> {
         Some(Elements { text: inner, scanner: Scanner::new(inner) })
     }
 
+    /// Whether it is an array without elements.
+    #[must_use]
+    pub fn is_empty_array(self) -> bool {
+        self.elements().is_some_and(|mut elements| elements.next().is_none())
+    }
+
     /// An object's members in the order in which they were written, duplicates included.
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {

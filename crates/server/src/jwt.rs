@@ -34,10 +34,12 @@ struct Header {
 struct Claims {
     iss: String,
     iat: i64,
+    /// Seconds, perhaps with a fraction, which does not count.
     #[serde(default)]
-    exp: Option<i64>,
+    exp: Option<f64>,
+    /// The same.
     #[serde(default)]
-    nbf: Option<i64>,
+    nbf: Option<f64>,
 }
 
 impl<'a> Token<'a> {
@@ -68,8 +70,8 @@ impl<'a> Token<'a> {
         let soon_s = now_s.saturating_add(MAX_AHEAD_S);
         mac.verify_slice(&self.signature).is_ok()
             && self.claims.iat <= soon_s
-            && self.claims.nbf.is_none_or(|start| start <= soon_s)
-            && self.claims.exp.is_none_or(|end| now_s < end)
+            && self.claims.nbf.is_none_or(|start| start.floor() <= soon_s as f64)
+            && self.claims.exp.is_none_or(|end| (now_s as f64) < end.floor())
     }
 }
 
@@ -120,7 +122,17 @@ mod tests {
             claims
         };
         let now = NOW.seconds();
+        let fraction = |name: &str, value: i64| {
+            let mut claims = claims();
+            claims[name] = json!(value as f64 + 0.9);
+            claims
+        };
         for (header, claims, secret, good) in [
+            (&hs256, fraction("exp", now + 1), SECRET, true),
+            (&hs256, fraction("exp", now), SECRET, false),
+            (&hs256, fraction("nbf", now + 300), SECRET, true),
+            (&hs256, fraction("nbf", now + 301), SECRET, false),
+            (&hs256, fraction("iat", now), SECRET, false),
             (&hs256, claims(), SECRET, true),
             (&hs256, at("exp", now + 1), SECRET, true),
             (&hs256, at("exp", now), SECRET, false),

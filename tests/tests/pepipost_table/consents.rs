@@ -95,6 +95,25 @@ async fn rows_48_to_53_record_and_show_consents() {
     table.end();
 }
 
+/// §2: a key's first answer is given again; elsewhere the second opt-in says nothing new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_is_recorded_once_for_a_key() {
+    let desk = Desk::new().await;
+    let mut table = Table::of(&desk);
+    let keyed = |body: &Value| desk.post(RECORD, body).header("Idempotency-Key", "consent-1");
+    let first = Reply::to(keyed(&says("optin", NEW))).await.expect(200);
+    let again = Reply::to(keyed(&says("optin", NEW))).await.expect(200);
+    table.check("2", first.text() == success("Optin successfully added."), &first.text());
+    table.check("2", first.body == again.body, &again.text());
+    table.check("2", first.header("idempotency-replayed").is_none(), "the first is replayed");
+    table.check("2", again.header("idempotency-replayed") == Some("true"), "not replayed");
+    let words = wrong(" Idempotency-Key was used with another body");
+    table.refuses("2", keyed(&says("optout", NEW)), 409, words).await;
+    let already = ("8005", "Optin already found for provided mobilenumber");
+    table.refuses("2", desk.post(RECORD, &says("optin", NEW)), 400, already).await;
+    table.end();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_organisation_may_demand_a_yes() {
     let desk = Desk::new().await;

@@ -123,6 +123,12 @@ impl<'a> Field<'a> {
         self.node.is_none_or(|node| node.string().is_some_and(Text::is_blank))
     }
 
+    /// Whether an optional object is absent: blank, or the empty array that PHP makes of one.
+    #[must_use]
+    pub fn is_blank_object(&self) -> bool {
+        self.is_blank() || self.node.is_some_and(Node::is_empty_array)
+    }
+
     /// This field, or another name for it where this one is absent.
     #[must_use]
     pub fn or(self, alias: Self) -> Self {

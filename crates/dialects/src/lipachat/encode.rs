@@ -161,6 +161,8 @@ fn content(content: &Content) -> (String, Option<String>, Option<Value>) {
                     let cards: Vec<Value> = (0..parts).filter_map(payload_of).collect();
                     object.insert("contacts".to_owned(), json!(cards));
                 }
+                // Links are made for callbacks only.
+                object.retain(|name, value| name != "url" || !value.is_null());
                 if let Some(id) = &inbound.media {
                     object.insert("mediaId".to_owned(), json!(id));
                 }

@@ -68,12 +68,11 @@ const fn form(kind: ErrorKind) -> Form {
         ErrorKind::FlowNotFound => Envelope(text::NO_FLOW),
         ErrorKind::CustomerNotFound
         | ErrorKind::RecipientUnreachable
-        | ErrorKind::IdentityMismatch
         | ErrorKind::Expired
         | ErrorKind::Cancelled => Envelope(text::UNDELIVERABLE),
         ErrorKind::RecipientBlocked => Envelope(text::BLOCKED),
         ErrorKind::MediaNotFound | ErrorKind::MediaRejected => Envelope(text::BAD_MEDIA),
-        ErrorKind::RejectedByUpstream => Upstream,
+        ErrorKind::RejectedByUpstream | ErrorKind::IdentityMismatch => Upstream,
     }
 }
 
@@ -97,8 +96,8 @@ pub(super) fn reply(failure: &Failure, at: &ErrorSite<'_>, allowed: &[&Method]) 
             refusal(status, "success", text::INVALID_CREDENTIALS, &at.call)
         }
     };
-    let ending = match failure.kind {
-        ErrorKind::RejectedByUpstream => upstream_words(failure),
+    let ending = match form(failure.kind) {
+        Form::Upstream => upstream_words(failure),
         _ => "",
     };
     let reply = reply.with_header(X_WAYPOST_ERROR, explanation::of(failure, ending));

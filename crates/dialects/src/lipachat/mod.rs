@@ -53,6 +53,7 @@ static INFO: Info = Info {
     idempotency_wait_s: 30,
     awaits_unknown: true,
     replays_first: true,
+    heeds_idempotency_key: false,
     idempotency_scope: IdempotencyScope::Dialect,
     broadcast_deadline_s: 0,
     zone: WireZone::OffsetMinutes(ZONE_OFFSET_MINUTES),

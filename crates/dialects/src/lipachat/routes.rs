@@ -17,8 +17,11 @@ const FILE: BodyKind = BodyKind::Multipart {
     max_bytes: MAX_FORM_BYTES,
     parts: FormParts { file: member::FILE, texts: &[] },
 };
-const JSON_OR_FILE: BodyKind =
-    BodyKind::JsonOrMultipart { max_bytes: MAX_FORM_BYTES, parts: FLOW_PARTS };
+const JSON_OR_FILE: BodyKind = BodyKind::JsonOrMultipart {
+    max_bytes: MAX_FORM_BYTES,
+    max_json_bytes: MAX_JSON_BYTES,
+    parts: FLOW_PARTS,
+};
 const FLOW_PARTS: FormParts = FormParts {
     file: member::FILE,
     texts: &[member::PHONE_NUMBER, member::NAME, member::CATEGORIES],

@@ -108,6 +108,10 @@ fn text_component(
         let value = attributes.next().ok_or_else(|| {
             mismatch(template, "it has more variables than the request has attributes")
         })?;
+        // WhatsApp takes none either.
+        if value.trim().is_empty() {
+            return Err(mismatch(template, "an attribute is blank"));
+        }
         let name = template.is_named().then(|| variable.to_owned());
         parameters.push(Parameter::Text { text: value.clone(), name });
     }

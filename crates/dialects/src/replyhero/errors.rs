@@ -13,6 +13,9 @@ use crate::contract::Reply;
 /// How long to wait where a failure that asks for patience does not say, in seconds.
 const RETRY_AFTER_S: u32 = 5;
 
+/// The code of refusals whose reason only the upstream knows.
+const REJECTED_BY_UPSTREAM: &str = "rejected_by_upstream";
+
 /// A row of the table.
 struct Row {
     status: StatusCode,
@@ -102,7 +105,7 @@ const fn row(kind: ErrorKind) -> Row {
         | ErrorKind::Cancelled
         | ErrorKind::Expired
         | ErrorKind::IdentityMismatch
-        | ErrorKind::FlowNotFound => Row::new(S::UNPROCESSABLE_ENTITY, "rejected_by_upstream"),
+        | ErrorKind::FlowNotFound => Row::new(S::UNPROCESSABLE_ENTITY, REJECTED_BY_UPSTREAM),
         ErrorKind::RateLimited => Row::new(S::TOO_MANY_REQUESTS, "rate_limited").retry(),
         ErrorKind::UpstreamAuth => Row::new(S::BAD_GATEWAY, "upstream_auth"),
         ErrorKind::OutcomeUnknown => Row::new(S::BAD_GATEWAY, "upstream_result_unknown"),
@@ -141,7 +144,8 @@ pub(super) fn of_element(failure: &Failure) -> Error<'_> {
 /// What people read. A refusal whose reason only the upstream knows ends with the upstream's code
 /// and words, which stand there once.
 fn prose(failure: &Failure) -> Cow<'_, str> {
-    let (ErrorKind::RejectedByUpstream, Some(fault)) = (failure.kind, &failure.upstream) else {
+    let is_theirs = row(failure.kind).code == REJECTED_BY_UPSTREAM;
+    let Some(fault) = failure.upstream.as_ref().filter(|_| is_theirs) else {
         return Cow::Borrowed(&failure.message);
     };
     let said = fault.details.trim();

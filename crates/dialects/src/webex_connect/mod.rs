@@ -50,6 +50,7 @@ static INFO: Info = Info {
     idempotency_wait_s: 30,
     awaits_unknown: false,
     replays_first: false,
+    heeds_idempotency_key: true,
     idempotency_scope: IdempotencyScope::Dialect,
     broadcast_deadline_s: 300,
     zone: WireZone::OffsetMinutes(0),

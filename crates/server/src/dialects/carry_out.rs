@@ -77,11 +77,11 @@ impl Mounted {
                 Ok(Done::new(Outcome::Submitted(answer.outcome), answer.replayed))
             }
             Command::Manage(manage) => {
-                let task = tasks::carry_out(app, &ask.caller, *manage, decoded.upload);
+                let task = tasks::carry_out(app, with(ask, *manage), decoded.upload);
                 // Rare and large: sends have no room for it.
                 Ok(match Box::pin(task).await? {
-                    TaskDone::Told(managed) => {
-                        Done::new(Outcome::Managed(Box::new(managed)), false)
+                    TaskDone::Told { managed, replayed } => {
+                        Done::new(Outcome::Managed(Box::new(managed)), replayed)
                     }
                     TaskDone::File(response) => Done::File(response),
                 })

@@ -2,7 +2,7 @@
 
 use waypost_dialects::{Managed, Task};
 use waypost_domain::{ErrorKind, Failure, OrgId};
-use waypost_engine::{FlowChange, FlowDefinition, FlowDraft, Upload};
+use waypost_engine::{Engine, FlowChange, FlowDefinition, FlowDraft, Upload};
 
 use crate::App;
 
@@ -42,11 +42,26 @@ pub(super) async fn carry_out(
                 expires_at: preview.expires_at,
             })
         }
-        Task::ListFlows { number } => {
-            Ok(Managed::Flows(engine.flows(org_id, number.as_deref()).await?))
-        }
+        Task::ListFlows { number } => listed(engine, org_id, number.as_deref()).await,
         // The other tasks are done elsewhere.
         _ => Err(Failure::new(ErrorKind::Unavailable, "There is no such task.")),
+    }
+}
+
+/// The forms of a number, or of all. What is no number of the organisation's may be a form's id,
+/// unless it has a plus.
+async fn listed(engine: &Engine, org_id: &OrgId, word: Option<&str>) -> Result<Managed, Failure> {
+    match (engine.flows(org_id, word).await, word) {
+        (Err(failure), Some(id))
+            if failure.kind == ErrorKind::NumberNotFound && !id.starts_with('+') =>
+        {
+            let mut known = engine.flows(org_id, None).await?.into_iter();
+            let flow = known.find(|flow| flow.upstream_id == id || flow.id.to_string() == id);
+            flow.map(Managed::Flow).ok_or_else(|| {
+                Failure::new(ErrorKind::FlowNotFound, format!("There is no flow {id}."))
+            })
+        }
+        (flows, _) => flows.map(Managed::Flows),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod carry_out;
 mod circumstances;
+mod consents;
 mod flows;
 mod receive;
 mod tasks;

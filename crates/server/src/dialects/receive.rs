@@ -7,6 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 use waypost_dialects::{
     Body, BodyKind, Command, Dialect, IdempotencyScope, Operation, Request, Route, Submission, json,
 };
@@ -82,6 +83,7 @@ impl Envelope {
             query: &self.query,
             org: self.org.as_ref(),
             now: self.now,
+            new_id: || Uuid::now_v7().to_string(),
             body,
         };
         self.dialect.decode(&request).map_err(|fault| {
@@ -119,7 +121,8 @@ pub(super) async fn receive(
     let pace = app.limits.body_pace;
     let refuse = Refusal::of_body(route);
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let reader = BodyReader::new(headers, body, route.body.max_bytes(), pace).map_err(&refuse)?;
+    let max_bytes = route.body.max_bytes_of(content_type);
+    let reader = BodyReader::new(headers, body, max_bytes, pace).map_err(&refuse)?;
     match route.body.form_parts(content_type) {
         None => {
             let (bytes, share) = reader.read_whole(&app.memory).await.map_err(refuse)?;
@@ -143,6 +146,7 @@ pub(super) async fn decode(
     received: Received,
 ) -> Result<Decoded, Refusal> {
     let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let heeds_header = dialect.info().heeds_idempotency_key;
     let envelope = Envelope {
         dialect,
         operation: route.operation,
@@ -152,7 +156,7 @@ pub(super) async fn decode(
         query: query_pairs(&parts.uri),
         org: asker.caller.org_id.clone(),
         now: asker.now,
-        is_named: parts.headers.contains_key(IDEMPOTENCY_KEY),
+        is_named: heeds_header && parts.headers.contains_key(IDEMPOTENCY_KEY),
     };
     let refuse = Refusal::at(route);
     let (decoded, name) = match received {
@@ -170,7 +174,10 @@ pub(super) async fn decode(
         }
         Received::Json(bytes, share) => decode_json(envelope, bytes, share, &asker).await?,
     };
-    let key = idempotency_key(&parts.headers).map_err(&refuse)?.or(name);
+    let key = match heeds_header {
+        true => idempotency_key(&parts.headers).map_err(&refuse)?.or(name),
+        false => name,
+    };
     let idempotency =
         key.zip(decoded.fingerprint).map(|(key, fingerprint)| IdempotencyKey { key, fingerprint });
     let Read { command, upload, share, .. } = decoded;

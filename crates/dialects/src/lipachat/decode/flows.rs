@@ -5,7 +5,9 @@ use http::Method;
 use serde::de::IgnoredAny;
 use waypost_domain::{ErrorKind, Failure};
 
-use super::{MAX_NAME_CHARS, MAX_PHONE_CHARS, MAX_WORD_CHARS, digits_of, flow_name, path_number};
+use super::{
+    MAX_NAME_CHARS, MAX_PHONE_CHARS, MAX_WORD_CHARS, MIN_PHONE_DIGITS, digits_of, flow_name,
+};
 use crate::contract::{Body, Form, Request, Task};
 use crate::json::{self, Field, Object, Type};
 use crate::lipachat::ID;
@@ -39,7 +41,7 @@ pub(super) fn task(request: &Request<'_>) -> Result<Task, Failure> {
         (path::FLOWS, &Method::GET) => Ok(Task::ListFlows { number: None }),
         (path::FLOWS, _) => create(draft(request)?),
         (path::ONE_FLOW, &Method::GET) => {
-            Ok(Task::ListFlows { number: Some(path_number(request, path::ID)?) })
+            Ok(Task::ListFlows { number: Some(sender_or_flow(request)?) })
         }
         (path::FLOW_PREVIEW, _) => Ok(Task::PreviewFlow { flow: flow()? }),
         (path::FLOW_PUBLISH, _) => Ok(Task::PublishFlow { flow: flow()? }),
@@ -50,6 +52,15 @@ pub(super) fn task(request: &Request<'_>) -> Result<Task, Failure> {
             Ok(Task::UpdateFlow { flow: flow()?, name: draft.name, categories, json })
         }
     }
+}
+
+/// Whose forms are listed. With a plus it is a number for sure; else it may be a form's id.
+fn sender_or_flow(request: &Request<'_>) -> Result<String, Failure> {
+    let word = request.path_param(path::ID).unwrap_or_default().trim();
+    let digits = digits_of(word)
+        .ok_or_else(|| Failure::new(ErrorKind::FlowNotFound, "There is no such flow."))?;
+    let is_number = word.starts_with('+') && digits.len() >= MIN_PHONE_DIGITS;
+    Ok(if is_number { format!("+{digits}") } else { digits })
 }
 
 fn create(draft: Draft) -> Result<Task, Failure> {

@@ -128,9 +128,20 @@ pub(super) fn flow(root: &Object<'_>) -> Result<Said, Failure> {
     Ok(said(None, body, Action::Flow(call)))
 }
 
+/// The id of a form's message where the request gives none: it is the form's token, too.
+pub(super) fn name_form(
+    content: &mut Content<MediaDraft>,
+    new_id: fn() -> String,
+) -> Option<String> {
+    let Content::Interactive(interactive) = content else { return None };
+    let Action::Flow(call) = &mut interactive.action else { return None };
+    call.token = Some(new_id());
+    call.token.clone()
+}
+
 /// The values of a form's first screen: any object.
 fn values(data: &Field<'_>) -> Result<Map<String, Value>, Failure> {
-    if data.is_blank() {
+    if data.is_blank_object() {
         return Ok(Map::new());
     }
     let node = data.required()?;

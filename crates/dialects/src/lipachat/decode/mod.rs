@@ -7,6 +7,8 @@ mod interactive;
 mod message;
 mod template;
 
+use std::borrow::Cow;
+
 use http::Method;
 use waypost_domain::command::{MediaDraft, Recipient, TemplateBinding};
 use waypost_domain::content::FlowName;
@@ -21,6 +23,10 @@ use crate::json::{self, Field, Object};
 const MAX_MESSAGE_ID_CHARS: usize = 128;
 /// The longest spelling of a phone number that is read, in code points.
 const MAX_PHONE_CHARS: usize = 64;
+/// The fewest digits of a phone number with its country code.
+const MIN_PHONE_DIGITS: usize = 8;
+/// The most.
+const MAX_PHONE_DIGITS: usize = 15;
 /// The longest word that chooses between things, in code points.
 const MAX_WORD_CHARS: usize = 64;
 /// The longest name (of a place, a person, a file), in code points.
@@ -100,9 +106,11 @@ fn send(request: &Request<'_>, body: &[u8]) -> Result<Command, Failure> {
         require(&any_of(&root, names))?;
     }
     let reference = optional(&message_id, MAX_MESSAGE_ID_CHARS)?;
-    let number = sender(&from)?;
+    let written_from = phone_text(&from)?;
     let recipient = receiver(&to)?;
-    let (content, binding) = (call.read)(&root)?;
+    let (mut content, binding) = (call.read)(&root)?;
+    let reference = reference.or_else(|| interactive::name_form(&mut content, request.new_id));
+    let number = sender(&from, &written_from)?;
     let org_id = request.own_org()?.clone();
     Ok(Command::SendMessage(Box::new(SendMessage {
         number: Some(number),
@@ -161,10 +169,29 @@ fn require_unique<'a>(
     Ok(())
 }
 
+/// A phone number as it was written. The digits of a fraction would become some of its own.
+fn phone_text<'a>(field: &Field<'a>) -> Result<Cow<'a, str>, Failure> {
+    let written = field.lenient_text(MAX_PHONE_CHARS)?;
+    let is_number = field.required()?.number().is_some();
+    if has_fraction(&written) || (is_number && written.contains(['.', 'e', 'E'])) {
+        return Err(field.invalid("must be a phone number, not a number with a fraction"));
+    }
+    Ok(written)
+}
+
+/// Whether it is what spreadsheets make of a phone number: `15550001111.0`.
+fn has_fraction(written: &str) -> bool {
+    let written = written.trim();
+    let parts = written.strip_prefix('+').unwrap_or(written).split_once('.');
+    parts.is_some_and(|(whole, rest)| {
+        let is_whole = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
+        is_whole && !rest.is_empty() && rest.bytes().all(|byte| byte == b'0')
+    })
+}
+
 /// The sender, reduced to its digits.
-fn sender(from: &Field<'_>) -> Result<String, Failure> {
-    let written = from.lenient_text(MAX_PHONE_CHARS)?;
-    digits_of(&written).ok_or_else(|| {
+fn sender(from: &Field<'_>, written: &str) -> Result<String, Failure> {
+    digits_of(written).ok_or_else(|| {
         from.failure(ErrorKind::NumberNotFound, format!("{} names no number.", from.path()))
     })
 }
@@ -175,10 +202,10 @@ fn digits_of(text: &str) -> Option<String> {
 }
 
 fn receiver(to: &Field<'_>) -> Result<Recipient, Failure> {
-    let written = to.lenient_text(MAX_PHONE_CHARS)?;
+    let written = phone_text(to)?;
     let is_separator = |char: char| char.is_whitespace() || "+-.()".contains(char);
     let digits: String = written.chars().filter(|char| !is_separator(*char)).collect();
-    let is_whole = (8..=15).contains(&digits.len())
+    let is_whole = (MIN_PHONE_DIGITS..=MAX_PHONE_DIGITS).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && !digits.starts_with('0');
     let phone = if is_whole { Phone::parse(&digits).ok() } else { None };

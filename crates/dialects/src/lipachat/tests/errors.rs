@@ -75,7 +75,7 @@ const TABLE: &[(ErrorKind, u16, Option<&str>)] = &[
     (ErrorKind::FlowNotFound, 400, Some("Flow not found")),
     (ErrorKind::CustomerNotFound, 400, Some("Message undeliverable")),
     (ErrorKind::RecipientUnreachable, 400, Some("Message undeliverable")),
-    (ErrorKind::IdentityMismatch, 400, Some("Message undeliverable")),
+    (ErrorKind::IdentityMismatch, 400, Some("Why.")),
     (ErrorKind::Expired, 400, Some("Message undeliverable")),
     (ErrorKind::Cancelled, 400, Some("Message undeliverable")),
     (ErrorKind::RecipientBlocked, 400, Some("Recipient does not accept messages from this number")),
@@ -175,6 +175,8 @@ fn a_refusal_by_the_upstream_has_its_words() {
             Some("WhatsApp refused it. Parameter value is not valid")
         );
     }
+    let mismatch = Failure { kind: ErrorKind::IdentityMismatch, ..failure.clone() };
+    assert_eq!(message(&reply(&mismatch)), "Parameter value is not valid");
     let said = "WhatsApp says: Bad value";
     let fault = UpstreamFault { details: "Bad value".to_owned(), ..UpstreamFault::default() };
     let once = Failure::new(ErrorKind::RejectedByUpstream, said).with_upstream(fault);

@@ -123,12 +123,27 @@ fn flows_are_listed_shown_and_published() {
         (
             Method::GET,
             path::ONE_FLOW,
-            &[("id", "+15550009999")],
+            &[("id", "+1 555 000 9999")],
+            Task::ListFlows { number: Some("+15550009999".to_owned()) },
+        ),
+        (
+            Method::GET,
+            path::ONE_FLOW,
+            &[("id", "15550009999")],
             Task::ListFlows { number: Some("15550009999".to_owned()) },
+        ),
+        // Of fewer digits no number is made.
+        (
+            Method::GET,
+            path::ONE_FLOW,
+            &[("id", "+99999")],
+            Task::ListFlows { number: Some("99999".to_owned()) },
         ),
         (Method::GET, path::FLOW_PREVIEW, &id, Task::PreviewFlow { flow: flow.clone() }),
         (Method::POST, path::FLOW_PUBLISH, &id, Task::PublishFlow { flow }),
     ] {
         assert_eq!(manage(&method, path, params, Body::None).unwrap(), expected);
     }
+    let unknown = manage(&Method::GET, path::ONE_FLOW, &[("id", "mine")], Body::None);
+    assert_refused(unknown, ErrorKind::FlowNotFound, None);
 }

@@ -172,7 +172,7 @@ fn entries_of_the_message_list_tell_what_they_are() {
             (
                 "IMAGE",
                 json!(null),
-                json!(r#"{"caption":"a","url":null,"mediaId":"1000000000000042"}"#),
+                json!(r#"{"caption":"a","mediaId":"1000000000000042"}"#),
                 "DELIVERED",
             ),
         ),

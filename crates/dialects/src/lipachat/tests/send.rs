@@ -100,6 +100,24 @@ fn numbers_are_read_as_people_write_them() {
     assert_refused(result, ErrorKind::NumberNotFound, Some("from"));
 }
 
+/// A fraction would become more digits.
+#[test]
+fn numbers_with_a_fraction_are_nobodys() {
+    for written in [
+        "15550004321.0",
+        "1.5550004321e10",
+        "15550004321E0",
+        r#""15550001111.0""#,
+        r#"" +15550001111.00 ""#,
+    ] {
+        for field in ["from", "to"] {
+            let body = with(text(), &format!("/{field}"), json!("PLACE")).to_string();
+            let body = body.replace(r#""PLACE""#, written);
+            assert_refused(post(path::TEXT, body.as_bytes()), InvalidValue, Some(field));
+        }
+    }
+}
+
 /// 12 to 19
 #[test]
 fn every_required_field_is_required() {
@@ -159,6 +177,17 @@ fn the_first_failing_field_is_named() {
     }
     assert_eq!(fields, ["from", "to", "mediaUrl", "messageId", "to", "mediaType", "mediaUrl"]);
     assert!(send(path::MEDIA, &body).is_ok());
+}
+
+/// Whose number `from` is, is asked after everything that the request itself can tell.
+#[test]
+fn the_sender_is_looked_for_last() {
+    let foreign = with(text(), "/from", json!("abc"));
+    let wrong_to = with(foreign.clone(), "/to", json!("abc"));
+    assert_refused(send(path::TEXT, &wrong_to), InvalidValue, Some("to"));
+    let wrong_text = with(foreign.clone(), "/message", long(4_097));
+    assert_refused(send(path::TEXT, &wrong_text), ValueTooLong, Some("message"));
+    assert_refused(send(path::TEXT, &foreign), ErrorKind::NumberNotFound, Some("from"));
 }
 
 /// A place in a valid body, what stands there, and how it is refused.
@@ -412,12 +441,27 @@ fn a_flow_is_named_by_our_number_or_the_upstreams_id() {
         let failure = send(path::FLOW_MESSAGE, &with(flow(), "/flowId", json!(id))).unwrap_err();
         assert_eq!(failure.kind, ErrorKind::FlowNotFound, "{id}");
     }
-    for empty in [json!({}), json!(null), json!("")] {
+    for empty in [json!({}), json!(null), json!(""), json!([])] {
         let flow = with(without(flow(), "/screen"), "/data", empty);
         let object = object(path::FLOW_MESSAGE, &flow);
         let parameters = &object["interactive"]["action"]["parameters"];
         assert_eq!(parameters.get("flow_action_payload"), None);
     }
+}
+
+/// 5: the id that the reply will tell is the form's token.
+#[test]
+fn a_form_without_an_id_gets_one() {
+    let body = without(flow(), "/messageId").to_string();
+    let request = Request {
+        org: Some(&OrgId::new("org-1")),
+        new_id: || "made".to_owned(),
+        ..Request::to(route(&Method::POST, path::FLOW_MESSAGE), Body::Json(body.as_bytes()))
+    };
+    let Command::SendMessage(send) = LipaChat.decode(&request).unwrap() else { panic!() };
+    assert_eq!(send.reference.as_deref(), Some("made"));
+    let object = message_object(&send.content);
+    assert_eq!(object["interactive"]["action"]["parameters"]["flow_token"], "made");
 }
 
 /// 10, 11
@@ -448,6 +492,7 @@ fn routes_say_what_they_take() {
     let info = LipaChat.info();
     assert_eq!(info.credential, Credential::Header("apiKey"));
     assert_eq!(info.idempotency_scope, IdempotencyScope::Dialect);
+    assert!(!info.heeds_idempotency_key, "`messageId` names requests");
     assert!(info.replays_first, "duplicates come before sender and template");
     assert_eq!(info.zone, WireZone::OffsetMinutes(180));
     for (path, _) in SENDS {
@@ -463,7 +508,10 @@ fn routes_say_what_they_take() {
     for (method, path) in [(Method::POST, path::FLOWS), (Method::PUT, path::ONE_FLOW)] {
         let body = route(&method, path).body;
         assert!(matches!(body, BodyKind::JsonOrMultipart { .. }));
-        assert_eq!(body.max_bytes(), 105 * 1_048_576);
+        assert_eq!(body.max_bytes_of(Some("multipart/form-data")), 105 * 1_048_576);
+        for json in [None, Some("application/json")] {
+            assert_eq!(body.max_bytes_of(json), 1_048_576);
+        }
     }
     assert_eq!(LipaChat.methods_of(path::TEMPLATES), [&Method::GET, &Method::POST]);
     assert_eq!(LipaChat.methods_of(path::ONE_TEMPLATE), [&Method::PUT]);

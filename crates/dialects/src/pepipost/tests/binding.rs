@@ -121,7 +121,7 @@ fn named_variables_are_filled_in_the_order_of_the_text() {
 fn another_number_of_attributes_does_not_fit() {
     let approved = known(&json!([{"type": "BODY", "text": "Hi {{1}}, order {{2}}"}]));
     assert!(bind(&template(), &approved).is_ok());
-    for attributes in [json!(["v1"]), json!([]), json!(["v1", "v2", "v3"])] {
+    for attributes in [json!(["v1"]), json!([]), json!(["v1", "v2", "v3"]), json!(["v1", " "])] {
         let place = "/message/0/type_template/0/attributes";
         let body = with(template(), place, attributes);
         assert_eq!(bind(&body, &approved), Err(MISMATCH));

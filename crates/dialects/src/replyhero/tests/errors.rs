@@ -147,9 +147,13 @@ fn a_refusal_by_the_upstream_ends_with_its_code_and_details() {
         ("Bad value", fault(Some(100), "Bad value"), "100: Bad value"),
         ("Bad value", fault(None, "Bad value"), "Bad value"),
     ] {
-        let failure = Failure::new(ErrorKind::RejectedByUpstream, message).with_upstream(fault);
-        let body: Value = serde_json::from_slice(&reply(&failure).body).unwrap();
-        assert_eq!(body["error"]["message"], expected);
+        for kind in
+            [ErrorKind::RejectedByUpstream, ErrorKind::FlowNotFound, ErrorKind::IdentityMismatch]
+        {
+            let failure = Failure::new(kind, message).with_upstream(fault.clone());
+            let body: Value = serde_json::from_slice(&reply(&failure).body).unwrap();
+            assert_eq!(body["error"]["message"], expected, "{kind:?}");
+        }
     }
     let failure = Failure::new(ErrorKind::UpstreamAuth, "An operator must act.")
         .with_upstream(fault(Some(190), "Session has expired for app 7"));

@@ -91,9 +91,10 @@ impl<'a> Member<'a> {
         if node.kind() == Type::Object { Ok(node) } else { Err(self.invalid()) }
     }
 
-    /// An object, where anything stands there.
+    /// An object, where anything stands there. PHP makes an empty array of an empty object.
     pub(super) fn optional_object(&self) -> Result<Option<Node<'a>>, Failure> {
-        if self.is_blank() { Ok(None) } else { self.object().map(Some) }
+        let is_absent = self.is_blank() || self.node.is_some_and(Node::is_empty_array);
+        if is_absent { Ok(None) } else { self.object().map(Some) }
     }
 
     /// An array's elements.

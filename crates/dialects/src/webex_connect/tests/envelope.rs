@@ -225,7 +225,8 @@ fn the_channels_objects_are_needed() {
         assert_missing(&body, "OTT-Messaging");
     }
     assert_missing(&without(video(), WA), "wa");
-    assert_invalid(&with(video(), "/channels", json!([])), "channels");
+    assert_invalid(&with(video(), "/channels", json!(["OTT-Messaging"])), "channels");
+    assert_missing(&with(video(), "/channels", json!([])), "OTT-Messaging");
     assert_invalid(&with(video(), "/channels/OTT-Messaging", json!(5)), "OTT-Messaging");
     assert_invalid(&with(video(), WA, json!("x")), "wa");
 }

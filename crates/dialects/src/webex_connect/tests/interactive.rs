@@ -75,6 +75,8 @@ fn headers_and_footers_may_be_left_out_or_empty() {
         (json!(null), json!(null)),
         (json!({"type": "text", "text": ""}), json!({"text": ""})),
         (json!({}), json!({})),
+        // As PHP writes what is empty.
+        (json!([]), json!([])),
     ] {
         for body in [
             with(in_list("header", header.clone()), &format!("{WA}/list/footer"), footer.clone()),

@@ -125,7 +125,7 @@ fn a_template_message_names_its_template() {
     }
     assert_invalid(&with(template(), "/message/template", json!({})), "template");
     assert_invalid(&with(template(), "/message", json!([])), "message");
-    assert_invalid(&giving(json!([])), "parameters");
+    assert_invalid(&giving(json!(["Ann"])), "parameters");
     let failure = Failure::new(ErrorKind::TemplateNotFound, "There is no such template.");
     assert_refusal(&failure, "7108", "Invalid template ID");
     for kind in [ErrorKind::TemplateNotFound, ErrorKind::NumberNotFound] {
@@ -142,7 +142,14 @@ fn a_template_beside_other_content_wins() {
     let send = sound(&body);
     assert!(send.content.is_template());
     assert_eq!(send.options.identity_key_hash.as_deref(), Some("AAAA="));
-    for blank in [json!(null), json!(""), json!({}), json!({"OTT-Messaging": {"wa": {}}})] {
+    for blank in [
+        json!(null),
+        json!(""),
+        json!({}),
+        json!([]),
+        json!({"OTT-Messaging": {"wa": {}}}),
+        json!({"OTT-Messaging": {"wa": []}}),
+    ] {
         sound(&with(template(), "/channels", blank));
     }
     let mut body = video();
@@ -181,9 +188,10 @@ fn values_too_few_or_too_many_are_a_mismatch() {
 fn a_template_without_variables_needs_nothing() {
     let plain = numbered(&[json!({"type": "BODY", "text": "Hello"}), json!({"type": "FOOTER"})]);
     assert_eq!(bound(&plain, json!({})).unwrap(), json!([]));
-    let send = sound(&without(template(), "/message/parameters"));
-    let binding = send.binding.unwrap();
-    assert_eq!((binding.bind)(&plain, &binding.values).unwrap(), Vec::<Component<_>>::new());
+    for body in [without(template(), "/message/parameters"), giving(json!([]))] {
+        let binding = sound(&body).binding.unwrap();
+        assert_eq!((binding.bind)(&plain, &binding.values).unwrap(), Vec::<Component<_>>::new());
+    }
     assert_code(&plain, &json!({"x": "1"}), "7804");
 }
 
