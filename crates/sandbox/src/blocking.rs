@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use crate::Sandbox;
 use crate::call::Call;
 use crate::entropy::trace_id;
-use crate::errors::{Answer, GraphError, json_response};
+use crate::errors::{Answer, Failure, GraphError, json_response};
 use crate::paging::page;
 use crate::state::State;
 use crate::validate::{check_product, is_user_id, phone_digits};
 
 const CALL_MAX: usize = 1_000;
 const BLOCKED_MAX: usize = 64_000;
+const SOME_FAILED: &str =
+    "Failed to block some users, see the block_users response list for details";
 
 /// By what somebody was named when they were blocked: answers name them likewise.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +49,10 @@ fn list(sandbox: &Sandbox, call: &Call, number: u32) -> Answer<Response> {
     let state = sandbox.state();
     let blocked = state.number(number).blocked.iter();
     let rows = blocked.map(|(person, by)| (state.people.get(*person).address(), *person, *by));
+    let rows: Vec<_> = rows.collect();
     let answer = page(
         call,
-        rows.collect(),
+        &rows,
         |(address, ..)| *address,
         |(_, person, by)| {
             let mut row = state.named(*person, *by);
@@ -77,19 +80,14 @@ impl State {
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for user in users {
             let (input, by) = input(user);
-            let found = match by {
-                BlockedBy::Phone => {
-                    phone_digits(input).and_then(|digits| self.people.find(&digits))
+            let person = match self.find_to_change(number, input, by, adds) {
+                Ok(person) => person,
+                Err(why) => {
+                    let error = json!({"code": why.code, "message": why.title,
+                        "error_data": {"details": why.details}});
+                    failed.push(json!({"input": input, "errors": [error]}));
+                    continue;
                 }
-                BlockedBy::UserId if is_user_id(input) => self.people.find(input),
-                BlockedBy::UserId => None,
-            };
-            let Some(person) = found.filter(|person| !adds || self.may_block(number, *person))
-            else {
-                let error = json!({"code": 131_047, "message": "Re-engagement required",
-                    "error_data": {"details": "The user did not write in the last 24 hours."}});
-                failed.push(json!({"input": input, "errors": [error]}));
-                continue;
             };
             let blocked = &mut self.number_mut(number).blocked;
             if adds {
@@ -108,15 +106,44 @@ impl State {
         }
         answer["block_users"]["failed_users"] = Value::Array(failed);
         answer["error"] = json!({"message": "(#139100) Failed to block/unblock some users",
-            "type": "OAuthException", "code": 139_100, "fbtrace_id": trace_id()});
+            "type": "OAuthException", "code": 139_100,
+            "error_data": {"details": SOME_FAILED}, "fbtrace_id": trace_id()});
         json_response(400, &answer)
     }
 
-    /// Whose window is open counts as somebody who wrote, also where it was open from the start.
-    fn may_block(&self, number: u32, person: u32) -> bool {
-        let chat = self.chats.get(&(number, person));
-        chat.is_some_and(|chat| chat.is_open(self.now_ms()))
-            && self.number(number).blocked.len() < BLOCKED_MAX
+    /// The person whom a call may block or unblock, or why it may not. Whose window is open counts
+    /// as somebody who wrote, also where it was open from the start.
+    fn find_to_change(
+        &self,
+        number: u32,
+        input: &str,
+        by: BlockedBy,
+        adds: bool,
+    ) -> Result<u32, Failure> {
+        let address = match by {
+            BlockedBy::Phone => phone_digits(input),
+            BlockedBy::UserId => is_user_id(input).then(|| input.to_owned()),
+        };
+        let no_address = || Failure::new(131_009, "This is no phone number and no user id.");
+        let found = self.people.find(&address.ok_or_else(no_address)?);
+        if !adds {
+            return found.ok_or_else(|| Failure::new(131_009, "The user is not blocked."));
+        }
+        let wrote = |person: &u32| {
+            let chat = self.chats.get(&(number, *person));
+            chat.is_some_and(|chat| chat.is_open(self.now_ms()))
+        };
+        let silent = || Failure {
+            title: "Re-engagement required".into(),
+            ..Failure::new(131_047, "The user did not write in the last 24 hours.")
+        };
+        let person = found.filter(wrote).ok_or_else(silent)?;
+        let blocked = &self.number(number).blocked;
+        if blocked.len() >= BLOCKED_MAX && !blocked.contains_key(&person) {
+            let details = format!("{BLOCKED_MAX} users are blocked already.");
+            return Err(Failure::new(139_101, details));
+        }
+        Ok(person)
     }
 
     /// Somebody as an answer names them: by an id alone where they were named by one.

@@ -166,8 +166,12 @@ fn set_status(state: &mut State, body: &Map<String, Value>) -> Outcome {
         return Err(Refusal::bad("the message is inbound"));
     }
     let (number, person) = (entry.number, entry.person);
-    let given = body.get("errors").and_then(|errors| errors.get(0));
-    let failure = match (status, given) {
+    let errors = match body.get("errors") {
+        None => &[][..],
+        Some(Value::Array(errors)) => errors,
+        Some(_) => return Err(Refusal::bad("errors must be an array")),
+    };
+    let failure = match (status, errors.first()) {
         (Status::Failed, None) => Some(Failure::new(131_000, "Set by a control call.")),
         (_, None) => None,
         (_, Some(error)) => {

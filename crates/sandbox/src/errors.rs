@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 
 use crate::entropy;
 
+/// The title of codes that are not in the table.
+const UNKNOWN_TITLE: &str = "Request failed";
+
 /// What the table says about a code.
 struct Row {
     http: u16,
@@ -56,6 +59,7 @@ fn platform_row(code: i64) -> Row {
         131_008 => (400, "Required parameter is missing"),
         131_009 => (400, "Parameter value is not valid"),
         131_016 => (500, "Service unavailable"),
+        131_020 => (400, "Group has one member only"),
         131_021 => (400, "Recipient cannot be sender"),
         131_026 => (400, "Message undeliverable"),
         131_030 => (400, "Recipient phone number not in allowed list"),
@@ -77,6 +81,7 @@ fn platform_row(code: i64) -> Row {
         131_059 => (400, "The paging cursor has expired"),
         131_062 => (400, "Business-scoped user ids are not supported for this message"),
         131_063 => (403, "Marketing messages are disabled"),
+        131_064 => (400, "Limit reached because of misclassified templates"),
         other => return template_row(other),
     };
     let asynchronous = matches!(
@@ -104,12 +109,17 @@ fn template_row(code: i64) -> Row {
         133_005 => (400, "Two-step verification PIN mismatch"),
         133_006 => (400, "Phone number re-verification needed"),
         133_008 => (400, "Too many two-step verification PIN guesses"),
+        133_009 => (400, "Two-step verification PIN guessed too fast"),
         133_010 => (400, "Phone number not registered"),
         133_015 => (400, "Phone number was recently deleted"),
         133_016 => (400, "Account register or deregister rate limit exceeded"),
+        134_011 => (403, "Payments terms are not accepted"),
+        134_100 => (400, "Only marketing messages are supported"),
+        134_101 => (400, "Template is still being synchronised"),
         134_102 | 139_103 => (500, "Temporarily unavailable"),
         135_000 => (400, "Generic user error"),
         137_000 => (400, "Recipient identity key hash mismatch"),
+        138_000 => (400, "Calling not enabled"),
         132_068 => (400, "Flow is in blocked state"),
         132_069 => (400, "Flow is in throttled state"),
         139_000 => (400, "Blocked by integrity"),
@@ -117,15 +127,21 @@ fn template_row(code: i64) -> Row {
         139_002 => (400, "Publishing attempt failed"),
         139_003 => (400, "Deprecating attempt failed"),
         139_004 => (400, "Deleting attempt failed"),
-        139_100 => (400, "Failed to block or unblock some users"),
+        139_100 => (400, "Failed to block/unblock some users"),
+        139_101 => (400, "Block list limit reached"),
+        139_102 => (400, "Block list is being updated by another call"),
+        147_001 => (400, "Username cannot be used"),
+        1_752_041 => (400, "Onboarding was requested already"),
         2_388_019 => (400, "Template limit exceeded"),
+        2_388_039 => (400, "Template cannot be created"),
         2_388_040 => (400, "Character limit exceeded"),
         2_388_047 => (400, "Message header format is incorrect"),
         2_388_072 => (400, "Message body format is incorrect"),
         2_388_073 => (400, "Message footer format is incorrect"),
         2_388_293 => (400, "Too many variables for the length of the message"),
         2_388_299 => (400, "Variables cannot be at the start or end of the template"),
-        _ => (400, "Request failed"),
+        2_494_100 => (400, "Phone number is in maintenance"),
+        _ => (400, UNKNOWN_TITLE),
     };
     Row { http, title, asynchronous: code == 137_000 }
 }
@@ -318,5 +334,35 @@ impl GraphError {
     /// The code, for tests of validation.
     pub(crate) fn number(&self) -> i64 {
         self.code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_the_reference_have_its_status_and_a_title() {
+        let cases = [
+            (131_020, 400),
+            (131_064, 400),
+            (133_009, 400),
+            (134_011, 403),
+            (134_100, 400),
+            (134_101, 400),
+            (134_102, 500),
+            (138_000, 400),
+            (139_101, 400),
+            (139_103, 500),
+            (147_001, 400),
+            (1_752_041, 400),
+            (2_388_039, 400),
+            (2_494_100, 400),
+        ];
+        for (code, http) in cases {
+            let row = row(code);
+            assert_eq!(row.http, http, "{code}");
+            assert_ne!(row.title, UNKNOWN_TITLE, "{code}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::entropy;
 use crate::log::Status;
 use crate::message_kind::{listed, receivable, sendable};
+use crate::validate::is_user_id;
 
 /// Rules that can be set at once.
 pub const FAULT_RULES_MAX: usize = 1_000;
@@ -43,7 +44,7 @@ pub(crate) enum WebhookFault {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Matcher {
-    /// The person: digits, or a prefix followed by `*`.
+    /// The person: digits or a business-scoped id, or a prefix of one followed by `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
     /// The business: its id or its display number.
@@ -127,6 +128,21 @@ pub(crate) struct RuleSpec {
 }
 
 impl RuleSpec {
+    /// An address that nobody can have would make a rule that never applies.
+    fn check_addresses(&self) -> Result<(), String> {
+        if self.matcher.to.as_deref().is_some_and(|to| !is_address_pattern(to)) {
+            return Err("match.to is a person's digits, or a prefix and one * at its end".into());
+        }
+        let is_business = |from: &str| {
+            let digits = from.strip_prefix('+').unwrap_or(from);
+            !digits.is_empty() && is_digits(digits)
+        };
+        if self.matcher.from.as_deref().is_some_and(|from| !is_business(from)) {
+            return Err("match.from is the digits of a business's id or number".into());
+        }
+        Ok(())
+    }
+
     /// A type that never occurs would make a rule that never applies.
     fn check_kind(&self) -> Result<(), String> {
         let Some(kind) = self.matcher.kind.as_deref() else { return Ok(()) };
@@ -175,6 +191,7 @@ impl Faults {
     /// Adds a rule and returns its number.
     pub(crate) fn add(&mut self, spec: RuleSpec) -> Result<u64, String> {
         spec.effect.check()?;
+        spec.check_addresses()?;
         spec.check_kind()?;
         if spec.matcher.chance.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
             return Err("chance is a number from 0 to 1".into());
@@ -243,6 +260,19 @@ impl Matcher {
     }
 }
 
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether somebody's address can match: digits or a business-scoped id, or the begin of one and `*`.
+fn is_address_pattern(pattern: &str) -> bool {
+    let digits = pattern.strip_prefix('+').unwrap_or(pattern);
+    match (pattern.strip_suffix('*'), digits.strip_suffix('*')) {
+        (Some(id), Some(digits)) => is_digits(digits) || is_user_id(&format!("{id}0")),
+        _ => is_user_id(pattern) || (!digits.is_empty() && is_digits(digits)),
+    }
+}
+
 fn matches_address(pattern: &str, address: &str) -> bool {
     let pattern = pattern.trim_start_matches('+');
     match pattern.strip_suffix('*') {
@@ -297,6 +327,37 @@ mod tests {
         assert_eq!(faults.add(never).unwrap_err(), "next is 1 or more");
         let unknown = json!({"do": {"explode": true}});
         assert!(serde_json::from_value::<RuleSpec>(unknown).is_err());
+    }
+
+    #[test]
+    fn addresses_that_nobody_has_are_refused() {
+        let cases = [
+            ("to", "15550001111", true),
+            ("to", "+15550001111", true),
+            ("to", "+1555*", true),
+            ("to", "*", true),
+            ("to", "US.13491", true),
+            ("to", "US.*", true),
+            ("to", "", false),
+            ("to", "+", false),
+            ("to", "1555*0", false),
+            ("to", "1555**", false),
+            ("to", "++1555", false),
+            ("to", "+1 555 000 1111", false),
+            ("to", "Ann", false),
+            ("to", "Ann*", false),
+            ("from", "100000000000001", true),
+            ("from", "+15550009999", true),
+            ("from", "nope", false),
+            ("from", "1555*", false),
+            ("from", "", false),
+            ("from", "+", false),
+        ];
+        for (name, address, is_taken) in cases {
+            let spec = rule(json!({"match": {name: address}, "do": {"code": 131_000}}));
+            let added = Faults::default().add(spec);
+            assert_eq!(added.is_ok(), is_taken, "{name} {address}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) async fn of_account(sandbox: &Sandbox, mut call: Call, waba: u32) -> 
             let fields = call.query("fields").unwrap_or(DEFAULT_FIELDS);
             let found: Vec<&Flow> = state.flows.of_waba(waba).collect();
             let describe = |flow: &&Flow| select(describe(&state, flow), Some(fields));
-            Ok(json_response(200, &page(&call, found, |flow| &flow.id, describe)?))
+            Ok(json_response(200, &page(&call, &found, |flow| &flow.id, describe)?))
         }
         Method::POST => {
             let form = call.form().await?;
@@ -71,9 +71,10 @@ pub(crate) async fn one(
                 "download_url": format!("{}/_sandbox/flows/{id}", call.base_url())});
             let state = sandbox.state();
             let has_json = state.flows.get(id).is_some_and(|flow| flow.definition.is_some());
-            let data: Vec<Value> = has_json.then_some(asset).into_iter().collect();
-            let paging = json!({"cursors": {"before": "", "after": ""}});
-            Ok(json_response(200, &json!({"data": data, "paging": paging})))
+            let found: Vec<Value> = has_json.then_some(asset).into_iter().collect();
+            let page =
+                page(&call, &found, |asset| asset["name"].as_str().unwrap_or(""), Value::clone);
+            Ok(json_response(200, &page?))
         }
         ("assets", Method::POST) => {
             let form = call.form().await?;

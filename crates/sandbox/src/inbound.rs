@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Sandbox;
 use crate::control_call::{Refusal, only};
+use crate::inbound_shape;
 use crate::log::{Category, Direction, Entry};
 use crate::media_kind::{MediaKind, essence};
 use crate::media_store::{INBOUND_LIFETIME_MS, Media};
@@ -40,6 +41,8 @@ const MEMBERS: [&str; 13] = [
     "value_errors",
 ];
 
+/// The latest instant a message may have: the last second of the year 9999.
+const TIMESTAMP_MAX_S: i64 = 253_402_300_799;
 /// The longest profile name that is kept.
 const NAME_MAX_CHARS: usize = 200;
 
@@ -67,6 +70,7 @@ pub(crate) async fn receive(
     let known: Vec<&str> = MEMBERS.into_iter().chain([kind]).collect();
     only(&body, &known)?;
     check_content(kind, body.get(kind))?;
+    inbound_shape::check_around(&body)?;
     if let Some(media_kind) = MediaKind::parse(kind) {
         let content = body.get_mut(kind).and_then(Value::as_object_mut);
         let content = content.ok_or_else(|| format!("{kind} must be an object"))?;
@@ -79,14 +83,7 @@ fn check_content(kind: &str, content: Option<&Value>) -> Result<(), String> {
     match content {
         None if EMPTY_KINDS.contains(&kind) => Ok(()),
         None => Err(format!("the member {kind} is missing")),
-        Some(content) if kind == "text" => match content.get("body") {
-            Some(Value::String(_)) => Ok(()),
-            _ => Err("text.body must be a string".into()),
-        },
-        Some(Value::Array(_)) if kind == "contacts" => Ok(()),
-        Some(_) if kind == "contacts" => Err("contacts must be an array".into()),
-        Some(Value::Object(_)) => Ok(()),
-        Some(_) => Err(format!("{kind} must be an object")),
+        Some(content) => inbound_shape::check_content(kind, content),
     }
 }
 
@@ -212,6 +209,11 @@ impl State {
             Some(from) => Some(phone_digits(from).ok_or("from must have 7 to 15 digits")?),
             None => None,
         };
+        if let (Some(phone), Some(user_id)) = (&phone, user_id)
+            && !self.people.unite(phone, user_id)
+        {
+            return Err("from_user_id is the id of somebody else".into());
+        }
         let address = phone.as_deref().or(user_id).ok_or("from or from_user_id is missing")?;
         let person = self.people.ensure(address).ok_or("the sandbox knows no more people")?;
         if !self.people.get(person).on_whatsapp {
@@ -281,6 +283,9 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
 fn timestamp_ms(body: &Map<String, Value>) -> Result<Option<i64>, String> {
     let Some(value) = body.get("timestamp") else { return Ok(None) };
     let seconds = value.as_i64().or_else(|| value.as_str()?.parse().ok());
-    let milliseconds = seconds.and_then(|seconds| seconds.checked_mul(1_000));
-    milliseconds.map(Some).ok_or_else(|| "timestamp must be unix seconds".into())
+    let seconds = seconds.filter(|seconds| (0..=TIMESTAMP_MAX_S).contains(seconds));
+    let milliseconds = seconds.map(|seconds| seconds * 1_000);
+    milliseconds
+        .map(Some)
+        .ok_or_else(|| format!("timestamp must be unix seconds, from 0 to {TIMESTAMP_MAX_S}"))
 }

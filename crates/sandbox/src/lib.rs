@@ -22,6 +22,7 @@ mod form;
 mod handset_api;
 mod handset_media;
 mod inbound;
+mod inbound_shape;
 mod limits;
 mod links;
 mod log;

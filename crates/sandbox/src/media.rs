@@ -207,6 +207,9 @@ fn find_download(sandbox: &Sandbox, call: &Call) -> Answer<Media> {
     if sandbox.0.access_token.as_deref().is_some_and(|expected| expected != token) {
         return Err(GraphError::bad_token());
     }
+    if !call.is_get() {
+        return Err(GraphError::wrong_method("GET"));
+    }
     let id = call.query("mid").unwrap_or("");
     let until_s = call.query("ext").and_then(|ext| ext.parse::<i64>().ok()).unwrap_or(0);
     let is_ours = call.query("hash").is_some_and(|hash| hash == sandbox.url_hash(id, until_s));

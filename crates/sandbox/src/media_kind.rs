@@ -39,11 +39,17 @@ impl MediaKind {
     pub(crate) fn of_upload(mime: &str) -> Option<Self> {
         [Self::Image, Self::Sticker, Self::Video, Self::Audio, Self::Document]
             .into_iter()
-            .find(|kind| kind.takes(mime))
+            .find(|kind| kind.lists(mime))
     }
 
-    /// Whether a message of this kind may carry a file of this type.
-    pub(crate) fn takes(self, mime: &str) -> bool {
+    /// Whether a message of this kind may carry a file of this type; in practice any type goes as
+    /// a document.
+    fn takes(self, mime: &str) -> bool {
+        self == Self::Document || self.lists(mime)
+    }
+
+    /// Whether the type is one of this kind's own, by which an upload is judged.
+    fn lists(self, mime: &str) -> bool {
         match self {
             Self::Audio => matches!(
                 mime,
@@ -52,7 +58,6 @@ impl MediaKind {
             Self::Image => matches!(mime, "image/jpeg" | "image/png"),
             Self::Sticker => mime == "image/webp",
             Self::Video => matches!(mime, "video/mp4" | "video/3gpp"),
-            // Any type of a document works in practice.
             Self::Document => mime.starts_with("application/") || mime.starts_with("text/"),
         }
     }
@@ -134,6 +139,13 @@ mod tests {
         assert!(MediaKind::Image.check("image/png", b"GIF89a", 10).is_err());
         assert!(MediaKind::Image.check("image/gif", b"GIF89a", 10).is_err());
         assert!(MediaKind::Document.check("application/zip", b"PK", 100 * MIB).is_ok());
+        for (mime, head) in [("image/png", &png[..]), ("image/gif", b"GIF89a"), ("font/woff", b"")]
+        {
+            assert!(MediaKind::Document.check(mime, head, 6 * MIB).is_ok(), "{mime}");
+        }
+        assert!(MediaKind::Document.check("image/png", b"GIF89a", 10).is_err());
+        assert_eq!(MediaKind::of_upload("image/png"), Some(MediaKind::Image));
+        assert_eq!(MediaKind::of_upload("image/gif"), None);
         assert!(MediaKind::Audio.check("audio/ogg", b"OggS", 16 * MIB).is_ok());
         let mut webp = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02".to_vec();
         assert!(MediaKind::Sticker.check("image/webp", &webp, 400 * 1_024).is_ok());

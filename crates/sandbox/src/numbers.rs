@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::Sandbox;
 use crate::call::Call;
 use crate::errors::{Answer, GraphError, json_response};
+use crate::paging::page;
 use crate::state::{Number, State};
 use crate::template_api::select;
 use crate::validate::{check_product, phone_digits};
@@ -177,17 +178,24 @@ pub(crate) async fn settings(sandbox: &Sandbox, mut call: Call, number: u32) -> 
         }
         Method::POST => {
             let parameters = call.parameters().await?;
-            let change = parameters.get("user_identity_change");
-            let enabled = change.and_then(|change| {
-                change.get("enable_identity_key_check").or_else(|| change.get("enabled"))?.as_bool()
-            });
-            if let Some(enabled) = enabled {
+            if let Some(enabled) = identity_check(&parameters)? {
                 sandbox.state().number_mut(number).identity_check = enabled;
             }
             success()
         }
         _ => Err(GraphError::wrong_method("GET, POST")),
     }
+}
+
+/// Whether a call switches the identity check on or off, if it says so.
+fn identity_check(parameters: &Map<String, Value>) -> Answer<Option<bool>> {
+    let Some(change) = parameters.get("user_identity_change") else { return Ok(None) };
+    let change = change.as_object();
+    let change =
+        change.ok_or_else(|| GraphError::parameter("user_identity_change must be an object."))?;
+    let enabled = change.get("enable_identity_key_check").or_else(|| change.get("enabled"));
+    let wrong = || GraphError::parameter("enable_identity_key_check must be true or false.");
+    enabled.map(|enabled| enabled.as_bool().ok_or_else(wrong)).transpose()
 }
 
 const PICTURE_HANDLE: &str = "profile_picture_handle";
@@ -307,12 +315,13 @@ pub(crate) async fn of_account(sandbox: &Sandbox, mut call: Call, waba: u32) -> 
         Method::GET => {
             let state = sandbox.state();
             let indices = 0..u32::try_from(state.numbers.len()).unwrap_or(u32::MAX);
-            let data: Vec<Value> = indices
+            let found: Vec<(&str, u32)> = indices
                 .filter(|number| state.number(*number).waba == waba)
-                .map(|number| select(describe(&state, number), call.query("fields")))
+                .map(|number| (state.number(number).id.as_ref(), number))
                 .collect();
-            let paging = json!({"cursors": {"before": "", "after": ""}});
-            Ok(json_response(200, &json!({"data": data, "paging": paging})))
+            let describe =
+                |(_, number): &(&str, u32)| select(describe(&state, *number), call.query("fields"));
+            Ok(json_response(200, &page(&call, &found, |(id, _)| *id, describe)?))
         }
         Method::POST => {
             let parameters = call.parameters().await?;

@@ -1,4 +1,4 @@
-//! Lists of the Cloud API in pages: `limit`, `after` and the cursors beside the data.
+//! Lists of the Cloud API in pages: `limit`, `after`, `before` and the cursors beside the data.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,33 +14,45 @@ const PAGE_MAX: usize = 1_000;
 /// `paging`.
 pub(crate) fn page<T>(
     call: &Call,
-    mut found: Vec<T>,
+    found: &[T],
     id: impl Fn(&T) -> &str,
     describe: impl Fn(&T) -> Value,
 ) -> Answer<Value> {
-    let limit = match call.query("limit").map(str::parse::<usize>) {
-        None => PAGE_DEFAULT,
-        Some(Ok(limit)) if limit > 0 => limit.min(PAGE_MAX),
-        Some(_) => return Err(GraphError::parameter("limit must be a positive number.")),
+    let limit = limit_of(call)?;
+    let place = |name: &str| -> Answer<Option<usize>> {
+        let Some(cursor) = call.query(name) else { return Ok(None) };
+        let wanted = decode_cursor(cursor)?;
+        let position = found.iter().position(|item| id(item) == wanted);
+        position.map(Some).ok_or_else(|| GraphError::code(131_059))
     };
-    if let Some(after) = call.query("after").map(decode_cursor).transpose()? {
-        let position = found.iter().position(|item| id(item) == after);
-        let position = position.ok_or_else(|| GraphError::code(131_059))?;
-        found.drain(..=position);
+    let (after, before) = (place("after")?, place("before")?);
+    let mut start = after.map_or(0, |after| after + 1);
+    let mut end = before.unwrap_or(found.len()).max(start);
+    // What is nearest to the cursor is wanted.
+    match before {
+        Some(_) => start = start.max(end.saturating_sub(limit)),
+        None => end = end.min(start + limit),
     }
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let data: Vec<Value> = found.iter().map(describe).collect();
+    let shown = &found[start..end];
+    let data: Vec<Value> = shown.iter().map(describe).collect();
     let mut answer = json!({ "data": data });
-    if let (Some(first), Some(last)) = (found.first(), found.last()) {
+    if let (Some(first), Some(last)) = (shown.first(), shown.last()) {
         let cursor = encode_cursor(id(last));
         let mut paging = json!({"cursors": {"before": encode_cursor(id(first)), "after": cursor}});
-        if has_more {
+        if end < found.len() {
             paging["next"] = next_page(call, &cursor).into();
         }
         answer["paging"] = paging;
     }
     Ok(answer)
+}
+
+fn limit_of(call: &Call) -> Answer<usize> {
+    match call.query("limit").map(str::parse::<usize>) {
+        None => Ok(PAGE_DEFAULT),
+        Some(Ok(limit)) if limit > 0 => Ok(limit.min(PAGE_MAX)),
+        Some(_) => Err(GraphError::parameter("limit must be a positive number.")),
+    }
 }
 
 fn encode_cursor(id: &str) -> String {
@@ -56,7 +68,8 @@ fn decode_cursor(cursor: &str) -> Answer<String> {
 
 fn next_page(call: &Call, cursor: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in call.query.iter().filter(|(name, _)| *name != "after") {
+    let is_cursor = |name: &str| matches!(name, "after" | "before");
+    for (name, value) in call.query.iter().filter(|(name, _)| !is_cursor(name)) {
         query.append_pair(name, value);
     }
     query.append_pair("after", cursor);

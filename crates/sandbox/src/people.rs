@@ -126,6 +126,28 @@ impl People {
         self.by_address.insert(user_id.into(), person);
     }
 
+    /// Whether a user id finds somebody else than the person of this number.
+    pub(crate) fn is_anothers(&self, user_id: &str, phone: &str) -> bool {
+        self.find(user_id).is_some_and(|holder| self.find(phone) != Some(holder))
+    }
+
+    /// Makes a number and a user id those of one person, if both can be: somebody who was known by
+    /// the id alone gets a number that nobody has. False when they are two people's.
+    pub(crate) fn unite(&mut self, phone: &str, user_id: &str) -> bool {
+        let Some(holder) = self.find(user_id).filter(|_| self.is_anothers(user_id, phone)) else {
+            return true;
+        };
+        if self.get(holder).phone.is_some() || self.find(phone).is_some() {
+            return false;
+        }
+        let this = self.get_mut(holder);
+        // The phone and what is on it stay the same.
+        this.given_hash = Some(this.identity_hash().into());
+        this.phone = Some(phone.into());
+        self.by_address.insert(phone.into(), holder);
+        true
+    }
+
     /// Moves somebody to another number. Whoever was behind it (nobody, as a rule) gets the old one,
     /// which is not on WhatsApp any longer. False when [`PEOPLE_MAX`] is reached.
     pub(crate) fn change_number(&mut self, person: u32, phone: &str) -> bool {

@@ -131,6 +131,11 @@ fn find(state: &State, id: &str) -> Answer<Object> {
     Err(GraphError::unknown_path(&format!("/{id}")))
 }
 
+/// Whether something has this id already.
+pub(crate) fn names_something(state: &State, id: &str) -> bool {
+    find(state, id).is_ok()
+}
+
 impl Object {
     fn waba(&self, state: &State) -> Option<u32> {
         match self {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::Sandbox;
 use crate::control_call::{Refusal, only, text};
 use crate::inbound::{self, Received};
+use crate::inbound_shape::check_place;
 use crate::log::{Direction, Entry, Status};
 use crate::state::State;
 use crate::template_view;
@@ -89,8 +90,8 @@ fn interactive(
             Ok(("interactive", json!({"type": "list_reply", "list_reply": reply})))
         }
         "location_request_message" => {
-            let location = tap.get("location").filter(|location| location.is_object());
-            let location = location.ok_or("location holds latitude and longitude")?;
+            let location = tap.get("location").ok_or("location holds latitude and longitude")?;
+            check_place(location)?;
             Ok(("location", location.clone()))
         }
         "flow" => flow_reply(&action["parameters"]["flow_token"], tap),
@@ -103,7 +104,8 @@ fn interactive(
         }
         "contact_request" => Ok(("contacts", own_card(state, entry))),
         "call_permission_request" => {
-            let accepts = tap.get("accept").and_then(Value::as_bool).unwrap_or(true);
+            let accepts = tap.get("accept").and_then(Value::as_bool);
+            let accepts = accepts.ok_or("accept must be true or false")?;
             let response = if accepts { "accept" } else { "reject" };
             let reply = json!({"response": response, "response_source": "user_action"});
             Ok((

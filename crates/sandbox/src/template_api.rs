@@ -19,6 +19,8 @@ use crate::validate::{
 };
 
 const DAY_MS: i64 = 86_400_000;
+/// What an edit can change.
+const EDITABLE: [&str; 3] = ["components", "category", "message_send_ttl_seconds"];
 
 /// `/{waba}/message_templates`.
 pub(crate) async fn of_account(sandbox: &Sandbox, mut call: Call, waba: u32) -> Answer<Response> {
@@ -67,7 +69,7 @@ fn list(state: &State, call: &Call, waba: u32) -> Answer<Response> {
     let found: Vec<&Template> =
         state.templates.of_waba(waba).filter(|template| is_wanted(template, call)).collect();
     let describe = |template: &&Template| select(template.to_json(), call.query("fields"));
-    let mut answer = page(call, found, |template| &template.id, describe)?;
+    let mut answer = page(call, &found, |template| &template.id, describe)?;
     if let Some(asked) = call.query("summary") {
         answer["summary"] = summary(state.templates.of_waba(waba).count(), asked);
     }
@@ -133,7 +135,9 @@ impl State {
     fn edit_template(&mut self, id: &str, parameters: &Map<String, Value>) -> Answer<Response> {
         let now_ms = self.now_ms();
         let unknown = || GraphError::unknown_object(id);
-        check_may_edit(self.templates.get_mut(id).ok_or_else(unknown)?, now_ms)?;
+        let template = self.templates.get_mut(id).ok_or_else(unknown)?;
+        check_changes_something(parameters)?;
+        check_may_edit(template, now_ms)?;
         let before = self.templates.get(id).ok_or_else(unknown)?;
         let category = edited_category(before, parameters)?;
         let ttl_s = check_ttl(parameters, &category)?;
@@ -179,6 +183,14 @@ impl State {
         }
         Ok(json_response(200, &json!({"success": true})))
     }
+}
+
+fn check_changes_something(parameters: &Map<String, Value>) -> Answer<()> {
+    let is_given = |name: &&str| parameters.get(*name).is_some_and(|value| !value.is_null());
+    if EDITABLE.iter().any(is_given) {
+        return Ok(());
+    }
+    Err(GraphError::parameter(format!("An edit needs one of {}.", EDITABLE.join(", "))))
 }
 
 /// The category after an edit; that of an approved template stays.

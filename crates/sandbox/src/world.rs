@@ -17,6 +17,7 @@ use crate::flows::FlowStatus;
 use crate::numbers::NUMBERS_MAX;
 use crate::people::{NOT_ON_WHATSAPP, Person};
 use crate::reviews::STATUSES;
+use crate::routes::names_something;
 use crate::state::{Number, State};
 use crate::validate::{is_user_id, phone_digits};
 use crate::{Sandbox, chat_view, inbound};
@@ -167,6 +168,9 @@ impl<'a> PersonChange<'a> {
         if self.to.is_some_and(|to| state.find_number_by_any(to).is_none()) {
             return Err(Refusal::unknown("to names no business number"));
         }
+        if self.user_id.is_some_and(|user_id| state.people.is_anothers(user_id, phone)) {
+            return Err(Refusal::bad("user_id is the id of somebody else"));
+        }
         let Some(new) = &self.new_number else { return Ok(()) };
         if new == phone || state.find_number_by_any(new).is_some() {
             return Err(Refusal::bad("change_number_to is the old number or a business's"));
@@ -260,16 +264,7 @@ impl State {
             (None, Some(first)) => first.id.to_string(),
             (None, None) => return Err(Refusal::bad("waba_id is missing")),
         };
-        let is_id =
-            |id: &str| (5..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_id(&id) || !is_id(&waba) {
-            return Err(Refusal::bad("phone_number_id and waba_id are 5 to 32 digits"));
-        }
-        let is_taken =
-            self.find_number_by_any(&id).is_some() || self.find_number_by_any(&display).is_some();
-        if is_taken {
-            return Err(Refusal::bad("this number or id exists already"));
-        }
+        self.check_free(&id, &waba, &display)?;
         let is_new = self.find_waba(&waba).is_none();
         let waba = self.ensure_waba(&waba);
         if is_new {
@@ -278,6 +273,23 @@ impl State {
         let number = self.add_number(Number::new(&id, waba, &display, name));
         self.note_any_change();
         Ok(describe_number(self, number))
+    }
+
+    /// Refuses a number, or ids of a number and its account, that are something else's already.
+    fn check_free(&self, id: &str, waba: &str, display: &str) -> Result<(), Refusal> {
+        let is_id =
+            |id: &str| (5..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_id(id) || !is_id(waba) {
+            return Err(Refusal::bad("phone_number_id and waba_id are 5 to 32 digits"));
+        }
+        let is_number = |name: &str| self.find_number_by_any(name).is_some();
+        if is_number(id) || is_number(display) || names_something(self, id) || id == waba {
+            return Err(Refusal::bad("this number or phone_number_id exists already"));
+        }
+        if self.find_waba(waba).is_none() && names_something(self, waba) {
+            return Err(Refusal::bad("waba_id is the id of something else"));
+        }
+        Ok(())
     }
 }
 

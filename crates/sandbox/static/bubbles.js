@@ -94,8 +94,18 @@ const DRAWINGS = {
   location: drawLocation, contacts: drawContacts, button: drawPressedButton, order: drawOrder,
 };
 
-/** Draws the content of a bubble into `box`. */
+/** Draws the content of a bubble into `box`; as it was sent if it cannot be drawn, so that the others still are. */
 export function drawContent(box, bubble, answered) {
-  const drawn = (DRAWINGS[bubble.type] ?? drawUnknown)(box, bubble, answered) || "";
-  return typeof drawn === "string" ? { className: drawn, after: null } : drawn;
+  const attempt = (draw) => {
+    const part = document.createDocumentFragment();
+    const drawn = draw(part, bubble, answered) || "";
+    box.append(part);
+    return typeof drawn === "string" ? { className: drawn, after: null } : drawn;
+  };
+  try {
+    return attempt(DRAWINGS[bubble.type] ?? drawUnknown);
+  } catch (error) {
+    console.warn(`A message of type ${bubble.type} could not be drawn`, error);
+    return attempt(drawUnknown);
+  }
 }

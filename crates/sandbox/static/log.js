@@ -9,7 +9,7 @@ import { quote } from "./composer.js";
 import { byId, el, icon, reconcile } from "./dom.js";
 import { askAction } from "./sheets.js";
 import { rawContent, state } from "./state.js";
-import { businessName, dayOf, dayText, personName, summaryOf, timeFormat } from "./text.js";
+import { businessName, dayOf, dayText, personName, summaryOf, timeNode } from "./text.js";
 
 const NEAR_BOTTOM_PX = 80;
 const STATUS_TEXT = {
@@ -59,7 +59,7 @@ function buildBubbleRow(bubble, quoted, answered, chat) {
   const { className, after } = drawContent(box, bubble, answered);
   if (className) box.classList.add(...className.split(" "));
   const words = box.querySelector(":scope > .caption:last-child, :scope > .location:last-child > .caption:last-child") ?? box;
-  words.append(el("span", { class: "meta" }, el("time", { datetime: new Date(bubble.at_ms).toISOString() }, timeFormat.format(bubble.at_ms))));
+  words.append(el("span", { class: "meta" }, timeNode(bubble.at_ms)));
   box.append(after || "");
   const act = el("button", { class: "act", type: "button", "aria-label": `React or reply to: ${summaryOf(bubble)}`, title: "React or reply" }, icon("smile"));
   act.addEventListener("click", () => askAction(bubble, { react, quote }));

@@ -42,11 +42,20 @@ const weekdayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const dateFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const shortDateFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
+/** Whether there is such an instant; formats throw at others. */
+const isInstant = (ms) => !Number.isNaN(new Date(ms).getTime());
+
 export const dayOf = (ms) => new Date(ms).toDateString();
 const dayStart = (ms) => new Date(ms).setHours(0, 0, 0, 0);
 const daysAgo = (ms) => Math.round((dayStart(now()) - dayStart(ms)) / 86_400_000);
 
+/** The hour of a message, as a `time` element. */
+export function timeNode(ms) {
+  return isInstant(ms) ? el("time", { datetime: new Date(ms).toISOString() }, timeFormat.format(ms)) : el("time");
+}
+
 export function dayText(ms) {
+  if (!isInstant(ms)) return "";
   const days = daysAgo(ms);
   if (days === 0) return "Today";
   if (days === 1) return "Yesterday";
@@ -54,6 +63,7 @@ export function dayText(ms) {
 }
 
 export function listTimeText(ms) {
+  if (!isInstant(ms)) return "";
   const days = daysAgo(ms);
   if (days === 0) return timeFormat.format(ms);
   return days === 1 ? "Yesterday" : shortDateFormat.format(ms);

@@ -5,7 +5,7 @@
 mod rig;
 
 use reqwest::Method;
-use rig::{CLOSED, NUMBER, OPEN, Rig, SECRET, answer, refused, text};
+use rig::{CLOSED, NUMBER, OPEN, Rig, SECRET, WABA, answer, refused, text};
 use serde_json::{Value, json};
 
 const APP: &str = "100000000000003";
@@ -76,6 +76,43 @@ async fn whose_window_is_open_from_the_start_can_be_blocked() {
         let call = rig.call(Method::POST, &path).json(&block);
         assert_eq!(call.send().await.unwrap().status(), status, "{phone}");
     }
+}
+
+#[tokio::test]
+async fn who_cannot_be_blocked_or_unblocked_is_named_with_the_reason() {
+    let rig = Rig::start().await;
+    let path = format!("/{NUMBER}/block_users");
+    let cases = [
+        (Method::POST, CLOSED, 131_047),
+        (Method::POST, "15550007777", 131_047),
+        (Method::POST, "nobody", 131_009),
+        (Method::DELETE, "15550007777", 131_009),
+    ];
+    for (method, user, code) in cases {
+        let body = json!({"messaging_product": "whatsapp", "block_users": [{"user": user}]});
+        let failed = answer(rig.call(method, &path).json(&body).send().await.unwrap()).await;
+        refused(&failed, 400, 139_100);
+        let row = &failed.1["block_users"]["failed_users"][0];
+        assert_eq!((&row["input"], &row["errors"][0]["code"]), (&json!(user), &json!(code)));
+        assert!(row["errors"][0]["error_data"]["details"].is_string(), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn the_numbers_of_an_account_are_listed_in_pages() {
+    let rig = Rig::start().await;
+    let second = rig.control("numbers", &json!({"display_phone_number": "15550008888"})).await;
+    let path = format!("/{WABA}/phone_numbers?fields=id&limit=1");
+    let row = |id: &Value| json!([{ "id": id }]);
+    let first = rig.get(&path).await.1;
+    assert_eq!(first["data"], row(&json!(NUMBER)));
+    let next = first["paging"]["next"].as_str().unwrap().strip_prefix(&rig.base).unwrap();
+    let rest = rig.get(next).await.1;
+    assert_eq!(rest["data"], row(&second["phone_number_id"]));
+    assert!(rest["paging"].get("next").is_none(), "{rest}");
+    let before = rest["paging"]["cursors"]["before"].as_str().unwrap();
+    assert_eq!(rig.get(&format!("{path}&before={before}")).await.1["data"], first["data"]);
+    refused(&rig.get(&format!("{path}&after=OTk")).await, 400, 131_059);
 }
 
 #[tokio::test]

@@ -200,6 +200,14 @@ async fn numbers_are_read_registered_and_described() {
     let settings = format!("/{NUMBER}/settings");
     let on = json!({"user_identity_change": {"enabled": true}});
     assert_eq!(rig.post(&settings, &on).await.0, 200);
+    for wrong in [
+        json!({"user_identity_change": false}),
+        json!({"user_identity_change": {"enable_identity_key_check": "no"}}),
+        json!({"user_identity_change": {"enabled": 0}}),
+        json!({"user_identity_change": {"enabled": null}}),
+    ] {
+        refused(&rig.post(&settings, &wrong).await, 400, 100);
+    }
     assert_eq!(
         rig.get(&settings).await.1["user_identity_change"]["enable_identity_key_check"],
         true

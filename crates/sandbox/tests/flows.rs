@@ -69,6 +69,9 @@ async fn a_flow_is_made_filled_published_sent_and_answered() {
     let (_, fresh) = rig.get(&format!("/{id}?fields=preview.invalidate(true)")).await;
     assert_ne!(preview, fresh);
     let (_, assets) = rig.get(&format!("/{id}/assets")).await;
+    let cursor = assets["paging"]["cursors"]["after"].as_str().unwrap();
+    let rest = rig.get(&format!("/{id}/assets?after={cursor}")).await.1;
+    assert_eq!(rest, json!({"data": []}));
     let url = assets["data"][0]["download_url"].as_str().unwrap();
     let file: Value = rig.http.get(url).send().await.unwrap().json().await.unwrap();
     assert_eq!(file, flow_json());

@@ -32,6 +32,9 @@ async fn keeps_a_file_for_upload_download_and_delete() {
         assert_eq!(fetched.headers()["content-type"], "image/png");
         assert_eq!(fetched.bytes().await.unwrap(), PNG);
         refused(&answer(rig.http.get(url).send().await.unwrap()).await, 401, 190);
+        let posted = rig.http.post(url).bearer_auth("token").send().await.unwrap();
+        assert_eq!(posted.headers()["allow"], "GET");
+        refused(&answer(posted).await, 405, 100);
         let forged = url.replace("hash=", "hash=0");
         let forged = rig.http.get(forged).bearer_auth("token").send().await.unwrap();
         assert_eq!(forged.status(), 404);
@@ -89,8 +92,10 @@ async fn fails_a_file_that_is_not_what_it_claims_only_when_it_is_sent() {
     let (_, body) = rig.upload(PNG, "image/png", None).await;
     let wamid = rig.sent(&message(OPEN, "video", json!({"id": body["id"]}))).await;
     assert_eq!(rig.status_of(&wamid).await["errors"][0]["code"], 131_053);
-    let wamid = rig.sent(&message(OPEN, "image", json!({"id": body["id"]}))).await;
-    assert_eq!(rig.status_of(&wamid).await["status"], "sent");
+    for kind in ["image", "document"] {
+        let wamid = rig.sent(&message(OPEN, kind, json!({"id": body["id"]}))).await;
+        assert_eq!(rig.status_of(&wamid).await["status"], "sent", "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -110,6 +115,11 @@ async fn fetches_links_once_in_ten_minutes_and_fails_messages_by_bad_ones() {
         let wamid = rig.sent(&image(&format!("https://example.com/{bad}"))).await;
         let failed = rig.status_of(&wamid).await;
         assert_eq!(failed["errors"][0]["code"], 131_053, "{bad}: {failed}");
+    }
+    for any in ["good.png", "page.html"] {
+        let link = json!({"link": format!("https://example.com/{any}")});
+        let wamid = rig.sent(&message(OPEN, "document", link)).await;
+        assert_eq!(rig.status_of(&wamid).await["status"], "sent", "{any} is a document");
     }
     let header = json!([{"type": "header", "parameters": [{"type": "image", "image": {"link": "https://example.com/missing.png"}}]},
         {"type": "body", "parameters": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]);

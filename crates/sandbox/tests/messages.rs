@@ -90,6 +90,7 @@ async fn refuses_wrong_content_with_metas_codes_and_keeps_nothing() {
     };
     let image = json!({"type": "header", "parameters": [{"type": "image", "image": {"link": "https://example.com/good.png"}}]});
     let one = json!({"type": "body", "parameters": [{"type": "text", "text": "a"}]});
+    let two = json!({"type": "body", "parameters": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]});
     let wrong = json!({"type": "body", "parameters": [{"type": "text", "text": "a"}, {"type": "image", "image": {"id": "1"}}]});
     let mut opaque = text(OPEN);
     opaque["biz_opaque_callback_data"] = "x".repeat(513).into();
@@ -104,6 +105,7 @@ async fn refuses_wrong_content_with_metas_codes_and_keeps_nothing() {
         (unknown_template, 404, 132_001),
         (order(json!([image, one])), 400, 132_000),
         (order(json!([image, wrong])), 400, 132_012),
+        (order(json!([image, two, two])), 400, 132_000),
         (opaque, 400, 100),
         (text("15550009999"), 400, 131_021),
     ];

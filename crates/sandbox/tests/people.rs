@@ -5,7 +5,7 @@
 
 mod rig;
 
-use rig::{NUMBER, OPEN, Rig, text};
+use rig::{CLOSED, NUMBER, OPEN, Rig, WABA, text};
 use serde_json::{Value, json};
 
 async fn person(rig: &Rig, phone: &str) -> Value {
@@ -128,6 +128,8 @@ async fn who_changes_their_number_is_reached_under_the_new_one_only() {
 async fn wrong_control_calls_are_refused_and_name_the_member() {
     let rig = Rig::start().await;
     let with = |name: &str, value: Value| json!({"phone": OPEN, name: value});
+    let bens_id = person(&rig, CLOSED).await["user_id"].clone();
+    let wamid = rig.sent(&text(OPEN)).await;
     let cases = [
         ("people", with("on_whatsapp", "no".into()), "on_whatsapp"),
         ("people", with("blocks_business", 1.into()), "blocks_business"),
@@ -163,6 +165,17 @@ async fn wrong_control_calls_are_refused_and_name_the_member() {
         ("inbound", json!({"from": OPEN, "to": 1, "text": {"body": "x"}}), "to must be a string"),
         ("inbound", json!({"from": OPEN, "type": "contacts", "contacts": {}}), "contacts"),
         ("inbound", json!({"from": OPEN, "type": "text", "text": []}), "text"),
+        ("people", with("user_id", bens_id.clone()), "user_id"),
+        (
+            "inbound",
+            json!({"from": OPEN, "from_user_id": bens_id, "text": {"body": "x"}}),
+            "from_user_id",
+        ),
+        ("status", json!({"wamid": wamid, "status": "failed", "errors": {}}), "errors"),
+        ("status", json!({"wamid": wamid, "status": "failed", "errors": "x"}), "errors"),
+        ("faults", json!({"match": {"to": "1555*0"}, "do": {"code": 131_000}}), "match.to"),
+        ("faults", json!({"match": {"to": ""}, "do": {"code": 131_000}}), "match.to"),
+        ("faults", json!({"match": {"from": "nope"}, "do": {"code": 131_000}}), "match.from"),
     ];
     for (path, body, member) in cases {
         let (status, answer) = rig.post(&format!("/_sandbox/{path}"), &body).await;
@@ -178,6 +191,108 @@ async fn wrong_control_calls_are_refused_and_name_the_member() {
         "nothing changed"
     );
     assert_eq!(rig.get("/_sandbox/faults").await.1["data"], json!([]));
+}
+
+#[tokio::test]
+async fn inbound_messages_that_no_webhook_could_carry_are_refused() {
+    let rig = Rig::start().await;
+    let at = |timestamp: Value| ("timestamp", timestamp);
+    let around = [
+        at(1_795_356_564_000_000_i64.into()),
+        at((-99_999_999_999_999_i64).into()),
+        at((-5).into()),
+        at(253_402_300_800_i64.into()),
+        at("253402300800".into()),
+        at("soon".into()),
+        at(1.5.into()),
+        ("name", 5.into()),
+        ("id", 5.into()),
+        ("id", "".into()),
+        ("profile", "Ann".into()),
+        ("profile", json!({"name": 5})),
+        ("context", "wamid.x".into()),
+        ("context", json!({"id": 5})),
+        ("context", json!({"forwarded": "yes"})),
+        ("referral", "ad".into()),
+        ("referral", json!({"source_url": 5})),
+        ("errors", json!({})),
+        ("errors", json!(["x"])),
+        ("value_errors", json!({"code": 1})),
+        ("value_errors", json!([{"code": "1"}])),
+        ("group_id", 5.into()),
+    ];
+    for (name, value) in around {
+        let mut body = json!({"from": OPEN, "type": "unsupported"});
+        body[name] = value;
+        let (status, answer) = rig.post("/_sandbox/inbound", &body).await;
+        let why = answer["error"]["message"].as_str().unwrap_or("");
+        assert!(status == 400 && why.contains(name), "{body}: {status} {answer}");
+    }
+    let contents = [
+        ("order", json!({"product_items": {}}), "order.product_items"),
+        ("order", json!({"product_items": [null]}), "order.product_items[0]"),
+        ("contacts", json!([null]), "contacts[0]"),
+        ("contacts", json!([{"name": 5, "phones": "x"}]), "contacts[0].name"),
+        ("contacts", json!([{"phones": [null]}]), "contacts[0].phones[0]"),
+        ("button", json!({"payload": "p", "text": 5}), "button.text"),
+        ("location", json!({"latitude": 1}), "location.longitude"),
+        ("interactive", json!({"button_reply": "yes"}), "interactive.button_reply"),
+    ];
+    for (kind, content, member) in contents {
+        let body = json!({"from": OPEN, "type": kind, kind: content});
+        let (status, answer) = rig.post("/_sandbox/inbound", &body).await;
+        let why = answer["error"]["message"].as_str().unwrap_or("");
+        assert!(status == 400 && why.contains(member), "{body}: {status} {answer}");
+    }
+    let path = format!("/_sandbox/handset/messages?phone={OPEN}&phone_number_id={NUMBER}");
+    assert_eq!(rig.get(&path).await.1["data"], json!([]), "nothing came");
+    for last in [json!(0), json!(253_402_300_799_i64), json!("253402300799")] {
+        let body = json!({"from": OPEN, "timestamp": last, "text": {"body": "x"}});
+        rig.control("inbound", &body).await;
+    }
+}
+
+#[tokio::test]
+async fn somebody_known_by_an_id_alone_may_show_their_number() {
+    let mut rig = Rig::start().await;
+    let (id, phone) = ("US.13491", "15550006666");
+    rig.control("inbound", &json!({"from_user_id": id, "text": {"body": "hi"}})).await;
+    let hash = rig.get(&format!("/_sandbox/people?user_id={id}")).await.1["data"][0].clone();
+    let both = json!({"from": phone, "from_user_id": id, "text": {"body": "me"}});
+    rig.control("inbound", &both).await;
+    let told = rig.update(|update| update["value"]["messages"][0]["from"] == phone).await;
+    assert_eq!(told["value"]["contacts"][0]["user_id"], id);
+    let by_id = rig.get(&format!("/_sandbox/people?user_id={id}")).await.1["data"][0].clone();
+    assert_eq!(by_id, person(&rig, phone).await, "one person");
+    assert_eq!(by_id["identity_key_hash"], hash["identity_key_hash"]);
+}
+
+#[tokio::test]
+async fn a_new_number_takes_no_id_of_anything_else() {
+    let rig = Rig::start().await;
+    let template = rig.get(&format!("/{WABA}/message_templates")).await.1["data"][0]["id"].clone();
+    let media = rig.upload(rig::PNG, "image/png", None).await.1["id"].clone();
+    let flow = json!({"name": "survey", "categories": ["SURVEY"]});
+    let flow = rig.post(&format!("/{WABA}/flows"), &flow).await.1["id"].clone();
+    let app = json!("100000000000003");
+    let (account, number) = (json!(WABA), json!(NUMBER));
+    let taken = [&template, &media, &flow, &app];
+    let add = async |member: &str, id: &Value| {
+        let mut body = json!({"display_phone_number": "15550008888"});
+        body[member] = id.clone();
+        rig.post("/_sandbox/numbers", &body).await.0
+    };
+    for id in taken.into_iter().chain([&account, &number]) {
+        assert_eq!(add("phone_number_id", id).await, 400, "{id}");
+    }
+    for id in taken.into_iter().chain([&number]) {
+        assert_eq!(add("waba_id", id).await, 400, "{id}");
+    }
+    let twice = json!({"display_phone_number": "15550008888", "phone_number_id": "77777",
+        "waba_id": "77777"});
+    assert_eq!(rig.post("/_sandbox/numbers", &twice).await.0, 400);
+    assert_eq!(rig.get("/_sandbox/numbers").await.1["data"].as_array().unwrap().len(), 1);
+    assert_eq!(add("waba_id", &account).await, 200);
 }
 
 #[tokio::test]

@@ -133,6 +133,10 @@ async fn what_is_not_there_cannot_be_tapped() {
     let with_buttons = rig.sent(&buttons()).await;
     let request =
         rig.sent(&interactive("location_request_message", json!({"name": "send_location"}))).await;
+    let permission =
+        interactive("call_permission_request", json!({"name": "call_permission_request"}));
+    let permission = rig.sent(&permission).await;
+    let place = |latitude: Value, longitude: Value| json!({"wamid": request, "location": {"latitude": latitude, "longitude": longitude}});
     let cases = [
         (json!({"wamid": "wamid.x", "id": "yes"}), 404),
         (json!({"wamid": plain, "id": "yes"}), 400),
@@ -140,6 +144,13 @@ async fn what_is_not_there_cannot_be_tapped() {
         (json!({"wamid": with_buttons}), 400),
         (json!({"wamid": with_buttons, "id": "yes", "button": "yes"}), 400),
         (json!({"wamid": request}), 400),
+        (json!({"wamid": request, "location": {"latitude": 1}}), 400),
+        (place("1".into(), 1.into()), 400),
+        (place(91.into(), 1.into()), 400),
+        (place(1.into(), (-181).into()), 400),
+        (json!({"wamid": permission}), 400),
+        (json!({"wamid": permission, "accept": "no"}), 400),
+        (json!({"wamid": permission, "accept": null}), 400),
     ];
     for (body, status) in cases {
         assert_eq!(rig.post("/_sandbox/tap", &body).await.0, status, "{body}");

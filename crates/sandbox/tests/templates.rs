@@ -4,7 +4,7 @@
 
 mod rig;
 
-use rig::{NUMBER, OPEN, Rig, START_MS, WABA, message};
+use rig::{NUMBER, OPEN, Rig, START_MS, WABA, message, refused};
 use serde_json::{Value, json};
 
 /// Makes a template and approves it; its id.
@@ -119,6 +119,60 @@ async fn types_and_formats_are_given_back_in_capitals() {
     let id = approved(&rig, &code).await;
     let button = json!({"type": "OTP", "otp_type": "COPY_CODE"});
     assert_eq!(rig.get(&format!("/{id}")).await.1["components"][1]["buttons"][0], button);
+}
+
+#[tokio::test]
+async fn an_edit_changes_something() {
+    let rig = Rig::start().await;
+    let template = json!({"name": "note", "language": "en", "category": "utility",
+        "components": [{"type": "BODY", "text": "News"}]});
+    let path = format!("/{}", approved(&rig, &template).await);
+    let nothing = [
+        json!({}),
+        json!({"zzz": 1}),
+        json!({"name": "other"}),
+        json!({"language": "de"}),
+        json!({"message_send_ttl_seconds": null}),
+    ];
+    for edit in nothing {
+        refused(&rig.post(&path, &edit).await, 400, 100);
+        assert_eq!(rig.get(&path).await.1["status"], "APPROVED", "{edit}");
+    }
+    let edit = json!({"message_send_ttl_seconds": 60});
+    assert_eq!(rig.post(&path, &edit).await.1, json!({"success": true}));
+    assert_eq!(rig.get(&path).await.1["status"], "PENDING");
+}
+
+#[tokio::test]
+async fn the_list_is_read_forwards_and_backwards() {
+    let rig = Rig::start().await;
+    let list = format!("/{WABA}/message_templates");
+    for name in ["third", "fourth"] {
+        let template = json!({"name": name, "language": "en", "category": "utility",
+            "components": [{"type": "BODY", "text": "News"}]});
+        assert_eq!(rig.post(&list, &template).await.0, 200);
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let rows = page["data"].as_array().unwrap().iter();
+        rows.map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = rig.get(&list).await.1;
+    let all = names(&all);
+    let last = rig.get(&format!("{list}?limit=1&name=fourth")).await.1;
+    let cursor = last["paging"]["cursors"]["before"].as_str().unwrap();
+    let page = rig.get(&format!("{list}?limit=2&before={cursor}")).await.1;
+    assert_eq!(names(&page), all[1..3], "the two in front of it");
+    let next = page["paging"]["next"].as_str().unwrap().strip_prefix(&rig.base).unwrap();
+    assert_eq!(names(&rig.get(next).await.1), all[3..], "and on from there");
+    let cursor = page["paging"]["cursors"]["before"].as_str().unwrap();
+    let first = rig.get(&format!("{list}?limit=2&before={cursor}")).await.1;
+    assert_eq!(names(&first), all[..1]);
+    let cursor = first["paging"]["cursors"]["before"].as_str().unwrap();
+    assert_eq!(rig.get(&format!("{list}?before={cursor}")).await.1, json!({"data": []}));
+    for name in ["after", "before"] {
+        refused(&rig.get(&format!("{list}?{name}=%21")).await, 400, 100);
+        refused(&rig.get(&format!("{list}?{name}=OTk")).await, 400, 131_059);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Fields, MediaRef, check_media, invalid, missing};
+use super::{Fields, MediaRef, check_media, invalid, is_web_url, missing};
 use crate::errors::{Answer, GraphError};
 use crate::media_kind::MediaKind;
 
@@ -196,7 +196,7 @@ fn check_cta_url(action: &Fields<'_>) -> Answer<()> {
 
 fn check_url(fields: &Fields<'_>, name: &str) -> Answer<()> {
     let url = fields.text(name, URL_MAX)?;
-    if url::Url::parse(url).is_ok_and(|url| url.has_host()) {
+    if is_web_url(url) {
         return Ok(());
     }
     Err(invalid(&fields.path(name), "must be a valid URL"))
@@ -377,12 +377,16 @@ mod tests {
 
     #[test]
     fn checks_the_other_types() {
-        let url = json!({"name": "cta_url", "parameters": {"display_text": "Go", "url": "https://example.com"}});
+        let to = |url: &str| json!({"name": "cta_url", "parameters": {"display_text": "Go", "url": url}});
+        let url = to("https://example.com");
         let flow = json!({"name": "flow", "parameters": {"flow_message_version": "3", "flow_id": "1",
             "flow_cta": "Go", "flow_action_payload": {"screen": "A", "data": {}}}});
         let cases = [
             ("cta_url", url.clone(), 0),
             ("cta_url", json!({"name": "cta_url", "parameters": {"display_text": "Go"}}), 131_008),
+            ("cta_url", to("javascript:alert(1)"), 131_009),
+            ("cta_url", to("javascript://example.com/%0aalert(1)"), 131_009),
+            ("cta_url", to("nonsense"), 131_009),
             ("location_request_message", json!({"name": "send_location"}), 0),
             ("location_request_message", json!({"name": "x"}), 131_009),
             ("flow", flow, 131_009),

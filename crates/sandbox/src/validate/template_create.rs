@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::is_web_url;
 use crate::errors::{Answer, GraphError};
 use crate::templates::{Variables, component_type, placeholders};
 
@@ -16,6 +17,7 @@ const BODY_MAX: usize = 1_024;
 const FOOTER_MAX: usize = 60;
 const BUTTON_LABEL_MAX: usize = 25;
 const BUTTON_URL_MAX: usize = 2_000;
+const BUTTON_PHONE_MAX: usize = 20;
 
 /// A template whose form is right.
 #[derive(Debug)]
@@ -108,7 +110,8 @@ pub(crate) fn check_components(components: &Value, category: &str, format: &str)
             "FOOTER" if !is_authentication => check_footer(component)?,
             "BODY" | "FOOTER" => check_authentication(component)?,
             "BUTTONS" => check_buttons(component, is_authentication)?,
-            "CAROUSEL" | "LIMITED_TIME_OFFER" | "CALL_PERMISSION_REQUEST" => {}
+            "CAROUSEL" => check_cards(component)?,
+            "LIMITED_TIME_OFFER" | "CALL_PERMISSION_REQUEST" => {}
             other => {
                 return Err(GraphError::parameter(format!("Unknown component type {other}.")));
             }
@@ -198,7 +201,21 @@ fn check_body(component: &Value, format: &str) -> Answer<()> {
     if variables.count() > 0 && !has_sample {
         return Err(missing_example("The body"));
     }
+    if samples_in_body(component) > variables.count() {
+        let details = "The example of the body has more values than the body has variables.";
+        return Err(GraphError::parameter(details));
+    }
     Ok(())
+}
+
+/// How many values the longest example of a body has.
+fn samples_in_body(component: &Value) -> usize {
+    let list =
+        |name: &str| component.pointer(&format!("/example/{name}")).and_then(Value::as_array);
+    let named = list("body_text_named_params").map_or(0, Vec::len);
+    let sets = list("body_text").map_or(&[][..], Vec::as_slice);
+    let longest = sets.iter().filter_map(Value::as_array).map(Vec::len).max();
+    named.max(longest.unwrap_or(sets.len()))
 }
 
 /// The variables of a text; `None` if they are not numbered from 1, or not proper names.
@@ -257,13 +274,24 @@ fn check_buttons(component: &Value, is_authentication: bool) -> Answer<()> {
     buttons.iter().zip(&kinds).try_for_each(|(button, kind)| check_button(button, kind))
 }
 
+/// The buttons of cards are like those of a template.
+fn check_cards(component: &Value) -> Answer<()> {
+    let cards = component.get("cards").and_then(Value::as_array).into_iter().flatten();
+    let parts = cards.filter_map(|card| card.get("components").and_then(Value::as_array)).flatten();
+    let mut rows = parts.filter(|part| component_type(part) == "BUTTONS");
+    rows.try_for_each(|row| check_buttons(row, false))
+}
+
 fn check_button(button: &Value, kind: &str) -> Answer<()> {
     let label_ok = (1..=BUTTON_LABEL_MAX).contains(&text_of(button).chars().count());
     let member = |name: &str| button.get(name).and_then(Value::as_str).unwrap_or("");
     match kind {
-        "QUICK_REPLY" if label_ok => Ok(()),
-        "PHONE_NUMBER" if label_ok && (1..=20).contains(&member("phone_number").len()) => Ok(()),
-        "URL" if label_ok => check_url_button(button, member("url")),
+        "QUICK_REPLY" | "PHONE_NUMBER" | "URL" if !label_ok => {
+            Err(GraphError::parameter("A button has a text of 1 to 25 characters."))
+        }
+        "QUICK_REPLY" => Ok(()),
+        "PHONE_NUMBER" => check_phone_button(member("phone_number")),
+        "URL" => check_url_button(button, member("url")),
         "COPY_CODE" => {
             let sample = button.get("example").and_then(|example| {
                 example.as_str().or_else(|| example.get(0).and_then(Value::as_str))
@@ -279,11 +307,16 @@ fn check_button(button: &Value, kind: &str) -> Answer<()> {
             _ => Err(GraphError::parameter("otp_type is COPY_CODE, ONE_TAP or ZERO_TAP.")),
         },
         "FLOW" | "CATALOG" | "MPM" | "SPM" | "VOICE_CALL" | "ORDER_DETAILS" => Ok(()),
-        "QUICK_REPLY" | "PHONE_NUMBER" | "URL" => {
-            Err(GraphError::parameter("A button has a text of 1 to 25 characters."))
-        }
         other => Err(GraphError::parameter(format!("Unknown button type {other}."))),
     }
+}
+
+fn check_phone_button(phone: &str) -> Answer<()> {
+    if (1..=BUTTON_PHONE_MAX).contains(&phone.chars().count()) {
+        return Ok(());
+    }
+    let details = format!("The phone_number of a button has 1 to {BUTTON_PHONE_MAX} characters.");
+    Err(GraphError::parameter(details))
 }
 
 fn check_url_button(button: &Value, url: &str) -> Answer<()> {
@@ -292,6 +325,9 @@ fn check_url_button(button: &Value, url: &str) -> Answer<()> {
     if url.is_empty() || url.len() > BUTTON_URL_MAX || found.len() > 1 || !at_end {
         let details = "A URL button has a url of 2000 characters with one variable at its end.";
         return Err(GraphError::parameter(details));
+    }
+    if !is_web_url(url) {
+        return Err(GraphError::parameter("The url of a URL button is an http or https address."));
     }
     if !found.is_empty() && button.get("example").is_none() {
         return Err(missing_example("The URL button"));
@@ -310,11 +346,16 @@ mod tests {
     }
 
     fn body(text: &str) -> Value {
-        json!([{"type": "BODY", "text": text, "example": {"body_text": [["a", "b", "c"]]}}])
+        let samples: Vec<_> = Variables::of(text).names.iter().map(|_| "a").collect();
+        json!([{"type": "BODY", "text": text, "example": {"body_text": [samples]}}])
     }
 
     #[test]
     fn checks_bodies() {
+        let with_samples = |samples: Value| {
+            json!([{"type": "BODY", "text": "Dear {{1}} of the house",
+                    "example": {"body_text": samples}}])
+        };
         let cases = [
             (body(&"x".repeat(1_024)), 0),
             (body(&"x".repeat(1_025)), 2_388_072),
@@ -325,6 +366,11 @@ mod tests {
             (body("Dear {{1}} {{2}} you"), 2_388_293),
             (body("Dear {{2}} of the house"), 2_388_072),
             (json!([{"type": "BODY", "text": "Dear {{1}} of the house"}]), 100),
+            (with_samples(json!([["a"]])), 0),
+            (with_samples(json!([["a"], ["b"]])), 0),
+            (with_samples(json!(["a"])), 0),
+            (with_samples(json!([["a", "b"]])), 100),
+            (with_samples(json!(["a", "b"])), 100),
             (json!([{"type": "FOOTER", "text": "x"}]), 100),
         ];
         for (components, expected) in cases {
@@ -355,6 +401,36 @@ mod tests {
         assert_eq!(buttons(json!([reply, url, reply])), 100, "quick replies apart");
         assert_eq!(buttons(json!([url, url, url])), 100);
         assert_eq!(buttons(json!([{"type": "QUICK_REPLY", "text": "x".repeat(26)}])), 100);
+    }
+
+    #[test]
+    fn buttons_lead_to_web_pages_and_phones_also_on_cards() {
+        let to = |url: &str| json!({"type": "URL", "text": "Go", "url": url, "example": ["x"]});
+        let call =
+            |phone: &str| json!({"type": "PHONE_NUMBER", "text": "Call", "phone_number": phone});
+        let cases = [
+            (to("https://example.com/a?b={{1}}"), None),
+            (to("HTTP://example.com"), None),
+            (to("javascript:alert(1)"), Some("http")),
+            (to("javascript://example.com/%0aalert(1)"), Some("http")),
+            (to("nonsense"), Some("http")),
+            (to("ftp://example.com/"), Some("http")),
+            (call(&"1".repeat(20)), None),
+            (call(&"1".repeat(21)), Some("phone_number")),
+            (call(""), Some("phone_number")),
+        ];
+        for (button, wrong) in cases {
+            let row = json!({"type": "BUTTONS", "buttons": [button]});
+            let body = json!({"type": "BODY", "text": "Hello there"});
+            let card = json!({"type": "CAROUSEL", "cards": [{"components": [row]}]});
+            for part in [row, card] {
+                let components = json!([body, part]);
+                let refused = check_components(&components, "UTILITY", "POSITIONAL").err();
+                let refused = refused.map(|error| format!("{error:?}"));
+                let named = refused.map(|told| wrong.is_some_and(|word| told.contains(word)));
+                assert_eq!(named, wrong.map(|_| true), "{components}");
+            }
+        }
     }
 
     #[test]

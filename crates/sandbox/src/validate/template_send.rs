@@ -34,10 +34,10 @@ fn check_components<'a>(
     for (index, component) in components.iter().enumerate() {
         let component = Fields::of(component, &format!("{at}[{index}]"))?;
         match component.text("type", 64)?.to_ascii_lowercase().as_str() {
-            "header" => header = Some(component),
-            "body" => body = Some(component),
+            "header" => set_once(&mut header, component, "header")?,
+            "body" => set_once(&mut body, component, "body")?,
             "button" => buttons.push(component),
-            "carousel" => carousel = Some(component),
+            "carousel" => set_once(&mut carousel, component, "carousel")?,
             "limited_time_offer" => {}
             _ => {
                 let details = format!("{} is not a component type.", component.path("type"));
@@ -49,6 +49,16 @@ fn check_components<'a>(
     check_body(body.as_ref(), shape)?;
     check_buttons(&buttons, &shape.buttons)?;
     check_cards(carousel.as_ref(), &shape.cards, media)
+}
+
+/// Takes a component that a template has once; a second one brings parameters too many.
+fn set_once<'a>(place: &mut Option<Fields<'a>>, given: Fields<'a>, name: &str) -> Answer<()> {
+    match place.replace(given) {
+        None => Ok(()),
+        Some(_) => {
+            Err(GraphError::new(132_000, format!("There is more than one {name} component.")))
+        }
+    }
 }
 
 fn parameters<'a>(component: Option<&Fields<'a>>) -> Answer<&'a [Value]> {
@@ -288,6 +298,8 @@ mod tests {
             (json!([image(), body(&["a\nb", "b"])]), 132_018),
             (json!([image(), body(&["a", "b     c"])]), 132_018),
             (json!([image(), body(&["a", "x".repeat(32_768).as_str()])]), 132_005),
+            (json!([image(), body(&["a", "b"]), body(&["a", "b"])]), 132_000),
+            (json!([image(), image(), body(&["a", "b"])]), 132_000),
             (json!([{"type": "hologram"}]), 100),
         ];
         for (sent, expected) in cases {
