@@ -117,7 +117,7 @@ pub async fn one_organisations_many_targets_hide_no_others(harness: &dyn Harness
     assert_eq!(fair.len(), 4);
     assert_eq!((&fair[0], &fair[3]), (&first, &third));
     assert!(fair[1..3].contains(&second) && fair[1..3].contains(&of_other), "due at once");
-    assert_eq!(found(3, 1).await, [first.clone()]);
+    assert_eq!(found(3, 1).await, std::slice::from_ref(&first));
     let resting = stage.store.due_targets(at(25), Vec::new(), 10, 2).await.unwrap().0;
     let resting = resting.into_iter().filter(|target| target.name == first).map(|it| it.place);
     let others = stage.store.due_targets(at(25), resting.collect(), 3, 10).await.unwrap().0;

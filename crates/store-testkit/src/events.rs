@@ -224,7 +224,7 @@ pub async fn places_are_never_used_again(harness: &dyn Harness) {
     assert!(stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
     let stage = stage.reopen(harness).await;
     stage.put(Entry::Org(org("org-1"))).await;
-    stage.put(Entry::Number(crate::samples::number(crate::samples::NUMBER, "org-1"))).await;
+    stage.put(Entry::Number(number(crate::samples::NUMBER, "org-1"))).await;
     assert!(listed(&stage, &EventFilter::default()).await.is_empty());
     stage.send(&message(9), "wamid.9").await;
     assert!(stage.store.last_event().await.unwrap() > before);
