@@ -14,12 +14,12 @@ use waypost_domain::template::Template;
 use waypost_domain::{ApiKeyId, ErrorKind, NumberId, OrgId, Status, Timestamp};
 use waypost_engine::directory::Directory;
 use waypost_engine::ports::{
-    CreationClaim, Entry, EntryKey, IdempotencyClaim, MessageFilter, PutMode, StoreResult,
+    CreationClaim, Entry, EntryKey, IdempotencyClaim, MessageFilter, PutMode, Signer, StoreResult,
 };
 use waypost_engine::{Sweep, Swept};
 use waypost_store_sqlite::{Moment, Turns};
 
-use crate::callbacks::hooked;
+use crate::callbacks::{hooked, written};
 use crate::rig::{NOON, Rig, broadcast_of, number, phone, refused, send_to, text};
 
 const WABA: &str = "100000000000002";
@@ -212,6 +212,17 @@ async fn a_message_that_is_queued_again_is_sent_even_if_its_caller_has_gone() {
     held.ask_and_leave(rig.engine.retry_message(&org_id(), id)).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(rig.stored(id).await.status, Status::Sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_is_worked_off_even_if_its_sender_has_gone() {
+    let (held, rig) = rig().await;
+    // Whatever the engine looks for at its start comes before.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let body = rig.webhook(vec![written("15550001111", "hello", &rig)]);
+    held.ask_and_leave(rig.engine.receive_webhook(body, Signer::Installation)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(rig.engine.store().open_webhooks(0, 1).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
