@@ -5,6 +5,7 @@
 
 mod batches;
 mod broadcasts;
+mod bystanders;
 mod callbacks;
 mod callers;
 mod clock_jumps;
