@@ -316,10 +316,10 @@ impl Engine {
         tasks.spawn(self.clone().record_calls(cancel.clone()));
         tasks.spawn(self.clone().tell_overdue(cancel.clone()));
         tasks.spawn(self.clone().resend_unknown(cancel.clone()));
+        tasks.spawn(self.clone().drain_removed_numbers());
         for number in self.directory().all_numbers() {
             self.lane(&number);
         }
-        self.drain_removed_numbers().await;
         self.remember_caps().await;
         loop {
             tokio::select! {

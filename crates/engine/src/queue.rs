@@ -26,7 +26,7 @@ const EXPIRED_TOGETHER: usize = 128;
 impl Engine {
     /// Gives lanes to numbers that were removed with their organisation while others' messages waited
     /// for them: these fail there.
-    pub(crate) async fn drain_removed_numbers(&self) {
+    pub(crate) async fn drain_removed_numbers(self) {
         match self.store().removed_numbers_in_use().await {
             Ok(numbers) => numbers.iter().for_each(|number_id| self.lane_of_removed(number_id)),
             Err(error) => {

@@ -174,9 +174,10 @@ pub(super) async fn decode(
         }
         Received::Json(bytes, share) => decode_json(envelope, bytes, share, &asker).await?,
     };
-    let key = match heeds_header {
-        true => idempotency_key(&parts.headers).map_err(&refuse)?.or(name),
-        false => name,
+    let key = if heeds_header {
+        idempotency_key(&parts.headers).map_err(&refuse)?.or(name)
+    } else {
+        name
     };
     let idempotency =
         key.zip(decoded.fingerprint).map(|(key, fingerprint)| IdempotencyKey { key, fingerprint });

@@ -67,10 +67,8 @@ fn binding(given: &Field<'_>) -> Result<TemplateBinding, Failure> {
 fn values(object: &Object<'_>) -> Result<Values, Failure> {
     let [header, body, buttons] = object.fields([member::HEADER, member::BODY, member::BUTTONS]);
     let header = if header.is_blank_object() { None } else { self::header(&header)? };
-    let body = match body.is_blank_object() {
-        true => Vec::new(),
-        false => texts(&any_of(&body.object()?, VALUE))?,
-    };
+    let body =
+        if body.is_blank_object() { Vec::new() } else { texts(&any_of(&body.object()?, VALUE))? };
     let buttons = if buttons.is_blank() {
         Vec::new()
     } else {
