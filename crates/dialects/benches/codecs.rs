@@ -13,6 +13,10 @@ use waypost_domain::command::{Delivery, MessageType, Receipt};
 
 use waypost_domain::{MessageId, OrgId, Phone, Timestamp};
 
+/// The gateway's own, so that what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Where criterion keeps the figures: `target/criterion/<this>/<dialect>`.
 const GROUP: &str = "text message";
 const NOW: Timestamp = Timestamp(1_800_000_000_000);

@@ -14,6 +14,7 @@
 
 mod canonical;
 mod field;
+mod rest;
 mod scan;
 mod text;
 
@@ -23,6 +24,7 @@ use waypost_domain::{ErrorKind, Failure};
 
 pub use canonical::{MAX_SORTED_MEMBERS, canonical};
 pub use field::{Field, Object};
+use rest::Rest;
 pub use scan::MAX_DEPTH;
 use scan::Scanner;
 pub use text::{Chars, Text};
@@ -131,7 +133,7 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn elements(self) -> Option<Elements<'a>> {
         let inner = self.text.strip_prefix('[')?;
-        Some(Elements { text: inner, scanner: Scanner::new(inner) })
+        Some(Elements { rest: Rest::new(inner) })
     }
 
     /// Whether it is an array without elements.
@@ -144,7 +146,7 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
         let inner = self.text.strip_prefix('{')?;
-        Some(Members { text: inner, scanner: Scanner::new(inner) })
+        Some(Members { rest: Rest::new(inner) })
     }
 
     /// The named members of an object in one pass, the last of each name. All absent where the
@@ -152,7 +154,8 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<Self>; N] {
         let mut found = [None; N];
-        for (key, value) in self.members().into_iter().flatten() {
+        let Some(members) = self.members() else { return found };
+        for (key, value) in members {
             if let Some(at) = names.iter().position(|name| key.is(name)) {
                 found[at] = Some(value);
             }
@@ -168,43 +171,31 @@ impl fmt::Debug for Node<'_> {
     }
 }
 
-/// The elements of an array. The text is known to be valid, so the scanner's faults, which end
-/// the iteration, cannot occur.
+/// The elements of an array.
 pub struct Elements<'a> {
-    text: &'a str,
-    scanner: Scanner<'a>,
+    rest: Rest<'a>,
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Node<'a>;
 
     fn next(&mut self) -> Option<Node<'a>> {
-        self.scanner.skip_separators();
-        let start = self.scanner.at();
-        self.scanner.skip_valid().ok()?;
-        self.text.get(start..self.scanner.at()).map(|text| Node { text })
+        self.rest.next_value().map(|text| Node { text })
     }
 }
 
-/// The members of an object; see [`Elements`] on faults.
+/// The members of an object.
 pub struct Members<'a> {
-    text: &'a str,
-    scanner: Scanner<'a>,
+    rest: Rest<'a>,
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.scanner.skip_separators();
-        let key_start = self.scanner.at();
-        self.scanner.string().ok()?;
-        let key = self.text.get(key_start + 1..self.scanner.at() - 1)?;
-        self.scanner.skip_separators();
-        let start = self.scanner.at();
-        self.scanner.skip_valid().ok()?;
-        let text = self.text.get(start..self.scanner.at())?;
-        Some((Text::of_valid(key), Node { text }))
+        let key = Node { text: self.rest.next_value()? }.string()?;
+        let text = self.rest.next_value()?;
+        Some((key, Node { text }))
     }
 }
 

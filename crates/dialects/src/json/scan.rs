@@ -1,6 +1,8 @@
-//! Finds where JSON values end, and that they are valid. Copies nothing and builds nothing.
+//! Whether a text is JSON. Copies nothing and builds nothing.
 
 use waypost_planted::{Bug, is_planted};
+
+use super::text::plain_run;
 
 /// The deepest nesting of arrays and objects that is read. No vendor's request needs ten.
 pub const MAX_DEPTH: usize = 32;
@@ -25,10 +27,6 @@ impl<'a> Scanner<'a> {
         Self { bytes: text.as_bytes(), at: 0 }
     }
 
-    pub(super) const fn at(&self) -> usize {
-        self.at
-    }
-
     /// One value with nothing but blanks around it.
     pub(super) fn document(&mut self) -> Result<(), Fault> {
         self.skip_blanks();
@@ -42,44 +40,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// One value, `depth` arrays and objects deep.
-    pub(super) fn value(&mut self, depth: usize) -> Result<(), Fault> {
+    fn value(&mut self, depth: usize) -> Result<(), Fault> {
         match self.peek() {
             Some(b'"') => self.string(),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
             _ => self.scalar(),
-        }
-    }
-
-    /// Goes past blanks, commas and colons. Only for texts known to be valid, where they stand
-    /// between values and nowhere else.
-    pub(super) fn skip_separators(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | b':')) {
-            self.at += 1;
-        }
-    }
-
-    /// Goes past one value. Only for texts known to be valid: brackets outside of strings are
-    /// counted, and nothing is checked. A fault where no value comes next.
-    pub(super) fn skip_valid(&mut self) -> Result<(), Fault> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek() {
-                Some(b'"') => self.string()?,
-                Some(b'{' | b'[') => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                Some(b'}' | b']') if depth > 0 => {
-                    depth -= 1;
-                    self.at += 1;
-                }
-                Some(b',' | b':' | b' ' | b'\t' | b'\r' | b'\n') if depth > 0 => self.at += 1,
-                _ => self.scalar()?,
-            }
-            if depth == 0 {
-                return Ok(());
-            }
         }
     }
 
@@ -95,22 +61,33 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string with its quotes.
-    pub(super) fn string(&mut self) -> Result<(), Fault> {
+    fn string(&mut self) -> Result<(), Fault> {
         self.expect(b'"', "expected a string in double quotes")?;
         loop {
-            self.at += plain_run(&self.bytes[self.at..]);
+            let run = plain_run(self.bytes, self.at);
+            self.has_no_control(run)?;
+            self.at += run;
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.escape()?,
-                Some(_) => {
-                    return self.fault("a control character inside a string must be escaped");
-                }
+                Some(_) => self.escape()?,
                 None => return self.fault("the text ends inside a string"),
             }
         }
+    }
+
+    /// Looks at the next bytes of a string.
+    fn has_no_control(&mut self, run: usize) -> Result<(), Fault> {
+        let is_control = |byte: &u8| *byte < 0x20;
+        let run = &self.bytes[self.at..self.at + run];
+        // Without a way out in the middle it takes many bytes at a time, and files are long.
+        if !run.iter().fold(false, |any, byte| any | is_control(byte)) {
+            return Ok(());
+        }
+        self.at += run.iter().position(is_control).unwrap_or_default();
+        self.fault("a control character inside a string must be escaped")
     }
 
     fn object(&mut self, depth: usize) -> Result<(), Fault> {
@@ -260,40 +237,6 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes stand before the next one that means something inside a string.
-fn plain_run(bytes: &[u8]) -> usize {
-    const LANES: usize = 32;
-    let special = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20);
-    // Most strings are names, and end within their first word.
-    let first = bytes.first_chunk().and_then(|word| first_special(u64::from_le_bytes(*word)));
-    if let Some(at) = first {
-        return at;
-    }
-    // Files fill most of a large body: whole blocks without a branch for each byte are ten times
-    // as fast.
-    let is_plain = |block: &&[u8]| !block.iter().fold(false, |hit, byte| hit | special(byte));
-    let blocks = bytes.chunks_exact(LANES).take_while(is_plain).count() * LANES;
-    let (words, rest) = bytes[blocks..].as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        if let Some(at) = first_special(u64::from_le_bytes(*word)) {
-            return blocks + index * 8 + at;
-        }
-    }
-    let rest_at = bytes.len() - rest.len();
-    rest_at + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-/// The first byte of eight, the lowest one first, that means something inside a string.
-fn first_special(word: u64) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x80 * ONES;
-    // A byte's high bit where that byte is below the bound, right up to the first such byte.
-    let below = |word: u64, bound: u64| word.wrapping_sub(bound * ONES) & !word & HIGHS;
-    let is = |byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
-    let hits = is(b'"') | is(b'\\') | below(word, 0x20);
-    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
-}
-
 /// Four hexadecimal digits.
 pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))
@@ -304,20 +247,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_special_byte_is_found_wherever_it_stands() {
-        for special in [b'"', b'\\', 0, 0x1F] {
-            for at in 0..100 {
-                let mut text = vec![b'a'; 100];
-                // Neighbours that differ from a special byte in one bit only.
-                text.iter_mut().enumerate().for_each(|(place, byte)| {
-                    *byte = [b'a', 0x20, b'#', b'!', b']', 0x80 | b'"', 0xFF, 0x80][place % 8];
-                });
-                text[at] = special;
-                text[99] = special;
-                assert_eq!(plain_run(&text), at.min(99), "{special} at {at}");
+    fn a_control_character_is_found_wherever_it_stands_in_a_string() {
+        for control in [0, 0x1F, b'\n'] {
+            for at in 1..100 {
+                let mut text = vec![b' '; 101];
+                (text[0], text[100]) = (b'"', b'"');
+                assert!(Scanner::new(str::from_utf8(&text).unwrap()).document().is_ok());
+                text[at] = control;
+                let fault = Scanner::new(str::from_utf8(&text).unwrap()).document().unwrap_err();
+                assert_eq!(fault.at, at, "{control}");
             }
         }
-        assert_eq!(plain_run(b""), 0);
-        assert_eq!(plain_run(&[b'a'; 77]), 77);
     }
 }

@@ -1,10 +1,17 @@
 //! A JSON string as it was written, decoded only as far as somebody looks.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::convert::Infallible;
 
+use memchr::{memchr, memchr2};
+
 use super::scan::hex4;
+
+/// How many bytes of a string stand from here to its end or to its next escape.
+pub(super) fn plain_run(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+}
 
 /// The inside of a JSON string, escapes and all.
 #[derive(Clone, Copy)]
@@ -24,6 +31,10 @@ impl<'a> Text<'a> {
         self.raw.len()
     }
 
+    fn has_escape(self) -> bool {
+        memchr(b'\\', self.raw.as_bytes()).is_some()
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -39,19 +50,13 @@ impl<'a> Text<'a> {
     /// Whether it says this.
     #[must_use]
     pub fn is(self, other: &str) -> bool {
-        // Most names differ in their first letter, unless that is escaped.
-        if let (Some(own), Some(first)) = (self.raw.as_bytes().first(), other.as_bytes().first())
-            && own != first
-            && *own != b'\\'
-        {
-            return false;
+        let (own, others) = (self.raw.as_bytes(), other.as_bytes());
+        if own.len() <= others.len() {
+            return own == others && !self.has_escape();
         }
-        // An escape is longer than what it stands for, so that most others differ by length alone.
-        match self.raw.len().cmp(&other.len()) {
-            Ordering::Less => false,
-            Ordering::Equal => self.raw == other && !other.contains('\\'),
-            Ordering::Greater => self.raw.contains('\\') && self.chars().eq(other.chars()),
-        }
+        // Only with escapes is it longer than what it says. Most names differ in their first letter.
+        let may_begin_alike = own.first() == others.first() || own.first() == Some(&b'\\');
+        may_begin_alike && self.has_escape() && self.chars().eq(other.chars())
     }
 
     /// Whether it has more code points than `max`.
@@ -63,7 +68,7 @@ impl<'a> Text<'a> {
     /// Whether it holds U+0000, which neither WhatsApp nor every store can carry.
     #[must_use]
     pub fn has_nul(self) -> bool {
-        self.raw.contains('\\') && self.chars().any(|char| char == '\0')
+        self.has_escape() && self.chars().any(|char| char == '\0')
     }
 
     /// Its characters, decoded one by one.
@@ -95,7 +100,7 @@ impl<'a> Text<'a> {
     /// What it says; borrowed from the body where nothing in it is escaped.
     #[must_use]
     pub fn decoded(self) -> Cow<'a, str> {
-        if !self.raw.contains('\\') {
+        if !self.has_escape() {
             return Cow::Borrowed(self.raw);
         }
         let mut text = String::with_capacity(self.raw.len());
