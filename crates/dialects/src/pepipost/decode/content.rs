@@ -84,8 +84,8 @@ fn text(element: &Object<'_>) -> Result<Content<MediaDraft>, Failure> {
     let [content, preview] = block.fields([member::CONTENT, member::PREVIEW_URL]);
     let body = bounded(&content, member::CONTENT, MAX_TEXT_CHARS)?;
     let body = body.ok_or_else(|| content.missing())?;
-    let preview = preview.lenient_text(MAX_NAME_CHARS);
-    let preview_url = preview.is_ok_and(|word| word.trim().eq_ignore_ascii_case("true"));
+    let preview = preview.optional_lenient_text(MAX_NAME_CHARS).ok().flatten();
+    let preview_url = preview.is_some_and(|word| word.trim().eq_ignore_ascii_case("true"));
     Ok(Content::Text { body, preview_url })
 }
 
