@@ -285,10 +285,8 @@ impl<'a> Field<'a> {
         if text.is_longer_than(max_chars) {
             return Err(self.too_long(max_chars));
         }
-        if text.has_nul() {
-            return Err(self.invalid("must not hold the character U+0000; remove it"));
-        }
-        Ok(text.decoded())
+        let nul = || self.invalid("must not hold the character U+0000; remove it");
+        text.without_nul().ok_or_else(nul)
     }
 
     fn too_long(&self, max_chars: usize) -> Failure {

@@ -20,11 +20,14 @@ pub(super) struct Fault {
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Whether control characters stand anywhere, be it line breaks between values.
+    has_controls: bool,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self { bytes: text.as_bytes(), at: 0 }
+    pub(super) fn new(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        Self { bytes, at: 0, has_controls: has_controls(bytes) }
     }
 
     /// One value with nothing but blanks around it.
@@ -65,7 +68,9 @@ impl<'a> Scanner<'a> {
         self.expect(b'"', "expected a string in double quotes")?;
         loop {
             let run = plain_run(self.bytes, self.at);
-            self.has_no_control(run)?;
+            if self.has_controls {
+                self.find_no_control(run)?;
+            }
             self.at += run;
             match self.peek() {
                 Some(b'"') => {
@@ -79,11 +84,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Looks at the next bytes of a string.
-    fn has_no_control(&mut self, run: usize) -> Result<(), Fault> {
-        let is_control = |byte: &u8| *byte < 0x20;
+    fn find_no_control(&mut self, run: usize) -> Result<(), Fault> {
         let run = &self.bytes[self.at..self.at + run];
-        // Without a way out in the middle it takes many bytes at a time, and files are long.
-        if !run.iter().fold(false, |any, byte| any | is_control(byte)) {
+        if !has_controls(run) {
             return Ok(());
         }
         self.at += run.iter().position(is_control).unwrap_or_default();
@@ -235,6 +238,15 @@ impl<'a> Scanner<'a> {
     const fn fault<T>(&self, problem: &'static str) -> Result<T, Fault> {
         Err(Fault { at: self.at, problem })
     }
+}
+
+const fn is_control(byte: &u8) -> bool {
+    *byte < 0x20
+}
+
+/// Without a way out in the middle it looks at many bytes at a time, and files are long.
+fn has_controls(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |any, byte| any | is_control(byte))
 }
 
 /// Four hexadecimal digits.

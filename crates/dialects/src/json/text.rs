@@ -65,12 +65,6 @@ impl<'a> Text<'a> {
         self.raw.len() > max && self.chars().nth(max).is_some()
     }
 
-    /// Whether it holds U+0000, which neither WhatsApp nor every store can carry.
-    #[must_use]
-    pub fn has_nul(self) -> bool {
-        self.has_escape() && self.chars().any(|char| char == '\0')
-    }
-
     /// Its characters, decoded one by one.
     #[must_use]
     pub const fn chars(self) -> Chars<'a> {
@@ -109,6 +103,16 @@ impl<'a> Text<'a> {
             Ok::<(), Infallible>(())
         });
         Cow::Owned(text)
+    }
+
+    /// What it says, unless it holds U+0000, which neither WhatsApp nor every store can carry. Only
+    /// escaped can that stand in JSON.
+    #[must_use]
+    pub fn without_nul(self) -> Option<Cow<'a, str>> {
+        match self.decoded() {
+            Cow::Owned(text) if text.contains('\0') => None,
+            text => Some(text),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use waypost_domain::{ErrorKind, Failure};
 
-use crate::json::{Elements, Node, Type};
+use crate::json::{Elements, Node, Text, Type};
 use crate::webex_connect::codes::{self, Code};
 use crate::webex_connect::wire::DIALECT;
 
@@ -46,7 +46,7 @@ impl<'a> Member<'a> {
 
     /// Whether it is absent, or a string without content.
     pub(super) fn is_blank(&self) -> bool {
-        self.node.is_none_or(|node| node.string().is_some_and(crate::json::Text::is_blank))
+        self.node.is_none_or(|node| node.string().is_some_and(Text::is_blank))
     }
 
     /// This member, or another name for it where this one is blank.
@@ -133,11 +133,7 @@ impl<'a> Member<'a> {
 
     /// What a string says, as it is: blanks are content too.
     pub(super) fn decoded(&self, node: Node<'a>) -> Result<Cow<'a, str>, Failure> {
-        match node.string() {
-            // Neither WhatsApp nor every store can carry U+0000.
-            Some(text) if !text.has_nul() => Ok(text.decoded()),
-            _ => Err(self.invalid()),
-        }
+        node.string().and_then(Text::without_nul).ok_or_else(|| self.invalid())
     }
 }
 
