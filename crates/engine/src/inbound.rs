@@ -16,6 +16,7 @@ use waypost_planted::{Bug, is_planted};
 use self::files::inbound_media_id;
 use crate::Engine;
 use crate::consents::new_customer_id;
+use crate::panics::{BUG, caught, caught_now};
 use crate::ports::{
     Inbound, InboundMessage, InboxEntry, ReportEffect, Signer, StatusNotice, StatusReport,
     StoreError, StoreResult, UpstreamEvent,
@@ -153,7 +154,11 @@ impl Engine {
     }
 
     fn read_entry<'a>(&self, entry: &'a InboxEntry) -> ReadEntry<'a> {
-        let mut events = self.webhook_codec().parse(&entry.body);
+        let parsed = caught_now(|| self.webhook_codec().parse(&entry.body));
+        let mut events = parsed.unwrap_or_else(|| {
+            tracing::error!(entry = entry.id, "webhook kept raw after {BUG}");
+            Vec::new()
+        });
         let left_out = self.leave_out(&mut events, &entry.signer);
         ReadEntry { entry, events, left_out }
     }
@@ -163,7 +168,7 @@ impl Engine {
         let ReadEntry { entry, events, left_out } = read;
         let understood = !events.is_empty() && left_out == 0;
         let applied = futures_util::future::join_all(
-            events.into_iter().map(|event| self.apply_event(event, entry)),
+            events.into_iter().map(|event| self.apply_event_or_leave_it(event, entry)),
         );
         let mut all = Ok(understood);
         for known in applied.await {
@@ -179,6 +184,17 @@ impl Engine {
             tracing::warn!(entry = entry.id, left_out, why, "webhook");
         }
         (entry.id, all)
+    }
+
+    async fn apply_event_or_leave_it(
+        &self,
+        event: UpstreamEvent,
+        entry: &InboxEntry,
+    ) -> StoreResult<bool> {
+        caught(self.apply_event(event, entry)).await.unwrap_or_else(|| {
+            tracing::error!(entry = entry.id, "an event is left out after {BUG}");
+            Ok(false)
+        })
     }
 
     async fn apply_event(&self, event: UpstreamEvent, entry: &InboxEntry) -> StoreResult<bool> {

@@ -30,6 +30,7 @@ mod outcomes;
 mod overdue;
 mod overload;
 mod pacing;
+mod panics;
 pub mod ports;
 mod probes;
 mod queue;
@@ -304,18 +305,18 @@ impl Engine {
     pub async fn run(&self, cancel: CancellationToken) {
         let Some(mut lanes) = self.0.lanes_to_drain.lock().take() else { return };
         let tasks = TaskTracker::new();
-        tasks.spawn(self.clone().work_off_inbox(cancel.clone()));
-        tasks.spawn(self.clone().fetch_inbound_media(cancel.clone()));
-        tasks.spawn(self.clone().dispatch_events(cancel.clone()));
-        tasks.spawn(self.clone().deliver_callbacks(cancel.clone()));
-        tasks.spawn(self.clone().keep_house(cancel.clone()));
-        tasks.spawn(self.clone().learn_limits(cancel.clone()));
-        tasks.spawn(self.clone().retain(cancel.clone()));
-        tasks.spawn(self.clone().await_room(Disk::Database, cancel.clone()));
-        tasks.spawn(self.clone().await_room(Disk::Files, cancel.clone()));
-        tasks.spawn(self.clone().record_calls(cancel.clone()));
-        tasks.spawn(self.clone().tell_overdue(cancel.clone()));
-        tasks.spawn(self.clone().resend_unknown(cancel.clone()));
+        self.keep(&tasks, &cancel, Self::work_off_inbox);
+        self.keep(&tasks, &cancel, Self::fetch_inbound_media);
+        self.keep(&tasks, &cancel, Self::dispatch_events);
+        self.keep(&tasks, &cancel, Self::deliver_callbacks);
+        self.keep(&tasks, &cancel, Self::keep_house);
+        self.keep(&tasks, &cancel, Self::learn_limits);
+        self.keep(&tasks, &cancel, Self::retain);
+        self.keep(&tasks, &cancel, |engine, cancel| engine.await_room(Disk::Database, cancel));
+        self.keep(&tasks, &cancel, |engine, cancel| engine.await_room(Disk::Files, cancel));
+        self.keep(&tasks, &cancel, Self::record_calls);
+        self.keep(&tasks, &cancel, Self::tell_overdue);
+        self.keep(&tasks, &cancel, Self::resend_unknown);
         tasks.spawn(self.clone().drain_removed_numbers());
         for number in self.directory().all_numbers() {
             self.lane(&number);
@@ -326,7 +327,9 @@ impl Engine {
                 biased;
                 () = cancel.cancelled() => break,
                 lane = lanes.recv() => match lane {
-                    Some(lane) => drop(tasks.spawn(self.clone().drain(lane, cancel.clone()))),
+                    Some(lane) => self.keep(&tasks, &cancel, move |engine, cancel| {
+                        engine.drain(Arc::clone(&lane), cancel)
+                    }),
                     None => break,
                 },
             }

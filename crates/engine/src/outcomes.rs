@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use waypost_domain::call::Call;
 use waypost_domain::command::Receipt;
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::retry::RetryClass;
@@ -16,6 +17,7 @@ use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
 use crate::calls::AttemptLine;
+use crate::panics::{BUG, caught};
 use crate::ports::{
     Account, CallError, OutgoingMessage, PlacedMedia, SendOutcome, Settled, Settlement, StoreError,
     StoreResult,
@@ -96,7 +98,11 @@ impl Engine {
             identity_key_hash: message.options.identity_key_hash.as_deref(),
             ..OutgoingMessage::new(&message.phone, placed, &token)
         };
-        let (outcome, call) = self.upstream().send_and_tell(account, &outgoing).await;
+        let sent = caught(self.upstream().send_and_tell(account, &outgoing)).await;
+        let (outcome, call) = sent.unwrap_or_else(|| {
+            let failure = Failure::new(ErrorKind::OutcomeUnknown, BUG);
+            (SendOutcome::Unknown(failure), Call::default())
+        });
         line.end(&outcome, call);
         self.heed_usage(account, &message.number_id);
         outcome

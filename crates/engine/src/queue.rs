@@ -14,6 +14,7 @@ use crate::lanes::{Lane, STORE_PAUSE, Ticket};
 use crate::options;
 use crate::outages::Sign;
 use crate::outcomes::{Step, settlement_of};
+use crate::panics::{BUG, caught};
 use crate::ports::{
     Account, CallError, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
 };
@@ -43,7 +44,11 @@ impl Engine {
         lane: Arc<Lane>,
         ticket: Ticket,
     ) {
-        match self.attempt_waiting(&waiting, &lane).await {
+        let attempted = match caught(self.attempt_waiting(&waiting, &lane)).await {
+            Some(attempted) => attempted,
+            None => self.fail_panicked(&waiting, &lane).await,
+        };
+        match attempted {
             Ok(true) => ticket.done(),
             Ok(false) => drop(ticket),
             Err(failure) => {
@@ -53,6 +58,18 @@ impl Engine {
                 ticket.unbegun();
             }
         }
+    }
+
+    /// Ends a message whose attempt panicked, which it would do again and again. Where the intent
+    /// is recorded it stays as it is: the next start closes it.
+    async fn fail_panicked(&self, waiting: &WaitingMessage, lane: &Lane) -> Result<bool, Failure> {
+        tracing::error!(message = %waiting.id, "the attempt met {BUG}");
+        self.note_upstream(&lane.number_id, None);
+        if let Some(due) = self.store().waiting_message(waiting.id).await? {
+            let failure = Failure::new(ErrorKind::Unavailable, BUG);
+            self.fail_queued(&due.message, failure).await?;
+        }
+        Ok(false)
     }
 
     /// Whether the message is off the queue for good.

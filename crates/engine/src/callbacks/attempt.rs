@@ -9,6 +9,7 @@ use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 use super::compose::{Destination, Endpoint};
 use super::verdict::{Answered, Judgement, judge, span_ms};
 use crate::Engine;
+use crate::panics::{BUG, caught};
 use crate::ports::{
     CallbackEnd, CallbackOutcome, CallbackReply, CallbackTarget, DueCallback, Entry, LoggedEvent,
     PostError, StoreError, StoreResult, TargetAddress,
@@ -44,6 +45,11 @@ pub(super) enum Worked {
 /// The outcome of a callback that is for nothing any more.
 pub(super) fn nobody_wants(due: &DueCallback) -> CallbackOutcome {
     outcome(due, due.attempts, CallbackEnd::Done, None, None)
+}
+
+/// The outcome of a callback that is not tried again.
+fn dead(row: &Row, why: String) -> CallbackOutcome {
+    outcome(&row.due, row.due.attempts, CallbackEnd::Dead, None, Some(why))
 }
 
 fn outcome(
@@ -139,17 +145,19 @@ impl Engine {
         target: &CallbackTarget,
         rows: &[Row],
     ) -> Vec<CallbackOutcome> {
+        let tried = caught(self.try_rows(target, rows)).await;
+        tried.unwrap_or_else(|| {
+            tracing::error!(org = %target.name.org_id, target = target.place, "callback: {BUG}");
+            rows.iter().map(|row| dead(row, BUG.to_owned())).collect()
+        })
+    }
+
+    async fn try_rows(&self, target: &CallbackTarget, rows: &[Row]) -> Vec<CallbackOutcome> {
         let Some(first) = rows.first() else { return Vec::new() };
         match self.destination(&target.name, &first.logged) {
             Destination::Endpoint(endpoint) => self.post_rows(target, &endpoint, rows).await,
             Destination::Nobody => rows.iter().map(|row| nobody_wants(&row.due)).collect(),
-            Destination::Off(why) => {
-                let dead = |row: &Row| {
-                    let (attempts, why) = (row.due.attempts, Some(why.clone()));
-                    outcome(&row.due, attempts, CallbackEnd::Dead, None, why)
-                };
-                rows.iter().map(dead).collect()
-            }
+            Destination::Off(why) => rows.iter().map(|row| dead(row, why.clone())).collect(),
         }
     }
 

@@ -12,6 +12,7 @@ use waypost_planted::Bug;
 
 use super::worker::{Posts, Worker};
 use crate::Engine;
+use crate::panics::{BUG, caught};
 use crate::ports::{CallbackTarget, StoreResult};
 
 /// Targets that are worked for at the same time.
@@ -24,6 +25,8 @@ const MAX_POSTS: usize = 512;
 const MAX_POSTS_PER_ORG: usize = 64;
 /// Targets looked at together: more than can be worked for, whosever they are.
 const TARGETS: u32 = 4_096;
+/// Pause before a target's work that met a panic begins anew.
+const PANIC_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -100,12 +103,12 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => {}
-                Some(ended) = workers.join_next() => note_end(&mut roster, ended),
+                Some(Ok(target)) = workers.join_next() => roster.leave(target),
                 () = pause => {}
                 () = self.callbacks().due.notified() => {}
             }
-            while let Some(ended) = workers.try_join_next() {
-                note_end(&mut roster, ended);
+            while let Some(Ok(target)) = workers.try_join_next() {
+                roster.leave(target);
             }
         }
         while workers.join_next().await.is_some() {}
@@ -127,7 +130,15 @@ impl Engine {
             }
             if let Some((wake, of_org)) = roster.enter(&target) {
                 let posts = Posts { of_org, all: Arc::clone(posts) };
-                workers.spawn(Worker::new(self.clone(), target, wake, posts).run(cancel.clone()));
+                let (place, cancel) = (target.place, cancel.clone());
+                let work = Worker::new(self.clone(), target, wake, posts).run(cancel.clone());
+                workers.spawn(async move {
+                    if caught(work).await.is_none() {
+                        tracing::error!(target = place, "a callback worker met {BUG}");
+                        cancel.run_until_cancelled(tokio::time::sleep(PANIC_PAUSE)).await;
+                    }
+                    place
+                });
             }
         }
         Ok(next)
@@ -144,13 +155,5 @@ impl Engine {
             self.note_store_error(error);
         })?;
         Ok((targets, next.into_iter().chain(first_ends).min()))
-    }
-}
-
-fn note_end(roster: &mut Roster, ended: Result<i64, tokio::task::JoinError>) {
-    match ended {
-        Ok(target) => roster.leave(target),
-        // Its target stays in the roster: what made it fail would make the next one fail too.
-        Err(error) => tracing::error!(%error, "a callback worker ended unexpectedly"),
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use waypost_domain::Timestamp;
-use waypost_domain::callback::Webhook;
+use waypost_domain::callback::{CallbackShape, Webhook};
 use waypost_domain::event::{Event, EventDetail, EventKind};
 use waypost_planted::{Bug, is_planted};
 
 use super::compose::{notify_address, origin};
 use crate::Engine;
+use crate::panics::caught_now;
 use crate::ports::{
     EventHead, LoggedEvent, NewCallback, StoreError, StoreResult, TargetAddress, TargetName,
 };
@@ -190,7 +191,7 @@ impl Engine {
         webhook.wants(event.kind)
             && in_scope
             && is_news
-            && self.shape(&webhook.shape).is_some_and(|shape| shape.tells(event))
+            && self.shape(&webhook.shape).is_some_and(|shape| tells(shape, event))
     }
 
     /// Whether an event of a business account concerns a number.
@@ -204,7 +205,7 @@ impl Engine {
         let EventDetail::Status(status) = &event.detail else { return None };
         let message = &status.message;
         let shape = self.shape(&message.dialect).or_else(|| self.shape(OWN_SHAPE));
-        let shape = shape.filter(|shape| shape.tells(event))?;
+        let shape = shape.filter(|shape| tells(*shape, event))?;
         let number = self.directory().number(&message.number_id);
         let notify = message.options.notify.as_ref();
         let (url, _) = notify_address(notify, shape, number.as_deref())?;
@@ -212,6 +213,11 @@ impl Engine {
         let address = TargetAddress::Notify { origin: origin(&url), shape };
         Some(TargetName { org_id: event.org_id.clone(), address })
     }
+}
+
+/// Whether a shape has a word for an event. Where that panics the try does too, and shows it.
+fn tells(shape: &dyn CallbackShape, event: &Event) -> bool {
+    caught_now(|| shape.tells(event)).unwrap_or(true)
 }
 
 /// Whether an event only repeats what the reply to a request said.

@@ -137,8 +137,8 @@ impl Worker {
         }
     }
 
-    /// Works until nothing is due; returns the target's place.
-    pub(super) async fn run(mut self, cancel: CancellationToken) -> i64 {
+    /// Works until nothing is due.
+    pub(super) async fn run(mut self, cancel: CancellationToken) {
         let wake = Arc::clone(&self.wake);
         let clock = self.engine.clock().clone();
         let mut posts = FuturesUnordered::new();
@@ -150,7 +150,7 @@ impl Worker {
                 work = self.next_work();
             }
             if work.is_none() && self.is_idle() {
-                return self.target.place;
+                return;
             }
             tokio::select! {
                 biased;
@@ -158,7 +158,7 @@ impl Worker {
                     self.is_stopping = true;
                     stop_by = Some(Instant::now() + STOP_GRACE);
                 }
-                () = deadline(stop_by) => return self.target.place,
+                () = deadline(stop_by) => return,
                 Some(tried) = posts.next(), if !posts.is_empty() => self.note_tried(tried),
                 worked = pending_or(work.as_mut()) => {
                     work = None;

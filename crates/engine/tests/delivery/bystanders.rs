@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use waypost_domain::OrgId;
-use waypost_engine::ports::PostError;
+use bytes::Bytes;
+use waypost_domain::{OrgId, Status};
+use waypost_engine::ports::{PostError, Signer};
 
-use crate::callbacks::{ANN, hooked, quiet, until, written};
+use crate::callbacks::{ANN, BEN, hooked, listed, quiet, until, written};
 use crate::receivers::status;
-use crate::rig::Rig;
+use crate::rig::{PNG, Rig, inline, picture, send_to, text};
+use crate::scripted::PANIC;
 
 fn org_id() -> OrgId {
     OrgId::new("org-1")
@@ -33,6 +35,54 @@ async fn addresses_that_are_down_take_nobodys_place() {
     hooked(&rig, UP, "plain").await;
     rig.receive(vec![written(ANN, "hello", &rig)]).await;
     until("told", || rig.receivers.count_at(UP) == 1).await;
+}
+
+#[tokio::test]
+async fn an_event_that_its_shape_panics_at_holds_nobody_up() {
+    let rig = Rig::new().await;
+    hooked(&rig, "https://up.example.com/", "plain").await;
+    let all = [(ANN, PANIC), (ANN, "after it"), (BEN, "hello")];
+    rig.receive(all.map(|(from, body)| written(from, body, &rig)).to_vec()).await;
+    until("both others are told", || rig.receivers.count() == 2).await;
+    quiet(&rig).await;
+    let [dead] = &listed(&rig).await[..] else { panic!("one is kept") };
+    assert!(dead.is_dead && dead.last_error.as_deref().is_some_and(|why| why.contains("bug")));
+}
+
+#[tokio::test]
+async fn a_message_that_the_upstream_codec_panics_at_is_unknown_and_holds_nobody_up() {
+    let rig = Rig::new().await;
+    rig.open_window("15550002222").await;
+    let bad = rig.engine.enqueue(send_to("cust-1", text(PANIC))).await.unwrap().outcome;
+    rig.engine.enqueue(send_to("cust-1", text("after it"))).await.unwrap();
+    rig.engine.enqueue(send_to("cust-2", text("hello"))).await.unwrap();
+    rig.saw(2).await;
+    until("unknown", || rig.engine.metrics().messages_unknown == 1).await;
+    assert_eq!(rig.stored(bad.id).await.status, Status::Unknown);
+}
+
+#[tokio::test]
+async fn a_message_that_panics_before_its_attempt_fails_and_holds_nobody_up() {
+    let rig = Rig::new().await;
+    rig.open_window("15550002222").await;
+    let file = [PNG, PANIC.as_bytes()].concat();
+    let bad = rig.engine.enqueue(send_to("cust-1", picture(inline(&file)))).await.unwrap().outcome;
+    rig.engine.enqueue(send_to("cust-1", text("after it"))).await.unwrap();
+    rig.engine.enqueue(send_to("cust-2", text("hello"))).await.unwrap();
+    rig.saw(2).await;
+    rig.failed(1).await;
+    let failure = rig.stored(bad.id).await.failure.unwrap();
+    assert!(failure.message.contains("bug"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_its_codec_panics_at_is_kept_raw_and_holds_nobody_up() {
+    let rig = Rig::new().await;
+    let unreadable = Bytes::from_static(b"not one of the numbers that stand for events here");
+    rig.engine.receive_webhook(unreadable, Signer::Installation).await.unwrap();
+    hooked(&rig, "https://up.example.com/", "plain").await;
+    rig.receive(vec![written(ANN, "hello", &rig)]).await;
+    until("told", || rig.receivers.count() == 1).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::receivers::status;
 use crate::rig::{LIVELY, Rig, org, refused, send_to, template, text};
 
 pub(crate) const ANN: &str = "15550001111";
-const BEN: &str = "15550002222";
+pub(crate) const BEN: &str = "15550002222";
 pub(crate) const URL: &str = "https://receiver.example.com/hook";
 const ALL: Page = Page { after: None, limit: 1_000 };
 

@@ -11,6 +11,8 @@ use waypost_domain::callback::{Batch, CallbackShape, CallbackSite, ShapeInfo, Si
 use waypost_domain::event::{Event, EventDetail};
 use waypost_engine::ports::{CallbackPost, CallbackPoster, CallbackReply, PostError};
 
+use crate::scripted::PANIC;
+
 /// A call that a receiver got.
 #[derive(Clone, Debug)]
 pub(crate) struct Got {
@@ -130,6 +132,7 @@ fn told(events: &[&Event]) -> Vec<u8> {
             }
             EventDetail::Template(template) => ("", Some(template.status.clone()), None),
         };
+        assert_ne!(text.as_deref(), Some(PANIC), "what the shape cannot take");
         let (id, kind) = (event.id.to_string(), event.kind);
         json!({"id": id, "kind": kind, "person": person, "text": text, "file": file})
     });

@@ -20,6 +20,9 @@ use waypost_engine::ports::{
 
 use crate::flows::ScriptedForms;
 
+/// What the codecs of these tests panic at.
+pub(crate) const PANIC: &str = "panic";
+
 /// A message as the upstream saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -81,6 +84,9 @@ pub(crate) fn lost() -> SendOutcome {
 impl Upstream for ScriptedUpstream {
     async fn send(&self, _: &Account, message: &OutgoingMessage<'_>) -> SendOutcome {
         let to = message.to;
+        if let Content::Text { body, .. } = message.content {
+            assert_ne!(body, PANIC, "what the upstream's codec cannot take");
+        }
         let place = {
             let mut seen = self.seen.lock();
             seen.push(Seen {
@@ -118,6 +124,7 @@ impl Upstream for ScriptedUpstream {
         while let Some(chunk) = body.next().await {
             bytes.extend_from_slice(&chunk.unwrap());
         }
+        assert!(!bytes.ends_with(PANIC.as_bytes()), "what cannot be uploaded");
         let mut uploads = self.uploads.lock();
         uploads.push(bytes);
         Ok(format!("upstream-media-{}", uploads.len()))
