@@ -74,6 +74,16 @@ async fn every_resource_is_made_read_changed_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn zones_are_taken_for_dialects_only() {
+    let (_waypost, admin) = with_org().await;
+    let zones = |dialect: &str| json!({"wire_offsets": {dialect: "+05:30"}});
+    admin.patch("/orgs/org-1", &zones("pepipost")).await.expect(200);
+    let refused = admin.patch("/orgs/org-1", &zones("pepipst")).await.expect(400).json();
+    assert_eq!(refused["errors"][0]["field"], "wire_offsets.pepipst", "{refused}");
+    assert!(refused["detail"].as_str().is_some_and(|told| told.contains("webex_connect")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_number_goes_when_nothing_waits_for_it() {
     let (_waypost, admin) = with_org().await;
     let number = json!({"id": "n-1", "display_phone": "15550009999",

@@ -149,6 +149,6 @@ const fn of_task(task: &Task) -> Feature {
         | Task::UpdateFlow { .. }
         | Task::PublishFlow { .. }
         | Task::PreviewFlow { .. }
-        | Task::ListFlows { .. } => Feature::FlowManagement,
+        | Task::ListFlows(_) => Feature::FlowManagement,
     }
 }

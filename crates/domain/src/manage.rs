@@ -83,9 +83,18 @@ pub enum Task {
     PreviewFlow {
         flow: FlowName,
     },
-    ListFlows {
-        number: Option<String>,
-    },
+    ListFlows(FlowsOf),
+}
+
+/// Whose forms are listed. Numbers are digits, as the caller names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowsOf {
+    /// Those of all numbers of the organisation.
+    Org,
+    /// Those of a number.
+    Number(String),
+    /// Those of a number; where the organisation has none such, the one form with this id.
+    NumberOrFlow(String),
 }
 
 /// What one person said about being written to.

@@ -1,6 +1,7 @@
 //! Forms (flows) and the samples of templates: what dialects ask of the upstream's own library.
 
 use waypost_dialects::{Managed, Task};
+use waypost_domain::manage::FlowsOf;
 use waypost_domain::{ErrorKind, Failure, OrgId};
 use waypost_engine::{Engine, FlowChange, FlowDefinition, FlowDraft, Upload};
 
@@ -42,27 +43,27 @@ pub(super) async fn carry_out(
                 expires_at: preview.expires_at,
             })
         }
-        Task::ListFlows { number } => listed(engine, org_id, number.as_deref()).await,
+        Task::ListFlows(of) => listed(engine, org_id, of).await,
         // The other tasks are done elsewhere.
         _ => Err(Failure::new(ErrorKind::Unavailable, "There is no such task.")),
     }
 }
 
-/// The forms of a number, or of all. What is no number of the organisation's may be a form's id,
-/// unless it has a plus.
-async fn listed(engine: &Engine, org_id: &OrgId, word: Option<&str>) -> Result<Managed, Failure> {
-    match (engine.flows(org_id, word).await, word) {
-        (Err(failure), Some(id))
-            if failure.kind == ErrorKind::NumberNotFound && !id.starts_with('+') =>
-        {
-            let mut known = engine.flows(org_id, None).await?.into_iter();
-            let flow = known.find(|flow| flow.upstream_id == id || flow.id.to_string() == id);
-            flow.map(Managed::Flow).ok_or_else(|| {
-                Failure::new(ErrorKind::FlowNotFound, format!("There is no flow {id}."))
-            })
+async fn listed(engine: &Engine, org_id: &OrgId, of: FlowsOf) -> Result<Managed, Failure> {
+    let id = match of {
+        FlowsOf::Org => return engine.flows(org_id, None).await.map(Managed::Flows),
+        FlowsOf::Number(number) => {
+            return engine.flows(org_id, Some(&number)).await.map(Managed::Flows);
         }
-        (flows, _) => flows.map(Managed::Flows),
-    }
+        FlowsOf::NumberOrFlow(word) => match engine.flows(org_id, Some(&word)).await {
+            Err(failure) if failure.kind == ErrorKind::NumberNotFound => word,
+            flows => return flows.map(Managed::Flows),
+        },
+    };
+    let mut known = engine.flows(org_id, None).await?.into_iter();
+    let flow = known.find(|flow| flow.upstream_id == id || flow.id.to_string() == id);
+    flow.map(Managed::Flow)
+        .ok_or_else(|| Failure::new(ErrorKind::FlowNotFound, format!("There is no flow {id}.")))
 }
 
 fn definition(json: Option<Vec<u8>>, upload: Option<Upload>) -> Option<FlowDefinition> {

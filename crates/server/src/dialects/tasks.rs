@@ -86,7 +86,7 @@ async fn told(
         | Task::UpdateFlow { .. }
         | Task::PublishFlow { .. }
         | Task::PreviewFlow { .. }
-        | Task::ListFlows { .. }) => flows::carry_out(app, org_id, task, upload).await,
+        | Task::ListFlows(_)) => flows::carry_out(app, org_id, task, upload).await,
     }
 }
 

@@ -37,6 +37,9 @@ const PIECES_AHEAD: usize = 4;
 const MAX_LISTED: usize = 1_000;
 /// What is said of a line whose bytes are no text.
 const NOT_UTF_8: &str = "is not UTF-8";
+/// Said of a value that holds a line break.
+const OPEN_QUOTE: &str =
+    "has a value with a line break; where a quotation mark is not closed, close it: the lines to";
 /// The columns that a CSV may have.
 const COLUMNS: [&str; 8] =
     ["phone", "name", "id", "tags", "opt_in", "opt_in_at", "opt_in_proof", "active"];
@@ -223,6 +226,11 @@ impl Importer {
                 continue;
             }
             let line = record.position().map_or(0, csv::Position::line);
+            if record.iter().any(|value| value.contains('\n')) {
+                let last = reader.position().line().saturating_sub(1).max(line);
+                self.refuse(line, format!("{OPEN_QUOTE} {last} were taken as one"));
+                continue;
+            }
             match read_record(&columns, &record) {
                 Ok(input) => self.take(line, Ok(input)),
                 Err(message) => self.refuse(line, message),
@@ -452,6 +460,15 @@ mod tests {
         assert_eq!(lines, [3, 5, 7, 8]);
         assert!(faults[0].message.starts_with("phone: "), "{}", faults[0].message);
         assert!(!faults.iter().any(|it| it.message.contains("1555")));
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_not_closed_is_told_with_the_lines_that_it_takes() {
+        let text = b"phone,name\n15550001111,a\n15550002222,\"b\n15550003333,c\n15550004444,d\n";
+        let (done, customers, faults) = import(Format::Csv, text);
+        assert_eq!((done, customers.len(), faults.len()), (Ok(()), 1, 1));
+        assert_eq!(faults[0].line, 3);
+        assert!(faults[0].message.ends_with("the lines to 5 were taken as one"), "{faults:?}");
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl From<&Org> for OrgInput {
     }
 }
 
+/// What may have a zone of its own: the dialects, whose shapes have the same names.
+fn zoned() -> impl Iterator<Item = &'static str> {
+    waypost_dialects::registry::DIALECTS.iter().map(|dialect| dialect.info().id)
+}
+
 impl OrgInput {
     fn check(&self) -> Result<(), Problem> {
         let mut faults = Faults::default();
@@ -135,7 +140,12 @@ impl OrgInput {
         }
         let offsets = self.wire_offsets.iter().flatten();
         for (dialect, zone) in offsets.clone() {
-            faults.take(&format!("wire_offsets.{dialect}"), Zone::parse(zone));
+            let field = format!("wire_offsets.{dialect}");
+            if !zoned().any(|known| known == dialect) {
+                let known: Vec<&str> = zoned().collect();
+                faults.add(&field, format!("is not a dialect; there are {}", known.join(", ")));
+            }
+            faults.take(&field, Zone::parse(zone));
         }
         if offsets.count() > MAX_OFFSETS {
             faults.add("wire_offsets", format!("may have at most {MAX_OFFSETS} members"));

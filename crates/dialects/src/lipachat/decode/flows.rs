@@ -3,6 +3,7 @@
 
 use http::Method;
 use serde::de::IgnoredAny;
+use waypost_domain::manage::FlowsOf;
 use waypost_domain::{ErrorKind, Failure};
 
 use super::{
@@ -38,11 +39,9 @@ enum Definition {
 pub(super) fn task(request: &Request<'_>) -> Result<Task, Failure> {
     let flow = || flow_name(request.path_param(path::ID).unwrap_or_default());
     match (request.route_path, request.method) {
-        (path::FLOWS, &Method::GET) => Ok(Task::ListFlows { number: None }),
+        (path::FLOWS, &Method::GET) => Ok(Task::ListFlows(FlowsOf::Org)),
         (path::FLOWS, _) => create(draft(request)?),
-        (path::ONE_FLOW, &Method::GET) => {
-            Ok(Task::ListFlows { number: Some(sender_or_flow(request)?) })
-        }
+        (path::ONE_FLOW, &Method::GET) => Ok(Task::ListFlows(sender_or_flow(request)?)),
         (path::FLOW_PREVIEW, _) => Ok(Task::PreviewFlow { flow: flow()? }),
         (path::FLOW_PUBLISH, _) => Ok(Task::PublishFlow { flow: flow()? }),
         _ => {
@@ -55,12 +54,12 @@ pub(super) fn task(request: &Request<'_>) -> Result<Task, Failure> {
 }
 
 /// Whose forms are listed. With a plus it is a number for sure; else it may be a form's id.
-fn sender_or_flow(request: &Request<'_>) -> Result<String, Failure> {
+fn sender_or_flow(request: &Request<'_>) -> Result<FlowsOf, Failure> {
     let word = request.path_param(path::ID).unwrap_or_default().trim();
     let digits = digits_of(word)
         .ok_or_else(|| Failure::new(ErrorKind::FlowNotFound, "There is no such flow."))?;
     let is_number = word.starts_with('+') && digits.len() >= MIN_PHONE_DIGITS;
-    Ok(if is_number { format!("+{digits}") } else { digits })
+    Ok(if is_number { FlowsOf::Number(digits) } else { FlowsOf::NumberOrFlow(digits) })
 }
 
 fn create(draft: Draft) -> Result<Task, Failure> {

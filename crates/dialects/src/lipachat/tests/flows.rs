@@ -1,6 +1,7 @@
 //! The management of forms.
 
 use waypost_domain::content::FlowName;
+use waypost_domain::manage::FlowsOf;
 
 use super::*;
 
@@ -119,25 +120,25 @@ fn flows_are_listed_shown_and_published() {
     let flow = FlowName::Local(4);
     let id = [("id", "4")];
     for (method, path, params, expected) in [
-        (Method::GET, path::FLOWS, &[][..], Task::ListFlows { number: None }),
+        (Method::GET, path::FLOWS, &[][..], Task::ListFlows(FlowsOf::Org)),
         (
             Method::GET,
             path::ONE_FLOW,
             &[("id", "+1 555 000 9999")],
-            Task::ListFlows { number: Some("+15550009999".to_owned()) },
+            Task::ListFlows(FlowsOf::Number("15550009999".to_owned())),
         ),
         (
             Method::GET,
             path::ONE_FLOW,
             &[("id", "15550009999")],
-            Task::ListFlows { number: Some("15550009999".to_owned()) },
+            Task::ListFlows(FlowsOf::NumberOrFlow("15550009999".to_owned())),
         ),
         // Of fewer digits no number is made.
         (
             Method::GET,
             path::ONE_FLOW,
             &[("id", "+99999")],
-            Task::ListFlows { number: Some("99999".to_owned()) },
+            Task::ListFlows(FlowsOf::NumberOrFlow("99999".to_owned())),
         ),
         (Method::GET, path::FLOW_PREVIEW, &id, Task::PreviewFlow { flow: flow.clone() }),
         (Method::POST, path::FLOW_PUBLISH, &id, Task::PublishFlow { flow }),
