@@ -145,11 +145,18 @@ impl Engine {
         target: &CallbackTarget,
         rows: &[Row],
     ) -> Vec<CallbackOutcome> {
-        let tried = caught(self.try_rows(target, rows)).await;
-        tried.unwrap_or_else(|| {
-            tracing::error!(org = %target.name.org_id, target = target.place, "callback: {BUG}");
-            rows.iter().map(|row| dead(row, BUG.to_owned())).collect()
-        })
+        if let Some(outcomes) = caught(self.try_rows(target, rows)).await {
+            return outcomes;
+        }
+        tracing::error!(org = %target.name.org_id, target = target.place, "callback: {BUG}");
+        // Only what panics by itself is dead, and not what was to go with it.
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let alone = self.try_rows(target, std::slice::from_ref(row));
+            let tried = if rows.len() > 1 { caught(alone).await } else { None };
+            outcomes.extend(tried.unwrap_or_else(|| vec![dead(row, BUG.to_owned())]));
+        }
+        outcomes
     }
 
     async fn try_rows(&self, target: &CallbackTarget, rows: &[Row]) -> Vec<CallbackOutcome> {

@@ -50,6 +50,19 @@ async fn an_event_that_its_shape_panics_at_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn an_event_that_its_shape_panics_at_goes_without_those_of_the_same_call() {
+    let rig = Rig::new().await;
+    hooked(&rig, "https://up.example.com/", "batched").await;
+    let mut all = vec![written(BEN, PANIC, &rig)];
+    let others = (0..9).map(|place| format!("1555{place:07}"));
+    all.extend(others.map(|from| written(&from, &from, &rig)));
+    rig.receive(all).await;
+    until("the others are told", || rig.receivers.count() == 9).await;
+    quiet(&rig).await;
+    assert_eq!(listed(&rig).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_message_that_the_upstream_codec_panics_at_is_unknown_and_holds_nobody_up() {
     let rig = Rig::new().await;
     rig.open_window("15550002222").await;
