@@ -30,7 +30,7 @@ mod outcomes;
 mod overdue;
 mod overload;
 mod pacing;
-mod panics;
+pub mod panics;
 pub mod ports;
 mod probes;
 mod queue;
@@ -327,9 +327,12 @@ impl Engine {
                 biased;
                 () = cancel.cancelled() => break,
                 lane = lanes.recv() => match lane {
-                    Some(lane) => self.keep(&tasks, &cancel, move |engine, cancel| {
-                        engine.drain(Arc::clone(&lane), cancel)
-                    }),
+                    Some(lane) => {
+                        let attempts = tasks.clone();
+                        self.keep(&tasks, &cancel, move |engine, cancel| {
+                            engine.drain(Arc::clone(&lane), attempts.clone(), cancel)
+                        });
+                    }
                     None => break,
                 },
             }

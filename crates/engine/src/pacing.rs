@@ -15,6 +15,7 @@ use crate::Engine;
 use crate::admission::Acting;
 use crate::guards::DAY_MS;
 use crate::lanes::{Lane, PACE_PAUSE};
+use crate::panics::{BUG, caught};
 use crate::ports::{Account, CallError, StoreResult, WaitingMessage};
 
 /// The upstream's code for a person who gets no more marketing for a day.
@@ -200,9 +201,10 @@ impl Engine {
             if number.daily_limit.is_some() {
                 continue;
             }
-            match self.number_info(&number.id).await {
-                Ok(info) => self.set_daily_limit(&number, info.people_a_day),
-                Err(error) => tracing::debug!(number = %number.id, %error, "messaging limit"),
+            match caught(self.number_info(&number.id)).await {
+                Some(Ok(info)) => self.set_daily_limit(&number, info.people_a_day),
+                Some(Err(error)) => tracing::debug!(number = %number.id, %error, "messaging limit"),
+                None => tracing::error!(number = %number.id, "messaging limit: {BUG}"),
             }
         }
     }

@@ -13,15 +13,15 @@ use crate::Engine;
 /// Rest before what panicked begins anew.
 const REST: Duration = Duration::from_secs(1);
 /// What is told of whatever panicked.
-pub(crate) const BUG: &str = "a bug of the gateway's: please report it with the log's panic";
+pub const BUG: &str = "a bug of the gateway's: please report it with the log's panic";
 
 /// Runs work; `None` where it panics.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
-/// The same for what waits for nothing.
-pub(crate) fn caught_now<T>(work: impl FnOnce() -> T) -> Option<T> {
+/// Runs what waits for nothing; `None` where it panics.
+pub fn caught_now<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
@@ -45,7 +45,9 @@ impl Engine {
 async fn kept<F: Future<Output = ()>>(cancel: &CancellationToken, work: impl Fn() -> F) {
     while caught(work()).await.is_none() {
         tracing::error!("what runs in the background begins anew after {BUG}");
-        cancel.run_until_cancelled(tokio::time::sleep(REST)).await;
+        if cancel.run_until_cancelled(tokio::time::sleep(REST)).await.is_none() {
+            return;
+        }
     }
 }
 
@@ -64,5 +66,12 @@ mod tests {
         };
         kept(&CancellationToken::new(), work).await;
         assert_eq!(began.get(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_panics_after_it_was_cancelled_ends() {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        kept(&cancel, || async { panic!("planted") }).await;
     }
 }

@@ -60,8 +60,7 @@ impl Engine {
         }
     }
 
-    /// Ends a message whose attempt panicked, which it would do again and again. Where the intent
-    /// is recorded it stays as it is: the next start closes it.
+    /// Ends a message that panicked before its attempt, which it would do again and again.
     async fn fail_panicked(&self, waiting: &WaitingMessage, lane: &Lane) -> Result<bool, Failure> {
         tracing::error!(message = %waiting.id, "the attempt met {BUG}");
         self.note_upstream(&lane.number_id, None);
@@ -122,6 +121,22 @@ impl Engine {
             return self.fail_queued(message, failure).await.map(|()| None);
         }
         let attempt_id = new_attempt_id();
+        let made = self.attempt_placed(message, attempt_id, placed, attempts, lane);
+        if let Some(sign) = caught(made).await {
+            return sign;
+        }
+        let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
+        self.settle(message, attempt_id, unknown, None, true).await.map(|()| None)
+    }
+
+    async fn attempt_placed(
+        &self,
+        message: &mut Message,
+        attempt_id: AttemptId,
+        placed: Result<(Account, Content<PlacedMedia>), CallError>,
+        attempts: u32,
+        lane: &Lane,
+    ) -> Result<Option<Sign>, Failure> {
         let outcome = match placed {
             Ok((account, placed)) => {
                 self.attempt_once(&account, message, &placed, attempt_id).await?

@@ -23,6 +23,7 @@ use crate::admission::Acting;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
 use crate::outcomes::{Step, settlement_of};
+use crate::panics::{BUG, caught};
 use crate::ports::{Accepted, Account, CallError, PlacedMedia, SendOutcome, Start};
 use crate::templates::call_failure;
 use crate::windows::{Holding, Passage, Patience};
@@ -73,7 +74,7 @@ impl Engine {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
             Admission::New(sending) => sending,
         };
-        let attempt_id = new_attempt_id();
+        let attempt_id = sending.attempt_id;
         if is_planted(Bug::NoIntent) {
             sending.early = Some(sending.attempt(attempt_id).await);
         }
@@ -87,7 +88,10 @@ impl Engine {
         }
         drop(alone);
         self.count().messages_accepted.add();
-        sending.deliver(attempt_id).await?;
+        match caught(sending.deliver()).await {
+            Some(delivered) => delivered?,
+            None => sending.lose_sight().await?,
+        }
         Ok(Answer::new(delivery_of(&sending.message)))
     }
 
@@ -117,8 +121,9 @@ impl Engine {
         message.synchronous = true;
         message.status = Status::Sending;
         message.created_at = self.now();
+        let (attempt_id, early) = (new_attempt_id(), None);
         let sending =
-            WaitedFor { engine: self, lane, number, account, placed, message, early: None };
+            WaitedFor { engine: self, lane, number, account, placed, message, attempt_id, early };
         Ok(Admission::New(Box::new(sending)))
     }
 
@@ -277,6 +282,8 @@ struct WaitedFor<'a> {
     account: Account,
     placed: Content<PlacedMedia>,
     message: Message,
+    /// Its last attempt.
+    attempt_id: AttemptId,
     /// Only where a bug is planted: what the first call came to, before there was an intent.
     early: Option<SendOutcome>,
 }
@@ -284,15 +291,14 @@ struct WaitedFor<'a> {
 impl WaitedFor<'_> {
     /// Attempts it until there is an outcome that the caller can be told. The intent of the first
     /// attempt is durable already.
-    async fn deliver(&mut self, first: AttemptId) -> Result<(), Failure> {
+    async fn deliver(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
-        let mut attempt_id = first;
         let mut attempts = 1;
         let mut turn = Ok(());
         loop {
             let outcome = match (self.early.take(), turn) {
                 (Some(outcome), _) => outcome,
-                (None, Ok(())) => self.attempt(attempt_id).await,
+                (None, Ok(())) => self.attempt(self.attempt_id).await,
                 (None, Err(failure)) => {
                     SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
                 }
@@ -307,7 +313,7 @@ impl WaitedFor<'_> {
                 settlement = settlement.given_up();
             }
             let message = &mut self.message;
-            self.engine.settle(message, attempt_id, settlement, pause, false).await?;
+            self.engine.settle(message, self.attempt_id, settlement, pause, false).await?;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if message.status == Status::Unknown => {
@@ -321,13 +327,19 @@ impl WaitedFor<'_> {
             if turn.is_ok() {
                 turn = self.engine.check_expiry(&self.message.options);
             }
-            attempt_id = new_attempt_id();
+            self.attempt_id = new_attempt_id();
             attempts += 1;
-            if !self.begin(attempt_id).await? {
+            if !self.begin(self.attempt_id).await? {
                 self.message = Box::pin(self.engine.known_message(&self.message)).await?;
                 return Ok(());
             }
         }
+    }
+
+    /// Delivering it panicked: what came of it is not known.
+    async fn lose_sight(&mut self) -> Result<(), Failure> {
+        let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
+        self.engine.settle(&mut self.message, self.attempt_id, unknown, None, false).await
     }
 
     async fn attempt(&self, attempt_id: AttemptId) -> SendOutcome {

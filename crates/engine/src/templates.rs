@@ -13,6 +13,7 @@ use waypost_domain::template::Template;
 use waypost_domain::{ErrorKind, Failure, OrgId};
 
 use crate::Engine;
+use crate::panics::{BUG, caught};
 use crate::ports::{CallError, CreationClaim, NewRecord};
 
 /// How long a template that the upstream did not know stays unknown without asking again.
@@ -128,8 +129,12 @@ impl Engine {
     /// Reads the templates of every organisation; what cannot be read stays as it was.
     pub async fn sync_all_templates(&self) {
         for org in self.directory().orgs() {
-            if let Err(error) = self.sync_templates(&org.id).await {
-                tracing::warn!(org = %org.id, %error, "templates could not be read");
+            match caught(self.sync_templates(&org.id)).await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    tracing::warn!(org = %org.id, %error, "templates could not be read");
+                }
+                None => tracing::error!(org = %org.id, "templates: {BUG}"),
             }
         }
     }

@@ -145,7 +145,12 @@ impl Lane {
             let conn = free.unwrap_or_else(|| connections[0].lock());
             read(&conn).map_err(Fault::into_store_error)
         });
-        reading.await.unwrap_or_else(|_| Err(stopped()))
+        reading.await.unwrap_or_else(|error| match error.is_panic() {
+            true => {
+                Err(StoreError::Damaged("a bug of the gateway's: a reader panicked".to_owned()))
+            }
+            false => Err(stopped()),
+        })
     }
 }
 

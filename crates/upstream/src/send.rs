@@ -11,6 +11,7 @@ use waypost_domain::call::Call;
 use waypost_domain::command::Receipt;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::{Content, ErrorKind, Failure, Phone, UpstreamFault};
+use waypost_engine::panics::{BUG, caught_now};
 use waypost_engine::ports::{Account, CallError, OutgoingMessage, PlacedMedia, SendOutcome};
 use waypost_planted::{Bug, is_planted};
 
@@ -77,7 +78,8 @@ impl CloudApi {
         message: &OutgoingMessage<'_>,
     ) -> (SendOutcome, Call) {
         let mut call = Call { kind: message.content.type_name().to_owned(), ..Call::default() };
-        let body = match written(message) {
+        let written = caught_now(|| written(message));
+        let body = match written.unwrap_or_else(|| Err(Failure::new(ErrorKind::Unavailable, BUG))) {
             Ok(body) => body,
             Err(failure) => return (not_sent(failure, RetryClass::Never), call),
         };

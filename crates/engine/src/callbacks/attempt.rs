@@ -9,7 +9,7 @@ use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
 use super::compose::{Destination, Endpoint};
 use super::verdict::{Answered, Judgement, judge, span_ms};
 use crate::Engine;
-use crate::panics::{BUG, caught};
+use crate::panics::{BUG, caught, caught_now};
 use crate::ports::{
     CallbackEnd, CallbackOutcome, CallbackReply, CallbackTarget, DueCallback, Entry, LoggedEvent,
     PostError, StoreError, StoreResult, TargetAddress,
@@ -145,21 +145,30 @@ impl Engine {
         target: &CallbackTarget,
         rows: &[Row],
     ) -> Vec<CallbackOutcome> {
-        if let Some(outcomes) = caught(self.try_rows(target, rows)).await {
+        let rows: Vec<&Row> = rows.iter().collect();
+        if let Some(outcomes) = caught(self.try_rows(target, &rows)).await {
             return outcomes;
         }
         tracing::error!(org = %target.name.org_id, target = target.place, "callback: {BUG}");
-        // Only what panics by itself is dead, and not what was to go with it.
-        let mut outcomes = Vec::with_capacity(rows.len());
-        for row in rows {
-            let alone = self.try_rows(target, std::slice::from_ref(row));
-            let tried = if rows.len() > 1 { caught(alone).await } else { None };
-            outcomes.extend(tried.unwrap_or_else(|| vec![dead(row, BUG.to_owned())]));
-        }
+        let is_sound = |row: &&Row| caught_now(|| self.encode(target, row)).is_some();
+        let (sound, poison): (Vec<&Row>, Vec<&Row>) = rows.into_iter().partition(is_sound);
+        let fate = |row: &&Row| dead(row, BUG.to_owned());
+        let mut outcomes: Vec<CallbackOutcome> = poison.iter().map(fate).collect();
+        // What was to go with it goes without it; where none of them is at fault, with nobody.
+        let tried =
+            if poison.is_empty() { None } else { caught(self.try_rows(target, &sound)).await };
+        outcomes.extend(tried.unwrap_or_else(|| sound.iter().map(fate).collect()));
         outcomes
     }
 
-    async fn try_rows(&self, target: &CallbackTarget, rows: &[Row]) -> Vec<CallbackOutcome> {
+    /// Puts one callback into its shape's words, and does nothing with them.
+    fn encode(&self, target: &CallbackTarget, row: &Row) {
+        if let Destination::Endpoint(endpoint) = self.destination(&target.name, &row.logged) {
+            drop(self.calls_to(&endpoint, &[&row.logged.event]));
+        }
+    }
+
+    async fn try_rows(&self, target: &CallbackTarget, rows: &[&Row]) -> Vec<CallbackOutcome> {
         let Some(first) = rows.first() else { return Vec::new() };
         match self.destination(&target.name, &first.logged) {
             Destination::Endpoint(endpoint) => self.post_rows(target, &endpoint, rows).await,
@@ -172,7 +181,7 @@ impl Engine {
         &self,
         target: &CallbackTarget,
         endpoint: &Endpoint,
-        rows: &[Row],
+        rows: &[&Row],
     ) -> Vec<CallbackOutcome> {
         let events: Vec<&Event> = rows.iter().map(|row| &row.logged.event).collect();
         self.count().callbacks_posted.add();

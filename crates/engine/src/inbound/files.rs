@@ -13,6 +13,7 @@ use waypost_domain::{ErrorKind, Failure, MediaId, MessageId, NumberId};
 
 use crate::Engine;
 use crate::media::NewFile;
+use crate::panics::{BUG, caught};
 use crate::ports::{InboundFile, StoreResult};
 
 /// Files read at once.
@@ -114,7 +115,9 @@ impl Engine {
     }
 
     async fn fetch_or_leave(&self, walk: &mut Walk, file: &InboundFile) -> StoreResult<()> {
-        let media_id = match self.fetch_inbound_file(file).await {
+        let fetched = caught(self.fetch_inbound_file(file)).await;
+        let fetched = fetched.unwrap_or_else(|| Err(Failure::new(ErrorKind::MediaRejected, BUG)));
+        let media_id = match fetched {
             Ok(media_id) => media_id,
             Err(failure) => {
                 let last = walk.note(file, &failure);

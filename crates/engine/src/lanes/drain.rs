@@ -30,9 +30,13 @@ const WIDE_WINDOW: u32 = 8 * MAX_WINDOW;
 const MAX_POSTPONED: u32 = 10_000;
 
 impl Engine {
-    /// Drains one number's queue until it is cancelled; then waits for what is in flight.
-    pub(crate) async fn drain(self, lane: Arc<Lane>, cancel: CancellationToken) {
-        let in_flight = TaskTracker::new();
+    /// Drains one number's queue until it is cancelled. What is in flight then is among `attempts`.
+    pub(crate) async fn drain(
+        self,
+        lane: Arc<Lane>,
+        attempts: TaskTracker,
+        cancel: CancellationToken,
+    ) {
         let mut plan = Plan::default();
         self.remember_postponed(&lane).await;
         while !cancel.is_cancelled() {
@@ -65,10 +69,8 @@ impl Engine {
             self.note_approach(&lane, &next).await;
             self.outages().started(&lane.number_id, next.attempts > 0, gate.now);
             let ticket = lane.start(&next, slot, gate.now);
-            in_flight.spawn(self.clone().attempt_queued(next, Arc::clone(&lane), ticket));
+            attempts.spawn(self.clone().attempt_queued(next, Arc::clone(&lane), ticket));
         }
-        in_flight.close();
-        in_flight.wait().await;
     }
 
     fn note_unread(&self, lane: &Lane, error: &StoreError) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use waypost_domain::{OrgId, Status};
 use waypost_engine::ports::{PostError, Signer};
 
-use crate::callbacks::{ANN, BEN, hooked, listed, quiet, until, written};
+use crate::callbacks::{ANN, BEN, hooked, listed, quiet, sent_file, until, written};
 use crate::receivers::status;
 use crate::rig::{PNG, Rig, inline, picture, send_to, text};
 use crate::scripted::PANIC;
@@ -57,8 +57,9 @@ async fn an_event_that_its_shape_panics_at_goes_without_those_of_the_same_call()
     let others = (0..9).map(|place| format!("1555{place:07}"));
     all.extend(others.map(|from| written(&from, &from, &rig)));
     rig.receive(all).await;
-    until("the others are told", || rig.receivers.count() == 9).await;
+    until("the others are told", || rig.receivers.count() == 1).await;
     quiet(&rig).await;
+    assert_eq!(rig.receivers.got()[0].body.as_array().unwrap().len(), 9);
     assert_eq!(listed(&rig).await.len(), 1);
 }
 
@@ -86,6 +87,13 @@ async fn a_message_that_panics_before_its_attempt_fails_and_holds_nobody_up() {
     rig.failed(1).await;
     let failure = rig.stored(bad.id).await.failure.unwrap();
     assert!(failure.message.contains("bug"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_file_whose_download_panics_holds_up_no_other_one() {
+    let rig = Rig::new().await;
+    rig.receive(vec![sent_file(PANIC, &rig), sent_file("good", &rig)]).await;
+    until("the other one is kept", || rig.engine.metrics().media_stored == 1).await;
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub(crate) fn written(from: &str, body: &str, rig: &Rig) -> UpstreamEvent {
     })
 }
 
-fn picture(id: &str, rig: &Rig) -> UpstreamEvent {
+pub(crate) fn sent_file(id: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(rig.inbound(
         ANN,
         format!("wamid.of-{id}"),
@@ -482,7 +482,7 @@ async fn a_file_that_does_not_come_is_waited_for_a_minute() {
     let rig = Rig::new().await;
     hooked(&rig, URL, "plain").await;
     let closed = rig.upstream.gate.write().await;
-    rig.receive(vec![picture("77", &rig)]).await;
+    rig.receive(vec![sent_file("77", &rig)]).await;
     quiet(&rig).await;
     advance(&rig, 59.0).await;
     assert_eq!(rig.receivers.count(), 0);

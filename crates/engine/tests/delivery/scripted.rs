@@ -150,6 +150,7 @@ impl Upstream for ScriptedUpstream {
         _: u64,
     ) -> Result<DownloadedMedia, CallError> {
         let _open = self.gate.read().await;
+        assert_ne!(media_id, PANIC, "what cannot be downloaded");
         if let Some(kind) = self.refused_files.lock().get(media_id) {
             let failure = Failure::new(*kind, "the upstream said no");
             return Err(CallError { failure, class: RetryClass::BackOff });

@@ -207,13 +207,13 @@ impl Importer {
         let mut record = csv::StringRecord::new();
         loop {
             held.set(0);
+            let begins_at = reader.position().line();
             match reader.read_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(error) if error.is_io_error() => {
                     return Err(unreadable(&format!(
-                        "after line {}: {error}",
-                        reader.position().line()
+                        "line {begins_at}: {error}; close its quotation mark if one is open"
                     )));
                 }
                 Err(error) => {
@@ -226,8 +226,9 @@ impl Importer {
                 continue;
             }
             let line = record.position().map_or(0, csv::Position::line);
-            if record.iter().any(|value| value.contains('\n')) {
-                let last = reader.position().line().saturating_sub(1).max(line);
+            if record.iter().any(|value| value.trim().contains('\n')) {
+                let breaks = record.iter().flat_map(|value| value.trim_end().matches('\n'));
+                let last = breaks.fold(line, |last, _| last + 1);
                 self.refuse(line, format!("{OPEN_QUOTE} {last} were taken as one"));
                 continue;
             }
@@ -464,11 +465,14 @@ mod tests {
 
     #[test]
     fn a_quotation_mark_that_is_not_closed_is_told_with_the_lines_that_it_takes() {
-        let text = b"phone,name\n15550001111,a\n15550002222,\"b\n15550003333,c\n15550004444,d\n";
-        let (done, customers, faults) = import(Format::Csv, text);
-        assert_eq!((done, customers.len(), faults.len()), (Ok(()), 1, 1));
-        assert_eq!(faults[0].line, 3);
-        assert!(faults[0].message.ends_with("the lines to 5 were taken as one"), "{faults:?}");
+        let text = "phone,name\n15550001111,\"a\n\"\n15550002222,\"b\n15550003333,c\n15550004444,d";
+        for end in ["", "\n"] {
+            let (done, customers, faults) = import(Format::Csv, format!("{text}{end}").as_bytes());
+            assert_eq!((done, customers.len(), faults.len()), (Ok(()), 1, 1));
+            assert_eq!(customers[0].name.as_deref(), Some("a"), "breaks at the end are trimmed");
+            assert_eq!(faults[0].line, 4);
+            assert!(faults[0].message.ends_with("the lines to 6 were taken as one"), "{faults:?}");
+        }
     }
 
     #[test]
@@ -516,8 +520,9 @@ mod tests {
             let (done, ..) = import(Format::Csv, header.as_bytes());
             assert_eq!(done.unwrap_err().errors()[0].field, field, "{header:?}");
         }
-        let open_quote = format!("phone\n\"{}", "x".repeat(4 * MAX_RECORD_BYTES));
-        assert!(import(Format::Csv, open_quote.as_bytes()).0.is_err());
+        let open_quote = format!("phone\n15550001111\n\"{}", "x\n".repeat(4 * MAX_RECORD_BYTES));
+        let refused = import(Format::Csv, open_quote.as_bytes()).0.unwrap_err().in_one_line();
+        assert!(refused.contains("line 3:") && refused.contains("quotation mark"), "{refused}");
         let endless = "x".repeat(4 * MAX_RECORD_BYTES);
         assert!(import(Format::JsonLines, endless.as_bytes()).0.is_err());
     }
