@@ -79,8 +79,9 @@ async fn zones_are_taken_for_dialects_only() {
     let zones = |dialect: &str| json!({"wire_offsets": {dialect: "+05:30"}});
     admin.patch("/orgs/org-1", &zones("pepipost")).await.expect(200);
     let refused = admin.patch("/orgs/org-1", &zones("pepipst")).await.expect(400).json();
-    assert_eq!(refused["errors"][0]["field"], "wire_offsets.pepipst", "{refused}");
-    assert!(refused["detail"].as_str().is_some_and(|told| told.contains("webex_connect")));
+    let fault = &refused["errors"][0];
+    assert_eq!(fault["field"], "wire_offsets.pepipst", "{refused}");
+    assert!(fault["message"].as_str().is_some_and(|told| told.contains("webex_connect")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

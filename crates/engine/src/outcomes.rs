@@ -100,6 +100,7 @@ impl Engine {
         };
         let sent = caught(self.upstream().send_and_tell(account, &outgoing)).await;
         let (outcome, call) = sent.unwrap_or_else(|| {
+            tracing::error!(message = %message.id, "the call to the upstream met {BUG}");
             let failure = Failure::new(ErrorKind::OutcomeUnknown, BUG);
             (SendOutcome::Unknown(failure), Call::default())
         });

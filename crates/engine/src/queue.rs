@@ -125,6 +125,7 @@ impl Engine {
         if let Some(sign) = caught(made).await {
             return sign;
         }
+        tracing::error!(message = %message.id, "what came of an attempt is lost after {BUG}");
         let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
         self.settle(message, attempt_id, unknown, None, true).await.map(|()| None)
     }

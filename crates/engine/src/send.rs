@@ -338,6 +338,8 @@ impl WaitedFor<'_> {
 
     /// Delivering it panicked: what came of it is not known.
     async fn lose_sight(&mut self) -> Result<(), Failure> {
+        let message = &self.message.id;
+        tracing::error!(%message, "what came of an attempt is lost after {BUG}");
         let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
         self.engine.settle(&mut self.message, self.attempt_id, unknown, None, false).await
     }

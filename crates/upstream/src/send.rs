@@ -79,7 +79,11 @@ impl CloudApi {
     ) -> (SendOutcome, Call) {
         let mut call = Call { kind: message.content.type_name().to_owned(), ..Call::default() };
         let written = caught_now(|| written(message));
-        let body = match written.unwrap_or_else(|| Err(Failure::new(ErrorKind::Unavailable, BUG))) {
+        let panicked = || {
+            tracing::error!("putting a message into Meta's words met {BUG}");
+            Err(Failure::new(ErrorKind::Unavailable, BUG))
+        };
+        let body = match written.unwrap_or_else(panicked) {
             Ok(body) => body,
             Err(failure) => return (not_sent(failure, RetryClass::Never), call),
         };
