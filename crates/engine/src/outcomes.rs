@@ -156,6 +156,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Records that nobody knows what came of an attempt, because what made it panicked.
+    pub(crate) async fn settle_panicked(
+        &self,
+        message: &mut Message,
+        attempt_id: AttemptId,
+        requeue: bool,
+    ) -> Result<(), Failure> {
+        tracing::error!(message = %message.id, "what came of an attempt is lost after {BUG}");
+        let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
+        self.settle(message, attempt_id, unknown, None, requeue).await
+    }
+
     /// A caller who waits is told that the store cannot begin another attempt now: nobody will, and
     /// the message is closed as soon as that can be recorded.
     pub(crate) fn close_later(&self, message: &Message, error: &StoreError) {

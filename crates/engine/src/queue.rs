@@ -125,9 +125,7 @@ impl Engine {
         if let Some(sign) = caught(made).await {
             return sign;
         }
-        tracing::error!(message = %message.id, "what came of an attempt is lost after {BUG}");
-        let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
-        self.settle(message, attempt_id, unknown, None, true).await.map(|()| None)
+        self.settle_panicked(message, attempt_id, true).await.map(|()| None)
     }
 
     async fn attempt_placed(

@@ -23,7 +23,7 @@ use crate::admission::Acting;
 use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
 use crate::outcomes::{Step, settlement_of};
-use crate::panics::{BUG, caught};
+use crate::panics::caught;
 use crate::ports::{Accepted, Account, CallError, PlacedMedia, SendOutcome, Start};
 use crate::templates::call_failure;
 use crate::windows::{Holding, Passage, Patience};
@@ -74,11 +74,10 @@ impl Engine {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
             Admission::New(sending) => sending,
         };
-        let attempt_id = sending.attempt_id;
         if is_planted(Bug::NoIntent) {
-            sending.early = Some(sending.attempt(attempt_id).await);
+            sending.early = Some(sending.attempt().await);
         }
-        let (message, start) = (sending.message.clone(), Start::Attempt(attempt_id));
+        let (message, start) = (sending.message.clone(), Start::Attempt(sending.attempt_id));
         let claim = ask.claim(&message.org_id);
         let accepted = self.store().accept(message, start, claim).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
@@ -90,7 +89,10 @@ impl Engine {
         self.count().messages_accepted.add();
         match caught(sending.deliver()).await {
             Some(delivered) => delivered?,
-            None => sending.lose_sight().await?,
+            None => {
+                let last = sending.attempt_id;
+                self.settle_panicked(&mut sending.message, last, false).await?;
+            }
         }
         Ok(Answer::new(delivery_of(&sending.message)))
     }
@@ -298,7 +300,7 @@ impl WaitedFor<'_> {
         loop {
             let outcome = match (self.early.take(), turn) {
                 (Some(outcome), _) => outcome,
-                (None, Ok(())) => self.attempt(self.attempt_id).await,
+                (None, Ok(())) => self.attempt().await,
                 (None, Err(failure)) => {
                     SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
                 }
@@ -329,23 +331,15 @@ impl WaitedFor<'_> {
             }
             self.attempt_id = new_attempt_id();
             attempts += 1;
-            if !self.begin(self.attempt_id).await? {
+            if !self.begin().await? {
                 self.message = Box::pin(self.engine.known_message(&self.message)).await?;
                 return Ok(());
             }
         }
     }
 
-    /// Delivering it panicked: what came of it is not known.
-    async fn lose_sight(&mut self) -> Result<(), Failure> {
-        let message = &self.message.id;
-        tracing::error!(%message, "what came of an attempt is lost after {BUG}");
-        let unknown = Step::Unknown(Failure::new(ErrorKind::OutcomeUnknown, BUG));
-        self.engine.settle(&mut self.message, self.attempt_id, unknown, None, false).await
-    }
-
-    async fn attempt(&self, attempt_id: AttemptId) -> SendOutcome {
-        self.engine.attempt(&self.account, &self.message, &self.placed, attempt_id).await
+    async fn attempt(&self) -> SendOutcome {
+        self.engine.attempt(&self.account, &self.message, &self.placed, self.attempt_id).await
     }
 
     /// How long to wait after an error before the next attempt; `None` where there will be none.
@@ -365,9 +359,9 @@ impl WaitedFor<'_> {
     }
 
     /// Records the intent of another attempt; false where the message has an outcome by now.
-    async fn begin(&self, attempt_id: AttemptId) -> Result<bool, Failure> {
+    async fn begin(&self) -> Result<bool, Failure> {
         let (store, id) = (self.engine.store(), self.message.id);
-        let begun = store.begin_attempt(id, attempt_id, self.engine.now()).await;
+        let begun = store.begin_attempt(id, self.attempt_id, self.engine.now()).await;
         if let Err(error) = &begun {
             self.engine.close_later(&self.message, error);
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
+use waypost_engine::panics::BUG;
 use waypost_engine::ports::{StoreError, StoreResult};
 
 use crate::fault::{Done, Fault};
@@ -146,9 +147,7 @@ impl Lane {
             read(&conn).map_err(Fault::into_store_error)
         });
         reading.await.unwrap_or_else(|error| match error.is_panic() {
-            true => {
-                Err(StoreError::Damaged("a bug of the gateway's: a reader panicked".to_owned()))
-            }
+            true => Err(StoreError::Damaged(BUG.to_owned())),
             false => Err(stopped()),
         })
     }

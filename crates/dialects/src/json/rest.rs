@@ -4,7 +4,6 @@
 use super::text::plain_run;
 
 /// What has not been read.
-#[derive(Clone, Copy)]
 pub(super) struct Rest<'a> {
     text: &'a str,
     at: usize,

@@ -8,6 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use waypost_dialects::{DIALECTS, registry};
 use waypost_domain::directory::{
     BroadcastAudience, Org, Scope, UnknownPolicy, default_media_retention_days,
 };
@@ -121,11 +122,6 @@ impl From<&Org> for OrgInput {
     }
 }
 
-/// What may have a zone of its own: the dialects, whose shapes have the same names.
-fn zoned() -> impl Iterator<Item = &'static str> {
-    waypost_dialects::registry::DIALECTS.iter().map(|dialect| dialect.info().id)
-}
-
 impl OrgInput {
     fn check(&self) -> Result<(), Problem> {
         let mut faults = Faults::default();
@@ -141,8 +137,9 @@ impl OrgInput {
         let offsets = self.wire_offsets.iter().flatten();
         for (dialect, zone) in offsets.clone() {
             let field = format!("wire_offsets.{dialect}");
-            if !zoned().any(|known| known == dialect) {
-                let known: Vec<&str> = zoned().collect();
+            // Their shapes have the same names.
+            if registry::find(dialect).is_none() {
+                let known: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.info().id).collect();
                 faults.add(&field, format!("is not a dialect; there are {}", known.join(", ")));
             }
             faults.take(&field, Zone::parse(zone));
