@@ -1,7 +1,7 @@
 //! A borrowed reader of JSON, shared by the dialects.
 //!
-//! [`parse`] checks a whole body once (syntax, UTF-8, depth) and copies nothing; a [`Node`] is then
-//! a piece of that text, opened when it is asked for. So a file of 100 MB inside a body costs no
+//! [`parse`] checks a whole body once (syntax, UTF-8, depth) and copies nothing; a [`Node`] of the
+//! [`Document`] is a piece of that text, opened when it is asked for. So a file of 100 MB inside a body costs no
 //! memory until its bytes are decoded, a million unknown members cost nothing at all, and numbers
 //! keep the text in which they were written (an id of 20 digits survives).
 //!
@@ -13,6 +13,7 @@
 //! field names.
 
 mod canonical;
+mod contents;
 mod field;
 mod rest;
 mod scan;
@@ -23,17 +24,27 @@ use std::fmt;
 use waypost_domain::{ErrorKind, Failure};
 
 pub use canonical::{MAX_SORTED_MEMBERS, canonical};
+use contents::Entry;
 pub use field::{Field, Object};
 use rest::Rest;
 pub use scan::MAX_DEPTH;
 use scan::Scanner;
 pub use text::{Chars, Text};
 
-/// One JSON value inside a body that [`parse`] found valid.
+/// A body that [`parse`] found valid.
+pub struct Document<'a> {
+    /// Without surrounding blanks.
+    text: &'a str,
+    entries: Vec<Entry<'a>>,
+}
+
+/// One JSON value of a [`Document`].
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     /// The value's text without surrounding blanks; never empty.
     text: &'a str,
+    /// The document's entries that stand inside it; none where the document keeps none.
+    inside: &'a [Entry<'a>],
 }
 
 /// A JSON value by its type.
@@ -63,12 +74,12 @@ impl Type {
     }
 }
 
-/// Checks a whole body and gives its value.
+/// Checks a whole body.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidJson`]: empty, not UTF-8, not JSON, or nested deeper than [`MAX_DEPTH`]. The
 /// message says what was expected and where.
-pub fn parse(body: &[u8]) -> Result<Node<'_>, Failure> {
+pub fn parse(body: &[u8]) -> Result<Document<'_>, Failure> {
     let invalid = |problem: String| Failure::new(ErrorKind::InvalidJson, problem);
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|error| {
@@ -78,15 +89,22 @@ pub fn parse(body: &[u8]) -> Result<Node<'_>, Failure> {
     if text.trim_ascii().is_empty() {
         return Err(invalid("The body is empty; send a JSON object.".to_owned()));
     }
-    let mut scanner = Scanner::new(text);
-    scanner.document().map_err(|fault| {
+    let entries = Scanner::new(text).document().map_err(|fault| {
         let (line, column) = position(&body[..fault.at.min(body.len())]);
         invalid(format!(
             "The body is not valid JSON: {} at line {line}, column {column}.",
             fault.problem
         ))
     })?;
-    Ok(Node { text: text.trim_ascii() })
+    Ok(Document { text: text.trim_ascii(), entries })
+}
+
+impl Document<'_> {
+    /// Its value.
+    #[must_use]
+    pub fn root(&self) -> Node<'_> {
+        Node { text: self.text, inside: self.entries.get(1..).unwrap_or_default() }
+    }
 }
 
 /// Line and column, from 1, of the byte after `before`.
@@ -132,8 +150,7 @@ impl<'a> Node<'a> {
     /// An array's elements, read one by one.
     #[must_use]
     pub fn elements(self) -> Option<Elements<'a>> {
-        let inner = self.text.strip_prefix('[')?;
-        Some(Elements { rest: Rest::new(inner) })
+        (self.kind() == Type::Array).then(|| Elements { rest: Rest::inside(self) })
     }
 
     /// Whether it is an array without elements.
@@ -145,8 +162,7 @@ impl<'a> Node<'a> {
     /// An object's members in the order in which they were written, duplicates included.
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
-        let inner = self.text.strip_prefix('{')?;
-        Some(Members { rest: Rest::new(inner) })
+        (self.kind() == Type::Object).then(|| Members { rest: Rest::inside(self) })
     }
 
     /// The named members of an object in one pass, the last of each name. All absent where the
@@ -161,6 +177,12 @@ impl<'a> Node<'a> {
             }
         }
         found
+    }
+}
+
+impl fmt::Debug for Document<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.root().fmt(f)
     }
 }
 
@@ -180,7 +202,7 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Node<'a>;
 
     fn next(&mut self) -> Option<Node<'a>> {
-        self.rest.next_value().map(|text| Node { text })
+        self.rest.next_value()
     }
 }
 
@@ -193,9 +215,8 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let key = Node { text: self.rest.next_value()? }.string()?;
-        let text = self.rest.next_value()?;
-        Some((key, Node { text }))
+        let key = self.rest.next_value()?.string()?;
+        Some((key, self.rest.next_value()?))
     }
 }
 

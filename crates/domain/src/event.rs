@@ -1,5 +1,7 @@
 //! Events: what happened to a tenant's messages and templates, as callbacks and lists tell it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -187,7 +189,7 @@ pub struct QuotedMessage {
     /// The caller's own value.
     pub reference: Option<String>,
     /// What the dialect that sent it keeps with it.
-    pub echo: Option<Value>,
+    pub echo: Option<Arc<Value>>,
 }
 
 /// A file that came with a message.

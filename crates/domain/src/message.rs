@@ -1,5 +1,7 @@
 //! The message log: what is recorded of a message, its statuses and its upstream attempts.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -169,9 +171,9 @@ pub struct MessageOptions {
     /// Where the caller wants the statuses of this very message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Notify>,
-    /// What the dialect gives back in its callbacks: its own business, in its own form.
+    /// What the dialect gives back in its reply and its callbacks: its own business, in its own form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub echo: Option<Value>,
+    pub echo: Option<Arc<Value>>,
 }
 
 impl MessageOptions {

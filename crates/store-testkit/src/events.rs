@@ -82,7 +82,7 @@ pub async fn what_people_write_is_an_event_with_what_it_answers(harness: &dyn Ha
     let stage = Stage::new(harness).await;
     let mut ours = message(1);
     ours.reference = Some("order-7".to_owned());
-    ours.options.echo = Some(json!({"correlationid": "c-1"}));
+    ours.options.echo = Some(json!({"correlationid": "c-1"}).into());
     stage.send(&ours, "wamid.ours").await;
     let mut answer = inbound(1, "wamid.theirs");
     answer.content.message["context"] = json!({"id": "wamid.ours"});

@@ -1,6 +1,8 @@
 //! What is kept of a command for its reply while the command itself is being carried out. Holds ids,
 //! never a file or a text.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use waypost_domain::command::Recipient;
 use waypost_domain::{CustomerId, OrgId, Phone, UserId};
@@ -68,7 +70,7 @@ pub struct CommandEcho {
     /// A broadcast's template.
     pub template: Option<String>,
     /// Of a [`Command::Submit`]: what the dialect keeps with each message.
-    pub submissions: Vec<Option<Value>>,
+    pub submissions: Vec<Option<Arc<Value>>>,
     /// How many entries the asked-for page of a list has.
     pub page_size: Option<u32>,
     /// Of a [`Task`] about consents.

@@ -21,7 +21,7 @@ pub const MAX_SORTED_MEMBERS: usize = 4_096;
 /// # Errors
 /// Those of [`parse`].
 pub fn canonical(body: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-    write(parse(body)?, sink);
+    write(parse(body)?.root(), sink);
     Ok(())
 }
 

@@ -1,31 +1,57 @@
-//! The inside of an array or object that was found valid, value by value. Looks for where values
-//! end, and checks nothing again.
+//! The inside of an array or object that was found valid, value by value. Checks nothing again.
 
+use std::ops::Range;
+
+use super::Node;
+use super::contents::Entry;
 use super::text::plain_run;
 
 /// What has not been read.
-pub(super) struct Rest<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) enum Rest<'a> {
+    /// The entries that are left.
+    Listed(&'a [Entry<'a>]),
+    /// What stands behind this offset. Where a value ends must be looked for.
+    Written { text: &'a str, at: usize },
 }
 
 impl<'a> Rest<'a> {
-    /// What stands behind an opening bracket.
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+    /// What stands inside the brackets of a value.
+    pub(super) const fn inside(node: Node<'a>) -> Self {
+        match node.inside {
+            // Nothing is in it, or nothing was kept.
+            [] => Self::Written { text: node.text, at: 1 },
+            entries => Self::Listed(entries),
+        }
     }
 
-    /// The next value as it is written, which may be a member's key.
-    pub(super) fn next_value(&mut self) -> Option<&'a str> {
-        let bytes = self.text.as_bytes();
-        let mut start = self.at;
-        while is_between(*bytes.get(start)?) {
-            start += 1;
+    /// The next value, which may be a member's key.
+    pub(super) fn next_value(&mut self) -> Option<Node<'a>> {
+        match self {
+            Self::Listed(entries) => {
+                let (first, behind) = entries.split_first()?;
+                let (inside, rest) = behind.split_at(first.inside);
+                *entries = rest;
+                Some(Node { text: first.text, inside })
+            }
+            Self::Written { text, at } => {
+                let value = find_value(text, *at)?;
+                *at = value.end;
+                // Nothing is as long as the closing bracket.
+                let value = text.get(value).filter(|value| !value.is_empty())?;
+                Some(Node { text: value, inside: &[] })
+            }
         }
-        self.at = value_end(bytes, start);
-        // Nothing is as long as the closing bracket.
-        self.text.get(start..self.at).filter(|value| !value.is_empty())
     }
+}
+
+/// Where the next value stands.
+fn find_value(text: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut start = from;
+    while is_between(*bytes.get(start)?) {
+        start += 1;
+    }
+    Some(start..value_end(bytes, start))
 }
 
 /// What stands between values.

@@ -1,7 +1,8 @@
-//! Whether a text is JSON. Copies nothing and builds nothing.
+//! Whether a text is JSON, and what stands where in it. Copies nothing.
 
 use waypost_planted::{Bug, is_planted};
 
+use super::contents::{Contents, Entry};
 use super::text::plain_run;
 
 /// The deepest nesting of arrays and objects that is read. No vendor's request needs ten.
@@ -18,25 +19,28 @@ pub(super) struct Fault {
 
 /// A place in a text.
 pub(super) struct Scanner<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
     /// Whether control characters stand anywhere, be it line breaks between values.
     has_controls: bool,
+    contents: Contents<'a>,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let bytes = text.as_bytes();
-        Self { bytes, at: 0, has_controls: has_controls(bytes) }
+        let has_controls = has_controls(bytes);
+        Self { text, bytes, at: 0, has_controls, contents: Contents::new() }
     }
 
-    /// One value with nothing but blanks around it.
-    pub(super) fn document(&mut self) -> Result<(), Fault> {
+    /// One value with nothing but blanks around it. Gives what stands in it, itself first.
+    pub(super) fn document(mut self) -> Result<Vec<Entry<'a>>, Fault> {
         self.skip_blanks();
         self.value(0)?;
         self.skip_blanks();
         if self.at == self.bytes.len() || is_planted(Bug::TailIgnored) {
-            Ok(())
+            Ok(self.contents.into_entries())
         } else {
             self.fault("unexpected text after the end")
         }
@@ -44,12 +48,22 @@ impl<'a> Scanner<'a> {
 
     /// One value, `depth` arrays and objects deep.
     fn value(&mut self, depth: usize) -> Result<(), Fault> {
+        let (place, start) = (self.contents.open(), self.at);
         match self.peek() {
             Some(b'"') => self.string(),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
             _ => self.scalar(),
-        }
+        }?;
+        self.contents.close(place, &self.text[start..self.at]);
+        Ok(())
+    }
+
+    fn key(&mut self) -> Result<(), Fault> {
+        let (place, start) = (self.contents.open(), self.at);
+        self.string()?;
+        self.contents.close(place, &self.text[start..self.at]);
+        Ok(())
     }
 
     fn scalar(&mut self) -> Result<(), Fault> {
@@ -99,7 +113,7 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         loop {
-            self.string()?;
+            self.key()?;
             self.skip_blanks();
             self.expect(b':', "expected a colon after the key")?;
             self.skip_blanks();
@@ -266,7 +280,7 @@ mod tests {
                 (text[0], text[100]) = (b'"', b'"');
                 assert!(Scanner::new(str::from_utf8(&text).unwrap()).document().is_ok());
                 text[at] = control;
-                let fault = Scanner::new(str::from_utf8(&text).unwrap()).document().unwrap_err();
+                let fault = Scanner::new(str::from_utf8(&text).unwrap()).document().err().unwrap();
                 assert_eq!(fault.at, at, "{control}");
             }
         }

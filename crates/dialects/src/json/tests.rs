@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
+use super::contents::MAX_KEPT;
 use super::*;
 
 fn canonical_text(body: &str) -> String {
@@ -70,7 +71,7 @@ fn says_where_the_fault_is() {
 
 #[test]
 fn skips_a_byte_order_mark_and_blanks() {
-    assert_eq!(parse(b"\xEF\xBB\xBF {} \r\n").unwrap().kind(), Type::Object);
+    assert_eq!(parse(b"\xEF\xBB\xBF {} \r\n").unwrap().root().kind(), Type::Object);
 }
 
 #[test]
@@ -90,7 +91,8 @@ fn a_million_members_are_passed_by_and_the_last_duplicate_wins() {
         write!(body, ",\"k{key}\":{key}").unwrap();
     }
     body.push_str(",\"\\u0061\":2}");
-    let node = parse(body.as_bytes()).unwrap();
+    let document = parse(body.as_bytes()).unwrap();
+    let node = document.root();
     let [a, absent] = node.pick(["a", "b"]);
     assert_eq!(a.and_then(Node::number), Some("2"));
     assert!(absent.is_none());
@@ -99,15 +101,16 @@ fn a_million_members_are_passed_by_and_the_last_duplicate_wins() {
 
 #[test]
 fn numbers_keep_their_text() {
-    let node = parse(b"[12345678901234567890123, -0.50e+7,0]").unwrap();
+    let document = parse(b"[12345678901234567890123, -0.50e+7,0]").unwrap();
+    let node = document.root();
     let numbers: Vec<_> = node.elements().unwrap().filter_map(Node::number).collect();
     assert_eq!(numbers, ["12345678901234567890123", "-0.50e+7", "0"]);
 }
 
 #[test]
 fn strings_without_escapes_are_borrowed() {
-    let node = parse("[\"grüße\",\"a\\/b\\u00fc\\ud83d\\ude00\\n\"]".as_bytes()).unwrap();
-    let texts: Vec<_> = node.elements().unwrap().filter_map(Node::string).collect();
+    let document = parse("[\"grüße\",\"a\\/b\\u00fc\\ud83d\\ude00\\n\"]".as_bytes()).unwrap();
+    let texts: Vec<_> = document.root().elements().unwrap().filter_map(Node::string).collect();
     assert!(matches!(texts[0].decoded(), Cow::Borrowed("grüße")));
     assert_eq!(texts[1].decoded(), "a/bü😀\n");
     assert!(texts[1].is("a/bü😀\n") && !texts[1].is("a/b"));
@@ -176,7 +179,8 @@ fn one_text_for_all_ways_of_writing_the_same_number() {
 #[test]
 fn fields_know_their_paths() {
     let body = br#"{"message":{"type":7,"list":[{"text":"  "},null]},"n":null}"#;
-    let root = Object::root(parse(body).unwrap()).unwrap();
+    let document = parse(body).unwrap();
+    let root = Object::root(document.root()).unwrap();
     let [message, n] = root.fields(["message", "n"]);
     assert!(!n.is_given());
     let [kind, list] = message.object().unwrap().fields(["type", "list"]);
@@ -195,17 +199,75 @@ fn fields_know_their_paths() {
     assert_eq!(list.array(1).unwrap_err().kind, ErrorKind::InvalidValue);
 }
 
+/// The document's value as if the document were large and kept nothing.
+fn looked_for<'a>(document: &'a Document<'_>) -> Node<'a> {
+    Node { inside: &[], ..document.root() }
+}
+
+/// A value and all that stand inside it, each with its depth.
+fn values(depth: usize, node: Node<'_>) -> Vec<(usize, &str)> {
+    let mut found = vec![(depth, node.written())];
+    for element in node.elements().into_iter().flatten() {
+        found.extend(values(depth + 1, element));
+    }
+    for (_, value) in node.members().into_iter().flatten() {
+        found.extend(values(depth + 1, value));
+    }
+    found
+}
+
+#[test]
+fn what_was_kept_is_what_is_found_by_looking() {
+    let body = r#" [{"a":[ ],"b":{"c":[1,"]"],"d":{}},"e":"\\"},[[2],3], {} ] "#;
+    let document = parse(body.as_bytes()).unwrap();
+    let expected = [
+        (0, body.trim()),
+        (1, r#"{"a":[ ],"b":{"c":[1,"]"],"d":{}},"e":"\\"}"#),
+        (2, "[ ]"),
+        (2, r#"{"c":[1,"]"],"d":{}}"#),
+        (3, r#"[1,"]"]"#),
+        (4, "1"),
+        (4, r#""]""#),
+        (3, "{}"),
+        (2, r#""\\""#),
+        (1, "[[2],3]"),
+        (2, "[2]"),
+        (3, "2"),
+        (2, "3"),
+        (1, "{}"),
+    ];
+    assert_eq!(values(0, document.root()), expected);
+    assert_eq!(values(0, looked_for(&document)), expected);
+}
+
+#[test]
+fn a_body_is_read_alike_on_both_sides_of_what_is_kept() {
+    for elements in [MAX_KEPT - 2, MAX_KEPT - 1, MAX_KEPT, 2 * MAX_KEPT] {
+        let body = format!("[{}7]", "{},".repeat(elements - 1));
+        let document = parse(body.as_bytes()).unwrap();
+        assert_eq!(document.entries.is_empty(), elements >= MAX_KEPT, "{elements}");
+        let read = document.root().elements().unwrap();
+        assert_eq!(read.map(Node::kind).filter(|kind| *kind == Type::Object).count(), elements - 1);
+        let last = document.root().elements().unwrap().last().unwrap();
+        assert_eq!(last.number(), Some("7"));
+    }
+}
+
 proptest! {
     #[test]
     fn agrees_with_serde_on_what_is_json(text in "[\\[\\]{}:,\"\\\\ 0-9eE+.ntrufals\u{1}ü-]{0,40}") {
-        let ours = parse(text.as_bytes()).is_ok();
-        prop_assert_eq!(ours, serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok());
+        let ours = parse(text.as_bytes());
+        prop_assert_eq!(ours.is_ok(), serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok());
+        if let Ok(document) = ours {
+            prop_assert_eq!(values(0, document.root()), values(0, looked_for(&document)));
+        }
     }
 
     #[test]
     fn reads_what_serde_writes(text in any::<String>(), number in any::<i64>()) {
         let body = serde_json::json!({"b": [text.clone(), number], "a": text.clone()}).to_string();
-        let [list, a] = parse(body.as_bytes()).unwrap().pick(["b", "a"]);
+        let document = parse(body.as_bytes()).unwrap();
+        let [list, a] = document.root().pick(["b", "a"]);
         let decoded = a.and_then(Node::string).unwrap().decoded();
         prop_assert_eq!(&*decoded, &*text);
         let elements: Vec<_> = list.unwrap().elements().unwrap().collect();

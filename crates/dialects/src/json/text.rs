@@ -47,16 +47,17 @@ impl<'a> Text<'a> {
         self.chars().all(char::is_whitespace)
     }
 
-    /// Whether it says this.
+    /// Whether it says this name, which holds no backslash.
     #[must_use]
-    pub fn is(self, other: &str) -> bool {
-        let (own, others) = (self.raw.as_bytes(), other.as_bytes());
+    pub fn is(self, name: &str) -> bool {
+        debug_assert!(!name.contains('\\'), "{name}");
+        let (own, others) = (self.raw.as_bytes(), name.as_bytes());
         if own.len() <= others.len() {
-            return own == others && !self.has_escape();
+            return own == others;
         }
         // Only with escapes is it longer than what it says. Most names differ in their first letter.
         let may_begin_alike = own.first() == others.first() || own.first() == Some(&b'\\');
-        may_begin_alike && self.has_escape() && self.chars().eq(other.chars())
+        may_begin_alike && self.has_escape() && self.chars().eq(name.chars())
     }
 
     /// Whether it has more code points than `max`.

@@ -13,7 +13,7 @@ use crate::contract::{Asked, ErrorSite, Outcome, Reply};
 pub(super) fn reply(asked: &Asked<'_>, outcome: &Outcome) -> Reply {
     match outcome {
         Outcome::Submitted(ids) => {
-            let echoes = asked.command.submissions.iter().map(Option::as_ref);
+            let echoes = asked.command.submissions.iter().map(Option::as_deref);
             let echoes = echoes.chain(std::iter::repeat(None));
             let response = ids.iter().zip(echoes).map(|(id, echo)| entry(id, echo)).collect();
             Reply::json(StatusCode::OK, &Accepted { response })

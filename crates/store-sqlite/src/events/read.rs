@@ -236,7 +236,7 @@ fn quoted(conn: &Connection, message: &Message) -> Done<Option<QuotedMessage>> {
     }
     let Some((id, reference, options)) = found else { return Ok(None) };
     let options: Option<MessageOptions> = options.as_deref().map(from_json).transpose()?;
-    let echo: Option<Value> = options.and_then(|options| options.echo);
+    let echo = options.and_then(|options| options.echo);
     let id = MessageId::from_bytes(id);
     Ok(Some(QuotedMessage { id, wamid: wamid.to_owned(), reference, echo }))
 }

@@ -40,7 +40,8 @@ const BUTTON_MEMBERS: [(&str, &str); 8] = [
 /// `POST /api/v1/template/{PHONE_NUMBER}`
 pub(super) fn create(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure> {
     let number = path_number(request, path::PHONE_NUMBER)?;
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [name, language, category] =
         root.fields([member::NAME, member::LANGUAGE, member::CATEGORY]);
     let component = any_of(&root, &[member::COMPONENT, member::COMPONENTS]);
@@ -61,7 +62,8 @@ pub(super) fn create(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure
 /// name or language.
 pub(super) fn edit(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure> {
     let number = path_number(request, path::PHONE_NUMBER)?;
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [name, category] = root.fields([member::NAME, member::CATEGORY]);
     let component = any_of(&root, &[member::COMPONENT, member::COMPONENTS]);
     require(&component)?;

@@ -130,7 +130,8 @@ fn of_form(form: &Form) -> Result<Draft, Failure> {
 }
 
 fn of_json(body: &[u8]) -> Result<Draft, Failure> {
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [number, name, categories, file] =
         root.fields([member::PHONE_NUMBER, member::NAME, member::CATEGORIES, member::FILE]);
     Ok(Draft {

@@ -98,7 +98,8 @@ fn send(request: &Request<'_>, body: &[u8]) -> Result<Command, Failure> {
     let call = call(request.route_path).ok_or_else(|| {
         Failure::new(ErrorKind::RouteNotFound, "There is no such path below the dialect's.")
     })?;
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [message_id, from, to] = root.fields([member::MESSAGE_ID, member::FROM, member::TO]);
     require(&from)?;
     require(&to)?;

@@ -56,7 +56,8 @@ fn templates(request: &Request<'_>) -> Result<Task, Failure> {
 }
 
 fn find_consent(body: &[u8]) -> Result<Task, Failure> {
-    let [number] = Object::root(json::parse(body)?)?.fields([member::PHONE_NUMBER]);
+    let document = json::parse(body)?;
+    let [number] = Object::root(document.root())?.fields([member::PHONE_NUMBER]);
     if number.is_blank() {
         return Err(number.missing());
     }
@@ -65,7 +66,8 @@ fn find_consent(body: &[u8]) -> Result<Task, Failure> {
 
 fn record_consent(body: &[u8]) -> Result<Task, Failure> {
     let unreadable = |failure: Failure| in_words(failure, Code::Missing.text());
-    let root = json::parse(body).and_then(Object::root).map_err(unreadable)?;
+    let document = json::parse(body).map_err(unreadable)?;
+    let root = Object::root(document.root()).map_err(unreadable)?;
     let [word, recipients] = root.fields([member::TYPE, member::RECIPIENTS]);
     let opted_in = choice(&word)?;
     let too_many = format!("recipients cannot have more than {MAX_RECIPIENTS} elements");

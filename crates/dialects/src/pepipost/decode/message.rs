@@ -1,5 +1,6 @@
 //! The four send paths: the fields that every message has, in the order of the vendor's table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -30,7 +31,8 @@ const RECIPIENT_TEXTS: DigitTexts = DigitTexts {
 
 /// `POST` to any of the send paths.
 pub(in super::super) fn submit(request: &Request<'_>, body: &[u8]) -> Result<Command, Failure> {
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [messages] = root.fields([member::MESSAGE]);
     let elements = elements(&messages, MAX_MESSAGES).map_err(|failure| match failure.kind {
         ErrorKind::InvalidValue => {
@@ -53,8 +55,10 @@ pub(in super::super) fn submit(request: &Request<'_>, body: &[u8]) -> Result<Com
 /// What stands before a request's fault: sound elements, and the source of the one with the fault
 /// where that comes behind it.
 pub(in super::super) fn before_fault(request: &Request<'_>, body: &[u8]) -> Vec<Submission> {
-    let root = json::parse(body).and_then(Object::root);
-    let (Ok(root), Ok(org_id)) = (root, request.own_org()) else { return Vec::new() };
+    let (Ok(document), Ok(org_id)) = (json::parse(body), request.own_org()) else {
+        return Vec::new();
+    };
+    let Ok(root) = Object::root(document.root()) else { return Vec::new() };
     let [messages] = root.fields([member::MESSAGE]);
     let mut before = Vec::new();
     for element in elements(&messages, MAX_MESSAGES).unwrap_or_default() {
@@ -225,11 +229,11 @@ fn expiry(ttl: &Field<'_>, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// What receipts repeat: the source, and the receiver where it is none that a message can have.
-fn echo(source: Option<&str>, recipient: Option<&String>) -> Option<Value> {
+fn echo(source: Option<&str>, recipient: Option<&String>) -> Option<Arc<Value>> {
     let members = [(member::SOURCE, source), (member::RECIPIENT, recipient.map(String::as_str))];
     let kept: Map<String, Value> = members
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))))
         .collect();
-    (!kept.is_empty()).then_some(Value::Object(kept))
+    (!kept.is_empty()).then(|| Arc::new(Value::Object(kept)))
 }

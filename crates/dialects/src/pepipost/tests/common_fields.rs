@@ -15,7 +15,7 @@ fn every_type_is_read() {
         assert_eq!(send.recipient, Recipient::Phone(Phone::parse("15550001111").unwrap()));
         assert_eq!(send.number.as_deref(), Some("src-1"));
         assert_eq!(send.reference.as_deref(), Some("order-77"));
-        assert_eq!(send.options.echo, Some(json!({"source": "src-1"})));
+        assert_eq!(send.options.echo.as_deref(), Some(&json!({"source": "src-1"})));
         assert_eq!(send.options.expires_at, None);
     }
 }
@@ -33,7 +33,7 @@ fn the_newer_paths_know_any_source_and_one_of_them_goes_first() {
         let send = sent_to(path, &nowhere);
         assert_eq!(send.number.as_deref(), Some("whatever"));
         assert_eq!((send.number_or_default, send.options.priority), (by_default, priority));
-        assert_eq!(send.options.echo, Some(json!({"source": "whatever"})));
+        assert_eq!(send.options.echo.as_deref(), Some(&json!({"source": "whatever"})));
     }
 }
 
@@ -139,7 +139,7 @@ fn digits_without_a_country_code_fail_afterwards() {
     assert_eq!(submission.send.recipient, Recipient::Nobody);
     assert_eq!(submission.doomed.unwrap().kind, ErrorKind::RecipientUnreachable);
     let echo = submission.send.options.echo.unwrap();
-    assert_eq!(echo, json!({"source": "src-1", "recipient": "0550001111"}));
+    assert_eq!(*echo, json!({"source": "src-1", "recipient": "0550001111"}));
 }
 
 /// 14, 15

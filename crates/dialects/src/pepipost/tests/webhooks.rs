@@ -48,7 +48,7 @@ fn outbound() -> Message {
         possible_duplicate: false,
         resend_at: None,
         options: MessageOptions {
-            echo: Some(json!({"source": "src-1"})),
+            echo: Some(json!({"source": "src-1"}).into()),
             ..MessageOptions::default()
         },
         created_at: Timestamp(0),
@@ -150,7 +150,7 @@ fn source_and_own_data_are_those_of_the_request() {
     let foreign = entry(Message { dialect: "replyhero".to_owned(), ..outbound() });
     assert_eq!(foreign["source"], "src-9", "the number's, not another dialect's echo");
     let options = MessageOptions {
-        echo: Some(json!({"source": "src-1", "recipient": "0550001111"})),
+        echo: Some(json!({"source": "src-1", "recipient": "0550001111"}).into()),
         ..MessageOptions::default()
     };
     let nobody = entry(Message { phone: Phone::nobody(), options, ..outbound() });
@@ -252,7 +252,7 @@ fn an_answer_names_the_message_that_it_answers() {
         id: outbound().id,
         wamid: "wamid.ours".to_owned(),
         reference: Some("order-77".to_owned()),
-        echo: Some(json!({"source": "src-1"})),
+        echo: Some(json!({"source": "src-1"}).into()),
     });
     let entry = first(&[&received(detail)], "incoming_message");
     let expected = json!({

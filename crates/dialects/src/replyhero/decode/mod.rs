@@ -21,7 +21,8 @@ const MAX_TEMPLATE_NAME_CHARS: usize = 512;
 
 /// `POST /whatsapp/messages/send`
 pub(super) fn send_message(body: &[u8]) -> Result<Command, Failure> {
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [message, session, customer, user, org] = root.fields([
         member::MESSAGE,
         member::SESSION_ID,
@@ -72,7 +73,8 @@ fn media_kind(word: &str) -> Option<MediaKind> {
 
 /// `POST /whatsapp/template/send`
 pub(super) fn broadcast(body: &[u8]) -> Result<Command, Failure> {
-    let root = Object::root(json::parse(body)?)?;
+    let document = json::parse(body)?;
+    let root = Object::root(document.root())?;
     let [name, session, user, org, components] = root.fields([
         member::TEMPLATE_NAME,
         member::SESSION_ID,

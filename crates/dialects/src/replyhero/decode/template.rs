@@ -49,7 +49,7 @@ pub(super) fn components(field: &Field<'_>) -> Result<Vec<Component<MediaDraft>>
     let written = field.string()?.decoded();
     let inner = json::parse(written.as_bytes())
         .map_err(|_| field.invalid("must be an array, or a string that holds the JSON of one"))?;
-    list(&Field::new(field.path(), Some(inner)))
+    list(&Field::new(field.path(), Some(inner.root())))
 }
 
 fn list(field: &Field<'_>) -> Result<Vec<Component<MediaDraft>>, Failure> {

@@ -210,8 +210,8 @@ fn no_more_is_kept_than_the_kind_may_have() {
     bytes.resize(7 * 1_048_576, 0xA5);
     for data in [json!(base64(&bytes)), json!(bytes)] {
         let body = data.to_string();
-        let node = crate::json::parse(body.as_bytes()).unwrap();
-        let read = crate::replyhero::file_data::read(node, &declared).unwrap();
+        let document = crate::json::parse(body.as_bytes()).unwrap();
+        let read = crate::replyhero::file_data::read(document.root(), &declared).unwrap();
         assert_eq!(read.size, 7 * MEGABYTE);
         assert_eq!(read.bytes.len() as u64, 5 * MEGABYTE);
         assert!(!read.is_whole());

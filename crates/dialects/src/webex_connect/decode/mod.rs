@@ -11,6 +11,7 @@ mod options;
 mod template;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use waypost_domain::command::{MediaDraft, Recipient, TemplateBinding};
@@ -58,7 +59,8 @@ struct Drafts<'a> {
 
 /// `POST /resources/v1/messaging`
 pub(super) fn submit(org_id: &OrgId, body: &[u8]) -> Result<Command, Failure> {
-    let root = json::parse(body)?;
+    let document = json::parse(body)?;
+    let root = document.root();
     let mut drafts = Drafts::default();
     match root.elements() {
         Some(objects) => objects.map(draft).try_for_each(|draft| drafts.add(draft?))?,
@@ -76,7 +78,8 @@ pub(super) fn submit(org_id: &OrgId, body: &[u8]) -> Result<Command, Failure> {
 /// What stands before a request's fault: app ids and contents of sound objects, and the app id of
 /// the object with the fault where that comes behind it.
 pub(super) fn before_fault(org_id: &OrgId, body: &[u8]) -> Vec<Submission> {
-    let Ok(root) = json::parse(body) else { return Vec::new() };
+    let Ok(document) = json::parse(body) else { return Vec::new() };
+    let root = document.root();
     let objects = root.elements().map(|objects| objects.take(MAX_RECIPIENTS).collect());
     let objects: Vec<Node<'_>> = objects.unwrap_or_else(|| vec![root]);
     let mut before = Vec::new();
@@ -255,7 +258,7 @@ fn submission(
 }
 
 /// What replies and receipts give back; nothing where nothing differs from the rule.
-fn kept(addressee: &Addressee<'_>, callback_data: Option<&str>) -> Option<Value> {
+fn kept(addressee: &Addressee<'_>, callback_data: Option<&str>) -> Option<Arc<Value>> {
     let mut kept = Map::new();
     let mut keep = |name: &str, value: Value| kept.insert(name.to_owned(), value);
     if addressee.phone.as_ref().is_none_or(|phone| phone.digits() != addressee.written) {
@@ -270,5 +273,5 @@ fn kept(addressee: &Addressee<'_>, callback_data: Option<&str>) -> Option<Value>
     if let Some(text) = callback_data {
         keep(echo::CALLBACK_DATA, Value::from(text));
     }
-    (!kept.is_empty()).then_some(Value::Object(kept))
+    (!kept.is_empty()).then(|| Arc::new(Value::Object(kept)))
 }

@@ -38,7 +38,7 @@ pub(super) fn message(content: Content) -> Message {
         possible_duplicate: false,
         resend_at: None,
         options: MessageOptions {
-            echo: Some(json!({"correlationid": "row-1", "callbackData": "any text"})),
+            echo: Some(json!({"correlationid": "row-1", "callbackData": "any text"}).into()),
             ..MessageOptions::default()
         },
         created_at: now(),
@@ -184,7 +184,7 @@ fn each_status_has_its_code_and_word() {
 fn a_receipt_gives_back_what_the_caller_wrote() {
     let echo = |echo: Option<Value>, phone: Phone| {
         let mut detail = detail(Status::Read, None);
-        detail.message.options.echo = echo;
+        detail.message.options.echo = echo.map(Into::into);
         detail.message.phone = phone;
         let body = posted(detail)["deliveryInfoNotification"].clone();
         let member = |name: &str| body["deliveryInfo"][name].as_str().unwrap().to_owned();
@@ -230,7 +230,8 @@ fn a_request_and_its_receipt_agree() {
 fn messages_of_other_dialects_are_told_by_their_record() {
     let mut detail = detail(Status::Sent, None);
     detail.message.dialect = "pepipost".to_owned();
-    detail.message.options.echo = Some(json!({"to": "x", "bsuid": true, "callbackData": "x"}));
+    detail.message.options.echo =
+        Some(json!({"to": "x", "bsuid": true, "callbackData": "x"}).into());
     detail.message.reference = Some("order-77".to_owned());
     let body = &posted(detail.clone())["deliveryInfoNotification"];
     assert_eq!(body["deliveryInfo"]["destination"], "15550001111");
