@@ -191,11 +191,12 @@ impl MessageOptions {
         }
     }
 
-    /// Begins a life that its caller did not limit anew.
+    /// Begins a life that its caller did not limit, be it anew.
     pub fn renew_life(&mut self, now: Timestamp) {
         if self.has_default_life {
-            self.expires_at = Some(now.plus_ms(DEFAULT_LIFE_MS));
+            self.expires_at = None;
         }
+        self.limit_life(now);
     }
 
     /// Whether the message may not be sent any more at `now`, whoever asks for it.

@@ -20,7 +20,7 @@ use waypost_domain::{
 use waypost_planted::{Bug, is_planted};
 
 use crate::admission::Acting;
-use crate::lanes::{Lane, MAX_PACING_WAIT, PACE_PAUSE};
+use crate::lanes::{Applicant, Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
 use crate::outcomes::{Step, settlement_of};
 use crate::panics::caught;
@@ -77,7 +77,8 @@ impl Engine {
         if is_planted(Bug::NoIntent) {
             sending.early = Some(sending.attempt().await);
         }
-        let (message, start) = (sending.message.clone(), Start::Attempt(sending.attempt_id));
+        let start = Start::Attempt { id: sending.attempt_id, place: sending.place };
+        let message = sending.message.clone();
         let claim = ask.claim(&message.org_id);
         let accepted = self.store().accept(message, start, claim).await;
         if let Accepted::Replay { fingerprint, target } = accepted? {
@@ -114,18 +115,29 @@ impl Engine {
         let placed = placed.map_err(call_failure)?;
         let lane = self.lane(&acting.number);
         self.check_cap(acting, &lane, &message.phone, &message.content)?;
-        let traffic = self.traffic(acting, &message.content);
-        let place = Place::of(traffic, message.options.priority);
-        Box::pin(self.first_turn(&lane, &message.phone, place)).await?;
+        let place = self.place(acting, message);
+        let applicant = Applicant { org_id: &message.org_id, phone: &message.phone, place };
+        Box::pin(self.first_turn(&lane, applicant)).await?;
         self.note_recipient(&lane, &message.phone, *last_inbound_at);
         self.check_expiry(&message.options)?;
-        let Admitted { acting: Acting { number, .. }, mut message, .. } = *admitted;
+        let Admitted { acting, mut message, .. } = *admitted;
+        self.settle_unknown_policy(&acting, &mut message);
+        let number = acting.number;
         message.synchronous = true;
         message.status = Status::Sending;
         message.created_at = self.now();
         let (attempt_id, early) = (new_attempt_id(), None);
-        let sending =
-            WaitedFor { engine: self, lane, number, account, placed, message, attempt_id, early };
+        let sending = WaitedFor {
+            engine: self,
+            lane,
+            number,
+            account,
+            placed,
+            message,
+            place,
+            attempt_id,
+            early,
+        };
         Ok(Admission::New(Box::new(sending)))
     }
 
@@ -284,6 +296,8 @@ struct WaitedFor<'a> {
     account: Account,
     placed: Content<PlacedMedia>,
     message: Message,
+    /// Where it stands in its number's queue, should it be sent again.
+    place: Place,
     /// Its last attempt.
     attempt_id: AttemptId,
     /// Only where a bug is planted: what the first call came to, before there was an intent.
@@ -325,7 +339,7 @@ impl WaitedFor<'_> {
                 }
                 None => return Ok(()),
             }
-            turn = self.lane.turn(&self.message.phone, self.engine.now()).await;
+            turn = self.lane.turn(self.applicant(), self.engine.now()).await;
             if turn.is_ok() {
                 turn = self.engine.check_expiry(&self.message.options);
             }
@@ -336,6 +350,11 @@ impl WaitedFor<'_> {
                 return Ok(());
             }
         }
+    }
+
+    fn applicant(&self) -> Applicant<'_> {
+        let Message { org_id, phone, .. } = &self.message;
+        Applicant { org_id, phone, place: self.place }
     }
 
     async fn attempt(&self) -> SendOutcome {

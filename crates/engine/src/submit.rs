@@ -125,7 +125,8 @@ impl Engine {
         senders.dedup_by(|one, next| Arc::ptr_eq(one, next));
         let accepted = self.compose(&ask, lines, door).await?;
         let ids: Vec<MessageId> = accepted.iter().map(|(message, _)| message.id).collect();
-        let failed = accepted.iter().filter(|(_, start)| *start == Start::Closed).count();
+        let failed =
+            accepted.iter().filter(|(_, start)| matches!(start, Start::Closed { .. })).count();
         let place = accepted.iter().map(|(_, start)| start.place()).min();
         let outcome = self.store().accept_all(accepted, ask.claim(&org.id)).await;
         if let Accepted::Replay { fingerprint, target } = outcome? {
@@ -328,7 +329,7 @@ impl Engine {
                 message.status = Status::Failed;
                 message.failure = Some(failure);
                 message.settled_at = Some(message.created_at);
-                Start::Closed
+                Start::Closed { place: self.place(acting, &message) }
             }
         };
         (message, start)

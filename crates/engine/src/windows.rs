@@ -196,7 +196,7 @@ impl Engine {
         message: &Message,
         holding: Option<Holding>,
     ) -> Start {
-        let place = Place::of(self.traffic(acting, &message.content), message.options.priority);
+        let place = self.place(acting, message);
         let Some(Holding { open_if_wrote_after, nudge }) = holding else {
             return Start::Queue { due_at: message.created_at, place };
         };
@@ -219,6 +219,11 @@ impl Engine {
             (nudge, place)
         });
         Start::Hold(Box::new(Hold { open_if_wrote_after, until, place, nudge }))
+    }
+
+    /// Where a message stands in its number's queue.
+    pub(crate) fn place(&self, acting: &Acting, message: &Message) -> Place {
+        Place::of(self.traffic(acting, &message.content), message.options.priority)
     }
 
     /// What kind of traffic a message is.

@@ -96,7 +96,14 @@ fn indexed(path: &Path) -> (i64, i64) {
 async fn send(store: &SqliteStore, places: Range<u32>) -> Vec<MessageId> {
     let sends = places.map(async |place| {
         let (message, attempt) = (message(place % 10_000), new_attempt());
-        store.accept(message.clone(), Start::Attempt(attempt), None).await.unwrap();
+        store
+            .accept(
+                message.clone(),
+                Start::Attempt { id: attempt, place: waypost_domain::place::Place::FIRST },
+                None,
+            )
+            .await
+            .unwrap();
         let settlement = sent(&format!("wamid.{place}"));
         store.settle_attempt(message.id, attempt, settlement, START).await.unwrap();
         message.id

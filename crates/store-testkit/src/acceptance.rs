@@ -5,13 +5,12 @@ use waypost_domain::media::MediaKind;
 use waypost_domain::{
     Content, CustomerId, MediaId, MediaRef, NumberId, OrgId, Phone, Status, UserId,
 };
-use waypost_engine::ports::{
-    Accepted, Entry, IdempotencyClaim, IdempotentTarget, Start, StoreError,
-};
+use waypost_engine::ports::{Accepted, Entry, IdempotencyClaim, IdempotentTarget, StoreError};
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, claim, message, new_attempt, now_due, org, org_id, refusal, refused, sent,
+    START, Stage, at, attempted, claim, closed, message, new_attempt, now_due, org, org_id,
+    refusal, refused, sent,
 };
 
 const WEEK_MS: i64 = 7 * 24 * 3_600 * 1_000;
@@ -169,7 +168,7 @@ pub async fn a_refusal_frees_the_key_and_a_success_does_not(harness: &dyn Harnes
     {
         let first = message(1);
         let attempt = new_attempt();
-        let start = Start::Attempt(attempt);
+        let start = attempted(attempt);
         stage.store.accept(first.clone(), start, Some(claim(key, 1))).await.unwrap();
         stage.settle(first.id, attempt, settlement).await;
         let again = stage.store.accept(message(1), now_due(), Some(claim(key, 2))).await.unwrap();
@@ -262,7 +261,7 @@ pub async fn a_message_that_failed_at_its_acceptance_is_never_due(harness: &dyn 
     let mut scoped = message(2);
     scoped.phone = Phone::business_scoped("US.1349abc").unwrap();
     scoped.options.expires_at = Some(at(1_000));
-    let all = vec![(failed.clone(), Start::Closed), (scoped.clone(), now_due())];
+    let all = vec![(failed.clone(), closed()), (scoped.clone(), now_due())];
     stage.store.accept_all(all, None).await.unwrap();
     assert_eq!(stage.due(at(1)).await, [scoped.id]);
     let history = stage.history(failed.id).await;

@@ -6,13 +6,13 @@ use waypost_domain::message::{Message, MessageOptions, Notify};
 use waypost_domain::status::Report;
 use waypost_domain::{MediaId, NumberId, OrgId, Status};
 use waypost_engine::ports::{
-    Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, Start, TargetAddress, TargetName,
+    Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, TargetAddress, TargetName,
 };
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, inbound, message, number, number_id, org, org_id, refused, report, retry,
-    unknown,
+    START, Stage, at, closed, inbound, message, number, number_id, org, org_id, refused, report,
+    retry, unknown,
 };
 
 const ALL: Page = Page { after: None, limit: 1_000 };
@@ -71,10 +71,10 @@ pub async fn what_a_report_says_besides_is_kept_also_where_it_was_parked(harness
 
 pub async fn a_message_accepted_as_failed_is_an_event(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
-    let mut closed = message(1);
-    closed.status = Status::Failed;
-    closed.failure = Some(crate::samples::refusal());
-    stage.store.accept_all(vec![(closed, Start::Closed)], None).await.unwrap();
+    let mut message = message(1);
+    message.status = Status::Failed;
+    message.failure = Some(crate::samples::refusal());
+    stage.store.accept_all(vec![(message, closed())], None).await.unwrap();
     assert_eq!(kinds(&stage).await, [EventKind::MessageFailed]);
 }
 

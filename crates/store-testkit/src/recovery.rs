@@ -3,12 +3,12 @@
 use waypost_domain::message::{AttemptOutcome, BroadcastRecord, BroadcastState};
 use waypost_domain::status::Report;
 use waypost_domain::{BroadcastId, CustomerId, ErrorKind, Status};
-use waypost_engine::ports::{Accepted, BroadcastMember, Recovered, ReportEffect, Start};
+use waypost_engine::ports::{Accepted, BroadcastMember, Recovered, ReportEffect};
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, claim, message, new_attempt, new_message_id, now_due, number_id, org_id,
-    phone, report, retry,
+    START, Stage, at, attempted, claim, message, new_attempt, new_message_id, now_due, number_id,
+    org_id, phone, report, retry,
 };
 
 async fn recover(stage: &Stage) -> Recovered {
@@ -50,7 +50,7 @@ pub async fn an_unattempted_synchronous_message_is_closed_and_frees_its_key(harn
     let mut held = message(2);
     held.synchronous = true;
     let attempt = new_attempt();
-    stage.store.accept(held.clone(), Start::Attempt(attempt), Some(claim("k2", 1))).await.unwrap();
+    stage.store.accept(held.clone(), attempted(attempt), Some(claim("k2", 1))).await.unwrap();
     stage.settle(held.id, attempt, retry(at(500), false)).await;
     let stage = stage.reopen(harness).await;
     assert_eq!(recover(&stage).await, Recovered { unknown: 0, queued: 0 });

@@ -170,7 +170,21 @@ pub fn now_due() -> Start {
 /// Into the due queue among replies, due at an instant.
 #[must_use]
 pub fn queued_at(due_at: Timestamp) -> Start {
-    Start::Queue { due_at, place: Place::of(Traffic::Service, Priority::Normal) }
+    Start::Queue { due_at, place: usual_place() }
+}
+
+/// Straight to this attempt.
+pub fn attempted(id: AttemptId) -> Start {
+    Start::Attempt { id, place: usual_place() }
+}
+
+/// Nowhere: it has failed.
+pub fn closed() -> Start {
+    Start::Closed { place: usual_place() }
+}
+
+fn usual_place() -> Place {
+    Place::of(Traffic::Service, Priority::Normal)
 }
 
 #[must_use]
@@ -282,8 +296,7 @@ impl Stage {
     /// Accepts a message with its first attempt.
     pub async fn begin(&self, message: &Message) -> AttemptId {
         let attempt = new_attempt();
-        let accepted =
-            self.store.accept(message.clone(), Start::Attempt(attempt), None).await.unwrap();
+        let accepted = self.store.accept(message.clone(), attempted(attempt), None).await.unwrap();
         assert_eq!(accepted, Accepted::New);
         attempt
     }

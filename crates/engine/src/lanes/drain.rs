@@ -55,7 +55,9 @@ impl Engine {
                     continue;
                 }
             };
-            let Some(slot) = cancel.run_until_cancelled(lane.turn_of_queue()).await else { break };
+            let place = plan.foremost(|waiting| gate.readiness(&lane, waiting) == Readiness::Now);
+            let turn = lane.turn_of_queue(place.unwrap_or(Place::BROADCAST));
+            let Some(slot) = cancel.run_until_cancelled(turn).await else { break };
             // Something more urgent may have come while the turn was waited for.
             if let Err(error) = self.look_ahead(&lane, &mut plan).await {
                 self.note_unread(&lane, &error);
@@ -321,9 +323,9 @@ impl Lane {
     }
 
     /// Waits for a place among the calls, and then for the number's next turn.
-    async fn turn_of_queue(&self) -> super::Slot {
+    async fn turn_of_queue(self: &Arc<Self>, place: Place) -> super::Slot {
         let slot = self.slots.take().await;
-        self.any_turn().await;
+        self.any_turn(place).await;
         slot
     }
 

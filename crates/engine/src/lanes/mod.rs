@@ -6,6 +6,7 @@ mod drain;
 mod pairs;
 mod plan;
 mod slots;
+mod turns;
 mod view;
 
 use std::sync::Arc;
@@ -18,23 +19,22 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use waypost_domain::pacing::NumberPace;
 use waypost_domain::place::Place;
-use waypost_domain::{ErrorKind, Failure, MessageId, NumberId, Phone, Timestamp};
+use waypost_domain::{MessageId, NumberId, Phone, Timestamp};
 use waypost_planted::{Bug, is_planted};
 
 use crate::guards::Guards;
 use crate::ports::WaitingMessage;
+pub(crate) use callers::Applicant;
 pub(crate) use drain::STORE_PAUSE;
 use pairs::Pairs;
 use slots::{Shared, Slot, Slots};
+use turns::Turns;
 pub use view::PacingView;
 
 /// Longest that a synchronous caller waits for its turn; beyond, it is told the rate error.
 pub(crate) const MAX_PACING_WAIT: Duration = Duration::from_secs(5);
 /// How long a number is held back when the upstream says that it is too fast and not for how long.
 pub(crate) const PACE_PAUSE: Duration = Duration::from_secs(1);
-/// Queued messages that wait for their number's pace start on a beat that all numbers share, in
-/// microseconds: what starts together is recorded together.
-const BEAT_US: i64 = 10_000;
 /// No news.
 const NO_PLACE: u8 = u8::MAX;
 
@@ -76,10 +76,11 @@ pub(crate) struct Lane {
     counts: Counts,
 }
 
-/// The paces that a start must keep.
+/// The paces that a start must keep, and who waits for one.
 struct Pacing {
     number: NumberPace,
     pairs: Pairs,
+    turns: Turns,
 }
 
 #[derive(Default)]
@@ -142,7 +143,11 @@ impl Lanes {
 
 impl Lane {
     fn new(number_id: NumberId, rate_per_s: u32, lanes: &Lanes) -> Self {
-        let pacing = Pacing { number: NumberPace::new(rate_per_s), pairs: Pairs::default() };
+        let pacing = Pacing {
+            number: NumberPace::new(rate_per_s),
+            pairs: Pairs::default(),
+            turns: Turns::default(),
+        };
         Self {
             number_id,
             started: lanes.started,
@@ -166,60 +171,6 @@ impl Lane {
 
     fn now_us(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
-    }
-
-    /// Waits for the number's and the person's next turn, for a caller who waits for the answer.
-    ///
-    /// # Errors
-    /// [`ErrorKind::RateLimited`] at once where the turn is more than five seconds away.
-    pub(crate) async fn turn(&self, phone: &Phone, now: Timestamp) -> Result<(), Failure> {
-        self.turn_within(phone, now, MAX_PACING_WAIT).await
-    }
-
-    /// [`Lane::turn`], for one who has less patience left.
-    async fn turn_within(
-        &self,
-        phone: &Phone,
-        now: Timestamp,
-        patience: Duration,
-    ) -> Result<(), Failure> {
-        let wait = self.reserve(phone, now, patience);
-        let wait = wait.inspect_err(|_| count(&self.counts.refused, 1))?;
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
-        Ok(())
-    }
-
-    fn reserve(
-        &self,
-        phone: &Phone,
-        now: Timestamp,
-        patience: Duration,
-    ) -> Result<Duration, Failure> {
-        let mut pacing = self.pacing.lock();
-        let Pacing { number, pairs } = &mut *pacing;
-        let now_us = self.now_us();
-        let person = pairs.person(phone);
-        let of_person = milliseconds(pairs.wait_ms(person, now.0));
-        if of_person > patience {
-            return Err(busy(BUSY_PAIR, of_person));
-        }
-        let of_number = microseconds(number.wait_us(now_us));
-        if of_number > patience {
-            return Err(busy(BUSY_NUMBER, of_number));
-        }
-        pairs.take(person, now.0);
-        Ok(microseconds(number.take(now_us)).max(of_person))
-    }
-
-    /// Waits for the number's next turn however long it takes, and for the beat.
-    async fn any_turn(&self) {
-        let now_us = self.now_us();
-        let wait = microseconds(self.pacing.lock().number.take_on_beat(now_us, BEAT_US));
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
     }
 
     /// The upstream said that the number is too fast: nothing for a while, then slower.
@@ -335,64 +286,12 @@ fn milliseconds(span_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(span_ms).unwrap_or(0))
 }
 
-const BUSY_NUMBER: &str = "The sender number is at its pace limit; try again later.";
-const BUSY_ORDER: &str =
-    "Earlier messages from the sender number to this person still wait; try again later.";
-const BUSY_PAIR: &str = "This person gets messages from the sender number faster than WhatsApp allows; try again later.";
-
-fn busy(message: &str, wait: Duration) -> Failure {
-    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-    Failure::new(ErrorKind::RateLimited, message).retry_after_s(seconds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOON: Timestamp = Timestamp(1_800_000_000_000);
-
     fn lane(rate_per_s: u32) -> Arc<Lane> {
         Lanes::default().lane(&NumberId::new("n-1"), rate_per_s).0
-    }
-
-    fn phone(place: u32) -> Phone {
-        Phone::parse(&format!("1555{place:07}")).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_synchronous_caller_is_told_the_rate_error_beyond_five_seconds() {
-        let lane = lane(10);
-        for place in 0..51 {
-            let lane = Arc::clone(&lane);
-            tokio::spawn(async move { lane.turn(&phone(place), NOON).await });
-            tokio::task::yield_now().await;
-        }
-        let failure = lane.turn(&phone(99), NOON).await.unwrap_err();
-        assert_eq!(failure.kind, ErrorKind::RateLimited);
-        assert_eq!(failure.retry_after_s, Some(6));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_synchronous_caller_is_told_the_rate_error_of_one_person_alone() {
-        let lane = lane(1_000);
-        for _ in 0..45 {
-            lane.turn(&phone(1), NOON).await.unwrap();
-        }
-        let failure = lane.turn(&phone(1), NOON).await.unwrap_err();
-        assert_eq!((failure.kind, failure.retry_after_s), (ErrorKind::RateLimited, Some(7)));
-        lane.turn(&phone(2), NOON).await.unwrap();
-        let before = Instant::now();
-        lane.turn(&phone(1), NOON.plus_ms(1_500)).await.unwrap();
-        assert_eq!(before.elapsed().as_millis(), 4_500, "less than five seconds are waited for");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_delays_the_next_turn() {
-        let lane = lane(1_000);
-        lane.too_fast(Duration::from_secs(3));
-        let before = Instant::now();
-        lane.turn(&phone(1), NOON).await.unwrap();
-        assert_eq!(before.elapsed().as_millis(), 3_000);
     }
 
     #[test]

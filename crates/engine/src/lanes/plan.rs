@@ -79,10 +79,15 @@ impl Plan {
         self.unread = None;
     }
 
+    /// The foremost place of a message that may start.
+    pub(super) fn foremost(&self, may_start: impl Fn(&WaitingMessage) -> bool) -> Option<Place> {
+        let mut rings = self.rings.iter();
+        rings.find(|(_, ring)| ring.has(&may_start)).map(|(place, _)| *place)
+    }
+
     /// Whether some message may start.
     pub(super) fn has(&self, may_start: impl Fn(&WaitingMessage) -> bool) -> bool {
-        let turns = self.rings.values().flat_map(|ring| &ring.0);
-        turns.flat_map(|turn| &turn.waiting).any(may_start)
+        self.rings.values().any(|ring| ring.has(&may_start))
     }
 
     /// Takes the message that starts next.
@@ -121,6 +126,10 @@ impl Plan {
 }
 
 impl Ring {
+    fn has(&self, may_start: &impl Fn(&WaitingMessage) -> bool) -> bool {
+        self.0.iter().flat_map(|turn| &turn.waiting).any(may_start)
+    }
+
     fn take(&mut self, may_start: &impl Fn(&WaitingMessage) -> bool) -> Option<WaitingMessage> {
         for turn in 0..self.0.len() {
             let Some(at) = self.0[turn].waiting.iter().position(may_start) else { continue };

@@ -41,13 +41,22 @@ pub enum Start {
     /// Into the due queue once its person writes.
     Hold(Box<Hold>),
     /// Straight to its first attempt, whose intent is recorded in the same transaction.
-    Attempt(AttemptId),
+    Attempt {
+        /// The attempt's id.
+        id: AttemptId,
+        /// Where it stands in the due queue, should it be sent again.
+        place: Place,
+    },
     /// Nowhere: it has failed already, for the reason in its `failure`. Nothing is attempted.
-    Closed,
+    Closed {
+        /// Where it stands in the due queue, should it be sent again.
+        place: Place,
+    },
 }
 
 impl Start {
-    /// The place in the due queue that something takes now or later; the last one where nothing does.
+    /// The place in the due queue that something takes by itself, now or later; the last one where
+    /// nothing does.
     #[must_use]
     pub fn place(&self) -> Place {
         match self {
@@ -56,7 +65,7 @@ impl Start {
                 let nudge = hold.nudge.as_ref().map(|(_, place)| *place);
                 hold.place.min(nudge.unwrap_or(hold.place))
             }
-            Self::Attempt(_) | Self::Closed => Place::BROADCAST,
+            Self::Attempt { .. } | Self::Closed { .. } => Place::BROADCAST,
         }
     }
 }

@@ -32,5 +32,6 @@ mod statuses;
 mod stop;
 mod submissions;
 mod told_in_order;
+mod waited_for;
 mod windows;
 mod wrong_hour;

@@ -88,7 +88,14 @@ impl Play<'_> {
         let attempt = AttemptId::from_bytes((self.place | 1 << 126).to_be_bytes());
         let message = Message { id, status: Status::Sending, ..self.model.clone() };
         let at = message.created_at;
-        store.accept(message, Start::Attempt(attempt), None).await.unwrap();
+        store
+            .accept(
+                message,
+                Start::Attempt { id: attempt, place: waypost_domain::place::Place::FIRST },
+                None,
+            )
+            .await
+            .unwrap();
         for (second, step) in (1..).zip(sequence) {
             match step {
                 Step::Reply => {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use waypost_domain::message::{AttemptOutcome, Message};
-use waypost_domain::place::{Place, Traffic};
+use waypost_domain::place::Place;
 use waypost_domain::{AttemptId, Status};
 use waypost_engine::ports::{
     Accepted, Hold, IdempotencyClaim, IdempotentTarget, Start, StoreResult,
@@ -90,8 +90,8 @@ fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
             enqueue(conn, sender, due, *place)
         }
         Start::Hold(hold) => record_held(conn, memory, sender, new, hold),
-        Start::Attempt(attempt) => {
-            insert(conn, sender, new, First::Attempted(*attempt))?;
+        Start::Attempt { id: attempt, place } => {
+            insert(conn, sender, new, First::Attempted { id: *attempt, place: *place })?;
             let attempted = Attempted {
                 seq: conn.last_insert_rowid(),
                 org: sender.org,
@@ -102,8 +102,8 @@ fn record(conn: &Connection, memory: &Memory, new: &NewMessage) -> Done<()> {
             memory.under_way.begin(*attempt, attempted);
             Ok(())
         }
-        Start::Closed => {
-            insert(conn, sender, new, First::Failed)?;
+        Start::Closed { place } => {
+            insert(conn, sender, new, First::Failed { place: *place })?;
             close_at_once(conn, conn.last_insert_rowid(), message)
         }
     }
@@ -153,17 +153,16 @@ fn due_column(message: &Message, due_at: waypost_domain::Timestamp) -> i64 {
 #[derive(Clone, Copy)]
 enum First {
     Queued { due: i64, place: Place },
-    Attempted(AttemptId),
-    Failed,
+    Attempted { id: AttemptId, place: Place },
+    Failed { place: Place },
 }
 
 fn insert(conn: &Connection, sender: SenderRefs, new: &NewMessage, first: First) -> Done<()> {
     let message = &new.message;
-    let unqueued = Place::of(Traffic::Service, message.options.priority);
     let (status, due, place, attempt) = match first {
         First::Queued { due, place } => (Status::Queued, due, place, None),
-        First::Attempted(attempt) => (Status::Sending, 0, unqueued, Some(attempt)),
-        First::Failed => (Status::Failed, 0, unqueued, None),
+        First::Attempted { id, place } => (Status::Sending, 0, place, Some(id)),
+        First::Failed { place } => (Status::Failed, 0, place, None),
     };
     let failed = status == Status::Failed;
     let (failure, _) = failure_columns(message.failure.as_ref().filter(|_| failed))?;

@@ -118,8 +118,8 @@ fn renew_life(conn: &Connection, seq: i64, now: Timestamp) -> Done<()> {
     let options: Option<String> = conn
         .prepare_cached("SELECT options FROM messages WHERE seq = ?1")?
         .query_row([seq], |row| row.get(0))?;
-    let Some(options) = options else { return Ok(()) };
-    let mut options: MessageOptions = from_json(&options)?;
+    let mut options: MessageOptions =
+        options.as_deref().map(from_json).transpose()?.unwrap_or_default();
     options.renew_life(now);
     conn.prepare_cached("UPDATE messages SET options = ?2 WHERE seq = ?1")?
         .execute(params![seq, to_json(&options)?])?;
