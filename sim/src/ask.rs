@@ -2,6 +2,7 @@
 //! told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use waypost_domain::command::{
     Caller, MediaDraft, MessageType, Recipient, SendMessage, Submission, Submit,
@@ -15,8 +16,8 @@ use crate::furniture::{TEMPLATE, org_id, phone};
 use crate::plan::{Mode, PEOPLE, Request};
 use crate::world::{Answer, Call, World};
 
-/// How long a repeated request waits for the first one, in seconds.
-const REPEAT_WAIT_S: u32 = 2;
+/// How long a repeated request waits for the first one.
+const REPEAT_WAIT: Duration = Duration::from_secs(2);
 
 /// Asks; the answer comes when it comes.
 pub(crate) fn ask(world: &Arc<World>, engine: &Engine, place: usize, request: &Request) {
@@ -109,9 +110,9 @@ fn asked<T>(request: &Request, command: T) -> Ask<T> {
         dialect: "simulation",
         route: request.mode.route(),
         idempotency,
-        idempotency_wait_s: REPEAT_WAIT_S,
+        idempotency_wait: REPEAT_WAIT,
         awaits_unknown: false,
-        replays_first: false,
+        conflicts_first: false,
         command,
     }
 }

@@ -94,9 +94,9 @@ pub struct Info {
     /// Whether a second request waits also for an unknown outcome of the first, rather than to be
     /// told of it.
     pub awaits_unknown: bool,
-    /// Of a [`Command::SendMessage`]: whether a repetition is recognised before its sender and its
-    /// content are looked at, rather than after.
-    pub replays_first: bool,
+    /// Of a [`Command::SendMessage`] or a [`Command::Broadcast`]: whether a key that was used with
+    /// another request is told before sender and content are looked at, rather than after.
+    pub conflicts_first: bool,
     /// Whether `Idempotency-Key` names a request. Else only [`Dialect::idempotency_key`] does, and
     /// the header is not looked at.
     pub heeds_idempotency_key: bool,

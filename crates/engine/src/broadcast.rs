@@ -47,14 +47,18 @@ impl Engine {
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
         let (ask, command) = ask.part();
         let Broadcast { org_id, user_id, number, session_id, template } = command;
+        let org = self.org_of(&ask.caller, &org_id)?;
+        let conflict = match self.find_broadcast_replay(&ask, &org.id).await {
+            Ok(Some(id)) => return self.replayed_broadcast(&ask, &org.id, id, wait_s).await,
+            Ok(None) => None,
+            Err(failure) => Some(ask.put_off(failure)?),
+        };
         let acting = self.acting(&ask.caller, &org_id, user_id.as_ref(), number.as_deref())?;
         let name = template.name.clone();
         let mut content = Content::Template(template);
         let language = acting.default_language(false);
         self.check_content(&acting, &mut content, None, language).await?;
-        if let Some(id) = self.find_broadcast_replay(&ask, &acting.org.id).await? {
-            return self.replayed_broadcast(&ask, &acting.org.id, id, wait_s).await;
-        }
+        conflict.map_or(Ok(()), Err)?;
         let content = self.keep_media(&acting, content).await?;
         self.place_ahead(&acting, &content).await?;
         let id = BroadcastId(Uuid::now_v7());
@@ -182,8 +186,7 @@ impl Engine {
         id: BroadcastId,
         wait_s: u32,
     ) -> Result<Answer<BroadcastOutcome>, Failure> {
-        let limit = Duration::from_secs(u64::from(ask.idempotency_wait_s));
-        let answered = self.countdowns().answered(id, limit).await;
+        let answered = self.countdowns().answered(id, ask.idempotency_wait).await;
         // One in preparation is not shown yet, and may still be taken back.
         if !answered || self.store().broadcast(org_id, id).await?.is_none() {
             return Err(in_progress());

@@ -44,6 +44,12 @@ impl<T> Ask<T> {
         let same = self.idempotency.as_ref().is_some_and(|own| own.fingerprint == claimed);
         if same { Ok(()) } else { Err(used_otherwise()) }
     }
+
+    /// The failure of a look-up by key that is told only behind what is wrong with the request.
+    pub(crate) fn put_off(&self, failure: Failure) -> Result<Failure, Failure> {
+        let is_conflict = failure.kind == ErrorKind::IdempotencyConflict;
+        if is_conflict && !self.conflicts_first { Ok(failure) } else { Err(failure) }
+    }
 }
 
 fn used_otherwise() -> Failure {
@@ -68,7 +74,8 @@ struct InUse {
 }
 
 impl KeysInUse {
-    async fn take(&self, name: KeyName) -> KeyInUse {
+    /// Waits for those who came before, at most for `limit`.
+    async fn take(&self, name: KeyName, limit: Duration) -> Result<KeyInUse, Failure> {
         let turn = {
             let mut all = self.0.lock();
             let in_use = all.entry(name.clone()).or_default();
@@ -77,8 +84,9 @@ impl KeysInUse {
         };
         // Before the wait: who does not wait to its end leaves nothing behind.
         let mut key = KeyInUse { all: self.clone(), name, alone: None };
-        key.alone = Some(turn.lock_owned().await);
-        key
+        let turn = tokio::time::timeout(limit, turn.lock_owned()).await;
+        key.alone = Some(turn.map_err(|_| in_progress())?);
+        Ok(key)
     }
 }
 
@@ -136,9 +144,8 @@ impl Engine {
         idempotency: IdempotencyKey,
     ) -> Result<CreationKey, Failure> {
         let IdempotencyKey { key, fingerprint } = idempotency;
-        let turn = self.keys_in_use().take((org_id.clone(), route, key.clone()));
-        let turn = tokio::time::timeout(CREATION_WAIT, turn).await;
-        let alone = turn.map_err(|_| in_progress())?;
+        let name = (org_id.clone(), route, key.clone());
+        let alone = self.keys_in_use().take(name, CREATION_WAIT).await?;
         let now = self.now();
         let oldest = now.plus_ms(-KEPT_MS);
         let earlier = match self.store().idempotent_target(&org_id, route, &key, oldest).await? {
@@ -151,16 +158,18 @@ impl Engine {
         Ok(CreationKey { claim: CreationClaim { claim, gone: earlier, now }, _alone: alone })
     }
 
-    /// Waits until no other request with the same key is being taken. `None` where it has no key,
-    /// or one that stands for something by then.
+    /// Waits until no other request with the same key is being taken, and leaves the request what is
+    /// left of its wait. `None` where it has no key, or one that stands for something by then.
     pub(crate) async fn alone_with_key<T>(
         &self,
-        ask: &Ask<T>,
+        ask: &mut Ask<T>,
         org_id: &OrgId,
     ) -> Result<Option<KeyInUse>, Failure> {
         let Some(idempotency) = &ask.idempotency else { return Ok(None) };
         let name = (org_id.clone(), ask.route, idempotency.key.clone());
-        let in_use = self.keys_in_use().take(name).await;
+        let began = Instant::now();
+        let in_use = self.keys_in_use().take(name, ask.idempotency_wait).await?;
+        ask.idempotency_wait = ask.idempotency_wait.saturating_sub(began.elapsed());
         Ok(self.claimed(ask, org_id).await?.is_none().then_some(in_use))
     }
 
@@ -199,8 +208,7 @@ impl Engine {
     ) -> Result<Message, Failure> {
         ask.check_fingerprint(fingerprint)?;
         let IdempotentTarget::Message(id) = target else { return Err(in_progress()) };
-        let limit = Duration::from_secs(u64::from(ask.idempotency_wait_s));
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + ask.idempotency_wait;
         let mut waiting = self.watch().watch(id);
         loop {
             let history = self.store().message(org_id, id).await?.ok_or_else(in_progress)?;
@@ -293,8 +301,9 @@ mod tests {
     #[tokio::test]
     async fn of_a_key_that_nobody_uses_or_waits_for_nothing_is_kept() {
         let keys = KeysInUse::default();
-        let take = || Box::pin(keys.take((OrgId::new("org-1"), "/messages", "k".to_owned())));
-        let held = take().await;
+        let name = || (OrgId::new("org-1"), "/messages", "k".to_owned());
+        let take = || Box::pin(keys.take(name(), CREATION_WAIT));
+        let held = take().await.expect("nobody has it");
         let (mut next, mut gone) = (take(), take());
         assert!(poll!(&mut next).is_pending() && poll!(&mut gone).is_pending());
         drop(held);

@@ -49,6 +49,7 @@ mod windows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
@@ -147,12 +148,12 @@ pub struct Ask<T> {
     pub route: &'static str,
     /// The caller's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
-    /// How long a second request with the same key waits for the first one, in seconds.
-    pub idempotency_wait_s: u32,
+    /// How long a second request with the same key waits for the first one.
+    pub idempotency_wait: Duration,
     /// Whether it waits also for the first one's unknown outcome, rather than to be told of it.
     pub awaits_unknown: bool,
-    /// Whether it gets the first one's answer before its own sender and content are looked at.
-    pub replays_first: bool,
+    /// Whether its key's use with another request is told ahead of faults in sender and content.
+    pub conflicts_first: bool,
     /// What is asked.
     pub command: T,
 }
@@ -166,9 +167,9 @@ impl<T> Ask<T> {
             dialect: self.dialect,
             route: self.route,
             idempotency: self.idempotency,
-            idempotency_wait_s: self.idempotency_wait_s,
+            idempotency_wait: self.idempotency_wait,
             awaits_unknown: self.awaits_unknown,
-            replays_first: self.replays_first,
+            conflicts_first: self.conflicts_first,
             command: (),
         };
         (ask, self.command)
@@ -353,7 +354,7 @@ impl Engine {
     }
 
     async fn keep_house(self, cancel: CancellationToken) {
-        let hour = std::time::Duration::from_secs(HOUSEKEEPING_S);
+        let hour = Duration::from_secs(HOUSEKEEPING_S);
         loop {
             tokio::select! {
                 biased;

@@ -66,10 +66,11 @@ impl Engine {
 
     async fn send_now(
         &self,
-        ask: Ask<()>,
+        mut ask: Ask<()>,
         command: Box<SendMessage>,
     ) -> Result<Answer<Delivery>, Failure> {
-        let alone = self.alone_with_key(&ask, &command.org_id).await?;
+        let org = self.org_of(&ask.caller, &command.org_id)?;
+        let alone = self.alone_with_key(&mut ask, &org.id).await?;
         let mut sending = match self.get_turn(&ask, command).await? {
             Admission::Replay(message) => return Ok(Answer::replay(delivery_of(&message))),
             Admission::New(sending) => sending,
@@ -177,22 +178,19 @@ impl Engine {
         mut command: Box<SendMessage>,
         patience: Patience,
     ) -> Result<Admission<Admitted>, Failure> {
-        if ask.replays_first {
-            let org = self.org_of(&ask.caller, &command.org_id)?;
-            if let Some(message) = self.earlier(ask, &org.id).await? {
-                return Ok(Admission::Replay(message));
-            }
-        }
+        let org = self.org_of(&ask.caller, &command.org_id)?;
+        let conflict = match self.earlier(ask, &org.id).await {
+            Ok(Some(message)) => return Ok(Admission::Replay(message)),
+            Ok(None) => None,
+            Err(failure) => Some(ask.put_off(failure)?),
+        };
+        self.check_expiry(&command.options)?;
         let acting = self.acting_for(&ask.caller, &command)?;
         let recipient = self.addressee(&acting, &command.recipient).await?;
         let binding = command.binding.take();
         let language = acting.default_language(command.ignores_org_language);
         self.check_content(&acting, &mut command.content, binding.as_ref(), language).await?;
-        if !ask.replays_first
-            && let Some(message) = self.earlier(ask, &acting.org.id).await?
-        {
-            return Ok(Admission::Replay(message));
-        }
+        conflict.map_or(Ok(()), Err)?;
         self.check_consent(&acting.org, &recipient)?;
         let (content, options) = (&command.content, &command.options);
         let holding = match self.passage(&acting, &recipient, content, options, patience)? {
@@ -204,7 +202,6 @@ impl Engine {
             }
         };
         let SendMessage { user_id, session_id, reference, content, mut options, .. } = *command;
-        self.check_expiry(&options)?;
         self.judge_notify(&mut options);
         let content = self.keep_media(&acting, content).await?;
         let message = Message {

@@ -52,7 +52,7 @@ static INFO: Info = Info {
     path_prefix: "/api/v1/",
     idempotency_wait_s: 30,
     awaits_unknown: true,
-    replays_first: true,
+    conflicts_first: true,
     heeds_idempotency_key: false,
     idempotency_scope: IdempotencyScope::Dialect,
     broadcast_deadline_s: 0,

@@ -49,7 +49,7 @@ static INFO: Info = Info {
     path_prefix: "/api/v2/",
     idempotency_wait_s: 30,
     awaits_unknown: false,
-    replays_first: false,
+    conflicts_first: false,
     heeds_idempotency_key: true,
     idempotency_scope: IdempotencyScope::Path,
     broadcast_deadline_s: 0,

@@ -49,7 +49,7 @@ static INFO: Info = Info {
     path_prefix: "/resources/",
     idempotency_wait_s: 30,
     awaits_unknown: false,
-    replays_first: false,
+    conflicts_first: false,
     heeds_idempotency_key: true,
     idempotency_scope: IdempotencyScope::Dialect,
     broadcast_deadline_s: 300,

@@ -471,9 +471,9 @@ pub(crate) fn ask<T>(command: T) -> Ask<T> {
         dialect: "replyhero",
         route: "/whatsapp/messages/send",
         idempotency: None,
-        idempotency_wait_s: 1,
+        idempotency_wait: Duration::from_secs(1),
         awaits_unknown: false,
-        replays_first: false,
+        conflicts_first: false,
         command,
     }
 }

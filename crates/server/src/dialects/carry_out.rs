@@ -1,5 +1,7 @@
 //! A dialect's command on its way to the engine, and what comes back.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use waypost_dialects::{Command, IdempotencyScope, Outcome, Route};
 use waypost_domain::directory::ApiKey;
@@ -46,9 +48,9 @@ impl Mounted {
                 IdempotencyScope::Dialect => info.id,
             },
             idempotency: decoded.idempotency,
-            idempotency_wait_s: info.idempotency_wait_s,
+            idempotency_wait: Duration::from_secs(info.idempotency_wait_s.into()),
             awaits_unknown: info.awaits_unknown,
-            replays_first: info.replays_first,
+            conflicts_first: info.conflicts_first,
             command: (),
         };
         match decoded.command {
@@ -100,9 +102,9 @@ fn with<T>(ask: Ask<()>, command: T) -> Ask<T> {
         dialect: ask.dialect,
         route: ask.route,
         idempotency: ask.idempotency,
-        idempotency_wait_s: ask.idempotency_wait_s,
+        idempotency_wait: ask.idempotency_wait,
         awaits_unknown: ask.awaits_unknown,
-        replays_first: ask.replays_first,
+        conflicts_first: ask.conflicts_first,
         command,
     }
 }

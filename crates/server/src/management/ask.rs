@@ -1,5 +1,7 @@
 //! How this API hands its commands to the engine. What is answered is the handlers' own affair.
 
+use std::time::Duration;
+
 use waypost_engine::{Ask, IdempotencyKey};
 
 use super::access::{InOrg, Need};
@@ -7,8 +9,8 @@ use crate::auth;
 
 /// The name under which messages of this API are recorded.
 const DIALECT: &str = "waypost";
-/// How long a second request with the same idempotency key waits for the first, in seconds.
-const IDEMPOTENCY_WAIT_S: u32 = 2;
+/// How long a second request with the same idempotency key waits for the first.
+const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
 
 /// A command as the caller asks for it on `route`.
 pub(crate) fn ask<N: Need, T>(
@@ -23,9 +25,9 @@ pub(crate) fn ask<N: Need, T>(
         dialect: DIALECT,
         route,
         idempotency,
-        idempotency_wait_s: IDEMPOTENCY_WAIT_S,
+        idempotency_wait: IDEMPOTENCY_WAIT,
         awaits_unknown: false,
-        replays_first: false,
+        conflicts_first: false,
         command,
     }
 }

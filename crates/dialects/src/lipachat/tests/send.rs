@@ -493,7 +493,7 @@ fn routes_say_what_they_take() {
     assert_eq!(info.credential, Credential::Header("apiKey"));
     assert_eq!(info.idempotency_scope, IdempotencyScope::Dialect);
     assert!(!info.heeds_idempotency_key, "`messageId` names requests");
-    assert!(info.replays_first, "duplicates come before sender and template");
+    assert!(info.conflicts_first, "duplicates come before sender and template");
     assert_eq!(info.zone, WireZone::OffsetMinutes(180));
     for (path, _) in SENDS {
         let body = route(&Method::POST, path).body;
