@@ -18,6 +18,8 @@ const MAX_IDENTITY_CHARS: usize = 256;
 const MAX_AUTH_NAME_CHARS: usize = 128;
 /// How long a message may wait at most, in seconds: thirty days.
 const MAX_TTL_S: u32 = 30 * 24 * 3_600;
+/// What `expires_at` must be.
+pub(super) const END_RULE: &str = "must be an instant in RFC 3339 within the next thirty days";
 
 /// The message that it answers.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -71,7 +73,8 @@ pub(super) fn check_identity(faults: &mut Faults, hash: Option<&str>) {
     }
 }
 
-/// When it must have been sent: an instant, or so many seconds from now.
+/// When it must have been sent: an instant, or so many seconds from now. Whether that is past is
+/// looked at when the message is accepted: a repetition has its first answer also then.
 pub(super) fn read_end(
     faults: &mut Faults,
     expires_at: Option<&str>,
@@ -90,9 +93,8 @@ pub(super) fn read_end(
         return Some(now.plus_ms(i64::from(ttl_s) * 1_000));
     }
     let end = Timestamp::parse_rfc3339(expires_at?);
-    if end.is_none_or(|end| end <= now || end > latest) {
-        let message = "must be an instant in RFC 3339 within the next thirty days";
-        faults.add("expires_at", message);
+    if end.is_none_or(|end| end > latest) {
+        faults.add("expires_at", END_RULE);
     }
     end
 }

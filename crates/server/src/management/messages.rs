@@ -15,6 +15,7 @@ use super::ask::ask;
 use super::filter_words::{broadcast_id, error, instant, newest_first, status, word};
 use super::input::{Arguments, JsonObject};
 use super::message_object::MessageInput;
+use super::message_options::END_RULE;
 use super::paging::{List, PageArguments};
 use super::traffic_views::{MessageDetailView, MessageView};
 use crate::App;
@@ -36,7 +37,10 @@ pub(crate) async fn send_message(
     let now = app.engine.now();
     let command = body.read::<MessageInput>()?.into_command(within.org_id(), now)?;
     let ask = ask(&within, SEND, idempotency, command);
-    let answer = app.engine.enqueue(ask).await?;
+    let answer = app.engine.enqueue(ask).await.map_err(|failure| match failure.kind {
+        ErrorKind::Expired => Problem::invalid("expires_at", END_RULE),
+        _ => failure.into(),
+    })?;
     let view = Json(MessageView::from(&answer.outcome));
     let mut response = (StatusCode::ACCEPTED, view).into_response();
     if answer.replayed {

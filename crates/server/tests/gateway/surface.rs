@@ -383,6 +383,31 @@ async fn a_key_s_rate_counts_for_dialects_and_api_alike() {
 }
 
 #[tokio::test]
+async fn a_message_whose_end_is_past_is_replayed_to_a_repetition_and_refused_otherwise() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "n-1").await;
+    let post = async |key: &str| {
+        let body = json!({"to": "15550001111", "type": "text", "text": {"body": "soon"},
+            "expires_at": "2027-01-15T08:00:01Z"});
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/waypost/v1/orgs/org-1/messages")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        rig.call(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let first = post("k").await.expect(202);
+    rig.clock.advance(Duration::from_secs(1));
+    let again = post("k").await.expect(202);
+    assert_eq!(again.json()["id"], first.json()["id"]);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    let refused = post("another").await.expect(400).json();
+    assert_eq!(refused["code"], "invalid_value");
+    assert_eq!(refused["errors"][0]["field"], "expires_at");
+}
+
+#[tokio::test]
 async fn a_creation_repeated_with_its_key_makes_nothing_twice() {
     let rig = Rig::new().await;
     rig.furnish("org-1", "n-1").await;
