@@ -235,9 +235,28 @@ pub struct Notify {
     /// [`crate::directory::Number::notify_auth`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_id: Option<String>,
-    /// Why nothing is posted there, and the setting that would allow it.
+    /// Why nothing is ever posted there, as it was judged when the message was accepted, and the
+    /// setting that would have allowed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Why the last post was not allowed, and the setting that would allow it. The next one is judged
+    /// anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_refused: Option<String>,
+}
+
+impl Notify {
+    /// An address of which nothing is known yet.
+    #[must_use]
+    pub fn new(url: impl Into<String>, auth_id: Option<String>) -> Self {
+        Self { url: url.into(), auth_id, refused: None, post_refused: None }
+    }
+
+    /// Why nothing is posted there now.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refused.as_deref().or(self.post_refused.as_deref())
+    }
 }
 
 /// One entry of a message's status history.

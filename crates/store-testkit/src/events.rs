@@ -121,8 +121,7 @@ pub async fn a_file_is_waited_for_until_it_is_attached(harness: &dyn Harness) {
 
 pub async fn heads_say_for_whom_an_event_is(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
-    let notify =
-        Notify { url: "https://asked.example.com/".to_owned(), auth_id: None, refused: None };
+    let notify = Notify::new("https://asked.example.com/", None);
     let mut asked = message(1);
     asked.options = MessageOptions { notify: Some(notify.clone()), ..MessageOptions::default() };
     stage.send(&asked, "wamid.1").await;
@@ -135,9 +134,11 @@ pub async fn heads_say_for_whom_an_event_is(harness: &dyn Harness) {
     assert!(!found.heads[1].asks, "the other message asks for nothing");
     let rest = stage.store.event_heads(head.place, 10).await.unwrap();
     assert_eq!(rest.heads, found.heads[1..]);
-    stage.store.refuse_notify(asked.id, "not allowed").await.unwrap();
-    let refused = stage.message(asked.id).await.options.notify.unwrap().refused;
-    assert_eq!(refused.as_deref(), Some("not allowed"));
+    for why in [Some("not allowed".to_owned()), None] {
+        stage.store.note_post_refused(asked.id, why.clone()).await.unwrap();
+        let noted = Notify { post_refused: why, ..notify.clone() };
+        assert_eq!(stage.message(asked.id).await.options.notify, Some(noted));
+    }
 }
 
 pub async fn an_event_is_found_by_its_id_within_its_organisation(harness: &dyn Harness) {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use waypost_domain::callback::{CallbackShape, Verdict, Webhook};
 use waypost_domain::event::{Event, EventDetail};
-use waypost_domain::{MessageId, OrgId, Timestamp, WebhookId};
+use waypost_domain::{OrgId, Timestamp, WebhookId};
 
 use super::compose::{Destination, Endpoint};
 use super::verdict::{Answered, Judgement, judge, span_ms};
@@ -236,6 +236,9 @@ impl Engine {
         if judgement.answered {
             breakers.succeeded(target.place);
         }
+        if matches!(target.name.address, TargetAddress::Notify { .. }) {
+            self.note_refusal(&row.logged.event, judgement).await;
+        }
         if judgement.end == CallbackEnd::Done {
             self.count().callbacks_delivered.add();
             return;
@@ -246,16 +249,23 @@ impl Engine {
         if !judgement.refused && !judgement.answered {
             breakers.failed(target, now);
         }
-        match (&target.name.address, told_message(&row.logged.event)) {
-            (TargetAddress::Webhook(id), _) if judgement.gone => {
-                self.switch_off(&target.name.org_id, id).await;
-            }
-            (TargetAddress::Notify { .. }, Some(message)) if judgement.refused => {
-                if let Err(error) = self.store().refuse_notify(message, why).await {
-                    tracing::warn!(%message, %error, "refused address");
-                }
-            }
-            _ => {}
+        if let (TargetAddress::Webhook(id), true) = (&target.name.address, judgement.gone) {
+            self.switch_off(&target.name.org_id, id).await;
+        }
+    }
+
+    /// Shows on a message whether the address that its request named may be called, where that is not
+    /// what it shows.
+    async fn note_refusal(&self, event: &Event, judgement: &Judgement) {
+        let EventDetail::Status(status) = &event.detail else { return };
+        let message = &status.message;
+        let Some(notify) = &message.options.notify else { return };
+        let why = judgement.error.clone().filter(|_| judgement.refused);
+        if notify.post_refused == why {
+            return;
+        }
+        if let Err(error) = self.store().note_post_refused(message.id, why).await {
+            tracing::warn!(message = %message.id, %error, "refused address");
         }
     }
 
@@ -277,12 +287,5 @@ impl Engine {
         if let Err(error) = self.directory().change(Entry::Webhook, switch_off).await {
             tracing::warn!(webhook = %id, %error, "webhook could not be switched off");
         }
-    }
-}
-
-fn told_message(event: &Event) -> Option<MessageId> {
-    match &event.detail {
-        EventDetail::Status(status) => Some(status.message.id),
-        EventDetail::Received(_) | EventDetail::Template(_) => None,
     }
 }

@@ -42,7 +42,6 @@ pub(super) fn notify_address(
     number: Option<&Number>,
 ) -> Option<(String, Option<String>)> {
     match notify {
-        Some(notify) if notify.refused.is_some() => None,
         Some(notify) => Some((notify.url.clone(), notify.auth_id.clone())),
         None if shape.uses_number_address() => {
             let url = number?.default_notify_url.clone()?;

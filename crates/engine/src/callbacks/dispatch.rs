@@ -208,6 +208,9 @@ impl Engine {
         let shape = shape.filter(|shape| tells(*shape, event))?;
         let number = self.directory().number(&message.number_id);
         let notify = message.options.notify.as_ref();
+        if notify.is_some_and(|notify| notify.refused.is_some()) {
+            return None;
+        }
         let (url, _) = notify_address(notify, shape, number.as_deref())?;
         let shape = shape.info().id.to_owned();
         let address = TargetAddress::Notify { origin: origin(&url), shape };

@@ -272,8 +272,13 @@ pub trait CallbackStore: Send + Sync {
     async fn target_stats(&self, org_id: &OrgId) -> StoreResult<Vec<TargetStats>>;
     /// Counts the installation's callbacks.
     async fn callback_totals(&self) -> StoreResult<CallbackTotals>;
-    /// Notes on a message why its statuses are not posted where its caller asked.
-    async fn refuse_notify(&self, message_id: MessageId, why: &str) -> StoreResult<()>;
+    /// Notes on a message why the last post of a status was not allowed where its caller asked for
+    /// it; `None`: it was.
+    async fn note_post_refused(
+        &self,
+        message_id: MessageId,
+        why: Option<String>,
+    ) -> StoreResult<()>;
 }
 
 /// A call to a tenant's address.

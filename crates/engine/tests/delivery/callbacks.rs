@@ -437,28 +437,18 @@ async fn gone_does_not_end_an_address_that_a_request_named() {
     assert!(listed(&rig).await[0].is_dead);
 }
 
-#[tokio::test]
-async fn a_refused_address_is_noted_on_the_message() {
-    let rig = Rig::new().await;
-    rig.receivers
-        .answer(|_| Err(PostError::Refused("private; see egress.allow_networks".to_owned())));
-    let id = send_with_notify(&rig, "cust-1", "https://internal.example.com/").await;
-    until("asked", || rig.receivers.count() == 1).await;
-    all_made(&rig).await;
-    let refused = rig.stored(id).await.options.notify.unwrap().refused.unwrap();
-    assert!(refused.contains("egress.allow_networks"));
-    assert!(listed(&rig).await[0].is_dead);
-}
-
-async fn send_with_notify(rig: &Rig, customer: &str, url: &str) -> waypost_domain::MessageId {
+pub(crate) async fn send_with_notify(
+    rig: &Rig,
+    customer: &str,
+    url: &str,
+) -> waypost_domain::MessageId {
     let mut number = crate::rig::number(1_000);
     let sealed = rig.engine.vault().seal("numbers/number-1/notify_auth/mine", "Bearer asked");
     number.notify_auth.insert("mine".to_owned(), sealed);
     rig.engine.put_number(number, PutMode::Replace).await.unwrap();
     let mut ask = send_to(customer, text("hello"));
     ask.dialect = "webex_connect";
-    ask.command.options.notify =
-        Some(Notify { url: url.to_owned(), auth_id: Some("mine".to_owned()), refused: None });
+    ask.command.options.notify = Some(Notify::new(url, Some("mine".to_owned())));
     rig.engine.send(ask).await.unwrap().outcome.id
 }
 

@@ -23,6 +23,7 @@ mod pacing;
 mod queue;
 mod receivers;
 mod reconcile;
+mod refused_addresses;
 mod retries;
 mod rig;
 mod scripted;

@@ -150,7 +150,7 @@ async fn a_refused_callback_address_is_noted_and_the_message_sent() {
         ("https://10.0.0.1/a", Some("egress.allow_networks")),
         ("http://hooks.example.com/a", Some("egress.allow_http_callbacks")),
     ] {
-        let notify = Notify { url: url.to_owned(), auth_id: None, refused: None };
+        let notify = Notify::new(url, None);
         let mut later = to_phone("15550001111", text("hi"));
         later.send.options.notify = Some(notify.clone());
         let later = rig.engine.submit(submit_of(vec![later]), &[]).await.unwrap().outcome[0];

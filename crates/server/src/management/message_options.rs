@@ -117,7 +117,7 @@ pub(super) fn read_notify(
     if let Some(name) = &auth_id {
         check_given(faults, "notify_auth_id", name, MAX_AUTH_NAME_CHARS);
     }
-    Some(Notify { url, auth_id, refused: None })
+    Some(Notify::new(url, auth_id))
 }
 
 /// Refuses a blank or too long text.

@@ -136,7 +136,7 @@ impl From<&Notify> for NotifyView {
         Self {
             url: notify.url.clone(),
             auth_id: notify.auth_id.clone(),
-            refused: notify.refused.clone(),
+            refused: notify.refusal().map(str::to_owned),
         }
     }
 }

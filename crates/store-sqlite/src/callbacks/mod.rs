@@ -123,9 +123,14 @@ impl CallbackStore for SqliteStore {
         self.readers.list(lists::totals).await
     }
 
-    async fn refuse_notify(&self, message_id: MessageId, why: &str) -> StoreResult<()> {
-        let why = why.to_owned();
-        self.writer.run(Work::Known, move |conn| refuse(conn, message_id, &why)).await
+    async fn note_post_refused(
+        &self,
+        message_id: MessageId,
+        why: Option<String>,
+    ) -> StoreResult<()> {
+        self.writer
+            .run(Work::Known, move |conn| note_post_refused(conn, message_id, why.clone()))
+            .await
     }
 }
 
@@ -392,7 +397,7 @@ pub(crate) fn stop_waiting_for_file(conn: &Connection, message: i64) -> Done<()>
     Ok(())
 }
 
-fn refuse(conn: &Connection, message: MessageId, why: &str) -> Done<()> {
+fn note_post_refused(conn: &Connection, message: MessageId, why: Option<String>) -> Done<()> {
     let options: Option<Option<String>> = conn
         .prepare_cached("SELECT options FROM messages WHERE id = ?1")?
         .query_row([message.as_bytes()], |row| row.get(0))
@@ -400,7 +405,7 @@ fn refuse(conn: &Connection, message: MessageId, why: &str) -> Done<()> {
     let Some(options) = options.flatten() else { return Ok(()) };
     let options: MessageOptions = from_json(&options)?;
     let Some(notify) = options.notify else { return Ok(()) };
-    let notify = Some(Notify { refused: Some(why.to_owned()), ..notify });
+    let notify = Some(Notify { post_refused: why, ..notify });
     let options = to_json(&MessageOptions { notify, ..options })?;
     conn.prepare_cached("UPDATE messages SET options = ?2 WHERE id = ?1")?
         .execute(params![message.as_bytes(), options])?;

@@ -98,7 +98,7 @@ fn notify(url: &Member<'_>, auth_id: &Member<'_>) -> Result<Option<Notify>, Fail
         problem_of(text)
     };
     let url = cut(text, MAX_LINK_CHARS).unwrap_or(text).to_owned();
-    Ok(Some(Notify { url, auth_id, refused: refused.map(str::to_owned) }))
+    Ok(Some(Notify { refused: refused.map(str::to_owned), ..Notify::new(url, auth_id) }))
 }
 
 /// What is wrong with an address whatever the installation's settings are.

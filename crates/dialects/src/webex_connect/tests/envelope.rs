@@ -19,9 +19,7 @@ fn a_request_becomes_one_message() {
     let options = &send.options;
     assert_eq!(options.priority, Priority::Normal);
     assert_eq!((options.expires_at, &options.identity_key_hash), (None, &None));
-    let notify =
-        Notify { url: "https://app.example.com/dlr".to_owned(), auth_id: None, refused: None };
-    assert_eq!(options.notify, Some(notify));
+    assert_eq!(options.notify, Some(Notify::new("https://app.example.com/dlr", None)));
     let echo = json!({"correlationid": "row-1", "callbackData": "any text"});
     assert_eq!(options.echo.as_deref(), Some(&echo));
 }

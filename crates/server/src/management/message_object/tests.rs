@@ -166,11 +166,7 @@ fn what_is_asked_for_beside_the_content_is_read() {
     value["notify_auth_id"] = json!("main");
     value["unknown_policy"] = json!("never_resend");
     let options = read(value).unwrap().options;
-    let notify = Notify {
-        url: "https://example.com/statuses".to_owned(),
-        auth_id: Some("main".to_owned()),
-        refused: None,
-    };
+    let notify = Notify::new("https://example.com/statuses", Some("main".to_owned()));
     assert_eq!(
         options,
         MessageOptions {
