@@ -201,16 +201,18 @@ fn delete_ended(conn: &Connection, seqs: &[i64], before: Timestamp) -> Done<u64>
     let mut ended = Vec::with_capacity(seqs.len());
     // The newest place of all stays: it must not be used again while events name it.
     let mut select = conn.prepare_cached(
-        "SELECT status, attempt_outcome, resend_at NOT NULL FROM messages
+        "SELECT status, attempt_outcome, resend_at NOT NULL OR status = 6 AND EXISTS (
+             SELECT 1 FROM restored_messages WHERE message = messages.seq)
+         FROM messages
          WHERE seq = ?1 AND created_at < ?2 AND seq < (SELECT max(seq) FROM messages)",
     )?;
     for seq in seqs {
         let found: Option<(u8, Option<u8>, bool)> = select
             .query_row([*seq, before.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((status, outcome, is_resent)) = found else { continue };
+        let Some((status, outcome, may_be_resent)) = found else { continue };
         let outcome = outcome.map(codes::read_outcome).transpose()?;
-        if is_over(codes::read_status(status)?, outcome, is_resent)
+        if is_over(codes::read_status(status)?, outcome, may_be_resent)
             || is_planted(Bug::RetentionTakesPending)
         {
             ended.push(*seq);
@@ -221,9 +223,10 @@ fn delete_ended(conn: &Connection, seqs: &[i64], before: Timestamp) -> Done<u64>
     Ok(ended.len() as u64)
 }
 
-/// Whether nothing will be done about a message any more.
-fn is_over(status: Status, outcome: Option<AttemptOutcome>, is_resent: bool) -> bool {
-    let is_pending = matches!(status, Status::Queued | Status::Sending) || is_resent;
+/// Whether nothing will be done about a message any more. It may be sent again by itself, or when the
+/// operator lets go what a restore holds back.
+fn is_over(status: Status, outcome: Option<AttemptOutcome>, may_be_resent: bool) -> bool {
+    let is_pending = matches!(status, Status::Queued | Status::Sending) || may_be_resent;
     !is_pending && outcome != Some(AttemptOutcome::Open)
 }
 

@@ -131,6 +131,29 @@ async fn what_waited_is_held_back_after_a_restore_until_it_is_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_stays_whatever_its_age_until_that_is_decided() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("waypost.db");
+    let stage = Stage::new(&folder).await;
+    for last in 1..=2 {
+        stage.queue(&message(last)).await;
+    }
+    let to_resend = message(3);
+    let attempt = stage.begin(&to_resend).await;
+    stage.settle(to_resend.id, attempt, unknown_until(Some(at(50)))).await;
+    stage.send(&message(4), "wamid.4").await;
+    stage.send(&message(5), "wamid.5").await;
+    drop(stage);
+    assert_eq!(prepare_restored(&path, Some(at(100)), at(9_000)).unwrap().messages, 3);
+    let stage = Stage { store: open(&path) };
+    let prune = async || stage.store.prune_messages(&org_id(), at(1_000_000), 0).await.unwrap();
+    assert_eq!(prune().await.deleted, 1, "only the one that was sent");
+    assert_eq!(stage.store.held_back().await.unwrap().messages, 3);
+    stage.store.forget_held_back().await.unwrap();
+    assert_eq!(prune().await.deleted, 3, "nobody will send them any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_nobody_sent_meanwhile_may_go_on() {
     let folder = Folder::new();
     let path = folder.0.path().join("waypost.db");
