@@ -12,7 +12,7 @@ use waypost_domain::{AttemptId, Failure};
 use waypost_planted::{Bug, is_planted};
 
 use crate::Engine;
-use crate::ports::{AttemptCall, SendOutcome};
+use crate::ports::{AttemptCall, LostAttempt, SendOutcome};
 
 /// How often what was gathered is recorded.
 const EVERY: Duration = Duration::from_secs(1);
@@ -100,6 +100,21 @@ impl<'a> AttemptLine<'a> {
         self.code = failure.and_then(upstream_code);
         self.call = call;
         self.call.class = class.map(|class| class.as_str().to_owned()).unwrap_or_default();
+    }
+}
+
+impl Engine {
+    /// The line and the count of an attempt whose own process was killed.
+    pub(crate) fn tell_lost(&self, lost: &LostAttempt) {
+        self.count().messages_unknown.add();
+        tracing::info!(
+            message_id = %lost.message_id,
+            attempt = %lost.attempt_id,
+            number = %lost.number_id,
+            outcome = "unknown",
+            possible_duplicate = lost.possible_duplicate,
+            "attempt"
+        );
     }
 }
 

@@ -95,8 +95,8 @@ pub use crate::uploads::StoreFile;
 use crate::vault::Vault;
 use crate::watch::Watch;
 
-/// How often templates are read anew, in seconds.
-const HOUSEKEEPING_S: u64 = 3_600;
+/// How often templates are read anew.
+const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
 /// What the engine is told about the installation. Holds secrets, so it cannot be printed.
 #[derive(Clone)]
@@ -298,6 +298,7 @@ impl Engine {
             stopping: CancellationToken::new(),
             callers: TaskTracker::new(),
         }));
+        recovered.unknown.iter().for_each(|lost| engine.tell_lost(lost));
         Ok((engine, recovered))
     }
 
@@ -354,12 +355,11 @@ impl Engine {
     }
 
     async fn keep_house(self, cancel: CancellationToken) {
-        let hour = Duration::from_secs(HOUSEKEEPING_S);
         loop {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                () = tokio::time::sleep(hour) => {}
+                () = tokio::time::sleep(HOUSEKEEPING) => {}
             }
             tokio::select! {
                 biased;

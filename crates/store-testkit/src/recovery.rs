@@ -3,7 +3,7 @@
 use waypost_domain::message::{AttemptOutcome, BroadcastRecord, BroadcastState};
 use waypost_domain::status::Report;
 use waypost_domain::{BroadcastId, CustomerId, ErrorKind, Status};
-use waypost_engine::ports::{Accepted, BroadcastMember, Recovered, ReportEffect};
+use waypost_engine::ports::{Accepted, BroadcastMember, LostAttempt, Recovered, ReportEffect};
 
 use crate::Harness;
 use crate::samples::{
@@ -15,17 +15,32 @@ async fn recover(stage: &Stage) -> Recovered {
     stage.store.recover(at(1_000)).await.unwrap()
 }
 
+/// How many messages are unknown now, and how many are queued.
+async fn counts(stage: &Stage) -> (usize, u64) {
+    let recovered = recover(stage).await;
+    (recovered.unknown.len(), recovered.queued)
+}
+
 pub async fn an_open_intent_becomes_unknown(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let mut waited_for = message(1);
     waited_for.synchronous = true;
     let attempt = stage.begin(&waited_for).await;
     let queued = stage.queue(&message(2)).await;
-    stage.store.begin_attempt(queued, new_attempt(), at(1)).await.unwrap();
+    let other_attempt = new_attempt();
+    stage.store.begin_attempt(queued, other_attempt, at(1)).await.unwrap();
     let done = message(3);
     stage.send(&done, "wamid.3").await;
     let stage = stage.reopen(harness).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 2, queued: 0 });
+    let recovered = recover(&stage).await;
+    assert_eq!(recovered.queued, 0);
+    let lost = |message_id, attempt_id| LostAttempt {
+        attempt_id,
+        message_id,
+        number_id: number_id(),
+        possible_duplicate: false,
+    };
+    assert_eq!(recovered.unknown, [lost(waited_for.id, attempt), lost(queued, other_attempt)]);
     for id in [waited_for.id, queued] {
         let history = stage.history(id).await;
         assert_eq!(history.message.status, Status::Unknown);
@@ -53,7 +68,7 @@ pub async fn an_unattempted_synchronous_message_is_closed_and_frees_its_key(harn
     stage.store.accept(held.clone(), attempted(attempt), Some(claim("k2", 1))).await.unwrap();
     stage.settle(held.id, attempt, retry(at(500), false)).await;
     let stage = stage.reopen(harness).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 0, queued: 0 });
+    assert_eq!(counts(&stage).await, (0, 0));
     for (id, key) in [(queued.id, "k1"), (held.id, "k2")] {
         let closed = stage.message(id).await;
         assert_eq!((closed.status, closed.settled_at), (Status::Failed, Some(at(1_000))));
@@ -69,7 +84,7 @@ pub async fn a_held_asynchronous_message_is_queued_again(harness: &dyn Harness) 
     let attempt = stage.begin(&held).await;
     stage.settle(held.id, attempt, retry(at(500), false)).await;
     let stage = stage.reopen(harness).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 0, queued: 1 });
+    assert_eq!(counts(&stage).await, (0, 1));
     assert_eq!(stage.due(at(1_000)).await, [held.id]);
     let begun = stage.store.begin_attempt(held.id, new_attempt(), at(1_001)).await.unwrap();
     assert_eq!(begun, Some(2));
@@ -84,7 +99,7 @@ pub async fn queued_messages_stay_queued_and_are_counted(harness: &dyn Harness) 
     stage.settle(retried, attempt, retry(at(5_000), true)).await;
     let (_, members) = prepare(&stage, Some(())).await;
     let stage = stage.reopen(harness).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 0, queued: 4 });
+    assert_eq!(counts(&stage).await, (0, 4));
     assert_eq!(stage.due(at(5_000)).await, [queued, retried, members[0], members[1]]);
 }
 
@@ -124,7 +139,7 @@ pub async fn a_broadcast_in_preparation_is_removed(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let (record, _) = prepare(&stage, None).await;
     let stage = stage.reopen(harness).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 0, queued: 0 });
+    assert_eq!(counts(&stage).await, (0, 0));
     let gone = stage.store.start_broadcast(record.id, at(1)).await;
     assert_eq!(gone, Err(waypost_engine::ports::StoreError::NotFound));
     let (again, members) = prepare(&stage, Some(())).await;
@@ -137,8 +152,8 @@ pub async fn recovering_twice_changes_nothing(harness: &dyn Harness) {
     let first = message(1);
     stage.begin(&first).await;
     stage.queue(&message(2)).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 1, queued: 1 });
+    assert_eq!(counts(&stage).await, (1, 1));
     let before = stage.history(first.id).await;
-    assert_eq!(recover(&stage).await, Recovered { unknown: 0, queued: 1 });
+    assert_eq!(counts(&stage).await, (0, 1));
     assert_eq!(stage.history(first.id).await, before);
 }

@@ -216,8 +216,8 @@ fn upstream_url(config: &Config, urls: &Urls) -> anyhow::Result<Url> {
 }
 
 fn tell_recovered(recovered: &Recovered) {
-    let Recovered { unknown, queued, .. } = recovered;
-    if unknown + queued > 0 {
+    let (unknown, queued) = (recovered.unknown.len(), recovered.queued);
+    if unknown > 0 || queued > 0 {
         tracing::warn!(unknown, queued, "messages left over from the last run");
     }
 }

@@ -164,6 +164,24 @@ async fn t43_control_a_missing_line_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t43_an_attempt_that_a_kill_cut_off_has_its_line_and_its_count_at_the_next_start() {
+    let mock = MockUpstream::start().await;
+    let waypost = Options::new().upstream(&mock.url()).start().await;
+    mock.messages_meet(Deed::Hang);
+    let org = waypost.variable("WAYPOST_ORG_ID");
+    let body = json!({"to": "15550001111", "type": "text", "text": {"body": "cut off"}});
+    waypost.admin().post(&format!("/orgs/{org}/messages"), &body).await.expect(202);
+    eventually("the call", async || (mock.message_calls() > 0).then_some(())).await;
+    let waypost = waypost.kill().start().await;
+    let told = lines(&waypost, "attempt");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["outcome"], "unknown");
+    assert!(told[0]["message_id"].is_string() && told[0]["number"].is_string(), "{told:?}");
+    let metrics = waypost.get("/metrics").await.expect(200).text();
+    assert!(metrics.contains("waypost_messages_unknown_total 1"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queues_are_shown_to_the_installation_s_key_only() {
     let mock = MockUpstream::start().await;
     let waypost = Options::new().upstream(&mock.url()).start().await;

@@ -226,12 +226,25 @@ pub enum ReportEffect {
 }
 
 /// What the start found left over by a crash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Messages with an open intent, now `unknown`; those to be sent again by themselves are.
-    pub unknown: u64,
+    /// Attempts that were open: nobody knows what came of them, and their messages are `unknown`.
+    pub unknown: Vec<LostAttempt>,
     /// Messages waiting in the due queue.
     pub queued: u64,
+}
+
+/// An attempt that a crash cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostAttempt {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// Its message.
+    pub message_id: MessageId,
+    /// The number that sent it.
+    pub number_id: NumberId,
+    /// Whether the message was sent before, and may have arrived.
+    pub possible_duplicate: bool,
 }
 
 /// Which messages to list.

@@ -27,6 +27,7 @@ async fn an_open_intent_is_unknown_after_a_crash_and_not_resent() {
     let left = rig.engine.store().messages(&org_id, &filter, page).await.unwrap().data;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].status, Status::Unknown);
+    assert_eq!(rig.engine.metrics().messages_unknown, 1);
     assert!(rig.upstream.sent_to().is_empty());
     // The caller may repeat with the same key, and gets the present state.
     let again = rig.engine.send(keyed(send_to("cust-1", text("hello")), "k", 1)).await.unwrap();

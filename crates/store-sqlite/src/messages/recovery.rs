@@ -3,12 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::unknown::HOLD_MS;
-use waypost_domain::{ErrorKind, Failure, Status, Timestamp};
-use waypost_engine::ports::{Recovered, StoreError, StoreResult};
+use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, NumberId, Status, Timestamp};
+use waypost_engine::ports::{LostAttempt, Recovered, StoreError, StoreResult};
 use waypost_planted::{Bug, is_planted};
 
+use super::attempt_rows::{self, AttemptRow};
+use super::resends;
 use super::state::State;
-use super::{attempt_rows, resends};
 use crate::SqliteStore;
 use crate::broadcasts;
 use crate::fault::Done;
@@ -41,12 +42,12 @@ fn wait_anew(conn: &Connection, now: Timestamp) -> Done<()> {
 }
 
 /// Messages whose bytes may have been on the wire. What becomes of them is their policy's affair.
-fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
+fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<Vec<LostAttempt>> {
     let failure = Failure::new(
         ErrorKind::OutcomeUnknown,
         "The gateway stopped while the message was on its way: it may or may not have been sent.",
     );
-    let mut unknown = 0;
+    let mut unknown = Vec::new();
     for attempt in attempt_rows::open(conn)? {
         if is_planted(Bug::RestartRepeatsOpen) {
             attempt_rows::close(conn, &attempt, AttemptOutcome::NotSent, None, now)?;
@@ -60,10 +61,27 @@ fn close_open_attempts(conn: &Connection, now: Timestamp) -> Done<u64> {
             let message = message(conn, state.seq)?;
             let resend_at = message.and_then(|message| message.resend_after_unknown(now));
             state.become_unknown(conn, &failure, resend_at, now)?;
-            unknown += 1;
         }
+        unknown.push(lost(conn, &attempt)?);
     }
     Ok(unknown)
+}
+
+fn lost(conn: &Connection, attempt: &AttemptRow) -> Done<LostAttempt> {
+    let mut select = conn.prepare_cached(
+        "SELECT coalesce(f.id, m.attempt), m.id, n.id, m.possible_duplicate
+         FROM messages m JOIN numbers n ON n.ref = m.number
+         LEFT JOIN former_attempts f ON f.message = m.seq AND f.number = ?2
+         WHERE m.seq = ?1",
+    )?;
+    Ok(select.query_row(params![attempt.message, attempt.number], |row| {
+        Ok(LostAttempt {
+            attempt_id: AttemptId::from_bytes(row.get(0)?),
+            message_id: MessageId::from_bytes(row.get(1)?),
+            number_id: NumberId::new(row.get::<_, String>(2)?),
+            possible_duplicate: row.get(3)?,
+        })
+    })?)
 }
 
 /// `None` where its organisation has gone.
