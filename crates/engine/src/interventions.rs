@@ -50,12 +50,14 @@ impl Engine {
         let cancelled = self.store().cancel(org_id, id, self.now()).await?;
         if cancelled && let Some(history) = self.store().message(org_id, id).await? {
             self.tell_withdrawn(&history.message, history.message.status);
+            self.lanes().wake_for_gaps();
         }
         Ok(cancelled)
     }
 
     /// An unknown outcome was told, and counted, when it became unknown.
     fn tell_withdrawn(&self, message: &Message, status: Status) {
+        self.lanes().note_gap(&message.number_id, &message.phone);
         let counts = status != Status::Unknown;
         self.tell(&message.id, message.broadcast_id.filter(|_| counts), status);
     }
@@ -105,7 +107,12 @@ impl Engine {
         let (engine, org_id) = (self.clone(), org_id.clone());
         let only = Some(status).filter(|_| !is_planted(Bug::SweepIgnoresState));
         let filter = MessageFilter { status: only, newest_first: false, ..filter };
-        self.detached(async move { engine.sweep_now(&org_id, &filter, status, sweep).await }).await
+        let sweeping = async move {
+            let swept = engine.sweep_now(&org_id, &filter, status, sweep).await;
+            engine.lanes().wake_for_gaps();
+            swept
+        };
+        self.detached(sweeping).await
     }
 
     async fn sweep_now(

@@ -184,6 +184,7 @@ macro_rules! conformance {
                 what_waits_is_told_without_its_content,
                 what_is_put_off_falls_due_later_and_keeps_its_place,
                 what_was_put_off_is_known_after_a_reopening,
+                what_was_put_off_for_a_person_is_known_in_order,
                 what_stands_before_somebody_who_comes_now_is_counted,
                 what_is_held_is_let_go_in_order_when_its_person_writes,
                 who_wrote_meanwhile_is_not_waited_for,

@@ -134,6 +134,30 @@ pub async fn what_was_put_off_is_known_after_a_reopening(harness: &dyn Harness) 
     assert!(remembered[0].order > remembered[1].order);
 }
 
+pub async fn what_was_put_off_for_a_person_is_known_in_order(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = queue_in(&stage, REPLY, &message(1)).await;
+    let second = queue_in(&stage, OTP, &message(1)).await;
+    let due = queue_in(&stage, REPLY, &message(1)).await;
+    let anothers = queue_in(&stage, REPLY, &message(2)).await;
+    let retried = queue_in(&stage, REPLY, &message(1)).await;
+    hold(&stage, &message(1), at(9_000)).await;
+    let attempt = new_attempt();
+    stage.store.begin_attempt(retried, attempt, at(1)).await.unwrap();
+    stage.settle(retried, attempt, retry(at(600), true)).await;
+    let later = [(second, 400), (first, 500), (due, 300), (anothers, 500)];
+    stage.store.postpone(later.map(|(id, due)| (id, at(due))).to_vec()).await.unwrap();
+    let known = async |limit| {
+        let known = stage.store.postponed_to(&number_id(), &phone(1), at(300), limit).await;
+        known.unwrap()
+    };
+    assert_eq!(known(10).await, [first, second]);
+    assert_eq!(known(1).await, [first]);
+    stage.store.postpone(vec![(first, at(300)), (second, at(300))]).await.unwrap();
+    assert!(known(10).await.is_empty());
+    assert_eq!(waiting(&stage, at(300), ALL).await, [second, first, due]);
+}
+
 /// Once with few messages in the queue, once with many that are another's.
 pub async fn what_stands_before_somebody_who_comes_now_is_counted(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;

@@ -25,7 +25,7 @@ const MIN_WINDOW: u32 = 128;
 /// And at most.
 const MAX_WINDOW: u32 = 1_024;
 /// How many are read where everything in that window must wait for somebody else's turn.
-const WIDE_WINDOW: u32 = 8 * MAX_WINDOW;
+pub(super) const WIDE_WINDOW: u32 = 8 * MAX_WINDOW;
 /// Messages put off before a restart that are remembered, so that later ones stay behind them.
 const MAX_POSTPONED: u32 = 10_000;
 
@@ -104,6 +104,7 @@ impl Engine {
         let mut limit = lane.window();
         while window != Window::Startable {
             plan.clear();
+            self.close_gaps(lane, now).await?;
             let look = Look { limit, before: lane.bulk_is_held(now).then_some(Place::BULK) };
             let queued = lane.queued.load(Ordering::Acquire);
             let read = self.store().waiting(&lane.number_id, now, look).await?;
@@ -361,9 +362,9 @@ impl Lane {
         let mut pacing = self.pacing.lock();
         let Pacing { pairs, .. } = &mut *pacing;
         let person = pairs.person(&waiting.phone);
-        let slot_ms = pairs.slot_ms(person, waiting.place, waiting.order, now.0);
+        let slot_ms = pairs.slot_ms(person, waiting.place, waiting.order, now.0).min(end_ms);
         pairs.park(person, waiting.place, waiting.order, slot_ms, now.0);
-        Timestamp(slot_ms.min(end_ms))
+        Timestamp(slot_ms)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod callers;
 mod drain;
+mod gaps;
 mod pairs;
 mod plan;
 mod slots;
@@ -26,6 +27,7 @@ use crate::guards::Guards;
 use crate::ports::WaitingMessage;
 pub(crate) use callers::Applicant;
 pub(crate) use drain::STORE_PAUSE;
+use gaps::Gaps;
 use pairs::Pairs;
 use slots::{Shared, Slot, Slots};
 use turns::Turns;
@@ -72,6 +74,8 @@ pub(crate) struct Lane {
     drained: AtomicU64,
     /// Whether something had its turn and could not begin: it stands before all that was read.
     has_unbegun: AtomicBool,
+    /// To whom something was withdrawn that others of theirs wait behind.
+    gaps: Gaps,
     /// Counted for operators.
     counts: Counts,
 }
@@ -161,6 +165,7 @@ impl Lane {
             queued: AtomicU64::new(1),
             drained: AtomicU64::new(0),
             has_unbegun: AtomicBool::new(false),
+            gaps: Gaps::default(),
             counts: Counts::default(),
         }
     }

@@ -178,6 +178,11 @@ impl Pairs {
         self.parked.contains_key(&person)
     }
 
+    /// What waited for a later time waits no more: it is due, or has gone.
+    pub(super) fn unpark(&mut self, person: Person) {
+        self.parked.remove(&person);
+    }
+
     /// How many people are remembered.
     pub(super) fn len(&self) -> usize {
         self.paces.len()

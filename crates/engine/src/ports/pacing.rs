@@ -105,6 +105,14 @@ pub trait PacingStore: Send + Sync {
         after: Timestamp,
         limit: u32,
     ) -> StoreResult<Vec<PostponedMessage>>;
+    /// Those of them that are to one person, in the order of acceptance.
+    async fn postponed_to(
+        &self,
+        number_id: &NumberId,
+        phone: &Phone,
+        after: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<MessageId>>;
     /// Lets a queued message wait for its person to write, until an instant at most, unless they wrote
     /// after another one. What is not queued any more stays as it is.
     async fn hold(

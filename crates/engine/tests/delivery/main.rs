@@ -17,6 +17,7 @@ mod idempotency;
 mod inbound;
 mod joins;
 mod media;
+mod moving_up;
 mod opt_outs;
 mod options;
 mod pacing;

@@ -93,6 +93,19 @@ impl PacingStore for SqliteStore {
         self.readers.for_delivery(move |conn| postponed(conn, &number_id, after, limit)).await
     }
 
+    async fn postponed_to(
+        &self,
+        number_id: &NumberId,
+        phone: &Phone,
+        after: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<MessageId>> {
+        let (number_id, phone) = (number_id.clone(), phone.clone());
+        let look =
+            move |conn: &Connection| standing::postponed_to(conn, &number_id, &phone, after, limit);
+        self.readers.for_delivery(look).await
+    }
+
     async fn hold(
         &self,
         id: MessageId,

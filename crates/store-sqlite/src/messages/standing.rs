@@ -1,11 +1,11 @@
-//! What stands before somebody who comes now: messages to the same person that are due and were never
-//! attempted. Looked for in the queue where that is short, and among the person's messages where it
-//! is long.
+//! Messages to one person that were never attempted. What is due stands before somebody who comes now:
+//! it is looked for in the queue where that is short, and among the person's messages where it is
+//! long, as is what was put off.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use waypost_domain::place::Place;
-use waypost_domain::{NumberId, Phone, Timestamp};
+use waypost_domain::{MessageId, NumberId, Phone, Timestamp};
 
 use super::behind;
 use crate::fault::Done;
@@ -68,4 +68,30 @@ fn among_the_persons(
     );
     values.extend([number, priority, now.0].map(Value::from));
     Ok(conn.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
+}
+
+/// Single messages to a person that fall due after an instant and were never attempted, without
+/// those that wait for the person to write, in the order of acceptance.
+pub(super) fn postponed_to(
+    conn: &Connection,
+    number: &NumberId,
+    phone: &Phone,
+    after: Timestamp,
+    limit: u32,
+) -> Done<Vec<MessageId>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let Some(number) = refs::number(&snapshot, number)? else { return Ok(Vec::new()) };
+    let (is_the_persons, mut values) = behind::condition(&[phone.digits().to_owned()]);
+    let sql = format!(
+        "SELECT m.id FROM messages m
+         WHERE {is_the_persons} AND m.status = 0 AND m.broadcast IS NULL AND m.attempts = 0
+             AND m.number = ? AND m.due > ?
+             AND NOT EXISTS (SELECT 1 FROM held WHERE message = m.seq)
+         ORDER BY m.seq LIMIT ?"
+    );
+    values.extend([number, after.0.max(0), i64::from(limit)].map(Value::from));
+    let mut select = snapshot.prepare_cached(&sql)?;
+    let ids = select.query_map(params_from_iter(values), |row| row.get(0))?;
+    let ids = ids.map(|id| Ok(MessageId::from_bytes(id?)));
+    ids.collect::<rusqlite::Result<_>>().map_err(Into::into)
 }
