@@ -7,7 +7,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use waypost_domain::{Failure, Timestamp};
 
 use crate::Engine;
-use crate::ports::{BlobStore, BlobStream, HeldBack, Sha256Hex, Snapshot, StoreError, StoreResult};
+use crate::ports::{
+    BlobStore, BlobStream, HeldBack, Resumed, Sha256Hex, Snapshot, StoreError, StoreResult,
+};
 
 /// The setting that says when the last complete backup was made.
 const LAST_BACKUP: &str = "last_backup_at";
@@ -118,22 +120,22 @@ impl Engine {
         Ok(self.store().held_back().await?)
     }
 
-    /// Sends what is held back, flagged as possible duplicates. Returns how many messages are in
-    /// the queue again, without those of broadcasts. Runs to its end even if the caller goes away.
+    /// Sends what is held back, flagged as possible duplicates. Runs to its end even if the caller
+    /// goes away.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn resume_held_back(&self) -> Result<u64, Failure> {
+    pub async fn resume_held_back(&self) -> Result<Resumed, Failure> {
         let engine = self.clone();
         self.detached(async move { engine.resume_held_back_now().await }).await
     }
 
-    async fn resume_held_back_now(&self) -> Result<u64, Failure> {
+    async fn resume_held_back_now(&self) -> Result<Resumed, Failure> {
         let held = self.store().held_back().await?;
-        let mut resumed = 0;
+        let mut resumed = Resumed::default();
         loop {
             let some = self.store().resume_held_back(self.now()).await?;
-            resumed += some.deleted;
+            resumed.messages += some.deleted;
             if some.next.is_none() {
                 break;
             }
@@ -141,6 +143,7 @@ impl Engine {
         for (org_id, id) in held.broadcasts {
             let running = waypost_domain::message::BroadcastState::Running;
             self.set_broadcast_state_now(&org_id, id, running).await?;
+            resumed.broadcasts += 1;
         }
         self.store().forget_held_back().await?;
         for number in self.directory().all_numbers() {

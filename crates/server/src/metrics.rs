@@ -200,6 +200,11 @@ fn gauges(readings: &Readings, last_backup_at: Option<Timestamp>, now: Timestamp
         ("resend_messages", "Of these, to be sent again by themselves", count(queues.to_resend)),
         ("held_messages", "Messages that wait for an open window", count(queues.held)),
         ("restored_messages", "Messages held back since a restore", count(queues.restored)),
+        (
+            "restored_broadcasts",
+            "Broadcasts held back since a restore",
+            count(queues.restored_broadcasts),
+        ),
         ("inbox_webhooks", "Webhooks that are not worked off", count(queues.webhooks)),
         ("parked_reports", "Reports of messages that are not known", count(queues.parked_reports)),
         ("callbacks_pending", "Callbacks still to be made", count(callbacks.pending)),

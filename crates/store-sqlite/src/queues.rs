@@ -78,6 +78,10 @@ fn totals(conn: &Connection, now: Timestamp) -> Done<QueueTotals> {
         )?,
         held: count("SELECT count(*) FROM held")?,
         restored: count("SELECT count(*) FROM restored_messages")?,
+        restored_broadcasts: count(
+            "SELECT count(*) FROM restored_broadcasts r JOIN broadcasts b ON b.ref = r.broadcast
+             WHERE b.state = 1",
+        )?,
         webhooks: count("SELECT count(*) FROM inbox")?,
         parked_reports: count("SELECT count(*) FROM parked_reports")?,
         callbacks_due_since: since.map(Timestamp).filter(|since| *since <= now),

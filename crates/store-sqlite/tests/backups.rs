@@ -9,11 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tempfile::TempDir;
 use waypost_domain::Status;
+use waypost_domain::message::BroadcastState;
 use waypost_engine::ports::{MessageFilter, Page, Store};
 use waypost_planted::{Bug, plant};
 use waypost_store_sqlite::{Options, RestoredError, SqliteStore, prepare_restored};
 use waypost_store_testkit::Harness;
 use waypost_store_testkit::backups::bytes_of;
+use waypost_store_testkit::broadcasts::start;
 use waypost_store_testkit::retention::pending_messages_lost_to_retention;
 use waypost_store_testkit::samples::{
     Stage, at, message, now_due, org_id, retry, unknown, unknown_until,
@@ -151,6 +153,24 @@ async fn what_is_held_back_stays_whatever_its_age_until_that_is_decided() {
     assert_eq!(stage.store.held_back().await.unwrap().messages, 3);
     stage.store.forget_held_back().await.unwrap();
     assert_eq!(prune().await.deleted, 3, "nobody will send them any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_that_is_held_back_is_counted_until_it_goes_on() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("waypost.db");
+    let stage = Stage::new(&folder).await;
+    let (record, members) = start(&stage, 2).await;
+    drop(stage);
+    let held = prepare_restored(&path, Some(at(100)), at(9_000)).unwrap();
+    assert_eq!((held.messages, held.broadcasts.len()), (0, 1));
+    let stage = Stage { store: open(&path) };
+    let totals = async || stage.store.queue_totals(at(9_001)).await.unwrap();
+    assert_eq!((totals().await.restored, totals().await.restored_broadcasts), (0, 1));
+    let running = BroadcastState::Running;
+    stage.store.set_broadcast_state(&org_id(), record.id, running, at(9_002)).await.unwrap();
+    assert_eq!(totals().await.restored_broadcasts, 0, "its organisation lets it go on");
+    assert_eq!(stage.due(at(9_003)).await, members);
 }
 
 #[tokio::test(flavor = "multi_thread")]

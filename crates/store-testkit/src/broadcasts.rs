@@ -62,7 +62,8 @@ async fn prepare(stage: &Stage, count: u32) -> (BroadcastRecord, Vec<MessageId>)
     (record, ids)
 }
 
-async fn start(stage: &Stage, count: u32) -> (BroadcastRecord, Vec<MessageId>) {
+/// A broadcast that has begun, and its members.
+pub async fn start(stage: &Stage, count: u32) -> (BroadcastRecord, Vec<MessageId>) {
     let (record, ids) = prepare(stage, count).await;
     stage.store.start_broadcast(record.id, at(1)).await.unwrap();
     (record, ids)

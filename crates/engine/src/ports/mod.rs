@@ -40,8 +40,8 @@ pub use messages::{
 };
 pub use pacing::{Hold, Look, PacingStore, PostponedMessage, WaitingMessage};
 pub use upkeep::{
-    BackupStore, HeldBack, NumberQueue, Pruned, QueueStore, QueueTotals, RetentionStore, Snapshot,
-    StoreHealth,
+    BackupStore, HeldBack, NumberQueue, Pruned, QueueStore, QueueTotals, Resumed, RetentionStore,
+    Snapshot, StoreHealth,
 };
 pub use upstream::{
     Account, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, PlacedMedia, Sample,

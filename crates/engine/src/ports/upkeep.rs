@@ -89,6 +89,8 @@ pub struct QueueTotals {
     pub held: u64,
     /// Messages held back since a restore.
     pub restored: u64,
+    /// Broadcasts held back since a restore: paused, until somebody lets them go on.
+    pub restored_broadcasts: u64,
     /// Webhooks of the upstream that are not worked off.
     pub webhooks: u64,
     /// Reports of messages that are not known.
@@ -176,6 +178,15 @@ pub struct HeldBack {
     pub messages: u64,
     /// Broadcasts, all of them paused, with their organisations.
     pub broadcasts: Vec<(OrgId, BroadcastId)>,
+}
+
+/// What was let go of what a restored store held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// Messages that are in the due queue again, without those of broadcasts.
+    pub messages: u64,
+    /// Broadcasts that run again.
+    pub broadcasts: u64,
 }
 
 /// Copies a store, and lets go what a restored one holds back.

@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
+use waypost_engine::ports::Resumed;
 use waypost_engine::{Backup, BackupError, Engine};
 
 use super::access::Access;
@@ -141,9 +142,12 @@ pub(crate) enum HeldBackAction {
 pub(crate) struct HeldBackDone {
     /// Messages that are in the queue again, without those of broadcasts.
     resumed: u64,
+    /// Broadcasts that run again.
+    resumed_broadcasts: u64,
 }
 
-/// Sends what is held back since a restore, or leaves it as it is for good.
+/// Sends what is held back since a restore, or leaves it as it is. A broadcast that is left may be
+/// resumed later like any other that is paused.
 #[utoipa::path(post, path = "/waypost/v1/held-back", tag = "backups", request_body = HeldBackInput,
     responses((status = 200, body = HeldBackDone)))]
 pub(crate) async fn settle_held_back(
@@ -156,9 +160,10 @@ pub(crate) async fn settle_held_back(
         HeldBackAction::Send => app.engine.resume_held_back().await?,
         HeldBackAction::Leave => {
             app.engine.forget_held_back().await?;
-            0
+            Resumed::default()
         }
     };
-    tracing::info!(resumed, "nothing is held back for a restore any more");
-    Ok(Json(HeldBackDone { resumed }))
+    let Resumed { messages, broadcasts } = resumed;
+    tracing::info!(messages, broadcasts, "nothing is held back for a restore any more");
+    Ok(Json(HeldBackDone { resumed: messages, resumed_broadcasts: broadcasts }))
 }

@@ -35,6 +35,8 @@ pub(crate) struct QueuesView {
     held: u64,
     /// Messages held back since a restore.
     restored: u64,
+    /// Broadcasts held back since a restore, all of them paused.
+    restored_broadcasts: u64,
     /// Webhooks of the upstream that are not worked off.
     webhooks: u64,
     /// Reports of messages that are not known.
@@ -179,6 +181,7 @@ fn view(readings: &Readings, numbers: Vec<NumberQueueView>, now: Timestamp) -> Q
         to_resend: queues.to_resend,
         held: queues.held,
         restored: queues.restored,
+        restored_broadcasts: queues.restored_broadcasts,
         webhooks: queues.webhooks,
         parked_reports: queues.parked_reports,
         callbacks: CallbacksView {

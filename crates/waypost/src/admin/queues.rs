@@ -54,13 +54,17 @@ async fn show(api: &Api, as_json: bool) -> anyhow::Result<()> {
              see \"Meta is down\" in the operating guide.",
         );
     }
-    if answer["restored"].as_u64().unwrap_or(0) > 0 {
+    if count(&answer, "restored") + count(&answer, "restored_broadcasts") > 0 {
         note(
-            "Messages are held back since a restore: `waypost admin queues resume`, or `leave`, \
-             settles them.",
+            "Messages or broadcasts are held back since a restore: `waypost admin queues resume`, \
+             or `leave`, settles them.",
         );
     }
     Ok(())
+}
+
+fn count(answer: &Value, name: &str) -> u64 {
+    answer[name].as_u64().unwrap_or(0)
 }
 
 /// The pace in columns: at present, of the configured one; and the outage in words.
@@ -83,10 +87,14 @@ async fn settle(api: &Api, action: &str, as_json: bool) -> anyhow::Result<()> {
     let answer = api.post(&["held-back"], Some(&json!({"action": action}))).await?;
     let told = match action {
         "send" => format!(
-            "{} messages are in the queue again, flagged as possible duplicates.",
-            answer["resumed"]
+            "{} messages are in the queue again and {} broadcasts run again, flagged as possible \
+             duplicates.",
+            count(&answer, "resumed"),
+            count(&answer, "resumed_broadcasts")
         ),
-        _ => "Nothing is held back any more; messages and broadcasts stay as they are.".to_owned(),
+        _ => "Nothing is held back any more; messages stay unknown, and broadcasts paused until \
+              somebody resumes them."
+            .to_owned(),
     };
     print_done(&told, &answer, as_json);
     Ok(())
