@@ -11,8 +11,12 @@ use crate::ports::{
     BlobStore, BlobStream, HeldBack, Resumed, Sha256Hex, Snapshot, StoreError, StoreResult,
 };
 
-/// The setting that says when the last complete backup was made.
+/// The setting that says when the last backup was taken that its receiver has whole.
 const LAST_BACKUP: &str = "last_backup_at";
+/// The setting that says when the last backups were taken that were handed out to their end.
+const HANDED_OUT: &str = "backups_handed_out";
+/// Of these, how many can still be confirmed.
+const CONFIRMABLE: usize = 16;
 /// Contents named at once.
 const CONTENTS_AT_ONCE: u32 = 500;
 
@@ -95,15 +99,39 @@ impl Engine {
         Ok(Backup { snapshot, blobs: Arc::clone(&media.blobs), taken_at, _only: only })
     }
 
-    /// Notes that a backup is complete.
+    /// Notes that a backup was handed out to its end, so that it can be confirmed.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn note_backup(&self, taken_at: Timestamp) -> StoreResult<()> {
-        self.store().put_setting(LAST_BACKUP, &taken_at.0.to_string()).await
+    pub async fn note_handed_out(&self, backup: &Backup) -> StoreResult<()> {
+        let mut handed_out = self.handed_out_backups().await?;
+        handed_out.push(backup.taken_at);
+        let kept = handed_out.iter().rev().take(CONFIRMABLE).rev();
+        let text: Vec<_> = kept.map(|taken_at| taken_at.0.to_string()).collect();
+        self.store().put_setting(HANDED_OUT, &text.join(" ")).await
     }
 
-    /// When the last complete backup was made.
+    /// Takes the word of a backup's receiver that it is whole where it lies. `false` where none was
+    /// handed out to its end that was taken then.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn confirm_backup(&self, taken_at: Timestamp) -> StoreResult<bool> {
+        if !self.handed_out_backups().await?.contains(&taken_at) {
+            return Ok(false);
+        }
+        if self.last_backup_at().await?.is_none_or(|last| last < taken_at) {
+            self.store().put_setting(LAST_BACKUP, &taken_at.0.to_string()).await?;
+        }
+        Ok(true)
+    }
+
+    async fn handed_out_backups(&self) -> StoreResult<Vec<Timestamp>> {
+        let kept = self.store().setting(HANDED_OUT).await?.unwrap_or_default();
+        Ok(kept.split(' ').filter_map(|text| text.parse().ok()).map(Timestamp).collect())
+    }
+
+    /// When the last backup was taken that its receiver has whole.
     ///
     /// # Errors
     /// What the store says.

@@ -220,7 +220,7 @@ fn gauges(readings: &Readings, last_backup_at: Option<Timestamp>, now: Timestamp
         ("store_free_bytes", "Free bytes on the disk of the database", count(store.free_bytes)),
         (
             "last_backup_timestamp_seconds",
-            "When the last complete backup was made; 0: never",
+            "When the last backup that was confirmed was taken; 0: never",
             last_backup,
         ),
     ]

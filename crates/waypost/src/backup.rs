@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use waypost_server::archive::{End, Head};
 
-use crate::admin::{Api, print_done};
+use crate::admin::{Api, note, print_done};
 use crate::cli::backup::BackupArgs;
 use crate::http_client::Lines;
 
@@ -38,8 +38,18 @@ pub(crate) async fn run(args: &BackupArgs, data_dir: &Path) -> anyhow::Result<()
         .context("what the gateway sent is no whole backup; see its log")?;
     let file = args.file.clone().unwrap_or_else(|| default_name(&head));
     let bytes = unnamed.rename(&file)?;
+    let unconfirmed = confirm(&api, &head).await.err();
     tell(&file, bytes, &head, &end, args.gateway.json);
+    if let Some(error) = unconfirmed {
+        note(&format!("Warning: the gateway does not count this backup: {error:#}"));
+    }
     Ok(())
+}
+
+/// The gateway cannot know otherwise that the backup is checked and on a disk.
+async fn confirm(api: &Api, head: &Head) -> anyhow::Result<()> {
+    let id = head.taken_at_ms.to_string();
+    api.post(&["backups", &id, "confirm"], None).await.map(drop)
 }
 
 fn refuse_existing(file: &Path) -> anyhow::Result<()> {

@@ -6,36 +6,72 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
+use waypost_domain::Timestamp;
 use waypost_engine::ports::Resumed;
 use waypost_engine::{Backup, BackupError, Engine};
 
-use super::access::Access;
+use super::access::{Access, Ids};
 use super::input::JsonObject;
 use crate::App;
 use crate::archive::{End, FORMAT, Head, Unfinished, Writer};
 use crate::problem::Problem;
 
+/// Names a backup, to confirm it by.
+const BACKUP_ID: HeaderName = HeaderName::from_static("x-waypost-backup-id");
+
 /// Copies everything while work goes on: database and files as a tar archive, as they were when the
-/// call came. The master key is not in it.
+/// call came. The master key is not in it. It counts as a backup once it is confirmed by the id in
+/// the header `X-Waypost-Backup-Id`.
 #[utoipa::path(post, path = "/waypost/v1/backups", tag = "backups",
     responses((status = 200, description = "A tar archive", content_type = "application/x-tar",
-        body = String)))]
+        body = String,
+        headers(("X-Waypost-Backup-Id" = String, description = "To confirm it by")))))]
 pub(crate) async fn make_backup(
     State(app): State<App>,
     access: Access,
 ) -> Result<Response, Problem> {
     access.require_installation()?;
     let backup = app.engine.begin_backup().await.map_err(refused)?;
+    let id = HeaderValue::from(backup.taken_at().0);
     let modified_s = u64::try_from(backup.taken_at().0 / 1_000).unwrap_or(0);
     let (writer, pieces) = Writer::new(modified_s);
     tokio::spawn(write(app.engine.clone(), backup, writer));
     let body = Body::from_stream(ReceiverStream::new(pieces));
-    Ok(([(CONTENT_TYPE, "application/x-tar")], body).into_response())
+    let content_type = HeaderValue::from_static("application/x-tar");
+    Ok(([(CONTENT_TYPE, content_type), (BACKUP_ID, id)], body).into_response())
+}
+
+/// A backup that its receiver has.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Backup)]
+pub(crate) struct BackupView {
+    id: String,
+    /// Everything acknowledged before then is in it.
+    taken_at: String,
+}
+
+/// Says that a backup is whole where it lies: checked, and safe on a disk. What is told of the last
+/// backup, as in the metrics, is told of confirmed ones.
+#[utoipa::path(post, path = "/waypost/v1/backups/{backup_id}/confirm", tag = "backups",
+    responses((status = 200, body = BackupView)))]
+pub(crate) async fn confirm_backup(
+    State(app): State<App>,
+    access: Access,
+    Ids(id): Ids<i64>,
+) -> Result<Json<BackupView>, Problem> {
+    access.require_installation()?;
+    let taken_at = Timestamp(id);
+    if !app.engine.confirm_backup(taken_at).await? {
+        return Err(Problem::not_found());
+    }
+    let taken_at = taken_at.rfc3339();
+    tracing::info!(taken_at, "backup confirmed");
+    Ok(Json(BackupView { id: id.to_string(), taken_at }))
 }
 
 fn refused(error: BackupError) -> Problem {
@@ -54,8 +90,9 @@ async fn write(engine: Engine, backup: Backup, writer: Writer) {
     let head = head(&engine, &backup);
     match writer.write(&head, &backup).await {
         Ok(end) => {
-            if let Err(error) = engine.note_backup(backup.taken_at()).await {
-                tracing::warn!(%error, "a backup could not be noted");
+            // Before the archive's end is told, as its receiver may confirm it at once then.
+            if let Err(error) = engine.note_handed_out(&backup).await {
+                tracing::warn!(%error, "a backup cannot be confirmed");
             }
             log_end(&head, &end, began);
         }
@@ -89,7 +126,7 @@ fn log_end(head: &Head, end: &End, began: Instant) {
         media_files = end.media_files,
         media_bytes = end.media_bytes,
         ms = began.elapsed().as_millis(),
-        "backup"
+        "backup handed out"
     );
     let (lost, damaged) = (end.lost.count, end.damaged.count);
     if lost + damaged > 0 {

@@ -175,6 +175,7 @@ fn described_operations() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(queues::show_queues))
         .routes(routes!(backups::make_backup))
+        .routes(routes!(backups::confirm_backup))
         .routes(routes!(backups::show_held_back, backups::settle_held_back))
 }
 

@@ -23,6 +23,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/orgs/{org_id}", "installation"),
     ("GET", "/queues", "installation"),
     ("POST", "/backups", "installation"),
+    ("POST", "/backups/{backup_id}/confirm", "installation"),
     ("GET", "/held-back", "installation"),
     ("POST", "/held-back", "installation"),
     ("GET", "/orgs/{org_id}/users", "admin"),
@@ -153,6 +154,7 @@ async fn populate(rig: &Rig, org: &str, number: &str) -> Ids {
         ("broadcast_id", id(&broadcast)),
         ("webhook_id", id(&webhook)),
         ("event_id", event),
+        ("backup_id", "1800000000000".to_owned()),
     ])
 }
 
@@ -173,6 +175,7 @@ fn absent(org: &str) -> Ids {
         ("broadcast_id", uuid.to_owned()),
         ("webhook_id", "wh-absent".to_owned()),
         ("event_id", uuid.to_owned()),
+        ("backup_id", "1".to_owned()),
     ])
 }
 

@@ -7,6 +7,7 @@
     reason = "a test may fail at any of its steps"
 )]
 
+mod backups;
 mod callbacks;
 mod changes;
 mod connections;

@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 pub(crate) use api::Api;
-pub(crate) use output::print_done;
+pub(crate) use output::{note, print_done};
 
 use crate::cli::admin::{
     AdminArgs, BroadcastCommand, MediaCommand, OrgCommand, ProviderCommand, Resource,
