@@ -13,6 +13,7 @@ mod customers;
 mod digest;
 mod directory;
 mod events;
+mod examine;
 mod fault;
 mod flows;
 mod idempotency;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use examine::{Examined, examine};
 pub use inline::{MemoryDisk, Moment, Turns};
 pub use messages::restored::{RestoredError, prepare_restored};
 pub use open::OpenError;
@@ -113,14 +115,14 @@ impl SqliteStore {
         let _ = std::fs::remove_file(snapshot::scratch_file(path));
         let mut conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
-        let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let failed = |why| OpenError::Sqlite { path: path.to_owned(), why };
         let memory = Memory::load(&mut conn).map_err(failed)?;
         let written = Arc::clone(&memory);
         let upkeep = upkeep(&memory);
         let copying = open::copier(path)?;
         let writer =
             Writer::start(conn, copying, move |is_committed| written.tell(is_committed), upkeep)
-                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+                .map_err(|why| OpenError::Folder { path: path.to_owned(), why })?;
         Ok(Self { readers, writer, memory, path: path.to_owned(), _lock: Some(lock) })
     }
 

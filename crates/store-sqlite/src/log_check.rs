@@ -44,7 +44,8 @@ pub(crate) fn damage(database: &Path) -> io::Result<Option<Damage>> {
     Ok((damage.readable < damage.committed).then_some(damage))
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+/// A file of the database's, by what follows the database's name.
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(suffix);
     PathBuf::from(path)

@@ -2,6 +2,7 @@
 //! the refusal of what cannot be worked with. Every error is one line for the operator.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -10,7 +11,7 @@ use waypost_planted::{Bug, is_planted};
 
 use crate::Options;
 use crate::fault::{Reach, reach};
-use crate::log_check;
+use crate::log_check::{self, beside};
 use crate::migrations;
 
 /// Versions 3.7.0 to 3.51.2 can corrupt a write-ahead log when two connections write and
@@ -32,13 +33,13 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("{} is in use by another process (its lock is held)", .0.display())]
     InUse(PathBuf),
-    /// The folder does not exist or cannot be written to.
-    #[error("cannot write to {}: {source}", .path.display())]
+    /// The folder does not exist, or it or a file in it cannot be written to.
+    #[error("cannot write to {}: {why}", .path.display())]
     Folder {
-        /// The lock file's path.
+        /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// It was written by a newer version of this program.
     #[error(
@@ -79,42 +80,38 @@ pub enum OpenError {
         why: String,
     },
     /// SQLite refuses.
-    #[error("cannot open {}: {source}", .path.display())]
+    #[error("cannot open {}: {why}", .path.display())]
     Sqlite {
         /// The database.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        why: rusqlite::Error,
     },
 }
 
 /// Takes the lock beside the database. It is held as long as the file lives, and the system frees
 /// it when the process ends in whatever way.
 pub(crate) fn lock(database: &Path) -> Result<File, OpenError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let folder = |source| OpenError::Folder { path: path.clone(), source };
+    let path = beside(database, ".lock");
+    let folder = |why| OpenError::Folder { path: path.clone(), why };
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
-        Err(TryLockError::Error(source)) => Err(folder(source)),
+        Err(TryLockError::Error(why)) => Err(folder(why)),
     }
 }
 
 /// Opens the one connection that writes, and brings the layout up to date.
 pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     check_library(rusqlite::version_number(), rusqlite::version())?;
+    check_writable(path)?;
     check_log(path)?;
     let failed = |source| failure(path, source);
     let mut conn = Connection::open(path).map_err(failed)?;
     let found = migrations::version(&conn).map_err(failed)?;
-    let known = migrations::known_version();
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
+    check_layout(path, found)?;
     configure_writer(&conn, options).map_err(failed)?;
     check_settings(&conn).map_err(failed)??;
     migrations::apply(&mut conn, found).map_err(failed)?;
@@ -160,13 +157,35 @@ pub(crate) fn configure_memory(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 pub(crate) fn memory_failure(source: rusqlite::Error) -> OpenError {
-    OpenError::Sqlite { path: PathBuf::from(":memory:"), source }
+    OpenError::Sqlite { path: PathBuf::from(":memory:"), why: source }
+}
+
+/// What is there must be writable. SQLite would only say that it cannot open it.
+pub(crate) fn check_writable(database: &Path) -> Result<(), OpenError> {
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let path = beside(database, suffix);
+        match OpenOptions::new().read(true).write(true).open(&path) {
+            Err(why) if why.kind() != ErrorKind::NotFound => {
+                return Err(OpenError::Folder { path, why });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_layout(path: &Path, found: usize) -> Result<(), OpenError> {
+    let known = migrations::known_version();
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(())
 }
 
 /// Nothing that was committed may have gone from the log.
-fn check_log(path: &Path) -> Result<(), OpenError> {
-    let damage = log_check::damage(path)
-        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+pub(crate) fn check_log(path: &Path) -> Result<(), OpenError> {
+    let damage =
+        log_check::damage(path).map_err(|why| OpenError::Folder { path: path.to_owned(), why })?;
     let Some(damage) = damage.filter(|_| !is_planted(Bug::LogUnchecked)) else { return Ok(()) };
     let (readable, committed) = (damage.readable, damage.committed);
     let why = format!("of {committed} committed pages in its log, {readable} can be read");
@@ -254,7 +273,7 @@ fn check_settings(conn: &Connection) -> rusqlite::Result<Result<(), OpenError>> 
     Ok(Ok(()))
 }
 
-fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
+pub(crate) fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
     if reach(&source) == Reach::Room {
         return OpenError::Full(path.to_owned());
     }
@@ -263,7 +282,7 @@ fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
             OpenError::Damaged { path, why: source.to_string() }
         }
-        _ => OpenError::Sqlite { path, source },
+        _ => OpenError::Sqlite { path, why: source },
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use waypost_domain::OrgId;
 use waypost_engine::ports::{Accepted, MessageFilter, MessageStore, Page, Store, StoreError};
-use waypost_store_sqlite::{OpenError, Options, SqliteStore};
+use waypost_store_sqlite::{Examined, OpenError, Options, SqliteStore, examine};
 use waypost_store_testkit::Harness;
 use waypost_store_testkit::samples::{Stage, message, now_due, org_id, sent};
 
@@ -76,6 +76,75 @@ fn says_which_folder_cannot_be_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let line = refusal(&folder.path().join("missing"));
     assert!(line.contains("missing/waypost.db.lock"), "{line}");
+}
+
+#[test]
+fn says_which_file_cannot_be_written_to_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    // Whoever runs the tests may write every file.
+    std::fs::create_dir(folder.path().join("waypost.db-wal")).unwrap();
+    for line in [refusal(folder.path()), examine(&database(folder.path())).unwrap_err().to_string()]
+    {
+        assert!(line.ends_with("waypost.db-wal: Is a directory (os error 21)"), "{line}");
+    }
+    let told = length_of_chain(&open(folder.path()).err().unwrap());
+    assert_eq!(told, 1, "nothing is said twice");
+}
+
+/// How many errors are told one after the other.
+fn length_of_chain(error: &dyn std::error::Error) -> usize {
+    std::iter::successors(Some(error), |error| error.source()).count()
+}
+
+fn database(folder: &Path) -> std::path::PathBuf {
+    folder.join("waypost.db")
+}
+
+fn names_in(folder: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_examination_changes_nothing_and_sees_a_gateway_that_has_it_open() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("a folder? 100%#1");
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(examine(&database(&folder)).unwrap(), Examined::Absent);
+    let store = open(&folder).unwrap();
+    assert_eq!(examine(&database(&folder)).unwrap(), Examined::InUse);
+    drop(store);
+    let (names, bytes) = (names_in(&folder), std::fs::read(database(&folder)).unwrap());
+    assert_eq!(examine(&database(&folder)).unwrap(), Examined::Sound);
+    assert_eq!(names_in(&folder), names);
+    assert_eq!(std::fs::read(database(&folder)).unwrap(), bytes);
+}
+
+#[test]
+fn an_examination_finds_what_keeps_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let whole = std::fs::read(database(folder.path())).unwrap();
+    let mut no_schema = whole.clone();
+    no_schema[100..4_096].fill(0xA5);
+    let mut newer = whole.clone();
+    newer[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
+    let mut damaged_inside = whole.clone();
+    damaged_inside[8 * 4_096..9 * 4_096].fill(0xA5);
+    for (what, bytes, part) in [
+        ("no database", b"something else".repeat(1_000), "is damaged"),
+        ("cut off", whole[..whole.len() / 2].to_vec(), "is damaged"),
+        ("no schema", no_schema, "is damaged"),
+        ("one page is another", damaged_inside, "is damaged"),
+        ("of a newer version", newer, "newer version of Waypost (layout 9999"),
+    ] {
+        std::fs::write(database(folder.path()), bytes).unwrap();
+        let found = examine(&database(folder.path())).unwrap_err().to_string();
+        assert!(found.contains(part), "{what}: {found}");
+    }
 }
 
 #[test]

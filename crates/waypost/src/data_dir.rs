@@ -245,6 +245,11 @@ impl EmptyDir {
     }
 }
 
+/// Whether a gateway has started in this folder.
+pub(crate) fn was_used(path: &Path) -> bool {
+    path.join(MARKER_FILE).exists()
+}
+
 /// Reads a master key; `None` where there is no such file.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What the doctor sees on this machine: the disk, the certificate's files, the database library.
+//! What the doctor sees on this machine: the disk, the database, the certificate's files.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use waypost_domain::Timestamp;
+use waypost_store_sqlite::{Examined, OpenError};
 
 use super::finding::Finding;
 use crate::config::{Config, TlsFiles};
-use crate::tls;
+use crate::{data_dir, tls};
 
 /// With less room, a warning.
 const LOW_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
@@ -28,6 +29,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(space(&config.data_dir));
     findings.extend(private(&config.data_dir, &config.master_key_file));
     findings.push(database_library());
+    findings.push(database(&config.data_dir, &config.database_file));
     if let Some(files) = &config.tls {
         findings.extend(certificate(files));
     }
@@ -121,6 +123,34 @@ fn database_library() -> Finding {
     }
 }
 
+fn database(data_dir: &Path, file: &Path) -> Finding {
+    const CHECK: &str = "database";
+    let shown = file.display();
+    match waypost_store_sqlite::examine(file) {
+        Ok(Examined::Sound) => Finding::ok(CHECK, format!("{shown} is in order")),
+        Ok(Examined::InUse) => Finding::ok(CHECK, format!("{shown} is open in a gateway")),
+        Ok(Examined::Absent) if data_dir::was_used(data_dir) => Finding::fail(
+            CHECK,
+            format!("{shown} is missing or empty, and the data folder was used before"),
+            "put it back together with its -wal file, or restore a backup (waypost restore)",
+        ),
+        Ok(Examined::Absent) => {
+            Finding::ok(CHECK, format!("{shown} will be made on the first start"))
+        }
+        Err(error) => Finding::fail(CHECK, error.to_string(), database_remedy(&error)),
+    }
+}
+
+fn database_remedy(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Folder { .. } => {
+            "give it to the user who runs the gateway, and run waypost as that user"
+        }
+        OpenError::Newer { .. } => "install that version of waypost, or restore a backup",
+        _ => "keep a copy of the folder as it is, and restore a backup (waypost restore)",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -187,6 +217,21 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
         assert_eq!(folder(&file).result, Grade::Fail);
+    }
+
+    #[test]
+    fn a_database_that_no_gateway_can_start_on_is_a_failure() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("waypost.db");
+        assert_eq!(database(root.path(), &file).result, Grade::Ok);
+        fs::write(root.path().join("upstream-kind"), "real\n").unwrap();
+        assert_eq!(database(root.path(), &file).result, Grade::Fail);
+        drop(waypost_store_sqlite::SqliteStore::open(&file, &Default::default()).unwrap());
+        assert_eq!(database(root.path(), &file).result, Grade::Ok);
+        fs::write(&file, "no database".repeat(1_000)).unwrap();
+        let found = database(root.path(), &file);
+        assert_eq!(found.result, Grade::Fail);
+        assert!(found.found.contains("is damaged"), "{}", found.found);
     }
 
     #[test]

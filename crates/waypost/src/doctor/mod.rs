@@ -1,5 +1,5 @@
-//! `waypost doctor`: looks at an installation from outside and says what to do. It changes nothing:
-//! it opens no database and sends no message.
+//! `waypost doctor`: looks at an installation from outside and says what to do. It changes nothing
+//! and sends no message.
 
 mod finding;
 mod machine;

@@ -52,7 +52,7 @@ async fn gateway(
     let answer = match http.call(Call::get(ready)).await {
         Err(error) => {
             let found = format!("is not reached at {base}: {error:#}");
-            return (vec![Finding::warn(CHECK, found, "start it: waypost serve")], Vec::new());
+            return (vec![Finding::warn(CHECK, found, start(config))], Vec::new());
         }
         Ok(answer) => answer,
     };
@@ -70,6 +70,16 @@ async fn gateway(
             let remedy = "see that admin.env in data_dir belongs to the gateway that runs there";
             findings.push(Finding::fail("management API", format!("{error:#}"), remedy));
             (findings, Vec::new())
+        }
+    }
+}
+
+/// How a gateway is started: one that reaches Meta is the system's to run.
+fn start(config: &Config) -> &'static str {
+    match config.upstream.target {
+        UpstreamTarget::Sandbox => "start it: waypost serve",
+        UpstreamTarget::Real(_) => {
+            "start it: systemctl start waypost; if it does not stay up, journalctl -u waypost says why"
         }
     }
 }

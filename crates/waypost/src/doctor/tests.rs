@@ -37,6 +37,7 @@ async fn before_the_first_start_nothing_is_broken() {
         [
             ("configuration", Grade::Ok),
             ("data folder", Grade::Ok),
+            ("database", Grade::Ok),
             ("gateway", Grade::Warn),
             ("upstream", Grade::Warn),
         ]
@@ -93,6 +94,7 @@ async fn a_healthy_gateway_with_a_real_upstream_passes() {
             ("configuration", Grade::Ok),
             ("data folder", Grade::Ok),
             ("secrets", Grade::Warn),
+            ("database", Grade::Ok),
             ("gateway", Grade::Ok),
             ("management API", Grade::Ok),
             ("upstream", Grade::Ok),
@@ -126,6 +128,7 @@ async fn faults_of_the_configuration_do_not_end_the_examination() {
             ("configuration", Grade::Fail),
             ("configuration", Grade::Fail),
             ("data folder", Grade::Ok),
+            ("database", Grade::Ok),
             ("gateway", Grade::Warn),
             ("upstream", Grade::Fail),
             ("access token", Grade::Warn),
