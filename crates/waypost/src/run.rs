@@ -242,9 +242,22 @@ fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
-    listen().with_context(|| {
-        format!("cannot listen on {address} (setting {setting}); is another process using it?")
+    listen().map_err(|error| {
+        let remedy = listen_remedy(error.kind());
+        anyhow!("cannot listen on {address} (setting {setting}): {error}{remedy}")
     })
+}
+
+fn listen_remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AddrInUse => "; is another process using it?",
+        io::ErrorKind::AddrNotAvailable => "; it is no address of this machine",
+        io::ErrorKind::PermissionDenied => {
+            "; a port below 1024 needs the capability CAP_NET_BIND_SERVICE (AmbientCapabilities in \
+             the unit): give it, or choose a port above 1023"
+        }
+        _ => "",
+    }
 }
 
 /// The certificate, read anew when its files change.

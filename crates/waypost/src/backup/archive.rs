@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, Entry};
@@ -77,7 +77,8 @@ pub(crate) fn read(
     let open = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut archive = Archive::new(BufReader::with_capacity(BUFFER_BYTES, open));
     let mut entries = archive.entries().context("it is no tar archive")?;
-    let mut first = entries.next().context("it is empty")?.context("it is no tar archive")?;
+    let first = entries.next().context("it is empty")?;
+    let mut first = first.map_err(|error| unread(&error, "it is no backup of Waypost"))?;
     ensure!(path_of(&first)? == HEAD, "it is no backup of Waypost");
     let head: Head = json(&mut first)?;
     ensure!(
@@ -88,7 +89,7 @@ pub(crate) fn read(
     accept(&head)?;
     let mut found = Found::default();
     for entry in entries {
-        let mut entry = entry.context("it is cut off or damaged")?;
+        let mut entry = entry.map_err(|error| unread(&error, "it is cut off or damaged"))?;
         let path = path_of(&entry)?;
         if path == END {
             let end: End = json(&mut entry)?;
@@ -98,6 +99,16 @@ pub(crate) fn read(
         found.take(&path, &mut entry, place)?;
     }
     bail!("it is cut off: its end is missing")
+}
+
+/// Why no entry was read. What the library says of bytes that are no entry quotes them.
+fn unread(error: &io::Error, what: &'static str) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            anyhow!(what)
+        }
+        kind => anyhow!("it cannot be read: {kind}"),
+    }
 }
 
 /// What an archive holds.
@@ -185,4 +196,18 @@ fn copy(from: &mut impl Read, to: &mut dyn Write) -> io::Result<(String, u64)> {
     to.flush()?;
     let digest = hasher.finalize();
     Ok((digest.iter().map(|byte| format!("{byte:02x}")).collect(), bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_backup_is_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("passwd");
+        std::fs::write(&file, "root:x:0:0:root:/root:/bin/bash\n".repeat(100)).unwrap();
+        let told = format!("{:#}", check(&file).unwrap_err());
+        assert_eq!(told, "it is no backup of Waypost");
+    }
 }
