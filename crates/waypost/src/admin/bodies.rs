@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::admin::OrgFields;
 use crate::cli::callbacks::{WebhookChange, WebhookFields};
 use crate::cli::customers::CustomerFields;
-use crate::cli::keys::{JwtFields, KeyFields};
+use crate::cli::keys::{JwtFields, KeyChange, KeyFields};
 use crate::cli::numbers::NumberFields;
 
 /// The longest secret that is read, in bytes.
@@ -134,8 +134,13 @@ pub(super) fn key(fields: KeyFields, secret: Option<String>) -> anyhow::Result<V
 }
 
 /// A change of a key.
-pub(super) fn key_change(disabled: Option<bool>, fields: JwtFields) -> anyhow::Result<Value> {
-    Ok(Body::default().with("disabled", disabled).with("jwt", jwt(fields)?).done())
+pub(super) fn key_change(fields: KeyChange) -> anyhow::Result<Value> {
+    let body = Body::default()
+        .with("disabled", fields.disabled)
+        .with("rate_limit", fields.rate_limit)
+        .with("rate_limit", fields.no_rate_limit.then_some(Value::Null))
+        .with("jwt", jwt(fields.jwt)?);
+    Ok(body.done())
 }
 
 fn jwt(fields: JwtFields) -> anyhow::Result<Option<Value>> {

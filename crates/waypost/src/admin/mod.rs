@@ -245,8 +245,8 @@ async fn keys(desk: &Desk<'_>, command: KeyCommand) -> anyhow::Result<()> {
                 ["id", "name", "scopes", "sends_as", "disabled", "expires_at", "revoked_at"];
             desk.list("api-keys", &page, &columns).await
         }
-        KeyCommand::Update { id, disabled, jwt } => {
-            let change = bodies::change(bodies::key_change(disabled, jwt)?)?;
+        KeyCommand::Update { id, fields } => {
+            let change = bodies::change(bodies::key_change(fields)?)?;
             desk.update("api-keys", &id, &change).await
         }
         KeyCommand::Revoke(which) => {
@@ -267,7 +267,7 @@ async fn make_key(
     let made = desk.api.post(&desk.at(&["api-keys"]), Some(&body)).await?;
     print_one(&made, desk.as_json);
     if !desk.as_json && made["secret"].is_string() {
-        output::note("Keep the secret now: it is not shown again.");
+        note("Keep the secret now: it is not shown again.");
     }
     Ok(())
 }

@@ -81,6 +81,16 @@ async fn each_command_makes_the_call_that_the_api_documents() {
             json!({"disabled": true}),
         ),
         (
+            "keys update k --rate-limit 5 --org o",
+            format!("PATCH {org}/api-keys/k"),
+            json!({"rate_limit": 5}),
+        ),
+        (
+            "keys update k --no-rate-limit --org o",
+            format!("PATCH {org}/api-keys/k"),
+            json!({"rate_limit": null}),
+        ),
+        (
             "users create --id u --name A_B --org o",
             format!("POST {org}/users"),
             json!({"id": "u", "name": "A B"}),

@@ -23,16 +23,13 @@ pub(crate) enum KeyCommand {
     /// List keys; no secrets are kept
     #[command(after_help = "Example:\n  waypost admin keys list")]
     List(Page),
-    /// Switch a key off or on, or let its holder sign tokens
-    #[command(after_help = "Example:\n  waypost admin keys update 0a1b2c3d4e5f --disabled true")]
+    /// Switch a key off or on, change its rate, or let its holder sign tokens
+    #[command(after_help = "Example:\n  waypost admin keys update 0a1b2c3d4e5f --rate-limit 20")]
     Update {
         /// The key's id
         id: String,
-        /// Whether it is switched off
-        #[arg(long, value_name = "BOOL")]
-        disabled: Option<bool>,
         #[command(flatten)]
-        jwt: JwtFields,
+        fields: KeyChange,
     },
     /// Stop a key from working
     #[command(after_help = "Example:\n  waypost admin keys revoke 0a1b2c3d4e5f")]
@@ -67,6 +64,22 @@ pub(crate) struct KeyFields {
     /// Make it switched off
     #[arg(long)]
     pub(crate) disabled: bool,
+    #[command(flatten)]
+    pub(crate) jwt: JwtFields,
+}
+
+/// What can be changed of a key.
+#[derive(Args, Debug, Default)]
+pub(crate) struct KeyChange {
+    /// Whether it is switched off
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) disabled: Option<bool>,
+    /// Requests a second
+    #[arg(long, value_name = "N")]
+    pub(crate) rate_limit: Option<u32>,
+    /// Take the limit of requests away
+    #[arg(long, conflicts_with = "rate_limit")]
+    pub(crate) no_rate_limit: bool,
     #[command(flatten)]
     pub(crate) jwt: JwtFields,
 }
