@@ -149,7 +149,7 @@ impl Engine {
         if let Some(outcomes) = caught(self.try_rows(target, &rows)).await {
             return outcomes;
         }
-        tracing::error!(org = %target.name.org_id, target = target.place, "callback: {BUG}");
+        tracing::error!(org = %target.name.org_id, callback_target = target.place, "callback: {BUG}");
         let is_sound = |row: &&Row| caught_now(|| self.encode(target, row)).is_some();
         let (sound, poison): (Vec<&Row>, Vec<&Row>) = rows.into_iter().partition(is_sound);
         let fate = |row: &&Row| dead(row, BUG.to_owned());
@@ -245,7 +245,7 @@ impl Engine {
         }
         self.count().callbacks_failed.add();
         let why = judgement.error.as_deref().unwrap_or_default();
-        tracing::debug!(org = %target.name.org_id, target = target.place, why, "callback");
+        tracing::debug!(org = %target.name.org_id, callback_target = target.place, why, "callback");
         if !judgement.refused && !judgement.answered {
             breakers.failed(target, now);
         }

@@ -134,7 +134,7 @@ impl Engine {
                 let work = Worker::new(self.clone(), target, wake, posts).run(cancel.clone());
                 workers.spawn(async move {
                     if caught(work).await.is_none() {
-                        tracing::error!(target = place, "a callback worker met {BUG}");
+                        tracing::error!(callback_target = place, "a callback worker met {BUG}");
                         cancel.run_until_cancelled(tokio::time::sleep(PANIC_PAUSE)).await;
                     }
                     place

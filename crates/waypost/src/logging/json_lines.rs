@@ -11,6 +11,9 @@ use tracing_subscriber::fmt::format::{Format, Json, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+/// Names that each line has of its own. A field of this name gets an underscore behind it: of two
+/// that are the same, readers keep one.
+const OWN_NAMES: [&str; 3] = ["timestamp", "level", "target"];
 /// Room for a usual line, in bytes.
 const LINE_BYTES: usize = 384;
 
@@ -100,6 +103,9 @@ impl Fields<'_> {
     fn push_name(&mut self, field: &Field) {
         self.0.push_str(",\"");
         self.0.push_str(field.name());
+        if OWN_NAMES.contains(&field.name()) {
+            self.0.push('_');
+        }
         self.0.push_str("\":");
     }
 
@@ -243,6 +249,17 @@ mod tests {
             let after_time = "{\"timestamp\":\"".len() + 27;
             assert_eq!(own[after_time..], library[after_time..]);
         }
+    }
+
+    #[test]
+    fn no_name_stands_twice_in_a_line() {
+        let lines = Lines::default();
+        let builder = tracing_subscriber::fmt().json().with_writer(lines.clone());
+        let subscriber = builder.event_format(JsonLines::new()).finish();
+        tracing::subscriber::with_default(subscriber, || tracing::info!(target = 7, level = 8));
+        let line = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(line.matches("\"target\":").count(), 1, "{line}");
+        assert!(line.contains(r#""target_":7,"level_":8,"#), "{line}");
     }
 
     #[test]
