@@ -102,6 +102,10 @@ impl Reply {
                 RetryClass::Account,
                 "redirects are never followed; check the upstream's base URL",
             ),
+            400..=499 if self.body.is_err() => {
+                // What it says may be that it was too fast, or that trying again helps.
+                (ErrorKind::UpstreamError, RetryClass::BackOffFew, "the explanation was cut off")
+            }
             400..=499 => (ErrorKind::UpstreamError, RetryClass::Never, "it was refused"),
             _ => return None,
         };

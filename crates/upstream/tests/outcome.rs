@@ -358,6 +358,26 @@ async fn t04_refusals_without_metas_words() {
 }
 
 #[tokio::test]
+async fn t04_a_refusal_whose_words_were_cut_off_may_be_of_any_kind() {
+    use {ErrorKind as Kind, RetryClass as Class};
+    for (status, kind, class) in [
+        ("400 Bad Request", Kind::UpstreamError, Class::BackOffFew),
+        ("404 Not Found", Kind::UpstreamError, Class::BackOffFew),
+        ("401 Unauthorized", Kind::UpstreamError, Class::Account),
+        ("429 Too Many Requests", Kind::RateLimited, Class::Pace),
+    ] {
+        let whole = reply(status, "", &error_body(130_429, None));
+        let head = whole.len() - error_body(130_429, None).len();
+        for sent in [head, whole.len() - 1] {
+            let script = vec![Act::Answer(whole[..sent].to_vec()), Act::Close];
+            let rig = Rig::start(vec![script]).await;
+            let outcome = send(&rig.client()).await;
+            assert_eq!(short(&outcome), ("refused", Some(kind), Some(class)), "{status} {sent}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_upstreams_wish_for_waiting_is_passed_on() {
     let usage = "x-business-use-case-usage: {\"100000000000002\":[{\"type\":\"messaging\",\
                  \"call_count\":100,\"estimated_time_to_regain_access\":\"3\"}]}\r\n";
