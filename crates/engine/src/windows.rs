@@ -176,7 +176,8 @@ impl Engine {
         }
     }
 
-    /// Why a message fails that was kept until the person writes, who did not.
+    /// Why a message fails that was kept until the person writes, who did not, or who must not be
+    /// written to.
     pub(crate) async fn never_opened(&self, message: &Message) -> Result<Failure, Failure> {
         let text = "The customer did not write before the message's time to live ended.";
         let failure = Failure::new(ErrorKind::WindowClosed, text);
@@ -184,6 +185,11 @@ impl Engine {
         let Some(number) = number else { return Ok(failure) };
         let (org_id, phone) = (&message.org_id, &message.phone);
         let recipient = self.store().recipient_by_phone(org_id, phone, &number.id).await?;
+        if let Some(org) = self.directory().org(org_id)
+            && let Err(blocked) = self.check_consent(&org, &recipient)
+        {
+            return Ok(blocked);
+        }
         let window = Window::at(self.now(), recipient.last_inbound_at);
         Ok(failure.with_window(self.told_of(&number, window)))
     }

@@ -12,6 +12,7 @@ use waypost_engine::ports::{
 
 use crate::SqliteStore;
 use crate::fault::Done;
+use crate::messages::held;
 use crate::rows::{from_json, paged, phone, rows_for, to_json};
 use crate::writer::Work;
 
@@ -197,7 +198,15 @@ pub(crate) fn create(conn: &Connection, customer: &Customer) -> Done<()> {
         customer.last_inbound_at.map(|at| at.0),
         origin_column(consent)?,
     ])?;
-    Ok(())
+    heed_opt_out(conn, customer)
+}
+
+/// What waits for somebody to write, who has opted out, ends instead.
+fn heed_opt_out(conn: &Connection, customer: &Customer) -> Done<()> {
+    if !customer.opted_out() {
+        return Ok(());
+    }
+    held::release_all(conn, &customer.org_id, &customer.phone)
 }
 
 fn origin_column(consent: Option<&Consent>) -> Result<Option<String>, StoreError> {
@@ -277,7 +286,7 @@ pub(crate) fn update(conn: &Connection, customer: &Customer) -> Done<()> {
     if changed == 0 {
         return Err(StoreError::NotFound.into());
     }
-    Ok(())
+    heed_opt_out(conn, customer)
 }
 
 fn delete(conn: &Connection, org: &OrgId, id: &CustomerId) -> Done<bool> {

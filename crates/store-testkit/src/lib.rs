@@ -187,6 +187,7 @@ macro_rules! conformance {
                 what_was_put_off_for_a_person_is_known_in_order,
                 what_stands_before_somebody_who_comes_now_is_counted,
                 what_is_held_is_let_go_in_order_when_its_person_writes,
+                what_is_held_is_let_go_in_order_when_its_person_opts_out,
                 who_wrote_meanwhile_is_not_waited_for,
                 only_the_first_that_is_held_sends_something_ahead,
                 what_is_held_can_be_withdrawn_and_given_up,

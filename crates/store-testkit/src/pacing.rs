@@ -1,9 +1,10 @@
 //! The window onto a due queue, what is put off, and what waits for its person to write.
 
+use waypost_domain::customer::{Consent, ConsentOrigin};
 use waypost_domain::message::{Message, Priority};
 use waypost_domain::place::{Place, Traffic};
-use waypost_domain::{MessageId, NumberId, OrgId, Status, Timestamp};
-use waypost_engine::ports::{Entry, Hold, Look, Start};
+use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp};
+use waypost_engine::ports::{Entry, Hold, InboundMessage, Look, NewConsent, Start};
 
 use crate::Harness;
 use crate::samples::{
@@ -205,6 +206,33 @@ pub async fn what_is_held_is_let_go_in_order_when_its_person_writes(harness: &dy
     let end = stage.store.waiting(&number_id(), at(9_000), ALL).await.unwrap();
     assert_eq!((end[2].id, end[2].was_held), (other, true), "at its end it is told");
     assert!(!end[0].was_held);
+}
+
+pub async fn what_is_held_is_let_go_in_order_when_its_person_opts_out(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let id = Phone::business_scoped("US.1349120865530274777").unwrap();
+    let first = hold(&stage, &message(1), at(9_000)).await;
+    let by_id = hold(&stage, &Message { phone: id.clone(), ..message(1) }, at(9_000)).await;
+    let second = hold(&stage, &message(1), at(8_000)).await;
+    let other = hold(&stage, &message(2), at(9_000)).await;
+    stage.put(Entry::Number(number("100000000000002", ORG))).await;
+    let number_id = NumberId::new("100000000000002");
+    let elsewhere = InboundMessage { number_id, user_id: Some(id), ..inbound(1, "wamid.in") };
+    stage.store.record_inbound(elsewhere, at(100)).await.unwrap();
+    let said = |last, opted_in| NewConsent {
+        phone: phone(last),
+        new_customer_id: CustomerId::new(format!("c{last}")),
+        consent: Consent { opted_in, at: at(500), proof: None, origin: ConsentOrigin::default() },
+    };
+    let all = vec![said(1, false), said(2, true)];
+    stage.store.record_consents(&org_id(), all).await.unwrap();
+    assert_eq!(waiting(&stage, at(500), ALL).await, [first, by_id, second]);
+    assert_eq!(stage.store.held().await.unwrap().0, 1);
+    let mut refusing =
+        stage.store.customer(&org_id(), &CustomerId::new("c2")).await.unwrap().unwrap();
+    refusing.consent = Some(said(2, false).consent);
+    stage.change_customer(refusing).await;
+    assert_eq!(waiting(&stage, at(500), ALL).await, [first, by_id, second, other]);
 }
 
 pub async fn who_wrote_meanwhile_is_not_waited_for(harness: &dyn Harness) {

@@ -107,6 +107,26 @@ async fn what_is_held_is_not_let_go_to_who_opts_out_and_then_writes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_held_for_who_opts_out_ends_then_and_not_at_its_end() {
+    let rig = rig_with(WindowPolicy::Hold).await;
+    let held = enqueue(&rig, "cust-2", "held").await;
+    let anothers = enqueue(&rig, "cust-3", "held").await;
+    opt_out(&rig, "15550002222").await;
+    assert_blocked(&rig, held, 0).await;
+    assert_eq!(rig.stored(anothers).await.status, Status::Queued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_to_its_end_for_who_must_opt_in_is_told_so() {
+    let rig = rig_with(WindowPolicy::Hold).await;
+    let held = enqueue(&rig, "cust-2", "held").await;
+    let strict = Org { window_policy: WindowPolicy::Hold, strict_opt_in: true, ..org("org-1") };
+    rig.put_org(strict, PutMode::Replace).await;
+    minutes(24 * 60).await;
+    assert_blocked(&rig, held, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_have_been_sent_stays_unknown_and_is_not_sent_again_to_who_opts_out() {
     let rig = rig_with(WindowPolicy::Refuse).await;
     rig.upstream.next(lost());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::{CustomerId, OrgId, Phone, Timestamp};
-use waypost_engine::ports::{CustomerFilter, NewRecord};
+use waypost_engine::ports::CustomerFilter;
 
 use super::access::{Customers, Ids, InOrg};
 use super::fields::{MAX_NAME_CHARS, check_id, check_optional_text, check_text, fresh_id, keep_id};
@@ -159,13 +159,7 @@ pub(crate) async fn create_customer(
     {
         return Ok(replayed(&CustomerView::from(found)));
     }
-    match creation.claim() {
-        None => store.create_customer(customer.clone()).await?,
-        Some(claim) => {
-            let record = NewRecord::Customer(Box::new(customer.clone()));
-            store.create(record, claim).await?;
-        }
-    }
+    app.engine.create_customer(customer.clone(), creation.claim()).await?;
     Ok(created(&CustomerView::from(customer)))
 }
 
@@ -231,7 +225,7 @@ pub(crate) async fn update_customer(
     for _ in 0..MAX_TRIES {
         let known = known_customer(&app, within.org_id(), &id).await?;
         let changed = changed_customer(&known, body.clone(), app.engine.now())?;
-        if app.engine.store().update_customer(&known, changed.clone()).await? {
+        if app.engine.update_customer(&known, changed.clone()).await? {
             return Ok(Json(changed.into()));
         }
     }

@@ -128,7 +128,7 @@ pub(crate) async fn import_customers(
     let writing = async {
         let mut report = ImportReport::default();
         while let Some(batch) = batches.recv().await {
-            write(&app, batch, &mut report).await?;
+            write(&app, within.org_id(), batch, &mut report).await?;
         }
         Ok::<ImportReport, Problem>(report)
     };
@@ -140,10 +140,15 @@ pub(crate) async fn import_customers(
     parsed.map(|()| Json(report))
 }
 
-async fn write(app: &App, batch: Batch, report: &mut ImportReport) -> Result<(), Problem> {
+async fn write(
+    app: &App,
+    org_id: &OrgId,
+    batch: Batch,
+    report: &mut ImportReport,
+) -> Result<(), Problem> {
     let Batch { customers, lines, mut faults } = batch;
     if !customers.is_empty() {
-        let imported = app.engine.store().import_customers(customers).await?;
+        let imported = app.engine.import_customers(org_id, customers).await?;
         report.created += imported.created;
         report.updated += imported.updated;
         let left_out = imported.left_out.iter();

@@ -1,5 +1,6 @@
 //! Messages that wait for their person to write. They stand in the due queue, due at their end, and
-//! beside it by person; whoever opens a window lets that person's go, in order.
+//! beside it by person; whoever opens a window lets that person's go, in order. So does an opt-out:
+//! they end at their turn.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::message::Message;
@@ -91,7 +92,29 @@ pub(crate) fn release(
     )?;
     let rows = select
         .query_map(params![org.as_str(), number.as_str(), phone.digits()], |row| row.get(0))?;
-    for seq in rows.collect::<rusqlite::Result<Vec<i64>>>()? {
+    let_go(conn, &rows.collect::<rusqlite::Result<Vec<i64>>>()?)
+}
+
+/// A person has opted out: nothing waits for them any more, by whichever number and under whichever
+/// of their names.
+pub(crate) fn release_all(conn: &Connection, org: &OrgId, phone: &Phone) -> Done<()> {
+    let mut select = conn.prepare_cached(
+        "WITH own (org) AS (SELECT ref FROM orgs WHERE id = ?1),
+             person (phone) AS (SELECT ?2 UNION
+                 SELECT s.phone FROM scoped_ids s JOIN own ON own.org = s.org WHERE s.id = ?2)
+         SELECT message FROM held
+         WHERE org = (SELECT org FROM own) AND number IN (SELECT ref FROM numbers)
+             AND phone IN (SELECT phone FROM person UNION
+                 SELECT s.id FROM scoped_ids s JOIN own ON own.org = s.org
+                     JOIN person ON person.phone = s.phone)
+         ORDER BY message",
+    )?;
+    let rows = select.query_map(params![org.as_str(), phone.digits()], |row| row.get(0))?;
+    let_go(conn, &rows.collect::<rusqlite::Result<Vec<i64>>>()?)
+}
+
+fn let_go(conn: &Connection, held: &[i64]) -> Done<()> {
+    for &seq in held {
         match State::by_seq(conn, seq)? {
             Some(state) if state.status == Status::Queued => {
                 state.leave_queue(conn)?;
