@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use waypost_domain::call::Call;
 use waypost_domain::command::Receipt;
 use waypost_domain::message::{AttemptOutcome, Message};
-use waypost_domain::retry::RetryClass;
+use waypost_domain::retry::{Failing, RetryClass};
 use waypost_domain::{
     AttemptId, BroadcastId, Content, ErrorKind, Failure, MessageId, Status, Timestamp,
     UpstreamFault,
@@ -45,7 +45,8 @@ struct Record {
 /// What an attempt's outcome asks for.
 pub(crate) enum Step {
     Sent(Receipt),
-    Again(AttemptOutcome, CallError),
+    /// Certainly not sent, and how the message has been failing by now.
+    Again(AttemptOutcome, CallError, Failing),
     Failed(AttemptOutcome, Failure),
     Unknown(Failure),
 }
@@ -54,31 +55,41 @@ impl Step {
     /// Ends what would be tried again.
     pub(crate) fn given_up(self) -> Self {
         match self {
-            Self::Again(outcome, error) => Self::Failed(outcome, error.given_up()),
+            Self::Again(outcome, error, _) => Self::Failed(outcome, error.given_up()),
             step => step,
         }
     }
 }
 
-pub(crate) fn settlement_of(outcome: SendOutcome) -> Step {
+/// `before`: how the message had been failing until then.
+pub(crate) fn settlement_of(outcome: SendOutcome, before: Option<Failing>) -> Step {
+    let again = |outcome, error: CallError| {
+        let failing = Failing::once_more(before, error.class);
+        Step::Again(outcome, error, failing)
+    };
     match outcome {
         SendOutcome::Sent(receipt) => Step::Sent(receipt),
         SendOutcome::Unknown(failure) if is_planted(Bug::UnknownCountsAsNotSent) => {
             let error = CallError { failure, class: RetryClass::BackOff };
-            Step::Again(AttemptOutcome::NotSent, error)
+            again(AttemptOutcome::NotSent, error)
         }
         SendOutcome::Unknown(failure) => Step::Unknown(failure),
-        SendOutcome::NotSent(error) => Step::Again(AttemptOutcome::NotSent, error),
+        SendOutcome::NotSent(error) => again(AttemptOutcome::NotSent, error),
         SendOutcome::Refused(error) => {
             let media_gone = error.failure.kind == ErrorKind::MediaNotFound;
             match error.class {
                 RetryClass::Never | RetryClass::Operator if !media_gone => {
                     Step::Failed(AttemptOutcome::Refused, error.given_up())
                 }
-                _ => Step::Again(AttemptOutcome::Refused, error),
+                _ => again(AttemptOutcome::Refused, error),
             }
         }
     }
+}
+
+/// Whether the upstream has lost a file that it had, and not one that it was given anew for that.
+pub(crate) fn has_lost_file(error: &CallError, failing: Failing) -> bool {
+    error.failure.kind == ErrorKind::MediaNotFound && failing.times == 1
 }
 
 impl Engine {
@@ -126,12 +137,13 @@ impl Engine {
                 Settlement::Unknown { failure, resend_at }
             }
             Step::Failed(outcome, failure) => Settlement::Failed { outcome, failure },
-            Step::Again(outcome, error) => {
+            Step::Again(outcome, error, failing) => {
                 let wait_ms = again_in.unwrap_or_default().as_millis();
                 Settlement::Retry {
                     outcome,
                     due_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
                     fault: fault_of(&error.failure),
+                    failing,
                     requeue,
                 }
             }

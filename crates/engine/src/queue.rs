@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waypost_domain::message::Message;
-use waypost_domain::retry::{self, RetryClass};
+use waypost_domain::retry::{self, Failing, RetryClass};
 use waypost_domain::{AttemptId, Content, ErrorKind, Failure, NumberId, Status};
 use waypost_planted::{Bug, is_planted};
 
@@ -13,7 +13,7 @@ use crate::Engine;
 use crate::lanes::{Lane, STORE_PAUSE, Ticket};
 use crate::options;
 use crate::outages::Sign;
-use crate::outcomes::{Step, settlement_of};
+use crate::outcomes::{Step, has_lost_file, settlement_of};
 use crate::panics::{BUG, caught};
 use crate::ports::{
     Account, CallError, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
@@ -84,7 +84,7 @@ impl Engine {
         };
         let mut message = due.message;
         message.possible_duplicate |= due.after_unknown;
-        let attempted = self.attempt_due(&mut message, due.attempts, lane).await;
+        let attempted = self.attempt_due(&mut message, due.failing, lane).await;
         let sign = attempted.as_ref().ok().copied().flatten();
         self.note_upstream(&message.number_id, sign);
         attempted?;
@@ -94,7 +94,7 @@ impl Engine {
     async fn attempt_due(
         &self,
         message: &mut Message,
-        attempts: u32,
+        failing: Option<Failing>,
         lane: &Lane,
     ) -> Result<Option<Sign>, Failure> {
         let Some(number) = self.directory().number(&message.number_id) else {
@@ -121,7 +121,7 @@ impl Engine {
             return self.fail_queued(message, failure).await.map(|()| None);
         }
         let attempt_id = new_attempt_id();
-        let made = self.attempt_placed(message, attempt_id, placed, attempts, lane);
+        let made = self.attempt_placed(message, attempt_id, placed, failing, lane);
         if let Some(sign) = caught(made).await {
             return sign;
         }
@@ -133,7 +133,7 @@ impl Engine {
         message: &mut Message,
         attempt_id: AttemptId,
         placed: Result<(Account, Content<PlacedMedia>), CallError>,
-        attempts: u32,
+        failing: Option<Failing>,
         lane: &Lane,
     ) -> Result<Option<Sign>, Failure> {
         let outcome = match placed {
@@ -147,8 +147,8 @@ impl Engine {
         };
         let Some(outcome) = outcome else { return Ok(None) };
         let sign = Sign::of(&outcome);
-        let step = settlement_of(outcome);
-        let (step, again_in) = self.decide(step, attempts + 1, message, lane).await;
+        let step = settlement_of(outcome, failing);
+        let (step, again_in) = self.decide(step, message, lane).await;
         self.settle(message, attempt_id, step, again_in, true).await?;
         Ok(sign)
     }
@@ -237,21 +237,16 @@ impl Engine {
     }
 
     /// Whether a message that was certainly not sent is tried again, and when.
-    async fn decide(
-        &self,
-        step: Step,
-        attempts: u32,
-        message: &Message,
-        lane: &Lane,
-    ) -> (Step, Option<Duration>) {
-        let Step::Again(outcome, error) = step else { return (step, None) };
-        if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
+    async fn decide(&self, step: Step, message: &Message, lane: &Lane) -> (Step, Option<Duration>) {
+        let Step::Again(outcome, error, failing) = step else { return (step, None) };
+        if has_lost_file(&error, failing) {
             self.media_library().forget_copies(message).await;
-            return (Step::Again(outcome, error), Some(Duration::ZERO));
+            return (Step::Again(outcome, error, failing), Some(Duration::ZERO));
         }
         let asked = error.failure.retry_after_s;
-        let attempts = if is_planted(Bug::PoisonNeverEnds) { 1 } else { attempts };
-        match retry::delay_ms(error.class, attempts, dice(), asked) {
+        let forgets = is_planted(Bug::PoisonNeverEnds);
+        let counted = if forgets { Failing::once_more(None, error.class) } else { failing };
+        match retry::delay_ms(counted, dice(), asked) {
             Some(delay_ms) => {
                 let mut delay = Duration::from_millis(delay_ms);
                 self.heed(&error, delay, message, lane).await;
@@ -259,7 +254,7 @@ impl Engine {
                 if let Some(left) = options::time_left(&message.options, self.now()) {
                     delay = delay.min(left);
                 }
-                (Step::Again(outcome, error), Some(delay))
+                (Step::Again(outcome, error, failing), Some(delay))
             }
             None => (Step::Failed(outcome, error.given_up()), None),
         }

@@ -13,7 +13,7 @@ use waypost_domain::command::{Caller, Delivery, MediaDraft, MessageType, Receipt
 use waypost_domain::directory::Number;
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::place::Place;
-use waypost_domain::retry::{self, RetryClass};
+use waypost_domain::retry::{self, Failing, RetryClass};
 use waypost_domain::{
     AttemptId, Content, ErrorKind, Failure, MessageId, OrgId, Phone, Status, Timestamp,
 };
@@ -22,14 +22,15 @@ use waypost_planted::{Bug, is_planted};
 use crate::admission::Acting;
 use crate::lanes::{Applicant, Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
-use crate::outcomes::{Step, settlement_of};
+use crate::outcomes::{Step, has_lost_file, settlement_of};
 use crate::panics::caught;
 use crate::ports::{Accepted, Account, CallError, PlacedMedia, SendOutcome, Start};
 use crate::templates::call_failure;
 use crate::windows::{Holding, Passage, Patience};
 use crate::{Answer, Ask, Engine};
 
-/// Attempts that a caller who waits may cost when the upstream is down; pace errors may cost more.
+/// Attempts in a row that a caller who waits may cost when the upstream is down; pace errors may cost
+/// more.
 const MAX_ATTEMPTS_WHILE_WAITED_FOR: u32 = 2;
 
 /// A message that may go ahead.
@@ -306,7 +307,7 @@ impl WaitedFor<'_> {
     /// attempt is durable already.
     async fn deliver(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
-        let mut attempts = 1;
+        let mut failing = None;
         let mut turn = Ok(());
         loop {
             let outcome = match (self.early.take(), turn) {
@@ -316,11 +317,12 @@ impl WaitedFor<'_> {
                     SendOutcome::NotSent(CallError { failure, class: RetryClass::Never })
                 }
             };
-            let mut settlement = settlement_of(outcome);
+            let mut settlement = settlement_of(outcome, failing);
             let mut pause = None;
-            if let Step::Again(_, error) = &settlement {
+            if let Step::Again(_, error, now_failing) = &settlement {
+                failing = Some(*now_failing);
                 let left = MAX_PACING_WAIT.saturating_sub(began.elapsed());
-                pause = Box::pin(self.pause_before_next(error, attempts, left)).await;
+                pause = Box::pin(self.pause_before_next(error, *now_failing, left)).await;
             }
             if pause.is_none() {
                 settlement = settlement.given_up();
@@ -341,7 +343,6 @@ impl WaitedFor<'_> {
                 turn = self.engine.check_expiry(&self.message.options);
             }
             self.attempt_id = new_attempt_id();
-            attempts += 1;
             if !self.begin().await? {
                 self.message = Box::pin(self.engine.known_message(&self.message)).await?;
                 return Ok(());
@@ -362,13 +363,13 @@ impl WaitedFor<'_> {
     async fn pause_before_next(
         &mut self,
         error: &CallError,
-        attempts: u32,
+        failing: Failing,
         left: Duration,
     ) -> Option<Duration> {
-        let wait = wait_before_next(error, attempts);
+        let wait = wait_before_next(error, failing);
         let delay = wait.unwrap_or(PACE_PAUSE);
         self.engine.heed(error, delay, &self.message, &self.lane).await;
-        if error.failure.kind == ErrorKind::MediaNotFound && attempts == 1 {
+        if has_lost_file(error, failing) {
             return self.replace_media().await;
         }
         wait.filter(|wait| *wait <= left)
@@ -399,15 +400,15 @@ impl WaitedFor<'_> {
 }
 
 /// How long a caller who waits must wait before the next attempt; `None` to give up.
-fn wait_before_next(error: &CallError, attempts: u32) -> Option<Duration> {
+fn wait_before_next(error: &CallError, failing: Failing) -> Option<Duration> {
     if error.class == RetryClass::Account {
         return None;
     }
     let is_pace = matches!(error.class, RetryClass::Pace | RetryClass::PersonPace);
-    if !is_pace && attempts >= MAX_ATTEMPTS_WHILE_WAITED_FOR {
+    if !is_pace && failing.times >= MAX_ATTEMPTS_WHILE_WAITED_FOR {
         return None;
     }
-    let delay = retry::delay_ms(error.class, attempts, dice(), error.failure.retry_after_s);
+    let delay = retry::delay_ms(failing, dice(), error.failure.retry_after_s);
     delay.map(Duration::from_millis)
 }
 

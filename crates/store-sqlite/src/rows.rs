@@ -7,7 +7,7 @@ use waypost_domain::message::Message;
 use waypost_domain::{
     BroadcastId, CustomerId, Failure, MessageId, NumberId, OrgId, Phone, Timestamp, UserId,
 };
-use waypost_engine::ports::{Page, Paged, StoreError};
+use waypost_engine::ports::{DueMessage, Page, Paged, StoreError};
 
 use crate::codes;
 use crate::digest;
@@ -53,7 +53,7 @@ pub(crate) fn paged<T>(page: Page, mut rows: Vec<(i64, T)>) -> Paged<T> {
 macro_rules! select_message {
     ($from:literal, $rest:literal) => {
         concat!(
-            "SELECT m.seq, m.attempts, m.id, o.id, n.id, m.customer, m.phone, m.direction,
+            "SELECT m.seq, m.failing, m.id, o.id, n.id, m.customer, m.phone, m.direction,
                 m.message_type, m.dialect, m.synchronous, m.user, m.session, m.reference, b.id,
                 coalesce(m.content, b.content), m.status, m.wamid, m.wa_id, m.failure,
                 m.possible_duplicate, m.created_at, m.settled_at,
@@ -74,7 +74,7 @@ pub(crate) use select_message;
 #[derive(Debug)]
 pub(crate) struct StoredMessage {
     pub(crate) seq: i64,
-    pub(crate) attempts: u32,
+    failing: Option<String>,
     id: [u8; 16],
     org: String,
     number: String,
@@ -99,7 +99,7 @@ pub(crate) struct StoredMessage {
     options: Option<String>,
     resend_at: Option<i64>,
     /// Whether nobody knows what came of its latest attempt.
-    pub(crate) after_unknown: bool,
+    after_unknown: bool,
     digest: Option<u32>,
 }
 
@@ -108,7 +108,7 @@ impl StoredMessage {
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             seq: row.get(0)?,
-            attempts: row.get(1)?,
+            failing: row.get(1)?,
             id: row.get(2)?,
             org: row.get(3)?,
             number: row.get(4)?,
@@ -135,6 +135,12 @@ impl StoredMessage {
             after_unknown: row.get(25)?,
             digest: row.get(26)?,
         })
+    }
+
+    pub(crate) fn into_due(self) -> Done<DueMessage> {
+        let failing = self.failing.as_deref().map(from_json).transpose()?;
+        let after_unknown = self.after_unknown;
+        Ok(DueMessage { message: self.into_message()?, failing, after_unknown })
     }
 
     pub(crate) fn into_message(self) -> Done<Message> {

@@ -1,14 +1,15 @@
 //! Attempts and what comes of them.
 
 use waypost_domain::message::{AttemptOutcome, Message};
+use waypost_domain::retry::{Failing, RetryClass};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Status};
-use waypost_engine::ports::{Settled, StoreError};
+use waypost_engine::ports::{Look, Settled, StoreError};
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, message, new_attempt, new_message_id, refusal, refused, report, retry, sent,
-    unknown,
+    START, Stage, at, message, new_attempt, new_message_id, number_id, org_id, refusal, refused,
+    report, retry, retry_of, sent, unknown,
 };
 
 pub async fn an_attempt_takes_the_message_off_the_queue_once(harness: &dyn Harness) {
@@ -57,15 +58,40 @@ pub async fn a_retry_waits_in_the_queue_until_it_is_due(harness: &dyn Harness) {
     let again = stage.settle(queued, attempt, retry(at(900), true)).await;
     assert_eq!((again.status, again.failure), (Status::Queued, None));
     assert!(stage.due(at(899)).await.is_empty());
-    assert_eq!(stage.store.next_due_at(&crate::samples::number_id()).await.unwrap(), Some(at(900)));
-    let due = stage.store.due(&crate::samples::number_id(), at(900), 10).await.unwrap();
-    assert_eq!((due[0].message.id, due[0].attempts), (queued, 1));
+    assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), Some(at(900)));
+    let due = stage.store.due(&number_id(), at(900), 10).await.unwrap();
+    assert_eq!((due[0].message.id, due[0].failing.map(|it| it.times)), (queued, Some(1)));
     let second = stage.store.begin_attempt(queued, new_attempt(), at(900)).await.unwrap();
     assert_eq!(second, Some(2));
     assert!(stage.due(at(900)).await.is_empty());
     let first = &stage.history(queued).await.attempts[0];
     assert_eq!(first.outcome, AttemptOutcome::Refused);
     assert_eq!(first.fault.as_ref().and_then(|fault| fault.code), Some(130_429));
+}
+
+pub async fn how_a_message_has_been_failing_is_kept_until_somebody_sends_it_again(
+    harness: &dyn Harness,
+) {
+    let stage = Stage::new(harness).await;
+    let queued = stage.queue(&message(1)).await;
+    let failing = Failing { class: RetryClass::PersonPace, times: 4, in_all: 7 };
+    for requeue in [false, true] {
+        let attempt = new_attempt();
+        stage.store.begin_attempt(queued, attempt, at(1)).await.unwrap();
+        stage.settle(queued, attempt, retry_of(failing, at(900), requeue)).await;
+    }
+    let stage = stage.reopen(harness).await;
+    let failing_now = async || stage.store.waiting_message(queued).await.unwrap().unwrap().failing;
+    assert_eq!(failing_now().await, Some(failing));
+    let attempt = new_attempt();
+    stage.store.begin_attempt(queued, attempt, at(900)).await.unwrap();
+    stage.settle(queued, attempt, refused()).await;
+    assert!(stage.store.requeue(&org_id(), queued, at(901)).await.unwrap());
+    assert_eq!(failing_now().await, None);
+    let waiting =
+        stage.store.waiting(&number_id(), at(901), Look { limit: 1, before: None }).await.unwrap();
+    assert_eq!(waiting[0].attempts, 3, "it has been attempted all the same");
+    assert_eq!(stage.history(queued).await.attempts.len(), 3);
 }
 
 pub async fn a_held_message_is_attempted_by_its_caller_only(harness: &dyn Harness) {

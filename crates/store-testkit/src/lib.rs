@@ -125,6 +125,7 @@ macro_rules! conformance {
                 an_attempt_takes_the_message_off_the_queue_once,
                 a_sent_attempt_settles_the_message,
                 a_retry_waits_in_the_queue_until_it_is_due,
+                how_a_message_has_been_failing_is_kept_until_somebody_sends_it_again,
                 a_held_message_is_attempted_by_its_caller_only,
                 a_refusal_fails_the_message,
                 an_unknown_outcome_settles_nothing_and_never_overwrites_sent,

@@ -94,7 +94,7 @@ pub async fn what_waits_is_told_without_its_content(harness: &dyn Harness) {
     assert_eq!((found[1].id, found[1].attempts, found[1].expires_at), (second, 1, None));
     assert!(found[0].order < found[1].order, "the order of acceptance");
     let whole = stage.store.waiting_message(id).await.unwrap().unwrap();
-    assert_eq!((whole.message, whole.attempts), (first, 0));
+    assert_eq!((whole.message, whole.failing), (first, None));
     stage.store.cancel(&org_id(), id, at(61)).await.unwrap();
     assert_eq!(stage.store.waiting_message(id).await.unwrap(), None);
 }

@@ -13,6 +13,7 @@ use waypost_domain::message::{
     AttemptOutcome, Direction, Message, MessageHistory, MessageOptions, Priority,
 };
 use waypost_domain::place::{Place, Traffic};
+use waypost_domain::retry::{Failing, RetryClass};
 use waypost_domain::status::Report;
 use waypost_domain::window::WindowPolicy;
 use waypost_domain::{
@@ -222,8 +223,14 @@ pub fn unknown_until(resend_at: Option<Timestamp>) -> Settlement {
 /// Refused for now; due again at an instant.
 #[must_use]
 pub fn retry(due_at: Timestamp, requeue: bool) -> Settlement {
+    retry_of(Failing::once_more(None, RetryClass::Pace), due_at, requeue)
+}
+
+/// Refused for now, and how the message has been failing; due again at an instant.
+#[must_use]
+pub fn retry_of(failing: Failing, due_at: Timestamp, requeue: bool) -> Settlement {
     let fault = UpstreamFault { code: Some(130_429), ..UpstreamFault::default() };
-    Settlement::Retry { outcome: AttemptOutcome::Refused, due_at, fault, requeue }
+    Settlement::Retry { outcome: AttemptOutcome::Refused, due_at, fault, failing, requeue }
 }
 
 #[must_use]

@@ -9,6 +9,7 @@ use waypost_domain::message::{
     AttemptOutcome, BroadcastRecord, BroadcastState, Direction, Message, MessageHistory, Session,
 };
 use waypost_domain::place::Place;
+use waypost_domain::retry::Failing;
 use waypost_domain::status::Report;
 use waypost_domain::{
     AttemptId, BroadcastId, CustomerId, ErrorKind, Failure, MediaId, MessageId, NumberId, OrgId,
@@ -139,9 +140,10 @@ pub enum Accepted {
 pub struct DueMessage {
     /// The message.
     pub message: Message,
-    /// How many attempts it has had.
-    pub attempts: u32,
-    /// Whether nobody knows what came of the last of them: the next one may be a duplicate.
+    /// How it has been failing; `None`: not at all since it was accepted, or since somebody sent it
+    /// again.
+    pub failing: Option<Failing>,
+    /// Whether nobody knows what came of its last attempt: the next one may be a duplicate.
     pub after_unknown: bool,
 }
 
@@ -166,6 +168,8 @@ pub enum Settlement {
         due_at: Timestamp,
         /// What the upstream said.
         fault: UpstreamFault,
+        /// How the message has been failing by now.
+        failing: Failing,
         /// `true`: back into the due queue. `false`: the caller waits and attempts it itself.
         requeue: bool,
     },

@@ -5,12 +5,13 @@ use waypost_domain::content::MediaMessage;
 use waypost_domain::directory::Number;
 use waypost_domain::media::{MediaKind, MimeType};
 use waypost_domain::retry::RetryClass;
-use waypost_domain::{Content, ErrorKind, Failure, MediaId, MediaSource, NumberId, OrgId};
-use waypost_engine::ports::{CallError, PlacedMedia, PutMode};
+use waypost_domain::{Content, ErrorKind, Failure, MediaId, MediaSource, NumberId, OrgId, Status};
+use waypost_engine::ports::{CallError, PlacedMedia, PutMode, SendOutcome};
 use waypost_engine::{Answer, StoreFile};
 
 use crate::rig::{
     PNG, Rig, ask, inline, keyed, number, org, picture, refused, send_to, submit_of, to_phone,
+    too_fast,
 };
 
 #[tokio::test]
@@ -42,6 +43,45 @@ async fn a_file_that_the_upstream_has_lost_is_uploaded_again() {
     let answer = rig.engine.send(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
     assert!(answer.outcome.result.is_ok());
     assert_eq!(rig.upstream.uploads.lock().len(), 2);
+}
+
+fn lost_file() -> SendOutcome {
+    refused(ErrorKind::MediaNotFound, RetryClass::Never)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_file_is_uploaded_again_also_after_other_errors() {
+    let rig = Rig::timed().await;
+    rig.upstream.next(too_fast(RetryClass::Pace, 0));
+    rig.upstream.next(lost_file());
+    let answer = rig.engine.send(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    assert!(answer.outcome.result.is_ok(), "{:?}", answer.outcome.result);
+    assert_eq!(rig.upstream.uploads.lock().len(), 2);
+
+    rig.upstream.next(too_fast(RetryClass::Pace, 0));
+    rig.upstream.next(lost_file());
+    rig.upstream.next(too_fast(RetryClass::Pace, 0));
+    rig.upstream.next(lost_file());
+    let queued = rig.engine.enqueue(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    assert_eq!(rig.ended(queued.outcome.id).await.message.status, Status::Sent);
+    assert_eq!(rig.upstream.uploads.lock().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_lost_at_once_ends_its_message_until_somebody_sends_it_again() {
+    let rig = Rig::timed().await;
+    *rig.upstream.always.lock() = Some(lost_file());
+    let queued = rig.engine.enqueue(send_to("cust-1", picture(inline(PNG)))).await.unwrap();
+    let id = queued.outcome.id;
+    let history = rig.ended(id).await;
+    assert_eq!((history.message.status, history.attempts.len()), (Status::Failed, 2));
+    assert_eq!(history.message.failure.unwrap().kind, ErrorKind::MediaNotFound);
+    *rig.upstream.always.lock() = None;
+    rig.upstream.next(lost_file());
+    assert!(rig.engine.retry_message(&OrgId::new("org-1"), id).await.unwrap());
+    let history = rig.ended(id).await;
+    assert_eq!((history.message.status, history.attempts.len()), (Status::Sent, 4));
+    assert_eq!(rig.upstream.uploads.lock().len(), 3);
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use waypost_engine::{Sweep, Swept};
 use waypost_planted::{Bug, plant};
 
 use crate::callbacks::{quiet, until};
-use crate::rig::{LIVELY, Rig, lost, refused, send_to, submit_of, template, text, to_phone};
+use crate::rig::{
+    LIVELY, Rig, lost, refused, send_to, submit_of, template, text, to_phone, too_fast,
+};
 
 fn org_id() -> OrgId {
     OrgId::new("org-1")
@@ -251,6 +253,43 @@ async fn what_an_operator_must_mend_stays_queued_and_goes_out_then() {
     assert_eq!(told.result.unwrap_err().kind, ErrorKind::UpstreamAuth);
 }
 
+// ---- By class. ----------------------------------------------------------------------------------
+
+fn says_little() -> SendOutcome {
+    refused(ErrorKind::UpstreamUnavailable, RetryClass::BackOffFew)
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_one_class_use_up_no_attempts_of_another() {
+    let rig = Rig::timed().await;
+    let refusals = [
+        too_fast(RetryClass::PersonPace, 0),
+        too_fast(RetryClass::PersonPace, 0),
+        too_fast(RetryClass::Pace, 0),
+        too_fast(RetryClass::Pace, 0),
+        too_fast(RetryClass::Pace, 0),
+        says_little(),
+    ];
+    refusals.into_iter().for_each(|refusal| rig.upstream.next(refusal));
+    let id = rig.engine.enqueue(send_to("cust-1", text("hello"))).await.unwrap().outcome.id;
+    let history = rig.ended(id).await;
+    assert_eq!((history.message.status, history.attempts.len()), (Status::Sent, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_written_to_too_fast_ends_no_message_before_its_time() {
+    let rig = Rig::timed().await;
+    *rig.upstream.always.lock() = Some(too_fast(RetryClass::PersonPace, 0));
+    let id = rig.engine.enqueue(send_to("cust-1", text("hello"))).await.unwrap().outcome.id;
+    // Twenty attempts take an hour and a half.
+    tokio::time::sleep(Duration::from_secs(3 * 3_600)).await;
+    let history = rig.history(id).await;
+    assert_eq!(history.message.status, Status::Queued);
+    assert!(history.attempts.len() > 30, "{}", history.attempts.len());
+    *rig.upstream.always.lock() = None;
+    assert_eq!(rig.ended(id).await.message.status, Status::Sent);
+}
+
 // ---- By an operator. ----------------------------------------------------------------------------
 
 #[tokio::test]
@@ -290,6 +329,19 @@ async fn a_message_is_sent_again_as_it_was_accepted_or_not_at_all() {
     let refusal = rig.engine.retry_message(&org_id(), id).await.unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::Expired, "the caller's own end holds");
     assert_eq!(rig.upstream.sent_to().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_has_all_its_attempts_anew() {
+    let rig = Rig::timed().await;
+    *rig.upstream.always.lock() = Some(says_little());
+    let id = rig.engine.enqueue(send_to("cust-1", text("hello"))).await.unwrap().outcome.id;
+    for lives in 1..=2 {
+        let history = rig.ended(id).await;
+        assert_eq!(history.message.status, Status::Failed);
+        assert_eq!(history.attempts.len(), lives * FEW_ATTEMPTS as usize);
+        assert!(rig.engine.retry_message(&org_id(), id).await.unwrap());
+    }
 }
 
 #[tokio::test]

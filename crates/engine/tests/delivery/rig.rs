@@ -21,7 +21,8 @@ use waypost_domain::message::{Message, MessageHistory};
 use waypost_domain::status::Report;
 use waypost_domain::template::Template;
 use waypost_domain::{
-    ApiKeyId, Content, CustomerId, MediaSource, MessageId, NumberId, OrgId, Phone, Timestamp,
+    ApiKeyId, Content, CustomerId, MediaSource, MessageId, NumberId, OrgId, Phone, Status,
+    Timestamp,
 };
 use waypost_engine::ports::{
     CallbackAddresses, CallbackPoster, Entry, FetchedLink, Inbound, LinkCredential, LinkError,
@@ -310,6 +311,19 @@ impl Rig {
 
     pub(crate) async fn history(&self, id: MessageId) -> MessageHistory {
         self.engine.store().message(&OrgId::new("org-1"), id).await.unwrap().unwrap()
+    }
+
+    /// Waits, while time passes, until a message has an outcome; an hour at most.
+    pub(crate) async fn ended(&self, id: MessageId) -> MessageHistory {
+        let mut history = self.history(id).await;
+        for _ in 0..3_600 {
+            if !matches!(history.message.status, Status::Queued | Status::Sending) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            history = self.history(id).await;
+        }
+        history
     }
 
     /// Waits until so many messages have failed.

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::command::Receipt;
 use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
+use waypost_domain::retry::Failing;
 use waypost_domain::status::Report;
 use waypost_domain::{AttemptId, Failure, MessageId, Status, Timestamp};
 use waypost_engine::ports::{Settled, Settlement, StoreError};
@@ -17,7 +18,7 @@ use super::wamids::{self, Wamids};
 use crate::codes;
 use crate::events::{self, Because};
 use crate::fault::Done;
-use crate::rows::from_json;
+use crate::rows::{from_json, to_json};
 
 pub(super) fn begin(
     conn: &Connection,
@@ -83,10 +84,10 @@ pub(super) fn settle(
         Settlement::Failed { outcome, failure } => {
             failed(conn, &state, &attempt, *outcome, failure, now)?;
         }
-        Settlement::Retry { outcome, due_at, fault, requeue } => {
+        Settlement::Retry { outcome, due_at, fault, failing, requeue } => {
             if attempt.outcome == AttemptOutcome::Open {
                 close(conn, &attempt, *outcome, Some(fault), now)?;
-                retry(conn, &state, requeue.then_some(*due_at), now)?;
+                retry(conn, &state, *failing, requeue.then_some(*due_at), now)?;
             }
         }
         Settlement::Unknown { failure, resend_at } => {
@@ -236,12 +237,15 @@ fn failed(
 fn retry(
     conn: &Connection,
     state: &State,
+    failing: Failing,
     requeue_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Done<()> {
     if state.status != Status::Sending {
         return Ok(());
     }
+    conn.prepare_cached("UPDATE messages SET failing = ?2 WHERE seq = ?1")?
+        .execute(params![state.seq, to_json(&failing)?])?;
     if state.broadcast_state(conn)? == Some(BroadcastState::Cancelled) {
         return state.withdraw(conn, now);
     }

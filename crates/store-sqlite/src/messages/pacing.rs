@@ -341,9 +341,7 @@ fn waiting_message(conn: &Connection, id: MessageId) -> Done<Option<DueMessage>>
     let mut select =
         conn.prepare_cached(select_message!("messages m", "WHERE m.id = ?1 AND m.status = 0"))?;
     let stored = select.query_row([id.as_bytes()], StoredMessage::from_row).optional()?;
-    let Some(stored) = stored else { return Ok(None) };
-    let (attempts, after_unknown) = (stored.attempts, stored.after_unknown);
-    Ok(Some(DueMessage { message: stored.into_message()?, attempts, after_unknown }))
+    stored.map(StoredMessage::into_due).transpose()
 }
 
 fn next_due_after(

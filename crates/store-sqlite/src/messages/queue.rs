@@ -43,8 +43,7 @@ pub(super) fn due(
     for seq in waiting {
         // A removed organisation's messages are read no more, though they still wait for deletion.
         if let Some(stored) = select.query_row([seq], StoredMessage::from_row).optional()? {
-            let (attempts, after_unknown) = (stored.attempts, stored.after_unknown);
-            due.push(DueMessage { message: stored.into_message()?, attempts, after_unknown });
+            due.push(stored.into_due()?);
         }
     }
     Ok(due)
@@ -106,7 +105,7 @@ pub(super) fn requeue(
     // Nobody waits for its outcome any more.
     conn.prepare_cached(
         "UPDATE messages SET synchronous = 0, wamid = NULL, wa_id = NULL,
-             failure = NULL, settled_at = NULL
+             failure = NULL, settled_at = NULL, failing = NULL
          WHERE seq = ?1",
     )?
     .execute([state.seq])?;
