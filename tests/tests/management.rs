@@ -444,7 +444,8 @@ async fn populated(waypost: &Waypost, admin: &Api) -> Value {
         "key_id": key, "provider": "archive", "provider_name": "archive", "name": "archive",
         "message_id": message, "media_id": media, "broadcast_id": broadcast,
         "session_id": session, "template_name": "hello_world", "template": "hello_world",
-        "template_id": "hello_world", "webhook_id": webhook, "event_id": event})
+        "template_id": "hello_world", "webhook_id": webhook, "event_id": event,
+        "backup_id": "1800000000000"})
 }
 
 #[tokio::test(flavor = "multi_thread")]
