@@ -173,7 +173,11 @@ async fn t43_an_attempt_that_a_kill_cut_off_has_its_line_and_its_count_at_the_ne
     waypost.admin().post(&format!("/orgs/{org}/messages"), &body).await.expect(202);
     eventually("the call", async || (mock.message_calls() > 0).then_some(())).await;
     let waypost = waypost.kill().start().await;
-    let told = lines(&waypost, "attempt");
+    // The log is written beside the work.
+    let told = eventually("its line", async || {
+        Some(lines(&waypost, "attempt")).filter(|told| !told.is_empty())
+    });
+    let told = told.await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["outcome"], "unknown");
     assert!(told[0]["message_id"].is_string() && told[0]["number"].is_string(), "{told:?}");
