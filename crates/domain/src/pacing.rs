@@ -40,7 +40,15 @@ impl Pace {
     /// How long a start taken now would have to wait, in microseconds, without taking it.
     #[must_use]
     pub fn wait_us(&self, now_us: i64) -> i64 {
-        (self.next_due_us.max(now_us) - self.tolerance_us - now_us).max(0)
+        self.wait_behind_us(now_us, 0)
+    }
+
+    /// [`Pace::wait_us`] of a start that so many others go before.
+    #[must_use]
+    pub fn wait_behind_us(&self, now_us: i64, others: u64) -> i64 {
+        let others_us = self.interval_us.saturating_mul(i64::try_from(others).unwrap_or(i64::MAX));
+        let due = self.next_due_us.max(now_us).saturating_add(others_us);
+        (due - self.tolerance_us - now_us).max(0)
     }
 
     /// Lets no start happen for a while: the upstream said that it was too fast.
@@ -129,6 +137,12 @@ impl NumberPace {
     #[must_use]
     pub fn wait_us(&self, now_us: i64) -> i64 {
         self.pace.wait_us(now_us)
+    }
+
+    /// How long a start that so many others go before would have to wait, at the present pace.
+    pub fn wait_behind_us(&mut self, now_us: i64, others: u64) -> i64 {
+        self.recover(now_us);
+        self.pace.wait_behind_us(now_us, others)
     }
 
     /// The upstream said that it is too fast: nothing for a while, then slower.
@@ -238,6 +252,16 @@ mod tests {
         let mut pace = Pace::new(80);
         let waits: Vec<i64> = (0..10).map(|_| pace.take(1_000_000)).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 12_500, 25_000]);
+    }
+
+    #[test]
+    fn who_stands_behind_others_waits_as_if_they_had_started() {
+        let mut pace = NumberPace::new(80);
+        let waits: Vec<i64> = (0..10).map(|others| pace.wait_behind_us(0, others)).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 12_500, 25_000]);
+        pace.too_fast(0, SECOND_US);
+        assert_eq!(pace.wait_behind_us(0, 56), 2 * SECOND_US - 8, "at the slower pace");
+        assert_eq!(pace.wait_behind_us(0, u64::MAX), i64::MAX - 71_428);
     }
 
     #[test]

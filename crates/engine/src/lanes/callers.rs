@@ -47,6 +47,7 @@ impl Engine {
         let Applicant { phone, place, .. } = applicant;
         let came = Instant::now();
         loop {
+            lane.check_bulk(place, self.now())?;
             let standing = self.standing_before(lane, phone, place).await?;
             let left = MAX_PACING_WAIT.saturating_sub(came.elapsed());
             let wait = lane.wait_behind(phone, place, standing, self.now());
@@ -62,13 +63,12 @@ impl Engine {
     }
 
     /// How many messages to a person must begin before. While the upstream is in trouble the queue
-    /// is not drained at a pace, and nobody is let wait for it; nor for bulk that is held back.
+    /// is not drained at a pace, and nobody is let wait for it.
     async fn standing_before(&self, lane: &Lane, phone: &Phone, place: Place) -> StoreResult<u64> {
         let now = self.now();
         let is_drained = lane.is_drained() && !lane.has_parked(phone);
         let leave = self.outages().leave(&lane.number_id, now);
-        let is_held = place.is_bulk() && lane.guards.bulk_held_until(now).is_some();
-        if is_drained || is_held || !matches!(leave, Leave::Any | Leave::Fresh(_)) {
+        if is_drained || !matches!(leave, Leave::Any | Leave::Fresh(_)) {
             return Ok(0);
         }
         self.store().standing_before(&lane.number_id, phone, place, now).await
@@ -93,10 +93,11 @@ impl Lane {
         applicant: Applicant<'_>,
         now: Timestamp,
     ) -> Result<(), Failure> {
+        self.check_bulk(applicant.place, now)?;
         self.turn_within(applicant, now, MAX_PACING_WAIT).await
     }
 
-    /// [`Lane::turn`], for one who has less patience left.
+    /// [`Lane::turn`], for one who has less patience left and is not held back.
     async fn turn_within(
         self: &Arc<Self>,
         applicant: Applicant<'_>,
@@ -134,7 +135,6 @@ impl Lane {
         patience: Duration,
     ) -> Result<Wait, Failure> {
         let Applicant { org_id, phone, place } = applicant;
-        self.check_bulk(place, now)?;
         let mut pacing = self.pacing.lock();
         let Pacing { number, pairs, turns } = &mut *pacing;
         let now_us = self.now_us();
@@ -143,15 +143,13 @@ impl Lane {
         if of_person > patience {
             return Err(busy(BUSY_PAIR, of_person));
         }
-        let ahead = i64::try_from(turns.ahead_of(place, org_id)).unwrap_or(i64::MAX);
-        let interval_us = 1_000_000 / i64::from(number.present_per_s(now_us).max(1));
-        let next_us = number.wait_us(now_us);
-        let of_number = microseconds(next_us.saturating_add(ahead.saturating_mul(interval_us)));
+        let ahead = turns.ahead_of(place, org_id);
+        let of_number = microseconds(number.wait_behind_us(now_us, ahead));
         if of_number > patience {
             return Err(busy(BUSY_NUMBER, of_number));
         }
         pairs.take(person, now.0);
-        if next_us == 0 && turns.is_empty() {
+        if of_number.is_zero() && turns.is_empty() {
             number.take(now_us);
             return Ok(Wait { of_person, of_number: None });
         }
@@ -165,6 +163,7 @@ impl Lane {
             return Ok(());
         }
         let Some(until) = self.guards.bulk_held_until(now) else { return Ok(()) };
+        count(&self.counts.refused, 1);
         Err(busy(BUSY_BULK, milliseconds(until.0.saturating_sub(now.0))))
     }
 
@@ -180,14 +179,11 @@ impl Lane {
         let mut pacing = self.pacing.lock();
         let Pacing { number, pairs, .. } = &mut *pacing;
         let now_us = self.now_us();
-        let rate = i64::from(number.present_per_s(now_us).max(1));
-        let standing = i64::try_from(standing).unwrap_or(i64::MAX);
-        // The next start of the number is that of the first of them.
-        let others_us = standing.saturating_sub(1).saturating_mul(1_000_000 / rate);
-        let of_number = microseconds(number.wait_us(now_us).saturating_add(others_us));
         let person = pairs.person(phone);
-        let of_person = pairs.wait_behind_ms(person, place, standing, now.0);
-        milliseconds(of_person).max(if standing > 0 { of_number } else { Duration::ZERO })
+        let of_person = milliseconds(pairs.wait_behind_ms(person, place, standing, now.0));
+        // The next start of the number is that of the first of them.
+        let Some(others) = standing.checked_sub(1) else { return of_person };
+        of_person.max(microseconds(number.wait_behind_us(now_us, others)))
     }
 }
 

@@ -161,12 +161,12 @@ impl Pairs {
         &mut self,
         person: Person,
         place: Place,
-        standing: i64,
+        standing: u64,
         now_ms: i64,
     ) -> i64 {
         let slot_ms = self.slot_ms(person, place, i64::MAX, now_ms);
         let mut pace = self.paces.get(&person).copied().unwrap_or(PairPace::FULL);
-        for _ in 0..standing.min(i64::from(PAIR_BURST)) {
+        for _ in 0..standing.min(u64::from(PAIR_BURST)) {
             pace.take(now_ms);
         }
         let behind_ms = if is_planted(Bug::PairLimitIgnored) { 0 } else { pace.wait_ms(now_ms) };

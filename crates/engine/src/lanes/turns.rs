@@ -45,10 +45,11 @@ impl Turns {
     }
 
     /// How many callers go before one who comes now.
-    pub(super) fn ahead_of(&mut self, place: Place, org_id: &OrgId) -> usize {
+    pub(super) fn ahead_of(&mut self, place: Place, org_id: &OrgId) -> u64 {
         self.forget_gone();
         let before: usize = self.callers.range(..place).map(|(_, ring)| ring.len()).sum();
-        before + self.callers.get(&place).map_or(0, |ring| ring.ahead_of(org_id))
+        let beside = self.callers.get(&place).map_or(0, |ring| ring.ahead_of(org_id));
+        u64::try_from(before + beside).unwrap_or(u64::MAX)
     }
 
     pub(super) fn enter(&mut self, place: Place, org_id: &OrgId) -> Given {
