@@ -163,14 +163,16 @@ impl Engine {
         gate: Gate,
     ) -> Result<Window, StoreError> {
         let must_wait = Cell::new(false);
-        let startable = plan.has(|waiting| match gate.readiness(lane, waiting) {
-            Readiness::Now => true,
-            Readiness::Blocked => false,
-            Readiness::Later => {
-                must_wait.set(true);
-                false
-            }
-        });
+        let startable = plan
+            .foremost(|waiting| match gate.readiness(lane, waiting) {
+                Readiness::Now => true,
+                Readiness::Blocked => false,
+                Readiness::Later => {
+                    must_wait.set(true);
+                    false
+                }
+            })
+            .is_some();
         let must_wait = must_wait.get();
         if must_wait {
             let later =

@@ -6,6 +6,7 @@ mod drain;
 mod gaps;
 mod pairs;
 mod plan;
+mod rings;
 mod slots;
 mod turns;
 mod view;

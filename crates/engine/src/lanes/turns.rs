@@ -2,7 +2,6 @@
 //! place; within a place the organisations whose callers wait take turns. The drain stands with the
 //! place of what it starts next, and has every second start of a place that it shares with callers.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,6 +9,7 @@ use tokio::sync::oneshot;
 use waypost_domain::OrgId;
 use waypost_domain::place::Place;
 
+use super::rings::Rings;
 use super::{Lane, NO_PLACE, Pacing, microseconds};
 
 /// Queued messages that wait for their number's pace start on a beat that all numbers share, in
@@ -21,21 +21,12 @@ pub(super) type Given = oneshot::Receiver<()>;
 
 #[derive(Default)]
 pub(super) struct Turns {
-    callers: BTreeMap<Place, Ring>,
+    callers: Rings<oneshot::Sender<()>>,
     drain: Option<(Place, oneshot::Sender<()>)>,
     /// Whether the last start was the drain's.
     drain_was_last: bool,
     /// Whether there is a task that gives the starts.
     are_given: bool,
-}
-
-/// The organisations of one place, the next one first.
-#[derive(Default)]
-struct Ring(VecDeque<Turn>);
-
-struct Turn {
-    org_id: OrgId,
-    waiting: VecDeque<oneshot::Sender<()>>,
 }
 
 impl Turns {
@@ -46,15 +37,14 @@ impl Turns {
 
     /// How many callers go before one who comes now.
     pub(super) fn ahead_of(&mut self, place: Place, org_id: &OrgId) -> u64 {
-        self.forget_gone();
-        let before: usize = self.callers.range(..place).map(|(_, ring)| ring.len()).sum();
-        let beside = self.callers.get(&place).map_or(0, |ring| ring.ahead_of(org_id));
-        u64::try_from(before + beside).unwrap_or(u64::MAX)
+        // Who came first loses patience first.
+        self.callers.forget_first(oneshot::Sender::is_closed);
+        u64::try_from(self.callers.ahead_of(place, org_id)).unwrap_or(u64::MAX)
     }
 
     pub(super) fn enter(&mut self, place: Place, org_id: &OrgId) -> Given {
         let (give, given) = oneshot::channel();
-        self.callers.entry(place).or_default().enter(org_id, give);
+        self.callers.enter(place, org_id, give);
         given
     }
 
@@ -76,7 +66,7 @@ impl Turns {
     }
 
     fn next(&mut self, news: Option<Place>) -> Option<oneshot::Sender<()>> {
-        let caller = self.callers.keys().next().copied();
+        let caller = self.callers.head();
         let drain =
             self.drain.as_ref().map(|(place, _)| news.map_or(*place, |news| news.min(*place)));
         self.drain_was_last = match (drain, caller) {
@@ -87,59 +77,7 @@ impl Turns {
         if self.drain_was_last {
             return self.drain.take().map(|(_, give)| give);
         }
-        let mut ring = self.callers.first_entry()?;
-        let give = ring.get_mut().next();
-        if ring.get().0.is_empty() {
-            ring.remove();
-        }
-        give
-    }
-
-    /// Forgets callers who lost patience. Who came first goes first.
-    fn forget_gone(&mut self) {
-        self.callers.retain(|_, ring| {
-            for turn in &mut ring.0 {
-                while turn.waiting.front().is_some_and(oneshot::Sender::is_closed) {
-                    turn.waiting.pop_front();
-                }
-            }
-            ring.0.retain(|turn| !turn.waiting.is_empty());
-            !ring.0.is_empty()
-        });
-    }
-}
-
-impl Ring {
-    fn len(&self) -> usize {
-        self.0.iter().map(|turn| turn.waiting.len()).sum()
-    }
-
-    /// Before an organisation's next caller go its earlier ones, and of every other organisation at
-    /// most one more than those are.
-    fn ahead_of(&self, org_id: &OrgId) -> usize {
-        let own = self.0.iter().find(|turn| turn.org_id == *org_id);
-        let own = own.map_or(0, |turn| turn.waiting.len());
-        let others = self.0.iter().filter(|turn| turn.org_id != *org_id);
-        own + others.map(|turn| turn.waiting.len().min(own + 1)).sum::<usize>()
-    }
-
-    fn enter(&mut self, org_id: &OrgId, give: oneshot::Sender<()>) {
-        match self.0.iter_mut().find(|turn| turn.org_id == *org_id) {
-            Some(turn) => turn.waiting.push_back(give),
-            None => {
-                let waiting = VecDeque::from([give]);
-                self.0.push_back(Turn { org_id: org_id.clone(), waiting });
-            }
-        }
-    }
-
-    fn next(&mut self) -> Option<oneshot::Sender<()>> {
-        let mut turn = self.0.pop_front()?;
-        let give = turn.waiting.pop_front();
-        if !turn.waiting.is_empty() {
-            self.0.push_back(turn);
-        }
-        give
+        self.callers.take(|_| true)
     }
 }
 
@@ -210,38 +148,6 @@ mod tests {
     use super::*;
 
     const REPLY: Place = Place::of(Traffic::Service, Priority::Normal);
-
-    /// Gives all starts and tells who got them, by what was handed over with each.
-    fn order<'a>(turns: &mut Turns, mut given: Vec<(&'a str, Given)>) -> Vec<&'a str> {
-        let mut order = Vec::new();
-        while turns.give(None) {
-            let at = given.iter_mut().position(|(_, given)| given.try_recv().is_ok()).unwrap();
-            order.push(given.remove(at).0);
-        }
-        order
-    }
-
-    #[test]
-    fn places_come_in_order_and_organisations_take_turns() {
-        let mut turns = Turns::default();
-        let mut given = Vec::new();
-        for (name, place, org) in [
-            ("bulk", Place::BULK, "a"),
-            ("a1", REPLY, "a"),
-            ("a2", REPLY, "a"),
-            ("a3", REPLY, "a"),
-            ("b1", REPLY, "b"),
-            ("code", Place::FIRST, "b"),
-        ] {
-            given.push((name, turns.enter(place, &OrgId::new(org))));
-        }
-        assert_eq!(turns.ahead_of(REPLY, &OrgId::new("a")), 5);
-        assert_eq!(turns.ahead_of(REPLY, &OrgId::new("b")), 4, "two of a's three go before");
-        assert_eq!(turns.ahead_of(REPLY, &OrgId::new("c")), 3);
-        assert_eq!(turns.ahead_of(Place::FIRST, &OrgId::new("c")), 1);
-        assert_eq!(order(&mut turns, given), ["code", "a1", "b1", "a2", "a3", "bulk"]);
-        assert!(turns.is_empty());
-    }
 
     #[test]
     fn the_drain_stands_with_its_place_and_shares_it() {
