@@ -277,6 +277,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_comes_after_a_time_without_callers_gets_a_turn() {
+        let lane = lane(10);
+        for _ in 0..2 {
+            crowd(&lane, "a", 10, Place::BULK).await;
+            turn(&lane, "a", 99, Place::BULK, NOON).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_synchronous_caller_is_told_the_rate_error_of_one_person_alone() {
         let lane = lane(1_000);
         for _ in 0..45 {
