@@ -161,15 +161,52 @@ pub const fn default_throughput() -> u32 {
 }
 
 impl Number {
+    /// The names by which callers know it, those that name it most surely first.
+    pub fn names(&self) -> impl Iterator<Item = NumberName<'_>> {
+        let single = [
+            ("id", Some(self.id.as_str())),
+            ("phone_number_id", Some(&self.phone_number_id)),
+            ("display_phone", Some(self.display_phone.digits())),
+            ("app_id", self.app_id.as_deref()),
+            ("source_id", self.source_id.as_deref()),
+        ];
+        let single = single.into_iter().filter_map(|(field, text)| Some((field, text?)));
+        let aliases = self.aliases.iter().map(|alias| ("aliases", alias.as_str()));
+        single.chain(aliases).map(|(field, text)| NumberName { field, text })
+    }
+
+    /// Which of its names a caller means who writes `name`: their place among [`Number::names`].
+    #[must_use]
+    pub fn rank_of(&self, name: &str) -> Option<usize> {
+        self.names().position(|own| own.is_meant_by(name))
+    }
+
     /// Whether a caller who writes `name` means this number.
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
-        self.id.as_str() == name
-            || self.phone_number_id == name
-            || self.display_phone.digits() == name.trim_start_matches('+')
-            || self.app_id.as_deref() == Some(name)
-            || self.source_id.as_deref() == Some(name)
-            || self.aliases.iter().any(|alias| alias == name || is_same_phone(alias, name))
+        self.rank_of(name).is_some()
+    }
+}
+
+/// A name by which callers know a number.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberName<'a> {
+    /// The field that has it.
+    pub field: &'static str,
+    /// As it is written there.
+    pub text: &'a str,
+}
+
+impl NumberName<'_> {
+    /// Whether somebody could write both names in one way.
+    #[must_use]
+    pub fn clashes_with(self, other: NumberName<'_>) -> bool {
+        self.is_meant_by(other.text) || other.is_meant_by(self.text)
+    }
+
+    fn is_meant_by(self, text: &str) -> bool {
+        let is_phone = matches!(self.field, "display_phone" | "aliases");
+        self.text == text || is_phone && is_same_phone(self.text, text)
     }
 }
 
@@ -357,6 +394,25 @@ mod tests {
         }
         for name in ["", "+", "Main", "5550008888", "155500088880", "x15550008888"] {
             assert!(!number.answers_to(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_clash_where_one_spelling_means_both() {
+        let clash = |one: (&'static str, &str), other: (&'static str, &str)| {
+            let [one, other] = [one, other].map(|(field, text)| NumberName { field, text });
+            assert_eq!(one.clashes_with(other), other.clashes_with(one));
+            one.clashes_with(other)
+        };
+        for (one, other, expected) in [
+            (("id", "sales"), ("aliases", "sales"), true),
+            (("display_phone", "15550009999"), ("aliases", "1 (555) 000-9999"), true),
+            (("aliases", "+1 555 000 9999"), ("aliases", "1-555-0009999"), true),
+            (("app_id", "15550009999"), ("aliases", "+1 555 000 9999"), true),
+            (("app_id", "15550009999"), ("source_id", "+15550009999"), false),
+            (("aliases", "sales"), ("aliases", "Sales"), false),
+        ] {
+            assert_eq!(clash(one, other), expected, "{one:?} {other:?}");
         }
     }
 }

@@ -103,7 +103,8 @@ impl Directory {
     }
 
     /// The number by which an organisation sends: the one that the caller names, else its first.
-    /// With a join code, shared numbers are as good as its own, and come behind them.
+    /// With a join code it has the shared numbers, too, which come behind its own. A number's id
+    /// counts before its phone, and that before its other names.
     ///
     /// # Errors
     /// [`ErrorKind::NumberNotFound`] where the organisation has none, or none of that name.

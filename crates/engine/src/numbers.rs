@@ -87,11 +87,14 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::put_number`].
-    pub async fn create_number(
+    pub async fn create_number<E>(
         &self,
         number: Number,
         claim: Option<CreationClaim>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), E>
+    where
+        E: From<Failure> + From<StoreError> + Send + 'static,
+    {
         let engine = self.clone();
         let create = async move {
             engine.check_number(&number)?;

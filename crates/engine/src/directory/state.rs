@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 use waypost_domain::callback::Webhook;
-use waypost_domain::directory::{ApiKey, MediaProvider, Number, Org, User};
+use waypost_domain::directory::{ApiKey, MediaProvider, Number, NumberName, Org, User};
 use waypost_domain::template::Template;
 use waypost_domain::{ApiKeyId, NumberId, OrgId};
 
@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) keys: HashMap<ApiKeyId, Arc<ApiKey>>,
     pub(super) by_secret: HashMap<String, ApiKeyId>,
     pub(super) by_join_code: HashMap<String, OrgId>,
-    /// Numbers that organisations share, in the order of creation.
+    /// Numbers that organisations share, the oldest first: so they come out of the store, too.
     shared_numbers: Vec<NumberId>,
     pub(super) templates: HashMap<String, HashMap<String, Vec<Template>>>,
 }
@@ -76,16 +76,36 @@ impl State {
         }
     }
 
+    /// An organisation's own numbers come before those that others share with it, whatever those are
+    /// called.
     pub(super) fn sender(&self, org_id: &OrgId, name: Option<&str>) -> Option<Arc<Number>> {
         let entries = self.orgs.get(org_id)?;
-        let joins = entries.org.join_code.as_deref().and_then(join_key).is_some();
-        let shared = self.shared_numbers.iter().filter(|_| joins);
-        let mut usable = entries.numbers.iter().chain(shared).filter_map(|id| self.numbers.get(id));
+        let mut own = self.known(&entries.numbers);
+        let mut shared = self.known(&self.shared_numbers).filter(|_| joins(&entries.org));
         let found = match name {
-            Some(name) => usable.find(|number| number.answers_to(name)),
-            None => usable.next(),
+            Some(name) => meant(own, name).or_else(|| meant(shared, name)),
+            None => own.next().or_else(|| shared.next()),
         };
         found.cloned()
+    }
+
+    /// The field with a new name of a number by which another one is known already, of those from
+    /// which one organisation may send. What was ambiguous before must not keep a number from every
+    /// change.
+    pub(super) fn taken_name(&self, number: &Number) -> Option<&'static str> {
+        let entries = self.orgs.get(&number.org_id)?;
+        let meets_shared = number.shared || joins(&entries.org);
+        let shared = self.known(&self.shared_numbers).filter(|_| meets_shared);
+        let others = self.known(&entries.numbers).chain(shared).filter(|it| it.id != number.id);
+        let theirs: Vec<NumberName<'_>> = others.flat_map(|other| other.names()).collect();
+        let old = self.numbers.get(&number.id).filter(|old| old.shared || !number.shared);
+        let is_new = |name: &NumberName<'_>| old.is_none_or(|old| !old.answers_to(name.text));
+        let is_taken = |name: &NumberName<'_>| theirs.iter().any(|it| name.clashes_with(*it));
+        number.names().find(|name| is_new(name) && is_taken(name)).map(|name| name.field)
+    }
+
+    fn known(&self, ids: &[NumberId]) -> impl Iterator<Item = &Arc<Number>> {
+        ids.iter().filter_map(|id| self.numbers.get(id))
     }
 
     pub(super) fn is_join_code_taken(&self, org: &Org) -> bool {
@@ -122,11 +142,13 @@ impl State {
         {
             entries.numbers.push(number.id.clone());
         }
-        let shared = self.shared_numbers.contains(&number.id);
-        match (shared, number.shared) {
-            (false, true) => self.shared_numbers.push(number.id.clone()),
-            (true, false) => self.shared_numbers.retain(|id| *id != number.id),
-            (true, true) | (false, false) => {}
+        self.shared_numbers.retain(|id| *id != number.id);
+        if number.shared {
+            let age = (number.created_at, &number.id);
+            let younger =
+                self.known(&self.shared_numbers).position(|it| (it.created_at, &it.id) > age);
+            let place = younger.unwrap_or(self.shared_numbers.len());
+            self.shared_numbers.insert(place, number.id.clone());
         }
         self.by_phone_number_id.retain(|_, id| *id != number.id);
         self.by_phone_number_id.insert(number.phone_number_id.clone(), number.id.clone());
@@ -223,6 +245,20 @@ impl State {
             }
         }
     }
+}
+
+/// Whether an organisation may send from the numbers that others share.
+fn joins(org: &Org) -> bool {
+    org.join_code.as_deref().and_then(join_key).is_some()
+}
+
+/// The number that `name` names most surely, and of several the first.
+fn meant<'a>(
+    numbers: impl Iterator<Item = &'a Arc<Number>>,
+    name: &str,
+) -> Option<&'a Arc<Number>> {
+    let ranked = numbers.filter_map(|number| Some((number.rank_of(name)?, number)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, number)| number)
 }
 
 /// What two spellings of a join code have in common; `None` where there is nothing to spell.

@@ -90,26 +90,27 @@ impl Directory {
 
 impl Kept {
     async fn put(&self, entry: Entry, mode: PutMode) -> StoreResult<()> {
-        self.check_join_code(&entry)?;
+        self.check_names(&entry)?;
         self.store.put_entry(entry.clone(), mode).await?;
         self.state.write().put(entry);
         Ok(())
     }
 
     async fn create(&self, entry: Entry, claim: CreationClaim) -> StoreResult<()> {
-        self.check_join_code(&entry)?;
+        self.check_names(&entry)?;
         self.store.create(NewRecord::Entry(Box::new(entry.clone())), claim).await?;
         self.state.write().put(entry);
         Ok(())
     }
 
-    fn check_join_code(&self, entry: &Entry) -> StoreResult<()> {
-        match entry {
-            Entry::Org(org) if self.state.read().is_join_code_taken(org) => {
-                Err(StoreError::Conflict("join_code"))
-            }
-            _ => Ok(()),
-        }
+    fn check_names(&self, entry: &Entry) -> StoreResult<()> {
+        let state = self.state.read();
+        let taken = match entry {
+            Entry::Org(org) => state.is_join_code_taken(org).then_some("join_code"),
+            Entry::Number(number) => state.taken_name(number),
+            _ => None,
+        };
+        taken.map_or(Ok(()), |field| Err(StoreError::Conflict(field)))
     }
 
     async fn remove(&self, key: EntryKey) -> StoreResult<bool> {

@@ -28,6 +28,7 @@ mod refused_addresses;
 mod retries;
 mod rig;
 mod scripted;
+mod senders;
 mod sends;
 mod signers;
 mod statuses;

@@ -320,6 +320,7 @@ async fn a_sender_by_name_or_else_the_default_is_each_messages_own() {
     let rig = Rig::new().await;
     let second = Number {
         id: NumberId::new("number-2"),
+        display_phone: phone("15550009998"),
         phone_number_id: "100000000000003".to_owned(),
         source_id: Some("src-2".to_owned()),
         ..number(1_000)

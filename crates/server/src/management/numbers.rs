@@ -74,7 +74,8 @@ pub(crate) struct NumberInput {
     /// Its name in Pepipost's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source_id: Option<String>,
-    /// Other names by which callers know it.
+    /// Other names by which callers know it; no other number that its organisation may use has
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     aliases: Option<Vec<String>>,
     /// Where receipts go when a request names no address.
@@ -222,16 +223,6 @@ impl NumberInput {
     }
 }
 
-/// A phone-number id that another number has is told as taken, which the engine's failures do not
-/// tell from wrong.
-fn check_phone_number_id(app: &App, number: &Number) -> Result<(), Problem> {
-    let holder = app.engine.directory().number_by_phone_number_id(&number.phone_number_id);
-    if holder.is_some_and(|holder| holder.id != number.id) {
-        return Err(StoreError::Conflict("phone_number_id").into());
-    }
-    Ok(())
-}
-
 /// Adds a number.
 #[utoipa::path(post, path = "/waypost/v1/orgs/{org_id}/numbers", tag = "numbers",
     request_body = NumberInput, responses((status = 201, body = NumberView)))]
@@ -256,8 +247,7 @@ pub(crate) async fn create_number(
         return Err(StoreError::Conflict("id").into());
     }
     check_assets(&app, &within.key, None, &number).await?;
-    check_phone_number_id(&app, &number)?;
-    app.engine.create_number(number.clone(), creation.claim()).await?;
+    app.engine.create_number::<Problem>(number.clone(), creation.claim()).await?;
     Ok(created(&NumberView::from(&number)))
 }
 
@@ -333,13 +323,11 @@ fn changed_number(app: &App, known: &Number, body: JsonObject) -> Result<Number,
             SecretChange::Clear | SecretChange::Set => new.notify_auth,
         },
     };
-    let number = Number {
+    Ok(Number {
         registered: known.registered,
         created_at: known.created_at,
         ..input.build(&known.org_id, id, phone, secrets)
-    };
-    check_phone_number_id(app, &number)?;
-    Ok(number)
+    })
 }
 
 fn changed(change: SecretChange, new: Option<Sealed>, old: Option<Sealed>) -> Option<Sealed> {

@@ -82,3 +82,39 @@ async fn a_key_that_is_revoked_while_it_is_changed_stays_revoked() {
     let key = rig.get(&path).await.expect(200).json();
     assert!(key["revoked_at"].is_string(), "{key}");
 }
+
+#[tokio::test]
+async fn a_number_s_name_that_another_has_is_taken() {
+    let rig = furnished().await;
+    let path = format!("{ORG}/numbers");
+    let second = json!({"id": "n-2", "display_phone": "15550008888", "waba_id": "w",
+        "phone_number_id": "100000000000009", "aliases": ["shop"]});
+    let with = |change: Value| {
+        let mut number = second.clone();
+        number.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        number
+    };
+    let first = format!("{path}/100000000000001");
+    let (post, patch) = (Method::POST, Method::PATCH);
+    for (method, path, body, field) in [
+        (&post, &path, with(json!({"display_phone": "+1 555 000 9999"})), "display_phone"),
+        (&post, &path, with(json!({"phone_number_id": "100000000000001"})), "phone_number_id"),
+        (&post, &path, with(json!({"aliases": ["+15550009999"]})), "aliases"),
+        (&post, &path, second.clone(), ""),
+        (&post, &path, second.clone(), "id"),
+        (&patch, &first, json!({"aliases": ["+15550008888"]}), "aliases"),
+        (&patch, &first, json!({"source_id": "shop"}), "source_id"),
+        (&patch, &first, json!({"app_id": "n-2"}), "app_id"),
+        (&patch, &first, json!({"phone_number_id": "100000000000009"}), "phone_number_id"),
+        (&patch, &first, json!({"aliases": ["15550009999", "store"]}), ""),
+    ] {
+        let answer = rig.ask(method.clone(), path, Some(ADMIN), Some(body.clone())).await;
+        if field.is_empty() {
+            assert!(answer.status.is_success(), "{body}: {}", answer.text());
+            continue;
+        }
+        let problem = answer.expect(409).json();
+        let told = (&problem["code"], &problem["errors"][0]["field"]);
+        assert_eq!(told, (&json!("conflict"), &json!(field)), "{body}");
+    }
+}
