@@ -64,9 +64,14 @@ impl Access {
         if self.key.org_id.is_none() {
             return Ok(());
         }
-        let detail = "Only the installation's own key may do this.";
-        Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
+        Err(for_the_installation("do this"))
     }
+}
+
+/// The refusal of what an organisation's own key may not do, whatever its scopes.
+pub(super) fn for_the_installation(what: &str) -> Problem {
+    let detail = format!("Only the installation's own key may {what}.");
+    Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail)
 }
 
 impl FromRequestParts<App> for Access {

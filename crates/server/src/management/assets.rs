@@ -5,6 +5,7 @@
 use http::StatusCode;
 use waypost_domain::directory::{ApiKey, Number, Sealed};
 
+use super::access::for_the_installation;
 use crate::App;
 use crate::problem::Problem;
 
@@ -21,6 +22,10 @@ pub(super) async fn check_assets(
 ) -> Result<(), Problem> {
     if key.org_id.is_none() {
         return Ok(());
+    }
+    // What people write to a shared number is heard by whoever has a join code.
+    if new.shared != old.is_some_and(|old| old.shared) {
+        return Err(for_the_installation("set shared"));
     }
     // What it signs is believed, of the number and of templates in its whole business account.
     if new.app_secret.is_some() && old.is_none_or(|old| old.app_secret != new.app_secret) {
@@ -51,12 +56,7 @@ pub(super) async fn check_assets(
 }
 
 /// What is judged of a number.
-pub(super) fn assets(number: &Number) -> (&str, &str, Option<&Sealed>, Option<&Sealed>) {
-    let Number { phone_number_id, waba_id, access_token, app_secret, .. } = number;
-    (phone_number_id, waba_id, access_token.as_ref(), app_secret.as_ref())
-}
-
-fn for_the_installation(what: &str) -> Problem {
-    let detail = format!("Only the installation's own key may {what}.");
-    Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail)
+pub(super) fn assets(number: &Number) -> (&str, &str, Option<&Sealed>, Option<&Sealed>, bool) {
+    let Number { phone_number_id, waba_id, access_token, app_secret, shared, .. } = number;
+    (phone_number_id, waba_id, access_token.as_ref(), app_secret.as_ref(), *shared)
 }

@@ -89,7 +89,7 @@ pub(crate) struct NumberInput {
     /// Whether a dialect that offers it answers errors with status 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     errors_as_200: Option<bool>,
-    /// Whether other organisations may use it by join code.
+    /// Whether other organisations may use it by join code. For the installation's own key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shared: Option<bool>,
 }

@@ -16,7 +16,7 @@ use waypost_domain::window::WindowPolicy;
 use waypost_domain::{OrgId, Timestamp, Zone};
 use waypost_engine::ports::Entry;
 
-use super::access::{Access, Administration, InOrg};
+use super::access::{Access, Administration, InOrg, for_the_installation};
 use super::fields::{
     MAX_NAME_CHARS, check_id, check_optional_text, check_text, fresh_id, keep_id, words,
 };
@@ -72,7 +72,8 @@ pub(crate) struct OrgInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = audiences)]
     broadcast_audience: Option<BroadcastAudience>,
-    /// The word that joins a person to this organisation on a shared number.
+    /// The word that joins a person to this organisation on a shared number. For the installation's
+    /// own key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     join_code: Option<String>,
     /// The zone in which a dialect writes its zone-less times, by dialect.
@@ -246,6 +247,10 @@ pub(crate) async fn update_org(
         let input = body.merged_into(&OrgInput::from(&*known))?;
         keep_id(org_id.as_str(), input.id.as_deref())?;
         input.check()?;
+        // With one it sends from shared numbers, and hears who writes the word to them.
+        if within.key.org_id.is_some() && input.join_code != known.join_code {
+            return Err(for_the_installation("set join_code"));
+        }
         Ok::<_, Problem>(input.build(org_id.as_str(), known.created_at))
     };
     let org = app.engine.directory().change(Entry::Org, change).await?;

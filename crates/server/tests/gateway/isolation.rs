@@ -446,3 +446,35 @@ async fn a_file_for_a_number_that_is_not_there_is_refused() {
     let kept = rig.get("/waypost/v1/orgs/org-1/media").await.expect(200).json();
     assert_eq!(kept["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn what_opens_organisations_to_each_other_only_the_installation_s_key_says() {
+    let rig = Rig::live().await;
+    rig.furnish("org-1", "n-1").await;
+    rig.furnish("org-2", "n-2").await;
+    let key = rig.key("org-2", &SCOPES).await;
+    let (post, patch) = (Method::POST, Method::PATCH);
+    let org = "/waypost/v1/orgs/org-2";
+    let one = format!("{NUMBERS}/n-2");
+    let shared = json!({"shared": true, "access_token": "our-own-token"});
+    for (by, method, path, body, expected) in [
+        (&*key, &patch, org, json!({"join_code": "hi"}), 403),
+        (&*key, &patch, org, json!({"join_code": null, "name": "Two"}), 200),
+        (&*key, &patch, &*one, json!({"shared": true}), 403),
+        (&*key, &patch, &*one, json!({"shared": false, "throughput_per_s": 20}), 200),
+        (&*key, &post, NUMBERS, number_in("waba-3", &shared), 403),
+        (ADMIN, &patch, org, json!({"join_code": "two"}), 200),
+        (ADMIN, &patch, &*one, json!({"shared": true}), 200),
+        (&*key, &patch, org, json!({"join_code": "two", "name": "Two"}), 200),
+        (&*key, &patch, org, json!({"join_code": "hi"}), 403),
+        (&*key, &patch, org, json!({"join_code": null}), 403),
+        (&*key, &patch, &*one, json!({"shared": true, "throughput_per_s": 30}), 200),
+        (&*key, &patch, &*one, json!({"shared": null}), 403),
+    ] {
+        let answer = rig.ask(method.clone(), path, Some(by), Some(body.clone())).await;
+        assert_eq!(answer.status, expected, "{body}: {}", answer.text());
+        if expected == 403 {
+            assert_eq!(answer.json()["code"], "scope_missing", "{body}");
+        }
+    }
+}
