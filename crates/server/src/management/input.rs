@@ -203,7 +203,7 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Arguments<T> {
                 let text = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
                 let (path, text) = told_path(&text);
-                let (field, message) = blame(path, text);
+                let (field, message) = blame(path, rule_of(text));
                 let field = if field.is_empty() { "?".to_owned() } else { field };
                 Err(Problem::invalid(field, message))
             }
@@ -219,6 +219,19 @@ fn told_path(text: &str) -> (&str, &str) {
         Some(("?", text)) => ("", text),
         Some((path, text)) if is_name(path) => (path, text),
         _ => ("", text),
+    }
+}
+
+/// What an argument must be, for Rust's words on what it is not.
+fn rule_of(text: &str) -> &str {
+    match text {
+        "provided string was not `true` or `false`" => "must be true or false",
+        "cannot parse integer from empty string"
+        | "invalid digit found in string"
+        | "number too large to fit in target type" => {
+            "must be a whole number that is not too large"
+        }
+        other => other,
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct KeyInput {
     /// What it may do.
     #[schema(schema_with = scope_list)]
     scopes: Vec<Scope>,
-    /// When it stops working, in RFC 3339.
+    /// When it stops working, in RFC 3339; a new key's lies ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
     expires_at: Option<String>,
@@ -223,6 +223,11 @@ pub(crate) async fn create_key(
     if let Some(key) = creation.earlier().and_then(|id| known_key(&app, org_id, id).ok()) {
         return Ok(replayed(&KeyView::from(&*key)));
     }
+    let now = app.engine.now();
+    // Only a new key: a repetition of its request may come when its time is over.
+    if expires_at.is_some_and(|end| end <= now) {
+        return Err(Problem::invalid("expires_at", "must lie ahead"));
+    }
     let fresh = generate(app.engine.settings().live);
     let id = input.id.clone().unwrap_or_else(|| fresh.id.clone());
     let imported = input.secret.clone();
@@ -231,7 +236,7 @@ pub(crate) async fn create_key(
         return Err(Problem::conflict("secret"));
     }
     let jwt = input.jwt.as_ref().map(|jwt| jwt.seal(&app, &id)).transpose()?;
-    let key = input.build(org_id, &id, hash, expires_at, app.engine.now());
+    let key = input.build(org_id, &id, hash, expires_at, now);
     let key = ApiKey { jwt, ..key };
     let entry = Entry::ApiKey(key.clone());
     app.engine.directory().create(entry, creation.claim()).await.map_err(key_taken)?;

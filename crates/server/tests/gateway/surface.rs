@@ -92,7 +92,11 @@ async fn faults_of_arguments_name_the_argument() {
     let instant = "such as 2030-01-31T00:00:00Z";
     for (list, arguments, field, rule) in [
         ("messages", "ordr=newest", "ordr", "there are"),
-        ("messages", "limit=many", "limit", "invalid digit"),
+        ("messages", "limit=many", "limit", "must be a whole number"),
+        ("messages", "limit=", "limit", "must be a whole number"),
+        ("messages", "limit=-1", "limit", "must be a whole number"),
+        ("messages", "limit=99999999999", "limit", "must be a whole number"),
+        ("messages", "retryable=1", "retryable", "must be true or false"),
         ("messages", "limit=1&limit=2", "limit", "twice"),
         ("messages", "order=sideways", "order", "oldest or newest"),
         ("messages", "status=seen", "status", "queued, "),
@@ -114,6 +118,27 @@ async fn faults_of_arguments_name_the_argument() {
     let body = json!({"since": "yesterday"});
     let refused = rig.ask(Method::POST, path, Some(ADMIN), Some(body)).await.expect(400).json();
     assert!(refused["errors"][0]["message"].as_str().unwrap().contains(instant), "{refused}");
+}
+
+#[tokio::test]
+async fn a_key_whose_time_is_over_is_not_made() {
+    let rig = Rig::new().await;
+    rig.make("/orgs", json!({"id": "org-1", "name": "One"})).await;
+    let make = async |key: &str| {
+        let body = json!({"scopes": ["media"], "expires_at": "2027-01-15T08:00:01Z"});
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/waypost/v1/orgs/org-1/api-keys")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        rig.call(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    make("k").await.expect(201);
+    rig.clock.advance(Duration::from_secs(1));
+    let refused = make("another").await.expect(400).json();
+    assert_eq!(refused["errors"][0]["field"], "expires_at");
+    make("k").await.expect(201);
 }
 
 #[tokio::test]
