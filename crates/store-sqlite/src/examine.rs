@@ -32,8 +32,8 @@ pub enum Examined {
 /// Looks at a database.
 ///
 /// # Errors
-/// As [`SqliteStore::open`](crate::SqliteStore::open) would fail: a newer version wrote it, it is
-/// damaged, or this user cannot write it.
+/// As [`SqliteStore::open`](crate::SqliteStore::open) would fail: another program or a newer version
+/// wrote it, it is damaged, or this user cannot write it.
 pub fn examine(path: &Path) -> Result<Examined, OpenError> {
     let unreadable = |path: &Path, why| OpenError::Folder { path: path.to_owned(), why };
     let lock = beside(path, ".lock");
@@ -47,7 +47,7 @@ pub fn examine(path: &Path) -> Result<Examined, OpenError> {
     open::check_log(path)?;
     let failed = |source| open::failure(path, source);
     let mut conn = immutable(path).map_err(failed)?;
-    open::check_layout(path, migrations::version(&conn).map_err(failed)?)?;
+    open::check_layout(path, &conn, migrations::version(&conn).map_err(failed)?)?;
     let log = beside(path, "-wal");
     // Pages that a log goes on with need not fit together without it.
     if bytes_of(&log).map_err(|why| unreadable(&log, why))? == 0 {

@@ -107,8 +107,8 @@ impl SqliteStore {
     /// Opens a database, making it where it does not exist. Blocks for a few milliseconds.
     ///
     /// # Errors
-    /// Another process has it, a newer version wrote it, the folder or the disk refuses, or a
-    /// setting that durability depends on did not take.
+    /// Another process has it, another program or a newer version wrote it, the folder or the disk
+    /// refuses, or a setting that durability depends on did not take.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
         // What an earlier process left of a copy.

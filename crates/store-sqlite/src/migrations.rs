@@ -27,6 +27,11 @@ pub(crate) fn version(conn: &Connection) -> rusqlite::Result<usize> {
     })
 }
 
+/// Whether anything is in a database.
+pub(crate) fn has_tables(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master)", [], |row| row.get(0))
+}
+
 /// Brings a database to the known layout, in one transaction. Writes even where nothing is to be
 /// done: a disk that cannot be written to shows now and not at the first message.
 pub(crate) fn apply(conn: &mut Connection, from: usize) -> rusqlite::Result<()> {

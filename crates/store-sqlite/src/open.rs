@@ -55,6 +55,12 @@ pub enum OpenError {
         /// Ours.
         known: usize,
     },
+    /// It is another program's.
+    #[error(
+        "{} holds tables that are not Waypost's: name another file (setting database_url)",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// The SQLite library is too old to be trusted with a write-ahead log.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
     Library(String),
@@ -111,7 +117,7 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, OpenE
     let failed = |source| failure(path, source);
     let mut conn = Connection::open(path).map_err(failed)?;
     let found = migrations::version(&conn).map_err(failed)?;
-    check_layout(path, found)?;
+    check_layout(path, &conn, found)?;
     configure_writer(&conn, options).map_err(failed)?;
     check_settings(&conn).map_err(failed)??;
     migrations::apply(&mut conn, found).map_err(failed)?;
@@ -174,10 +180,15 @@ pub(crate) fn check_writable(database: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-pub(crate) fn check_layout(path: &Path, found: usize) -> Result<(), OpenError> {
+pub(crate) fn check_layout(path: &Path, conn: &Connection, found: usize) -> Result<(), OpenError> {
     let known = migrations::known_version();
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    // The first tables come in one transaction with the layout's number.
+    let has_tables = migrations::has_tables(conn).map_err(|source| failure(path, source))?;
+    if found == 0 && has_tables {
+        return Err(OpenError::Foreign(path.to_owned()));
     }
     Ok(())
 }

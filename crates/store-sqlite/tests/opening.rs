@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use waypost_domain::OrgId;
-use waypost_engine::ports::{Accepted, MessageFilter, MessageStore, Page, Store, StoreError};
+use waypost_engine::ports::{
+    Accepted, MessageFilter, MessageStore, Page, Store, StoreError,
+};
 use waypost_store_sqlite::{Examined, OpenError, Options, SqliteStore, examine};
 use waypost_store_testkit::Harness;
 use waypost_store_testkit::samples::{Stage, message, now_due, org_id, sent};
@@ -60,6 +62,20 @@ fn refuses_a_database_of_a_newer_version() {
     drop(conn);
     let line = refusal(folder.path());
     assert!(line.contains("newer version of Waypost (layout 9999"), "{line}");
+}
+
+#[test]
+fn refuses_another_programs_database_and_adds_nothing_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let conn = Connection::open(database(folder.path())).unwrap();
+    conn.execute_batch("CREATE TABLE clients (name TEXT)").unwrap();
+    drop(conn);
+    let bytes = std::fs::read(database(folder.path())).unwrap();
+    for line in [refusal(folder.path()), examine(&database(folder.path())).unwrap_err().to_string()]
+    {
+        assert!(line.contains("holds tables that are not Waypost's"), "{line}");
+    }
+    assert_eq!(std::fs::read(database(folder.path())).unwrap(), bytes);
 }
 
 #[test]
