@@ -56,6 +56,17 @@ pub fn examine(path: &Path) -> Result<Examined, OpenError> {
     Ok(Examined::Sound)
 }
 
+/// A setting of a database that no gateway has open. `None` where it has none, or where that cannot be
+/// read without the log beside it.
+#[must_use]
+pub fn setting(path: &Path, name: &str) -> Option<String> {
+    if is_held(&beside(path, ".lock")).unwrap_or(true) {
+        return None;
+    }
+    let sql = "SELECT value FROM settings WHERE name = ?1";
+    immutable(path).ok()?.query_row(sql, [name], |row| row.get(0)).ok()
+}
+
 fn is_held(lock: &Path) -> io::Result<bool> {
     let file = match File::open(lock) {
         Ok(file) => file,

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, setting};
 pub use inline::{MemoryDisk, Moment, Turns};
 pub use messages::restored::{RestoredError, prepare_restored};
 pub use open::OpenError;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use waypost_domain::OrgId;
 use waypost_engine::ports::{
-    Accepted, MessageFilter, MessageStore, Page, Store, StoreError,
+    Accepted, DirectoryStore as _, MessageFilter, MessageStore, Page, Store, StoreError,
 };
-use waypost_store_sqlite::{Examined, OpenError, Options, SqliteStore, examine};
+use waypost_store_sqlite::{Examined, OpenError, Options, SqliteStore, examine, setting};
 use waypost_store_testkit::Harness;
 use waypost_store_testkit::samples::{Stage, message, now_due, org_id, sent};
 
@@ -137,6 +137,21 @@ fn an_examination_changes_nothing_and_sees_a_gateway_that_has_it_open() {
     assert_eq!(examine(&database(&folder)).unwrap(), Examined::Sound);
     assert_eq!(names_in(&folder), names);
     assert_eq!(std::fs::read(database(&folder)).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_setting_is_read_beside_a_store_that_is_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = || setting(&database(folder.path()), "colour");
+    assert_eq!(read(), None, "there is no database");
+    let store = open(folder.path()).unwrap();
+    store.put_setting("colour", "green").await.unwrap();
+    assert_eq!(read(), None, "a gateway has it open");
+    drop(store);
+    let names = names_in(folder.path());
+    assert_eq!(read().as_deref(), Some("green"));
+    assert_eq!(names_in(folder.path()), names);
+    assert_eq!(setting(&database(folder.path()), "size"), None);
 }
 
 #[test]

@@ -54,30 +54,9 @@ impl DataDir {
     ) -> anyhow::Result<Self> {
         make_folder(path)?;
         let lock = hold(path)?;
-        ensure!(
-            !path.join(RESTORING).exists(),
-            "a restore into the data folder {} was not finished: run it again, or empty the folder",
-            path.display()
-        );
-        let made_with = read_small(&path.join(MARKER_FILE))?;
-        let kind = kind(target);
-        match made_with.as_deref().map(str::trim) {
-            None => {}
-            Some(made_with) if made_with == kind || demo_forced => {}
-            Some("sandbox") => bail!(
-                "the data folder {} was made with the sandbox; its messages never reached a phone. \
-                 Use an empty folder for {} (--data-dir), or --demo to go on with this one",
-                path.display(),
-                target.name()
-            ),
-            Some(_) => bail!(
-                "the data folder {} was made with a real upstream, and the sandbox would swallow \
-                 its messages. Configure the upstream, use another folder (--data-dir), \
-                 or --demo to go on with this one",
-                path.display()
-            ),
-        }
-        Ok(Self { path: path.to_owned(), kind, first_start: made_with.is_none(), _lock: lock })
+        check_history(path, target, demo_forced)?;
+        let first_start = !was_used(path);
+        Ok(Self { path: path.to_owned(), kind: kind(target), first_start, _lock: lock })
     }
 
     /// To be called when everything that a first start makes is on the disk, before the first
@@ -243,6 +222,42 @@ impl EmptyDir {
         };
         finished().with_context(|| format!("cannot write {}", self.path.display()))
     }
+}
+
+/// Refuses a folder of which a restore was not finished, and one that was made with the other kind of
+/// upstream while `demo_forced` is not given.
+///
+/// # Errors
+/// One line: which of them.
+pub(crate) fn check_history(
+    path: &Path,
+    target: &UpstreamTarget,
+    demo_forced: bool,
+) -> anyhow::Result<()> {
+    ensure!(
+        !path.join(RESTORING).exists(),
+        "a restore into the data folder {} was not finished: run it again, or empty the folder",
+        path.display()
+    );
+    let made_with = read_small(&path.join(MARKER_FILE))?;
+    let kind = kind(target);
+    match made_with.as_deref().map(str::trim) {
+        None => {}
+        Some(made_with) if made_with == kind || demo_forced => {}
+        Some("sandbox") => bail!(
+            "the data folder {} was made with the sandbox; its messages never reached a phone. \
+             Use an empty folder for {} (--data-dir), or --demo to go on with this one",
+            path.display(),
+            target.name()
+        ),
+        Some(_) => bail!(
+            "the data folder {} was made with a real upstream, and the sandbox would swallow \
+             its messages. Configure the upstream, use another folder (--data-dir), \
+             or --demo to go on with this one",
+            path.display()
+        ),
+    }
+    Ok(())
 }
 
 /// Whether a gateway has started in this folder.

@@ -42,6 +42,7 @@ use self::announce::Started;
 use self::callbacks::Posts;
 use self::links::Links;
 use self::secrets::Secrets;
+pub(crate) use self::secrets::{VAULT_CHECK, fits};
 
 /// The sandbox takes any token; this one says in its log whose calls they are.
 const SANDBOX_TOKEN: &str = "waypost-sandbox";

@@ -1,22 +1,26 @@
-//! What the doctor sees on this machine: the disk, the database, the certificate's files.
+//! What the doctor sees on this machine: the disk, the database, the master key, the certificate's
+//! files.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use waypost_domain::Timestamp;
+use waypost_domain::directory::Sealed;
+use waypost_engine::vault::Vault;
 use waypost_store_sqlite::{Examined, OpenError};
 
 use super::finding::Finding;
-use crate::config::{Config, TlsFiles};
-use crate::{data_dir, tls};
+use crate::config::{Config, Demo, TlsFiles};
+use crate::{data_dir, run, tls};
 
 /// With less room, a warning.
 const LOW_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 /// With less room, the gateway will soon refuse messages.
 const NO_SPACE_BYTES: u64 = 100 * 1024 * 1024;
+const FOLDER: &str = "data folder";
 const CERTIFICATE: &str = "certificate";
 /// A certificate that ends sooner is warned of, in seconds: 14 days, by when it should long be renewed.
 const SOON_S: i64 = 14 * 24 * 3_600;
@@ -26,10 +30,12 @@ const PROBE_FILE: &str = ".doctor-probe";
 /// Looks at this machine.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![folder(&config.data_dir)];
+    findings.extend(history(config));
     findings.extend(space(&config.data_dir));
     findings.extend(private(&config.data_dir, &config.master_key_file));
     findings.push(database_library());
     findings.push(database(&config.data_dir, &config.database_file));
+    findings.push(master_key(config));
     if let Some(files) = &config.tls {
         findings.extend(certificate(files));
     }
@@ -64,27 +70,44 @@ fn judge_end(end_s: i64, now_s: i64, shown: &str) -> Finding {
 }
 
 fn folder(path: &Path) -> Finding {
-    const CHECK: &str = "data folder";
     let shown = path.display();
-    let probe = path.join(PROBE_FILE);
-    match fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe)) {
-        Ok(()) => Finding::ok(CHECK, format!("{shown} can be written to")),
+    let remedy = "make room, or give the folder to the user who runs the gateway, or choose another with --data-dir";
+    match probe(path) {
+        Ok(()) => Finding::ok(FOLDER, format!("{shown} can be written to")),
         Err(error) if error.kind() == ErrorKind::NotFound && !path.exists() => {
-            Finding::ok(CHECK, format!("{shown} will be made on the first start"))
+            match probe(existing(path)) {
+                Ok(()) => Finding::ok(FOLDER, format!("{shown} will be made on the first start")),
+                Err(error) => {
+                    Finding::fail(FOLDER, format!("{shown} cannot be made: {error}"), remedy)
+                }
+            }
         }
-        Err(error) => Finding::fail(
-            CHECK,
-            format!("{shown} cannot be written to: {error}"),
-            "make room, or give the folder to the user who runs the gateway, or choose another with --data-dir",
-        ),
+        Err(error) => {
+            Finding::fail(FOLDER, format!("{shown} cannot be written to: {error}"), remedy)
+        }
     }
 }
 
+fn probe(folder: &Path) -> io::Result<()> {
+    let file = folder.join(PROBE_FILE);
+    fs::write(&file, b"x").and_then(|()| fs::remove_file(&file))
+}
+
+/// The nearest folder that exists: it has the file system that the data folder will be on.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|each| each.exists()).unwrap_or(Path::new("."))
+}
+
+/// What earlier starts and restores left that keeps from starting.
+fn history(config: &Config) -> Option<Finding> {
+    let forced = config.demo == Demo::Forced;
+    let checked = data_dir::check_history(&config.data_dir, &config.upstream.target, forced);
+    let remedy = "do what is said here, or choose another folder with --data-dir";
+    checked.err().map(|error| Finding::fail(FOLDER, format!("{error:#}"), remedy))
+}
+
 fn space(path: &Path) -> Option<Finding> {
-    // The nearest folder that exists has the file system that the data folder will be on.
-    let existing = path.ancestors().find(|each| each.exists()).unwrap_or(Path::new("."));
-    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    let about = rustix::fs::statvfs(existing).ok()?;
+    let about = rustix::fs::statvfs(existing(path)).ok()?;
     Some(judge_space(about.f_bavail.saturating_mul(about.f_frsize)))
 }
 
@@ -146,8 +169,33 @@ fn database_remedy(error: &OpenError) -> &'static str {
         OpenError::Folder { .. } => {
             "give it to the user who runs the gateway, and run waypost as that user"
         }
+        OpenError::Foreign(_) => "leave that file as it is, and set database_url to another",
         OpenError::Newer { .. } => "install that version of waypost, or restore a backup",
         _ => "keep a copy of the folder as it is, and restore a backup (waypost restore)",
+    }
+}
+
+fn master_key(config: &Config) -> Finding {
+    const CHECK: &str = "master key";
+    let shown = config.master_key_file.display();
+    let fail = |found| {
+        let remedy =
+            "put the right file back from where you keep it, or name it by master_key_file";
+        Finding::fail(CHECK, found, remedy)
+    };
+    let key = match data_dir::read_master_key(&config.master_key_file) {
+        Ok(Some(key)) => key,
+        Ok(None) if data_dir::was_used(&config.data_dir) => {
+            return fail(format!("{shown} is missing, and the data folder was used before"));
+        }
+        Ok(None) => return Finding::ok(CHECK, format!("{shown} will be made on the first start")),
+        Err(error) => return fail(format!("{error:#}")),
+    };
+    let sealed = waypost_store_sqlite::setting(&config.database_file, run::VAULT_CHECK);
+    match sealed.map(|sealed| run::fits(&Vault::new(key), &Sealed(sealed))) {
+        Some(true) => Finding::ok(CHECK, format!("{shown} opens what the database keeps sealed")),
+        Some(false) => fail(format!("{shown} is not the one that the database was sealed with")),
+        None => Finding::ok(CHECK, format!("{shown} is readable")),
     }
 }
 
@@ -214,6 +262,10 @@ mod tests {
         let missing = root.path().join("missing");
         assert!(folder(&missing).found.contains("will be made"));
         assert!(!missing.exists());
+        // Nobody can make a folder there, root included.
+        let refused = folder(Path::new("/proc/missing/waypost"));
+        assert_eq!(refused.result, Grade::Fail);
+        assert!(refused.found.contains("cannot be made"), "{}", refused.found);
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
         assert_eq!(folder(&file).result, Grade::Fail);

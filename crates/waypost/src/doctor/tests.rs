@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use serde_json::json;
+use waypost_engine::ports::DirectoryStore as _;
+use waypost_engine::vault::Vault;
+use waypost_store_sqlite::{Options, SqliteStore};
 
 use super::*;
 use crate::fake_server::FakeServer;
+use crate::run::VAULT_CHECK;
 
 fn inputs(data_dir: &Path, variables: &[(&str, String)]) -> Inputs {
     let mut environment = vec![("WAYPOST_DATA_DIR".into(), data_dir.as_os_str().to_owned())];
@@ -38,6 +42,7 @@ async fn before_the_first_start_nothing_is_broken() {
             ("configuration", Grade::Ok),
             ("data folder", Grade::Ok),
             ("database", Grade::Ok),
+            ("master key", Grade::Ok),
             ("gateway", Grade::Warn),
             ("upstream", Grade::Warn),
         ]
@@ -45,6 +50,62 @@ async fn before_the_first_start_nothing_is_broken() {
     assert!(
         findings.iter().all(|finding| { finding.result == Grade::Ok || finding.remedy.is_some() })
     );
+}
+
+/// A folder as a gateway with the sandbox leaves it, with this master key.
+async fn used_folder(key: u8) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&root.path().join("waypost.db"), &Options::default()).unwrap();
+    let sealed = Vault::new([key; 32]).seal(VAULT_CHECK, "waypost");
+    store.put_setting(VAULT_CHECK, &sealed.0).await.unwrap();
+    std::fs::write(root.path().join("master.key"), format!("{key:02x}").repeat(32)).unwrap();
+    std::fs::write(root.path().join("upstream-kind"), "sandbox\n").unwrap();
+    root
+}
+
+#[tokio::test]
+async fn what_keeps_a_used_folder_from_starting_is_a_failure() {
+    type Change = fn(&Path);
+    let table: [(Change, &str, &str); 6] = [
+        (|_| {}, "", ""),
+        (
+            |folder| std::fs::remove_file(folder.join("master.key")).unwrap(),
+            "master key",
+            "is missing",
+        ),
+        (
+            |folder| std::fs::write(folder.join("master.key"), "02".repeat(32)).unwrap(),
+            "master key",
+            "is not the one",
+        ),
+        (
+            |folder| std::fs::write(folder.join("master.key"), "garbage").unwrap(),
+            "master key",
+            "holds no master key",
+        ),
+        (
+            |folder| std::fs::write(folder.join("upstream-kind"), "real\n").unwrap(),
+            "data folder",
+            "was made with a real upstream",
+        ),
+        (
+            |folder| std::fs::create_dir(folder.join("restoring")).unwrap(),
+            "data folder",
+            "was not finished",
+        ),
+    ];
+    let nowhere = [("WAYPOST_LISTEN", nobody()), ("WAYPOST_SANDBOX__LISTEN", nobody())];
+    for (change, check, part) in table {
+        let root = used_folder(1).await;
+        change(root.path());
+        let findings = examine(&inputs(root.path(), &nowhere)).await.unwrap();
+        let failed: Vec<_> = findings.iter().filter(|it| it.result == Grade::Fail).collect();
+        assert_eq!(failed.len(), usize::from(!check.is_empty()), "{check} {part}: {findings:?}");
+        for failure in failed {
+            assert_eq!(failure.check, check, "{part}: {failure:?}");
+            assert!(failure.found.contains(part), "{failure:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -95,6 +156,7 @@ async fn a_healthy_gateway_with_a_real_upstream_passes() {
             ("data folder", Grade::Ok),
             ("secrets", Grade::Warn),
             ("database", Grade::Ok),
+            ("master key", Grade::Ok),
             ("gateway", Grade::Ok),
             ("management API", Grade::Ok),
             ("upstream", Grade::Ok),
@@ -129,6 +191,7 @@ async fn faults_of_the_configuration_do_not_end_the_examination() {
             ("configuration", Grade::Fail),
             ("data folder", Grade::Ok),
             ("database", Grade::Ok),
+            ("master key", Grade::Ok),
             ("gateway", Grade::Warn),
             ("upstream", Grade::Fail),
             ("access token", Grade::Warn),

@@ -12,7 +12,8 @@ use super::Urls;
 use crate::config::{Config, Secret, UpstreamTarget};
 use crate::data_dir::{ADMIN_ENV, DataDir};
 
-const VAULT_CHECK: &str = "vault_check";
+/// The setting that only the right master key opens.
+pub(crate) const VAULT_CHECK: &str = "vault_check";
 const VAULT_CHECK_TEXT: &str = "waypost";
 const ADMIN_HASH: &str = "admin_key_sha256";
 const VERIFY_TOKEN: &str = "webhook_verify_token";
@@ -30,19 +31,22 @@ pub(super) struct Secrets {
 
 /// Refuses a master key that did not seal what the store holds.
 pub(super) async fn check_master_key(store: &SqliteStore, vault: &Vault) -> anyhow::Result<()> {
-    match store.setting(VAULT_CHECK).await? {
+    match store.setting(VAULT_CHECK).await?.map(Sealed) {
         None => {
             let sealed = vault.seal(VAULT_CHECK, VAULT_CHECK_TEXT);
             Ok(store.put_setting(VAULT_CHECK, &sealed.0).await?)
         }
-        Some(sealed) => match vault.open(VAULT_CHECK, &Sealed(sealed)) {
-            Ok(_) => Ok(()),
-            Err(_) => bail!(
-                "the master key is not the one that this data folder's secrets were sealed with. \
-                 Restore the right file, or name it by `master_key_file`"
-            ),
-        },
+        Some(sealed) if fits(vault, &sealed) => Ok(()),
+        Some(_) => bail!(
+            "the master key is not the one that this data folder's secrets were sealed with. \
+             Restore the right file, or name it by `master_key_file`"
+        ),
     }
+}
+
+/// Whether a master key sealed what a store has under [`VAULT_CHECK`].
+pub(crate) fn fits(vault: &Vault, sealed: &Sealed) -> bool {
+    vault.open(VAULT_CHECK, sealed).is_ok()
 }
 
 /// Reads the installation's secrets; makes those that are missing.
