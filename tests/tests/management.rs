@@ -78,6 +78,11 @@ async fn zones_are_taken_for_dialects_only() {
     let (_waypost, admin) = with_org().await;
     let zones = |dialect: &str| json!({"wire_offsets": {dialect: "+05:30"}});
     admin.patch("/orgs/org-1", &zones("pepipost")).await.expect(200);
+    let org = admin.patch("/orgs/org-1", &zones("lipachat")).await.expect(200).json();
+    assert_eq!(org["wire_offsets"], json!({"lipachat": "+05:30", "pepipost": "+05:30"}));
+    let back = json!({"wire_offsets": {"pepipost": null}});
+    let org = admin.patch("/orgs/org-1", &back).await.expect(200).json();
+    assert_eq!(org["wire_offsets"], json!({"lipachat": "+05:30"}));
     let refused = admin.patch("/orgs/org-1", &zones("pepipst")).await.expect(400).json();
     let fault = &refused["errors"][0];
     assert_eq!(fault["field"], "wire_offsets.pepipst", "{refused}");

@@ -129,15 +129,16 @@ fn bind(key: String, bytes: &[u8]) -> Result<IdempotencyKey, Failure> {
     Ok(IdempotencyKey { key, fingerprint: digest.finalize().into() })
 }
 
-/// Returns what was to be cleared and was not there.
+/// Returns what was to be cleared and was not there; a map's members may always be cleared.
 fn merge(target: &mut Value, patch: Map<String, Value>) -> Vec<String> {
     let Value::Object(target) = target else { return Vec::new() };
     let mut absent = Vec::new();
     for (name, value) in patch {
-        if !value.is_null() {
-            target.insert(name, value);
-        } else if target.remove(&name).is_none() {
-            absent.push(name);
+        match (target.get_mut(&name), value) {
+            (Some(map @ Value::Object(_)), Value::Object(changed)) => drop(merge(map, changed)),
+            (Some(_), Value::Null) => drop(target.remove(&name)),
+            (None, Value::Null) => absent.push(name),
+            (_, value) => drop(target.insert(name, value)),
         }
     }
     absent
@@ -300,6 +301,27 @@ mod tests {
         assert_eq!(secrets.secret("a"), SecretChange::Clear);
         assert_eq!(secrets.secret("b"), SecretChange::Set);
         assert_eq!(secrets.secret("c"), SecretChange::Keep);
+    }
+
+    #[test]
+    fn a_change_of_a_map_keeps_the_members_that_it_does_not_name() {
+        let current = json!({"zones": {"a": "UTC", "b": "UTC"}, "list": [1], "size": 1});
+        for (patch, wanted) in [
+            (json!({"zones": {"c": "UTC"}}), json!({"a": "UTC", "b": "UTC", "c": "UTC"})),
+            (json!({"zones": {"a": "+01:00"}}), json!({"a": "+01:00", "b": "UTC"})),
+            (json!({"zones": {"a": null, "x": null}}), json!({"b": "UTC"})),
+            (json!({"zones": {}}), json!({"a": "UTC", "b": "UTC"})),
+            (json!({"zones": null}), Value::Null),
+            (json!({"zones": 5}), json!(5)),
+        ] {
+            let mut merged = current.clone();
+            merge(&mut merged, object(patch.clone()).members);
+            let left = merged.as_object_mut().unwrap().remove("zones").unwrap_or_default();
+            assert_eq!((left, merged), (wanted, json!({"list": [1], "size": 1})), "{patch}");
+        }
+        let mut merged = current;
+        merge(&mut merged, object(json!({"list": [2], "size": {"x": null}})).members);
+        assert_eq!((&merged["list"], &merged["size"]), (&json!([2]), &json!({"x": null})));
     }
 
     #[test]

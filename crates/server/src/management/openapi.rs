@@ -14,7 +14,9 @@ use http::header::{
 };
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type,
+};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder,
@@ -311,14 +313,24 @@ fn text_schema() -> Object {
 fn as_patch(mut object: Object) -> Object {
     object.required.clear();
     object.description = Some("What is not named stays; `null` clears.".to_owned());
-    for property in object.properties.values_mut() {
-        if let RefOr::T(Schema::Object(property)) = property
-            && let SchemaType::Type(kind) = &property.schema_type
+    for (name, property) in &mut object.properties {
+        let RefOr::T(Schema::Object(property)) = property else { continue };
+        allow_null(property);
+        // The only map that can be read back; others are set whole.
+        if name == "wire_offsets"
+            && let Some(AdditionalProperties::RefOr(RefOr::T(Schema::Object(member)))) =
+                property.additional_properties.as_deref_mut()
         {
-            property.schema_type = SchemaType::Array(vec![kind.clone(), Type::Null]);
+            allow_null(member);
         }
     }
     object
+}
+
+fn allow_null(object: &mut Object) {
+    if let SchemaType::Type(kind) = &object.schema_type {
+        object.schema_type = SchemaType::Array(vec![kind.clone(), Type::Null]);
+    }
 }
 
 async fn show_document() -> Response {

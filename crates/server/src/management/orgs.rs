@@ -76,7 +76,8 @@ pub(crate) struct OrgInput {
     /// own key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     join_code: Option<String>,
-    /// The zone in which a dialect writes its zone-less times, by dialect.
+    /// The zone in which a dialect writes its zone-less times, by dialect. A change keeps those of
+    /// dialects that it does not name; `null` takes a dialect's back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wire_offsets: Option<BTreeMap<String, String>>,
     /// How long messages are kept, in days; absent: for ever.

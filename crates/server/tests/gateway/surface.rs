@@ -187,6 +187,14 @@ async fn the_description_is_whole() {
     assert!(events["content"]["application/json"]["schema"].is_object(), "{events}");
     assert!(events["content"]["text/event-stream"].is_object(), "{events}");
     assert!(schemas["OrgPatch"].get("required").is_none());
+    for (schema, field, member) in [
+        ("OrgInput", "wire_offsets", json!("string")),
+        ("OrgPatch", "wire_offsets", json!(["string", "null"])),
+        ("NumberPatch", "notify_auth", json!("string")),
+    ] {
+        let map = &schemas[schema]["properties"][field];
+        assert_eq!(map["additionalProperties"]["type"], member, "{schema} {field}");
+    }
     for (schema, field, least, most) in [
         ("OrgInput", "message_retention_days", 1, 3_660),
         ("OrgPatch", "media_retention_days", 1, 3_660),

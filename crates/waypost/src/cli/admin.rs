@@ -167,7 +167,8 @@ pub(crate) struct OrgFields {
     /// The word that joins a person to this organisation on a shared number
     #[arg(long, value_name = "WORD")]
     pub(crate) join_code: Option<String>,
-    /// Zone in which a dialect writes its zone-less times, as DIALECT=ZONE; repeat it for each
+    /// Zone in which a dialect writes its zone-less times, as DIALECT=ZONE; repeat it for each.
+    /// Those of other dialects stay
     #[arg(long = "wire-offset", value_name = "DIALECT=ZONE")]
     pub(crate) wire_offsets: Vec<String>,
     /// How long messages are kept, in days

@@ -87,7 +87,7 @@ pub(crate) struct CustomerFields {
     /// The name
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// A label; repeat it for each
+    /// A label; repeat it for each. Those given are all that the customer has
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
     /// Whether the customer agreed to get messages

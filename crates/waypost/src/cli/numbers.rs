@@ -85,14 +85,14 @@ pub(crate) struct NumberFields {
     /// Its name in Pepipost's dialect (source)
     #[arg(long, value_name = "NAME")]
     pub(crate) source_id: Option<String>,
-    /// Another name by which callers know it; repeat it for each
+    /// Another name by which callers know it; repeat it for each. Those given are all that it has
     #[arg(long = "alias", value_name = "NAME")]
     pub(crate) aliases: Vec<String>,
     /// Where receipts go when a request names no address
     #[arg(long, value_name = "URL")]
     pub(crate) default_notify_url: Option<String>,
     /// A credential for callbacks: its name (default for that address) and a file with the value
-    /// of the header Authorization; repeat it for each
+    /// of the header Authorization; repeat it for each. Those given are all that it has
     #[arg(long = "notify-auth-file", value_name = "NAME=FILE")]
     pub(crate) notify_auth_files: Vec<String>,
     /// Answer errors with status 200 in dialects that offer it
