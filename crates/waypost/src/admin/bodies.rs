@@ -177,6 +177,15 @@ pub(super) fn webhook_change(change: WebhookChange) -> anyhow::Result<Value> {
     Ok(body.done())
 }
 
+/// A change that also takes back what these fields were set to.
+pub(super) fn clearing(mut body: Value, fields: Vec<String>) -> anyhow::Result<Value> {
+    for field in fields {
+        ensure!(body.get(&field).is_none_or(Value::is_null), "{field} is both set and cleared");
+        body[field] = Value::Null;
+    }
+    Ok(body)
+}
+
 /// A change, which must change something.
 pub(super) fn change(body: Value) -> anyhow::Result<Value> {
     let is_empty = body.as_object().is_none_or(Map::is_empty);

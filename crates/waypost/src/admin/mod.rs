@@ -135,8 +135,9 @@ async fn orgs(api: &Api, command: OrgCommand, as_json: bool) -> anyhow::Result<(
             );
         }
         OrgCommand::Get(which) => print_one(&api.get(&["orgs", &which.id]).await?, as_json),
-        OrgCommand::Update { id, name, fields } => {
-            let change = bodies::change(bodies::org(name, None, fields)?)?;
+        OrgCommand::Update { id, name, fields, clear } => {
+            let change = bodies::clearing(bodies::org(name, None, fields)?, clear)?;
+            let change = bodies::change(change)?;
             print_one(&api.patch(&["orgs", &id], &change).await?, as_json);
         }
         OrgCommand::Delete(which) => {
@@ -206,8 +207,8 @@ async fn numbers(desk: &Desk<'_>, command: NumberCommand) -> anyhow::Result<()> 
             desk.list("numbers", &page, &columns).await
         }
         NumberCommand::Get(which) => desk.show("numbers", &which.id).await,
-        NumberCommand::Update { id, fields, connect } => {
-            let change = bodies::number(fields)?;
+        NumberCommand::Update { id, fields, clear, connect } => {
+            let change = bodies::clearing(bodies::number(fields)?, clear)?;
             let connects = connect.subscribe || connect.register.is_some();
             if !connects || change.as_object().is_some_and(|fields| !fields.is_empty()) {
                 desk.api.patch(&desk.at(&["numbers", &id]), &bodies::change(change)?).await?;

@@ -8,7 +8,7 @@ use crate::fake_server::{FakeServer, Received};
 
 /// Runs a command as it is typed, with the gateway's address and a key added.
 async fn type_line(gateway: &FakeServer, line: &str) -> anyhow::Result<bool> {
-    let words = line.split(' ').map(|word| word.replace('_', " "));
+    let words = line.split(' ').map(|word| word.replace('~', " "));
     let url = gateway.url();
     let added = ["--url", &url, "--key", "the-key"].map(str::to_owned);
     let all = ["waypost", "admin"].map(str::to_owned).into_iter().chain(words).chain(added);
@@ -76,7 +76,7 @@ async fn each_command_makes_the_call_that_the_api_documents() {
             json!({"action": "leave"}),
         ),
         (
-            "users create --id u --name A_B --org o",
+            "users create --id u --name A~B --org o",
             format!("POST {org}/users"),
             json!({"id": "u", "name": "A B"}),
         ),
@@ -393,8 +393,8 @@ async fn an_import_goes_in_parts_and_fails_where_a_line_was_refused() {
     for (last, wanted) in [(good.clone(), true), (partly, false)] {
         let gateway = FakeServer::start(&[(at, 200, good.clone()), (at, 200, last)]).await;
         let path = file.display().to_string();
-        // A path with the underscore that stands for a blank would be another one.
-        assert!(!path.contains('_'));
+        // A path with what stands for a blank would be another one.
+        assert!(!path.contains('~'));
         let typed = format!("customers import {path} --org o");
         assert_eq!(type_line(&gateway, &typed).await.unwrap(), wanted);
         let calls = gateway.calls();
@@ -415,6 +415,37 @@ async fn nothing_is_changed_by_an_update_without_fields() {
     ] {
         let error = type_line(&gateway, typed).await.unwrap_err().to_string();
         assert!(error.contains("nothing to change"), "{typed}: {error}");
+    }
+    assert_eq!(gateway.calls(), []);
+}
+
+#[tokio::test]
+async fn what_is_cleared_is_sent_as_null() {
+    let org = "/waypost/v1/orgs/o";
+    check_calls(&[
+        (
+            "orgs update o --join-code JOIN --clear message_retention_days --clear wire_offsets",
+            format!("PATCH {org}"),
+            json!({"join_code": "JOIN", "message_retention_days": null, "wire_offsets": null}),
+        ),
+        (
+            "numbers update n --clear aliases --clear default_notify_url --org o",
+            format!("PATCH {org}/numbers/n"),
+            json!({"aliases": null, "default_notify_url": null}),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_both_set_and_cleared_is_refused() {
+    let gateway = FakeServer::start(&[]).await;
+    for (typed, field) in [
+        ("orgs update o --join-code JOIN --clear join_code", "join_code"),
+        ("numbers update n --alias A --clear aliases --org o", "aliases"),
+    ] {
+        let error = type_line(&gateway, typed).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{field} is both set and cleared"), "{typed}");
     }
     assert_eq!(gateway.calls(), []);
 }

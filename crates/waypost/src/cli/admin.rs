@@ -123,7 +123,7 @@ pub(crate) enum OrgCommand {
     #[command(after_help = "Example:\n  waypost admin orgs get acme")]
     Get(Id),
     /// Change an organisation
-    #[command(after_help = "Example:\n  waypost admin orgs update acme --window-policy refuse")]
+    #[command(after_help = ORG_UPDATE_EXAMPLES)]
     Update {
         /// Its id
         id: String,
@@ -132,11 +132,34 @@ pub(crate) enum OrgCommand {
         name: Option<String>,
         #[command(flatten)]
         fields: OrgFields,
+        /// Take back what was set, so that the default holds again; repeat it for each
+        #[arg(long, value_name = "FIELD", value_parser = CLEARABLE)]
+        clear: Vec<String>,
     },
     /// Delete an organisation with everything that belongs to it
     #[command(after_help = "Example:\n  waypost admin orgs delete acme")]
     Delete(Id),
 }
+
+const ORG_UPDATE_EXAMPLES: &str = "\
+Examples:
+  waypost admin orgs update acme --window-policy refuse
+  waypost admin orgs update acme --clear message_retention_days";
+
+/// Fields of an organisation that need no value, as the API names them.
+const CLEARABLE: [&str; 11] = [
+    "time_zone",
+    "default_language",
+    "window_policy",
+    "window_fallback",
+    "unknown_policy",
+    "strict_opt_in",
+    "broadcast_audience",
+    "join_code",
+    "wire_offsets",
+    "message_retention_days",
+    "media_retention_days",
+];
 
 /// What can be set of an organisation.
 #[derive(Args, Debug, Default)]

@@ -37,14 +37,15 @@ pub(crate) enum NumberCommand {
     #[command(after_help = "Example:\n  waypost admin numbers get 100000000000001")]
     Get(Id),
     /// Change a number; register it or subscribe to its events
-    #[command(
-        after_help = "Example:\n  waypost admin numbers update 100000000000001 --access-token-file - < token.txt"
-    )]
+    #[command(after_help = UPDATE_EXAMPLES)]
     Update {
         /// Its id
         id: String,
         #[command(flatten)]
         fields: NumberFields,
+        /// Take back what was set, so that the default holds again; repeat it for each
+        #[arg(long, value_name = "FIELD", value_parser = CLEARABLE)]
+        clear: Vec<String>,
         #[command(flatten)]
         connect: ConnectArgs,
     },
@@ -52,6 +53,26 @@ pub(crate) enum NumberCommand {
     #[command(after_help = "Example:\n  waypost admin numbers delete 100000000000001")]
     Delete(Id),
 }
+
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  waypost admin numbers update 100000000000001 --access-token-file - < token.txt
+  waypost admin numbers update 100000000000001 --clear aliases --clear default_notify_url";
+
+/// Fields of a number that need no value, as the API names them.
+const CLEARABLE: [&str; 11] = [
+    "access_token",
+    "app_secret",
+    "throughput_per_s",
+    "daily_limit",
+    "app_id",
+    "source_id",
+    "aliases",
+    "default_notify_url",
+    "notify_auth",
+    "errors_as_200",
+    "shared",
+];
 
 /// What is done with a number at the upstream.
 #[derive(Args, Debug, Default)]
