@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use waypost_domain::event::EventKind;
 
 use super::pick::{Id, Page, Span};
@@ -123,16 +123,16 @@ fn kinds() -> PossibleValuesParser {
 
 /// Which callbacks are made again.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("what").required(true).args(["dead", "since", "event"])))]
 pub(crate) struct ReplayArgs {
     /// All that were given up
-    #[arg(long, required_unless_present_any = ["since", "event"])]
-    #[arg(conflicts_with_all = ["since", "event"])]
+    #[arg(long)]
     pub(crate) dead: bool,
     /// All events from this instant on (RFC 3339)
-    #[arg(long, value_name = "TIME", conflicts_with = "event")]
+    #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
     /// Only those before this instant (RFC 3339)
-    #[arg(long, value_name = "TIME", requires = "since")]
+    #[arg(long, value_name = "TIME", requires = "since", conflicts_with_all = ["dead", "event"])]
     pub(crate) until: Option<String>,
     /// This event
     #[arg(long, value_name = "ID")]
@@ -190,11 +190,15 @@ pub(crate) struct CallbackFilters {
 
 /// Which callbacks that were given up are made again.
 #[derive(Args, Debug)]
+#[command(group(
+    ArgGroup::new("what").required(true).multiple(true)
+        .args(["webhook", "server", "message", "event", "all"])
+))]
 pub(crate) struct CallbackReplayArgs {
     #[command(flatten)]
     pub(crate) which: CallbackFilters,
     /// All of the organisation
-    #[arg(long, required_unless_present = "which", conflicts_with = "which")]
+    #[arg(long, conflicts_with = "which")]
     pub(crate) all: bool,
 }
 

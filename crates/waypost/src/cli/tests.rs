@@ -105,6 +105,28 @@ fn later_commands_are_not_listed() {
 }
 
 #[test]
+fn a_replay_of_what_is_not_said_names_every_choice() {
+    for (typed, choices) in [
+        ("webhooks replay crm", &["--dead", "--since", "--event"][..]),
+        ("callbacks replay", &["--webhook", "--server", "--message", "--event", "--all"]),
+    ] {
+        let words = format!("waypost admin {typed}");
+        let refused = command().try_get_matches_from(words.split(' ')).unwrap_err().to_string();
+        let missing = refused.split("Usage:").next().unwrap();
+        assert!(choices.iter().all(|choice| missing.contains(choice)), "{refused}");
+    }
+    for twice in [
+        "webhooks replay crm --dead --event e",
+        "webhooks replay crm --until 2030-01-31T00:00:00Z --dead",
+        "callbacks replay --all --webhook crm",
+        "callbacks replay --server https://a.example.com --webhook crm",
+    ] {
+        let words = format!("waypost admin {twice}");
+        assert!(command().try_get_matches_from(words.split(' ')).is_err(), "{twice}");
+    }
+}
+
+#[test]
 fn a_mistake_in_usage_exits_with_2() {
     let error = command().try_get_matches_from(["waypost", "srve"]).unwrap_err();
     assert_eq!(error.exit_code(), 2);
