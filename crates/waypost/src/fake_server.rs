@@ -12,8 +12,34 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rcgen::generate_simple_self_signed;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection};
 use serde_json::Value;
 use tokio::net::TcpListener;
+
+/// The address of a server whose certificate nobody trusts.
+pub(crate) fn untrusted() -> String {
+    let made = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key);
+    let config = Arc::new(config.unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // It ends when the client has seen the certificate.
+            let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let _ = server.complete_io(&mut stream);
+        }
+    });
+    format!("https://{address}")
+}
 
 /// One request as it came.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 //! the public address. It follows no redirect and repeats nothing. Addresses that tenants choose are
 //! the business of the egress crate.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,6 +179,17 @@ impl HttpClient {
         let (head, body) = self.inner.request(request).await?.into_parts();
         Ok(Answer { status: head.status, body: read_whole(body).await? })
     }
+}
+
+/// Whether a call failed because what answered showed a certificate that is not trusted for the name.
+pub(crate) fn is_untrusted(error: &anyhow::Error) -> bool {
+    error.chain().any(|mut cause| {
+        // What an I/O error was made of is not among its sources.
+        while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = inner;
+        }
+        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+    })
 }
 
 async fn read_whole(body: Incoming) -> anyhow::Result<Bytes> {

@@ -13,7 +13,7 @@ use url::Url;
 use crate::cli::gateway::Gateway;
 use crate::config::{Secret, without_slash};
 use crate::data_dir::{self, ADMIN_ENV};
-use crate::http_client::{Answer, Call, HttpClient, Lines, Opened};
+use crate::http_client::{Answer, Call, HttpClient, Lines, Opened, is_untrusted};
 use crate::stdout::printable;
 
 /// How long one call may take. An import's part is the longest.
@@ -26,6 +26,10 @@ const QUOTED_CHARS: usize = 200;
 /// What to do where nobody answers.
 const UNREACHED: &str =
     "cannot reach the gateway; is it running (waypost serve)? Use --url if elsewhere";
+
+/// What to do where a certificate is shown that is not trusted.
+const UNTRUSTED: &str = "something answers there, but its certificate is not trusted for this name: \
+    use --url with a name in the certificate, and an authority that this machine trusts";
 
 /// The management API of one gateway.
 pub(crate) struct Api {
@@ -188,7 +192,7 @@ impl Api {
     ) -> anyhow::Result<anyhow::Result<Lines>> {
         let url = self.url(path, query)?;
         let call = Call { method: Method::GET, url, bearer: Some(&self.key), body: None };
-        match self.http.open(call, "text/event-stream").await.context(UNREACHED)? {
+        match self.http.open(call, "text/event-stream").await.map_err(unreached)? {
             Opened::Stream(lines) => Ok(Ok(lines)),
             Opened::Answer(answer) if answer.status.is_server_error() => bail!(refusal(&answer)),
             Opened::Answer(answer) => Ok(Err(anyhow!(refusal(&answer)))),
@@ -206,7 +210,7 @@ impl Api {
     ) -> anyhow::Result<Lines> {
         let url = self.url(path, &[])?;
         let call = Call { method: Method::POST, url, bearer: Some(&self.key), body: None };
-        match self.http.open(call, accept).await.context(UNREACHED)? {
+        match self.http.open(call, accept).await.map_err(unreached)? {
             Opened::Stream(pieces) => Ok(pieces),
             Opened::Answer(answer) => bail!(refusal(&answer)),
         }
@@ -229,8 +233,7 @@ impl Api {
         body: Option<(&'static str, Bytes)>,
     ) -> anyhow::Result<Answer> {
         let call = Call { method, url, bearer: Some(&self.key), body };
-        let answer = self.http.call(call).await;
-        answer.context(UNREACHED)
+        self.http.call(call).await.map_err(unreached)
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Url> {
@@ -244,6 +247,11 @@ impl Api {
         }
         Ok(url)
     }
+}
+
+fn unreached(error: anyhow::Error) -> anyhow::Error {
+    let remedy = if is_untrusted(&error) { UNTRUSTED } else { UNREACHED };
+    error.context(remedy)
 }
 
 /// The id of something the gateway answered with.

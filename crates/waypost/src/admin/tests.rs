@@ -4,7 +4,7 @@ use clap::FromArgMatches as _;
 
 use super::*;
 use crate::cli::{self, Cli, Command};
-use crate::fake_server::{FakeServer, Received};
+use crate::fake_server::{FakeServer, Received, untrusted};
 
 /// Runs a command as it is typed, with the gateway's address and a key added.
 async fn type_line(gateway: &FakeServer, line: &str) -> anyhow::Result<bool> {
@@ -451,15 +451,17 @@ async fn what_is_both_set_and_cleared_is_refused() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_does_not_run_is_told_plainly() {
-    let gateway = FakeServer::start(&[]).await;
-    let url = "http://127.0.0.1:9";
-    let words = ["waypost", "admin", "orgs", "list", "--url", url, "--key", "k"];
-    let matches = cli::command().try_get_matches_from(words).unwrap();
-    let Some(Command::Admin(args)) = Cli::from_arg_matches(&matches).unwrap().command else {
-        panic!("not parsed")
-    };
-    let error = format!("{:#}", run(*args, Path::new("/nowhere")).await.unwrap_err());
-    assert!(error.starts_with("cannot reach the gateway; is it running"), "{error}");
-    drop(gateway);
+async fn a_gateway_that_is_not_reached_is_told_plainly() {
+    for (url, wanted) in [
+        ("http://127.0.0.1:9".to_owned(), "cannot reach the gateway; is it running"),
+        (untrusted(), "something answers there, but its certificate is not trusted"),
+    ] {
+        let words = ["waypost", "admin", "orgs", "list", "--url", &url, "--key", "k"];
+        let matches = cli::command().try_get_matches_from(words).unwrap();
+        let Some(Command::Admin(args)) = Cli::from_arg_matches(&matches).unwrap().command else {
+            panic!("not parsed")
+        };
+        let error = format!("{:#}", run(*args, Path::new("/nowhere")).await.unwrap_err());
+        assert!(error.starts_with(wanted), "{error}");
+    }
 }

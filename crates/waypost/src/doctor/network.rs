@@ -12,7 +12,7 @@ use crate::admin::Api;
 use crate::cli::gateway::Gateway;
 use crate::config::{Config, Secret, UpstreamTarget};
 use crate::data_dir::{self, ADMIN_ENV, Variables};
-use crate::http_client::{Answer, Call, HttpClient};
+use crate::http_client::{Answer, Call, HttpClient, is_untrusted};
 
 /// How long one call may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -22,6 +22,9 @@ const MAX_LOOKED_AT: u32 = 20;
 const SOON_S: i64 = 7 * 24 * 60 * 60;
 /// What the webhook's handshake must send back.
 const CHALLENGE: &str = "1158201444";
+/// What to do where the gateway's own certificate is not trusted.
+const TRUST: &str =
+    "set public_url to a name in the certificate, and use an authority that this machine trusts";
 /// Meta's code for a token that is no longer good.
 const META_CODE_TOKEN: u64 = 190;
 /// Meta's sub-code for a token that has expired.
@@ -50,6 +53,10 @@ async fn gateway(
     let base = known.get("WAYPOST_URL").unwrap_or(&local);
     let Some(ready) = joined(base, "readyz") else { return (Vec::new(), Vec::new()) };
     let answer = match http.call(Call::get(ready)).await {
+        Err(error) if is_untrusted(&error) => {
+            let found = format!("answers at {base} with a certificate not trusted here: {error:#}");
+            return (vec![Finding::warn(CHECK, found, TRUST)], Vec::new());
+        }
         Err(error) => {
             let found = format!("is not reached at {base}: {error:#}");
             return (vec![Finding::warn(CHECK, found, start(config))], Vec::new());

@@ -8,7 +8,7 @@ use waypost_engine::vault::Vault;
 use waypost_store_sqlite::{Options, SqliteStore};
 
 use super::*;
-use crate::fake_server::FakeServer;
+use crate::fake_server::{self, FakeServer};
 use crate::run::VAULT_CHECK;
 
 fn inputs(data_dir: &Path, variables: &[(&str, String)]) -> Inputs {
@@ -118,6 +118,19 @@ async fn the_sandbox_is_looked_for_where_the_gateway_has_it() {
     let findings = examine(&inputs(root.path(), &variables)).await.unwrap();
     let upstream = findings.iter().find(|finding| finding.check == "upstream").unwrap();
     assert_eq!(upstream.result, Grade::Ok, "{}", upstream.found);
+}
+
+#[tokio::test]
+async fn a_gateway_whose_certificate_is_not_trusted_is_not_said_to_be_down() {
+    let root = tempfile::tempdir().unwrap();
+    let url = fake_server::untrusted();
+    std::fs::write(root.path().join("admin.env"), format!("WAYPOST_URL={url}\n")).unwrap();
+    let variables = [("WAYPOST_LISTEN", nobody()), ("WAYPOST_SANDBOX__LISTEN", nobody())];
+    let findings = examine(&inputs(root.path(), &variables)).await.unwrap();
+    let gateway = findings.iter().find(|finding| finding.check == "gateway").unwrap();
+    assert!(gateway.found.contains("certificate not trusted"), "{}", gateway.found);
+    let remedy = gateway.remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("public_url") && !remedy.contains("serve"), "{remedy}");
 }
 
 #[tokio::test]
