@@ -303,6 +303,7 @@ const fn kind(target: &UpstreamTarget) -> &'static str {
 /// # Errors
 /// Not writable.
 pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.is_file(), "the data folder {} is a file", path.display());
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
     made.with_context(|| format!("cannot make the data folder {}", path.display()))
 }

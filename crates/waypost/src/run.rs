@@ -251,7 +251,9 @@ fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
 
 fn listen_remedy(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::AddrInUse => "; is another process using it?",
+        io::ErrorKind::AddrInUse => {
+            "; is another process using it? Choose another with --listen or --sandbox-listen"
+        }
         io::ErrorKind::AddrNotAvailable => "; it is no address of this machine",
         io::ErrorKind::PermissionDenied => {
             "; a port below 1024 needs the capability CAP_NET_BIND_SERVICE (AmbientCapabilities in \

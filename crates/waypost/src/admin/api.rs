@@ -314,10 +314,13 @@ fn refusal(answer: &Answer) -> String {
     };
     let word = |key: &str| problem[key].as_str().unwrap_or_default();
     let mut text = word("title").to_owned();
-    if !word("detail").is_empty() {
+    let faults = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    // Where it only says what is wrong with a field, the field's line says it.
+    let is_told = faults.iter().any(|fault| fault["message"] == problem["detail"]);
+    if !is_told && !word("detail").is_empty() {
         text = format!("{text}: {}", word("detail"));
     }
-    for fault in problem["errors"].as_array().into_iter().flatten() {
+    for fault in faults {
         let part = |key: &str| fault[key].as_str().unwrap_or_default();
         text.push_str(&format!("\n  {}: {}", part("field"), part("message")));
     }
@@ -380,7 +383,12 @@ mod tests {
             "type": "about:blank", "title": "Bad Request", "status": 400, "code": "invalid_value",
             "detail": "The name is missing.", "errors": [{"field": "name", "message": "is \u{1b}[1mwanted"}]
         });
+        let same = json!({
+            "title": "Bad Request", "detail": "too long",
+            "errors": [{"field": "text.body", "message": "too long"}]
+        });
         for (status, body, wanted) in [
+            (400, same.to_string(), "Bad Request\n  text.body: too long"),
             (400, problem.to_string(), "Bad Request: The name is missing.\n  name: is ?[1mwanted"),
             (502, "<html>".to_owned(), "the gateway answered 502 Bad Gateway: <html>"),
             (

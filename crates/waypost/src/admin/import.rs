@@ -52,8 +52,8 @@ pub(super) async fn run(
     format: Option<ImportFormat>,
     as_json: bool,
 ) -> anyhow::Result<bool> {
-    let format = format.map_or_else(|| format_of(file), Ok)?;
     let (source, size) = open(file)?;
+    let format = format.map_or_else(|| format_of(file), Ok)?;
     let parts = Parts::new(format, source)?;
     let (tally, ended) = import(api, org, format, parts, &progress(size)).await;
     tell(&tally, as_json);

@@ -451,6 +451,17 @@ async fn what_is_both_set_and_cleared_is_refused() {
 }
 
 #[tokio::test]
+async fn a_missing_file_is_told_as_such_whatever_its_name_says() {
+    let gateway = FakeServer::start(&[]).await;
+    for typed in
+        ["media upload /nowhere/missing --org o", "customers import /nowhere/missing --org o"]
+    {
+        let error = type_line(&gateway, typed).await.unwrap_err().to_string();
+        assert_eq!(error, "cannot read /nowhere/missing", "{typed}");
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_not_reached_is_told_plainly() {
     for (url, wanted) in [
         ("http://127.0.0.1:9".to_owned(), "cannot reach the gateway; is it running"),

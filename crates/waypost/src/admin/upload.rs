@@ -24,10 +24,10 @@ pub(super) async fn run(
     file: &Path,
     mime_type: Option<String>,
 ) -> anyhow::Result<Value> {
+    let size = std::fs::metadata(file).with_context(|| cannot_read(file))?.len();
     let mime_type = mime_type.map_or_else(|| type_of(file), Ok)?;
     let is_word = mime_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     ensure!(is_word, "`{mime_type}` is no type such as image/png");
-    let size = std::fs::metadata(file).with_context(|| cannot_read(file))?.len();
     ensure!(size <= MAX_FILE_BYTES, "{} is larger than {MAX_FILE_BYTES} bytes", file.display());
     let bytes = tokio::fs::read(file).await.with_context(|| cannot_read(file))?;
     let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();

@@ -25,7 +25,7 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) customer: Option<String>,
     /// The sender: any name of one of your numbers [default: the organisation's first]
-    #[arg(long, value_name = "NUMBER", env = "WAYPOST_PHONE_NUMBER_ID")]
+    #[arg(long, value_name = "NUMBER", env = "WAYPOST_PHONE_NUMBER_ID", hide_env_values = true)]
     pub(crate) number: Option<String>,
     /// Send this text
     #[arg(long)]

@@ -283,7 +283,7 @@ fn each_rule_names_the_setting_and_the_remedy() {
         (r#"public_url = "https://a@x""#, "public_url: must hold no user name"),
         (r#"public_url = "https://x/?a""#, "public_url: `https://x/?a` must end before any `?`"),
         (r#"admin_key = """#, "admin_key: must not be empty"),
-        ("demo = 1", "demo: must be true or false without quotes, not a integer"),
+        ("demo = 1", "demo: must be true or false without quotes, not of type integer"),
         ("trusted_proxies = [1]", "trusted_proxies: must hold networks in quotes"),
         (
             r#"trusted_proxies = ["300.1.1.1/8", "192.0.2.1", "10.0.0.0/33"]"#,

@@ -111,17 +111,19 @@ impl Kind {
     pub(crate) fn read_toml(self, value: &toml::Value) -> Result<Value, String> {
         match (self, value) {
             (Self::Switch, toml::Value::Boolean(on)) => Ok(Value::Switch(*on)),
-            (Self::Switch, other) => {
-                Err(format!("must be true or false without quotes, not a {}", other.type_str()))
-            }
+            (Self::Switch, other) => Err(format!(
+                "must be true or false without quotes, not of type {}",
+                other.type_str()
+            )),
             (Self::Networks, toml::Value::Array(items)) => {
                 read_networks(items.iter().map(read_toml_network))
             }
-            (Self::Networks, other) => {
-                Err(format!(r#"must be a list such as ["10.0.0.0/8"], not a {}"#, other.type_str()))
-            }
+            (Self::Networks, other) => Err(format!(
+                r#"must be a list such as ["10.0.0.0/8"], not of type {}"#,
+                other.type_str()
+            )),
             (kind, toml::Value::String(text)) => kind.read_text(text),
-            (_, other) => Err(format!("must be text in quotes, not a {}", other.type_str())),
+            (_, other) => Err(format!("must be text in quotes, not of type {}", other.type_str())),
         }
     }
 }
@@ -223,6 +225,6 @@ fn read_network(text: &str) -> Result<IpNet, String> {
 fn read_toml_network(item: &toml::Value) -> Result<IpNet, String> {
     match item {
         toml::Value::String(text) => read_network(text),
-        other => Err(format!("must hold networks in quotes, not a {}", other.type_str())),
+        other => Err(format!("must hold networks in quotes, not of type {}", other.type_str())),
     }
 }

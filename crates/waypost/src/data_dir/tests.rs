@@ -138,6 +138,8 @@ fn a_folder_that_cannot_be_made_or_written_is_told_in_one_line() {
     let error = format!("{:#}", open(&file.join("below")).unwrap_err());
     assert!(error.starts_with("cannot make the data folder"), "{error}");
     assert_eq!(error.lines().count(), 1);
+    let error = format!("{:#}", open(&file).unwrap_err());
+    assert!(error.ends_with("is a file"), "{error}");
 
     let folder = root.path().join("folder");
     fs::create_dir_all(folder.join(LOCK_FILE)).unwrap();

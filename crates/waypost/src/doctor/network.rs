@@ -69,7 +69,7 @@ async fn gateway(
     }
     match numbers(base, known, config).await {
         Ok(numbers) => {
-            let found = format!("admin key accepted, {} numbers", numbers.len());
+            let found = format!("admin key accepted, numbers: {}", numbers.len());
             findings.push(Finding::ok("management API", found));
             (findings, numbers)
         }
