@@ -13,6 +13,7 @@ use waypost_domain::event::TemplateDetail;
 use waypost_domain::{Failure, OrgId, Timestamp};
 use waypost_planted::{Bug, is_planted};
 
+pub(crate) use self::files::FILES_AT_ONCE;
 use self::files::inbound_media_id;
 use crate::Engine;
 use crate::consents::new_customer_id;
@@ -260,7 +261,7 @@ impl Engine {
             // What was held until the person writes is due.
             self.lanes().wake(&number.id);
             if has_media {
-                self.media_arrived().notify_one();
+                self.lane(&number).files.notify_one();
             }
         }
         Ok(true)

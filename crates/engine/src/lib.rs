@@ -52,7 +52,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_clock::Clock;
@@ -222,7 +222,7 @@ struct Parts {
     outages: Outages,
     resends: Resends,
     inbox_filled: Notify,
-    media_arrived: Notify,
+    inbound_files: Semaphore,
     org_removed: Notify,
     metrics: Arc<Metrics>,
     calls: Calls,
@@ -262,7 +262,7 @@ impl Engine {
             public_prefix: settings.public_url.trim_end_matches('/').to_owned(),
             uploading: Mutex::default(),
             removing: tokio::sync::RwLock::new(()),
-            backup: Arc::new(tokio::sync::Semaphore::new(1)),
+            backup: Arc::new(Semaphore::new(1)),
         };
         let (new_lanes, lanes_to_drain) = mpsc::unbounded_channel();
         let engine = Self(Arc::new(Parts {
@@ -288,7 +288,7 @@ impl Engine {
             outages: Outages::default(),
             resends: Resends::default(),
             inbox_filled: Notify::new(),
-            media_arrived: Notify::new(),
+            inbound_files: Semaphore::new(inbound::FILES_AT_ONCE),
             org_removed: Notify::new(),
             metrics,
             calls: Calls::default(),
@@ -308,7 +308,6 @@ impl Engine {
         let Some(mut lanes) = self.0.lanes_to_drain.lock().take() else { return };
         let tasks = TaskTracker::new();
         self.keep(&tasks, &cancel, Self::work_off_inbox);
-        self.keep(&tasks, &cancel, Self::fetch_inbound_media);
         self.keep(&tasks, &cancel, Self::dispatch_events);
         self.keep(&tasks, &cancel, Self::deliver_callbacks);
         self.keep(&tasks, &cancel, Self::keep_house);
@@ -330,6 +329,7 @@ impl Engine {
                 () = cancel.cancelled() => break,
                 lane = lanes.recv() => match lane {
                     Some(lane) => {
+                        self.keep_fetching_files(&lane, &tasks, &cancel);
                         let attempts = tasks.clone();
                         self.keep(&tasks, &cancel, move |engine, cancel| {
                             engine.drain(Arc::clone(&lane), attempts.clone(), cancel)
@@ -535,8 +535,8 @@ impl Engine {
         &self.0.inbox_filled
     }
 
-    fn media_arrived(&self) -> &Notify {
-        &self.0.media_arrived
+    fn inbound_files(&self) -> &Semaphore {
+        &self.0.inbound_files
     }
 
     fn org_removed(&self) -> &Notify {

@@ -75,12 +75,14 @@ impl InboxStore for SqliteStore {
 
     async fn inbound_without_media(
         &self,
+        number_id: &NumberId,
         written_after: Timestamp,
         after: i64,
         limit: u32,
     ) -> StoreResult<Vec<InboundFile>> {
+        let number = number_id.clone();
         self.readers
-            .for_delivery(move |conn| without_media(conn, written_after, after, limit))
+            .for_delivery(move |conn| without_media(conn, &number, written_after, after, limit))
             .await
     }
 
@@ -236,6 +238,7 @@ fn has_file(content: &InboundContent) -> bool {
 
 fn without_media(
     conn: &Connection,
+    number: &NumberId,
     written_after: Timestamp,
     after: i64,
     limit: u32,
@@ -244,10 +247,11 @@ fn without_media(
         "SELECT m.seq, o.id, n.id, m.id, m.content
          FROM messages m INDEXED BY messages_media_pending
          CROSS JOIN orgs o ON o.ref = m.org CROSS JOIN numbers n ON n.ref = m.number
-         WHERE m.media_pending = 1 AND m.seq > ?2 AND m.settled_at > ?1
+         WHERE m.media_pending = 1 AND m.seq > ?2 AND m.settled_at > ?1 AND n.id = ?4
          ORDER BY m.seq LIMIT ?3",
     )?;
-    let mut rows = select.query(params![written_after.0, after, limit.min(MAX_ENTRIES)])?;
+    let limit = limit.min(MAX_ENTRIES);
+    let mut rows = select.query(params![written_after.0, after, limit, number.as_str()])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let content: String = row.get(4)?;

@@ -152,7 +152,8 @@ pub async fn inbound_files_are_fetched_once(harness: &dyn Harness) {
     }
     let open = async |written_after_ms, after, limit| {
         let written_after = at(written_after_ms);
-        stage.store.inbound_without_media(written_after, after, limit).await.unwrap()
+        let number = number_id();
+        stage.store.inbound_without_media(&number, written_after, after, limit).await.unwrap()
     };
     let first = open(0, 0, 1).await.remove(0);
     assert_eq!((first.org_id, first.number_id), (org_id(), number_id()));
@@ -161,6 +162,9 @@ pub async fn inbound_files_are_fetched_once(harness: &dyn Harness) {
     assert_eq!(behind.iter().map(|file| file.message_id).collect::<Vec<_>>(), [lost.id]);
     assert!(open(0, behind[0].place, 10).await.is_empty());
     assert!(open(500, 0, 10).await.is_empty(), "too old to be there any more");
+    let other = NumberId::new("another");
+    let of_another = stage.store.inbound_without_media(&other, at(0), 0, 10).await.unwrap();
+    assert!(of_another.is_empty(), "sent to another number");
     let file = MediaId::new("1000000000000001");
     stage.store.attach_inbound_media(picture.id, Some(file.clone())).await.unwrap();
     stage.store.attach_inbound_media(lost.id, None).await.unwrap();

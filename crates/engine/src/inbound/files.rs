@@ -1,21 +1,30 @@
-//! Files of what people write: fetched from the upstream, which keeps them for a week. They are
-//! walked through from the oldest to the newest, over those that fail, which a later walk asks for
-//! again: nobody's files wait for another's.
+//! Files of what people write: fetched from the upstream, which keeps them for a week. Those of each
+//! number are walked through from the oldest to the newest, some at once, over those that fail, which
+//! a later walk asks for again: no number's files wait for another's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use waypost_domain::failure::Blame;
 use waypost_domain::media::{MediaKind, MimeType, clean_filename};
 use waypost_domain::{ErrorKind, Failure, MediaId, MessageId, NumberId};
 
 use crate::Engine;
+use crate::lanes::Lane;
 use crate::media::NewFile;
 use crate::panics::{BUG, caught};
-use crate::ports::{InboundFile, StoreResult};
+use crate::ports::{InboundFile, StoreError};
 
+/// Files that are fetched at once, a bound of the memory that they take on their way to the disk.
+pub(crate) const FILES_AT_ONCE: usize = 64;
+/// Those of one number, so that slow ones leave places to others.
+const OF_A_NUMBER: usize = 8;
 /// Files read at once.
 const BATCH: u32 = 16;
 /// The upstream keeps files for seven days.
@@ -25,15 +34,19 @@ const TRIES: u32 = 5;
 /// How long after the first failure of a walk the next walk begins.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// A walk through the files that wait. Those that come meanwhile lie on its way.
+/// A walk through the files of a number that wait. Those that come meanwhile lie on its way.
 #[derive(Default)]
 struct Walk {
-    /// Where it has come to.
+    /// Up to where they were read.
     after: i64,
+    /// What was read and not begun.
+    read: VecDeque<InboundFile>,
+    /// Files that are being fetched, by this walk or the one before.
+    under_way: HashSet<MessageId>,
     /// When the next one begins; `None` where nothing failed.
     again_at: Option<Instant>,
-    /// Numbers that the upstream gives no file of for now: this walk asks for none of theirs.
-    refused: HashSet<NumberId>,
+    /// The upstream gives no file of the number for now: this walk asks for none any more.
+    is_refused: bool,
     /// How often files that it came to were refused.
     tries: HashMap<MessageId, u32>,
     /// The same of the walk before, for files that this one has not come to.
@@ -44,25 +57,41 @@ impl Walk {
     fn begin_anew(&mut self) {
         // Files that neither walk came to are too old, or gone.
         let former_tries = std::mem::take(&mut self.tries);
-        *self = Self { former_tries, ..Self::default() };
+        let under_way = std::mem::take(&mut self.under_way);
+        *self = Self { former_tries, under_way, ..Self::default() };
     }
 
     fn is_to_be_repeated(&mut self) {
         self.again_at.get_or_insert_with(|| Instant::now() + PAUSE);
     }
 
-    /// Whether the upstream is to be asked for a file.
-    fn comes_to(&mut self, file: &InboundFile) -> bool {
-        if let Some(tried) = self.former_tries.remove(&file.message_id) {
-            self.tries.insert(file.message_id, tried);
+    /// Comes to files that were just read.
+    fn comes_to(&mut self, files: Vec<InboundFile>) {
+        for file in files {
+            self.after = file.place;
+            if let Some(tried) = self.former_tries.remove(&file.message_id) {
+                self.tries.insert(file.message_id, tried);
+            }
+            if !self.under_way.contains(&file.message_id) {
+                self.read.push_back(file);
+            }
         }
-        !self.refused.contains(&file.number_id)
+    }
+
+    /// The next file that the upstream is to be asked for, of those that were read.
+    fn begin_next(&mut self) -> Option<InboundFile> {
+        if self.is_refused {
+            self.read.clear();
+        }
+        let file = self.read.pop_front()?;
+        self.under_way.insert(file.message_id);
+        Some(file)
     }
 
     /// Notes a failure; `true` where it was the file's last try.
     fn note(&mut self, file: &InboundFile, failure: &Failure) -> bool {
         if matches!(failure.kind, ErrorKind::UpstreamAuth | ErrorKind::RateLimited) {
-            self.refused.insert(file.number_id.clone());
+            self.is_refused = true;
         }
         // An upstream that is down or refuses our token says nothing of the file.
         if !is_lasting(failure) {
@@ -74,49 +103,88 @@ impl Walk {
     }
 }
 
+/// A file, and what came of asking for it.
+type Fetched = (InboundFile, Result<Option<MediaId>, Failure>);
+
 impl Engine {
-    /// Fetches the files of inbound messages until it is cancelled.
-    pub(crate) async fn fetch_inbound_media(self, cancel: CancellationToken) {
+    /// Has the files of a number's inbound messages fetched.
+    pub(crate) fn keep_fetching_files(
+        &self,
+        lane: &Arc<Lane>,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) {
+        let lane = Arc::clone(lane);
+        self.keep(tasks, cancel, move |engine, cancel| {
+            engine.fetch_files(Arc::clone(&lane), cancel)
+        });
+    }
+
+    async fn fetch_files(self, lane: Arc<Lane>, cancel: CancellationToken) {
         let mut walk = Walk::default();
-        let fetching = async {
+        let mut fetching = FuturesUnordered::new();
+        let walking = async {
             loop {
-                if let Err(error) = self.fetch_on(&mut walk).await {
-                    tracing::error!(%error, "inbound files");
-                    self.note_store_error(&error);
-                    walk.is_to_be_repeated();
+                while fetching.len() < OF_A_NUMBER
+                    && let Some(file) = self.next_file(&lane.number_id, &mut walk).await
+                {
+                    fetching.push(self.fetch(file));
                 }
                 let again_at = walk.again_at;
                 tokio::select! {
                     biased;
+                    Some((file, fetched)) = fetching.next() => {
+                        self.settle_file(&mut walk, &file, fetched).await;
+                    }
                     () = tokio::time::sleep_until(again_at.unwrap_or_else(Instant::now)),
                         if again_at.is_some() => walk.begin_anew(),
-                    () = self.media_arrived().notified() => {}
+                    () = lane.files.notified() => {}
                 }
             }
         };
-        cancel.run_until_cancelled(fetching).await;
+        cancel.run_until_cancelled(walking).await;
     }
 
-    /// Walks on to the newest file.
-    async fn fetch_on(&self, walk: &mut Walk) -> StoreResult<()> {
+    /// Walks on to the next file that the upstream is to be asked for.
+    async fn next_file(&self, number_id: &NumberId, walk: &mut Walk) -> Option<InboundFile> {
         loop {
-            let oldest = self.now().plus_ms(-LIFE_MS);
-            let files = self.store().inbound_without_media(oldest, walk.after, BATCH).await?;
-            if files.is_empty() {
-                return Ok(());
+            if let Some(file) = walk.begin_next() {
+                return Some(file);
             }
-            for file in files {
-                if walk.comes_to(&file) {
-                    self.fetch_or_leave(walk, &file).await?;
+            let oldest = self.now().plus_ms(-LIFE_MS);
+            let read = self.store().inbound_without_media(number_id, oldest, walk.after, BATCH);
+            match read.await {
+                Ok(files) if files.is_empty() => return None,
+                Ok(files) => walk.comes_to(files),
+                Err(error) => {
+                    self.note_files_error(walk, &error);
+                    return None;
                 }
-                walk.after = file.place;
             }
         }
     }
 
-    async fn fetch_or_leave(&self, walk: &mut Walk, file: &InboundFile) -> StoreResult<()> {
-        let fetched = caught(self.fetch_inbound_file(file)).await;
+    fn note_files_error(&self, walk: &mut Walk, error: &StoreError) {
+        tracing::error!(%error, "inbound files");
+        self.note_store_error(error);
+        walk.is_to_be_repeated();
+    }
+
+    async fn fetch(&self, file: InboundFile) -> Fetched {
+        // It is never closed.
+        let _place = self.inbound_files().acquire().await.ok();
+        let fetched = caught(self.fetch_inbound_file(&file)).await;
         let fetched = fetched.unwrap_or_else(|| Err(Failure::new(ErrorKind::MediaRejected, BUG)));
+        (file, fetched)
+    }
+
+    async fn settle_file(
+        &self,
+        walk: &mut Walk,
+        file: &InboundFile,
+        fetched: Result<Option<MediaId>, Failure>,
+    ) {
+        walk.under_way.remove(&file.message_id);
         let media_id = match fetched {
             Ok(media_id) => media_id,
             Err(failure) => {
@@ -124,15 +192,18 @@ impl Engine {
                 tracing::warn!(message = %file.message_id, error = %failure, last, "inbound file");
                 if !last {
                     walk.is_to_be_repeated();
-                    return Ok(());
+                    return;
                 }
                 None
             }
         };
-        self.store().attach_inbound_media(file.message_id, media_id).await?;
-        self.callbacks_due();
-        walk.tries.remove(&file.message_id);
-        Ok(())
+        match self.store().attach_inbound_media(file.message_id, media_id).await {
+            Ok(()) => {
+                self.callbacks_due();
+                walk.tries.remove(&file.message_id);
+            }
+            Err(error) => self.note_files_error(walk, &error),
+        }
     }
 
     /// `None` where the message names no file, or one of a type that is not kept.

@@ -66,6 +66,8 @@ pub(crate) struct Lane {
     pub(crate) guards: Guards,
     /// Told when there is something to look for.
     wake: Notify,
+    /// Told when somebody has sent the number a file.
+    pub(crate) files: Notify,
     /// The foremost place of what was queued since it was looked.
     news: AtomicU8,
     /// Whether the drain waits for the end of something in flight.
@@ -161,6 +163,7 @@ impl Lane {
             slots: Slots::of(&lanes.shared),
             guards: Guards::default(),
             wake: Notify::new(),
+            files: Notify::new(),
             news: AtomicU8::new(NO_PLACE),
             waits_for_end: AtomicBool::new(false),
             queued: AtomicU64::new(1),

@@ -112,10 +112,11 @@ pub trait InboxStore: Send + Sync {
     async fn record_inbound(&self, inbound: InboundMessage, now: Timestamp) -> StoreResult<bool>;
     /// The organisation that a person joined on a shared number.
     async fn joined_org(&self, number_id: &NumberId, phone: &Phone) -> StoreResult<Option<OrgId>>;
-    /// Files that have not been fetched from the upstream, those behind a place in the order in
-    /// which they came.
+    /// Files sent to a number that have not been fetched from the upstream, those behind a place in
+    /// the order in which they came.
     async fn inbound_without_media(
         &self,
+        number_id: &NumberId,
         written_after: Timestamp,
         after: i64,
         limit: u32,

@@ -9,6 +9,10 @@ use waypost_engine::ports::{
 };
 
 use crate::rig::{LIVELY, Rig, number, phone, send_to, text};
+use crate::scripted::ENDLESS;
+
+/// The upstream's id of a number beside the first.
+const OTHER_NUMBER: &str = "100000000000003";
 
 fn written(from: &str, wamid: &str, rig: &Rig) -> UpstreamEvent {
     UpstreamEvent::Inbound(Inbound {
@@ -71,11 +75,18 @@ async fn files_that_people_send_are_kept() {
 }
 
 fn document(id: &str, rig: &Rig) -> UpstreamEvent {
-    UpstreamEvent::Inbound(rig.inbound(
-        "15550001111",
-        format!("wamid.of-{id}"),
-        json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
-    ))
+    document_to("100000000000001", id, rig)
+}
+
+fn document_to(phone_number_id: &str, id: &str, rig: &Rig) -> UpstreamEvent {
+    UpstreamEvent::Inbound(Inbound {
+        phone_number_id: phone_number_id.to_owned(),
+        ..rig.inbound(
+            "15550001111",
+            format!("wamid.of-{id}"),
+            json!({"type": "document", "document": {"id": id, "filename": "a.txt"}}),
+        )
+    })
 }
 
 #[tokio::test]
@@ -95,34 +106,32 @@ async fn many_files_at_once_are_all_kept() {
     assert!(done.is_ok(), "{} of 50", rig.engine.metrics().media_stored);
 }
 
+async fn add_other_number(rig: &Rig) {
+    let number = Number {
+        id: NumberId::new("number-2"),
+        phone_number_id: OTHER_NUMBER.to_owned(),
+        display_phone: phone("15550009998"),
+        ..number(1_000)
+    };
+    rig.engine.put_number(number, PutMode::Create).await.unwrap();
+}
+
 #[tokio::test]
 async fn files_that_are_refused_hold_up_no_other() {
-    let other_number = "100000000000003";
     for (kind, of_whom) in [
-        (ErrorKind::UpstreamAuth, other_number),
-        (ErrorKind::RateLimited, other_number),
+        (ErrorKind::UpstreamAuth, OTHER_NUMBER),
+        (ErrorKind::RateLimited, OTHER_NUMBER),
         (ErrorKind::UpstreamUnavailable, "100000000000001"),
         (ErrorKind::MediaRejected, "100000000000001"),
     ] {
         let rig = Rig::new().await;
-        let number = Number {
-            id: NumberId::new("number-2"),
-            phone_number_id: other_number.to_owned(),
-            display_phone: phone("15550009998"),
-            ..number(1_000)
-        };
-        rig.engine.put_number(number, PutMode::Create).await.unwrap();
+        add_other_number(&rig).await;
         let closed = rig.upstream.gate.write().await;
         for id in 0..40 {
             rig.upstream.refused_files.lock().insert(id.to_string(), kind);
             rig.receive(vec![document(&id.to_string(), &rig)]).await;
         }
-        let to = |id: &str| match document(id, &rig) {
-            UpstreamEvent::Inbound(inbound) => {
-                UpstreamEvent::Inbound(Inbound { phone_number_id: of_whom.to_owned(), ..inbound })
-            }
-            other => other,
-        };
+        let to = |id: &str| document_to(of_whom, id, &rig);
         rig.receive(vec![to("good")]).await;
         drop(closed);
         for (stored, late) in [(1, "late"), (2, "later")] {
@@ -135,6 +144,27 @@ async fn files_that_are_refused_hold_up_no_other() {
             assert!(done.is_ok(), "{kind:?}: {stored}");
             rig.receive(vec![to(late)]).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_slow_hold_up_no_other() {
+    for (slow, of_whom) in [(1, "100000000000001"), (70, OTHER_NUMBER)] {
+        let rig = Rig::new().await;
+        add_other_number(&rig).await;
+        for id in 0..slow {
+            rig.receive(vec![document(&format!("{ENDLESS}-{id}"), &rig)]).await;
+        }
+        for id in 0..20 {
+            rig.receive(vec![document_to(of_whom, &id.to_string(), &rig)]).await;
+        }
+        let all = async {
+            while rig.engine.metrics().media_stored < 20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let done = tokio::time::timeout(LIVELY, all).await;
+        assert!(done.is_ok(), "behind {slow}: {} of 20", rig.engine.metrics().media_stored);
     }
 }
 

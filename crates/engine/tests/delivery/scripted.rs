@@ -22,6 +22,8 @@ use crate::flows::ScriptedForms;
 
 /// What the codecs of these tests panic at.
 pub(crate) const PANIC: &str = "panic";
+/// Downloads of files whose ids begin so do not end.
+pub(crate) const ENDLESS: &str = "endless";
 
 /// A message as the upstream saw it.
 #[derive(Clone, Debug)]
@@ -150,6 +152,9 @@ impl Upstream for ScriptedUpstream {
         _: u64,
     ) -> Result<DownloadedMedia, CallError> {
         let _open = self.gate.read().await;
+        if media_id.starts_with(ENDLESS) {
+            std::future::pending::<()>().await;
+        }
         assert_ne!(media_id, PANIC, "what cannot be downloaded");
         if let Some(kind) = self.refused_files.lock().get(media_id) {
             let failure = Failure::new(*kind, "the upstream said no");
