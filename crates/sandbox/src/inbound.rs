@@ -24,6 +24,9 @@ use crate::wamid::{self, Sender};
 const EMPTY_KINDS: [&str; 5] =
     ["unsupported", "unknown", "request_welcome", "ephemeral", "interactive"];
 
+/// What WhatsApp tells of a person in the form of a message of theirs.
+const NOTICE: &str = "system";
+
 /// Members beside the one that has the name of the type.
 const MEMBERS: [&str; 13] = [
     "from",
@@ -171,12 +174,14 @@ impl State {
             template: None,
             marks: Vec::new(),
         });
-        self.open_window(number, person, at_ms);
+        if kind != NOTICE {
+            self.open_window(number, person, at_ms);
+        }
         self.chat(number, person).show(seq);
         self.number_mut(number).pace.note(now_ms);
         let mut value = statuses::envelope(self, number);
         // A change of the phone or the identity comes without contacts.
-        if kind != "system" {
+        if kind != NOTICE {
             let contact = statuses::contact(self, number, person);
             value.insert("contacts".into(), json!([contact]));
         }

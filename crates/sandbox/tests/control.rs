@@ -359,6 +359,9 @@ async fn people_change_their_identity_block_and_leave() {
     rig.control("people", &json!({"phone": OPEN, "change_identity": true})).await;
     let update = rig.update(|update| update["value"].get("messages").is_some()).await;
     assert_eq!(update["value"]["messages"][0]["system"]["type"], "customer_identity_changed");
+    rig.control("people", &json!({"phone": CLOSED, "change_identity": true})).await;
+    let unopened = rig.sent(&text(CLOSED)).await;
+    assert_eq!(rig.status_of(&unopened).await["errors"][0]["code"], 131_047, "nobody wrote");
     rig.control("people", &json!({"phone": OPEN, "blocks_business": true})).await;
     let wamid = rig.sent(&text(OPEN)).await;
     assert_eq!(rig.status_of(&wamid).await["status"], "sent");

@@ -429,6 +429,29 @@ fn record_consent(conn: &Connection, org: &OrgId, new: &NewConsent) -> Done<bool
     Ok(true)
 }
 
+/// A person has another number: what they said under the former one holds for it, unless they said
+/// something since. A yes takes no no back.
+pub(crate) fn move_consent(
+    conn: &Connection,
+    org: &OrgId,
+    from: &Phone,
+    to: &Phone,
+    new_customer_id: &CustomerId,
+) -> Done<()> {
+    let Some(said) = consent_of(conn, org, from)? else { return Ok(()) };
+    let since = consent_of(conn, org, to)?;
+    let holds = since.is_none_or(|since| !said.opted_in && since.at < said.at);
+    if holds {
+        let (phone, new_customer_id) = (to.clone(), new_customer_id.clone());
+        record_consent(conn, org, &NewConsent { phone, new_customer_id, consent: said })?;
+    }
+    Ok(())
+}
+
+fn consent_of(conn: &Connection, org: &OrgId, phone: &Phone) -> Done<Option<Consent>> {
+    Ok(by_phone(conn, org, phone)?.and_then(|customer| customer.consent))
+}
+
 fn customer_of(org: &OrgId, new: &NewConsent) -> Customer {
     Customer {
         org_id: org.clone(),

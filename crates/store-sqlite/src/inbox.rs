@@ -28,10 +28,13 @@ use crate::joins;
 use crate::memory::Memory;
 use crate::messages::held;
 use crate::rows::{from_json, to_json};
+use crate::scoped_ids;
 use crate::writer::Work;
 
 /// Entries given at once, whatever is asked for.
 const MAX_ENTRIES: u32 = 1_000;
+/// The kind of what the upstream tells of a person in the form of a message of theirs.
+const NOTICE: &str = "system";
 
 #[async_trait]
 impl InboxStore for SqliteStore {
@@ -152,19 +155,10 @@ fn record(
         return Ok(false);
     }
     let inbound = &*joins::settle(conn, inbound, now)?;
-    let (org, number) = (&inbound.org_id, &inbound.number_id);
-    // An hour that is still to come must not keep the window open for longer than a day.
-    let wrote_at = inbound.written_at.min(now);
-    open_window(conn, org, number, &inbound.phone, wrote_at)?;
-    if let Some(id) = inbound.user_id.as_ref().filter(|id| **id != inbound.phone) {
-        memory.scoped_ids.note(conn, org, id, &inbound.phone)?;
-    }
-    for name in memory.scoped_ids.other_names(conn, org, &inbound.phone)? {
-        held::release(conn, org, number, &name)?;
-    }
-    let known = customers::note_inbound(conn, &inbound.org_id, &inbound.phone, wrote_at)?;
-    if !known {
-        customers::create(conn, &new_customer(inbound, wrote_at, now))?;
+    if inbound.content.kind == NOTICE {
+        heed_notice(conn, inbound)?;
+    } else {
+        note_writer(conn, memory, inbound, now)?;
     }
     // settled_at keeps when it was written, by the upstream's clock.
     conn.prepare_cached(
@@ -193,6 +187,50 @@ fn record(
     memory.wamids.note(conn, seq, Direction::Inbound, &inbound.wamid)?;
     events::append_received(conn, seq, name, inbound.written_at, now)?;
     Ok(true)
+}
+
+/// A person wrote.
+fn note_writer(
+    conn: &Connection,
+    memory: &Memory,
+    inbound: &InboundMessage,
+    now: Timestamp,
+) -> Done<()> {
+    let (org, number) = (&inbound.org_id, &inbound.number_id);
+    // An hour that is still to come must not keep the window open for longer than a day.
+    let wrote_at = inbound.written_at.min(now);
+    open_window(conn, org, number, &inbound.phone, wrote_at)?;
+    let id = inbound.user_id.as_ref().filter(|id| **id != inbound.phone);
+    let mut former_phone = None;
+    if let Some(id) = id {
+        former_phone = scoped_ids::number_of(conn, org, id)?;
+        memory.scoped_ids.note(conn, org, id, &inbound.phone)?;
+    }
+    for name in memory.scoped_ids.other_names(conn, org, &inbound.phone)? {
+        held::release(conn, org, number, &name)?;
+    }
+    let known = customers::note_inbound(conn, org, &inbound.phone, wrote_at)?;
+    if !known {
+        customers::create(conn, &new_customer(inbound, wrote_at, now))?;
+    }
+    match former_phone.filter(|former| *former != inbound.phone) {
+        Some(former) => move_consent(conn, inbound, &former, &inbound.phone),
+        None => Ok(()),
+    }
+}
+
+/// The upstream tells something of a person, who did not write: no window opens by it.
+fn heed_notice(conn: &Connection, inbound: &InboundMessage) -> Done<()> {
+    let notice = &inbound.content.message[NOTICE];
+    let new_phone = notice["wa_id"].as_str().and_then(|digits| Phone::parse(digits).ok());
+    match new_phone.filter(|_| notice["type"] == "user_changed_number") {
+        Some(new_phone) => move_consent(conn, inbound, &inbound.phone, &new_phone),
+        None => Ok(()),
+    }
+}
+
+fn move_consent(conn: &Connection, inbound: &InboundMessage, from: &Phone, to: &Phone) -> Done<()> {
+    customers::move_consent(conn, &inbound.org_id, from, to, &inbound.new_customer_id)
 }
 
 /// Opens a person's window at a number, or keeps it open for longer, never for less; and lets go what

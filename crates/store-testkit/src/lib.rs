@@ -22,6 +22,7 @@ pub mod flows;
 pub mod inbox;
 pub mod lists;
 pub mod media;
+pub mod notices;
 pub mod pacing;
 pub mod queue;
 pub mod recovery;
@@ -252,6 +253,15 @@ macro_rules! conformance {
                 a_form_is_found_by_each_of_its_names,
                 forms_are_listed_by_number_and_bounded,
                 forms_go_with_their_organisation,
+            ]
+        );
+        $crate::conformance_of!(
+            $harness,
+            notices,
+            [
+                a_notice_is_recorded_and_nobody_wrote,
+                what_a_person_said_holds_for_the_number_they_change_to,
+                what_was_said_under_the_new_number_stands,
             ]
         );
         $crate::conformance_of!(

@@ -40,7 +40,7 @@ fn held(until: Timestamp, nudge: Option<Message>) -> Start {
     }))
 }
 
-async fn hold(stage: &Stage, message: &Message, until: Timestamp) -> MessageId {
+pub(crate) async fn hold(stage: &Stage, message: &Message, until: Timestamp) -> MessageId {
     stage.store.accept(message.clone(), held(until, None), None).await.unwrap();
     message.id
 }
