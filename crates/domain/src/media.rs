@@ -133,6 +133,15 @@ const TYPES: &[MediaType] = &[
 pub struct MimeType(String);
 
 impl MimeType {
+    /// The type of bytes of which no more is known, as RFC 2046 has it.
+    pub const UNKNOWN: &str = "application/octet-stream";
+
+    /// The type of a file that came with one Meta does not list: people may send any document.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self(Self::UNKNOWN.to_owned())
+    }
+
     /// Reads a declared type: parameters after `;` are dropped, letter case is ignored, and the
     /// unregistered names in use (`image/jpg`, `image/pjpeg`, `video/3gp`) become the registered.
     /// `None` where Meta supports no such type.
@@ -295,6 +304,14 @@ mod tests {
         for text in ["image/gif", "", "audio", "application/zip", "image/svg+xml", "text/html"] {
             assert_eq!(MimeType::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_of_no_known_type_is_a_document_and_nothing_else() {
+        let unknown = MimeType::unknown();
+        assert_eq!((unknown.kind(), unknown.extension()), (MediaKind::Document, "bin"));
+        assert_eq!(MimeType::parse(unknown.as_str()), None, "nobody may send it");
+        assert!(!unknown.fits(Signature::Text));
     }
 
     #[test]

@@ -16,9 +16,6 @@ use waypost_engine::ports::{BlobStream, MediaRecord};
 use crate::App;
 use crate::problem::Problem;
 
-/// The type of what has none of the allowed ones.
-const UNKNOWN_TYPE: &str = "application/octet-stream";
-
 /// Answers `/media/{name}`, where the name is a file's public name and its extension.
 pub(crate) async fn show_media(
     State(app): State<App>,
@@ -54,7 +51,7 @@ pub(crate) fn inert_file(record: &MediaRecord, bytes: BlobStream) -> Response {
 fn content_type(mime_type: &MimeType) -> HeaderValue {
     MimeType::parse(mime_type.as_str())
         .and_then(|known| HeaderValue::from_str(known.as_str()).ok())
-        .unwrap_or(HeaderValue::from_static(UNKNOWN_TYPE))
+        .unwrap_or(HeaderValue::from_static(MimeType::UNKNOWN))
 }
 
 fn disposition(record: &MediaRecord) -> HeaderValue {
@@ -136,6 +133,8 @@ mod tests {
             assert_eq!(content_type(&MimeType::parse(name).unwrap()), name);
         }
         let stored: MimeType = serde_json::from_str("\"text/html\"").unwrap();
-        assert_eq!(content_type(&stored), UNKNOWN_TYPE);
+        for unlisted in [stored, MimeType::unknown()] {
+            assert_eq!(content_type(&unlisted), "application/octet-stream");
+        }
     }
 }

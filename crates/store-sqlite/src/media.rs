@@ -181,7 +181,7 @@ fn record(row: &Row<'_>) -> Done<(i64, MediaRecord)> {
         org_id: OrgId::new(row.get::<_, String>(2)?),
         sha256: Sha256Hex::from_stored(row.get(3)?),
         size: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
-        mime_type: MimeType::parse(&mime_type).ok_or_else(|| corrupt("media type"))?,
+        mime_type: stored_type(&mime_type).ok_or_else(|| corrupt("media type"))?,
         filename: row.get(6)?,
         public_name: row.get(7)?,
         created_at: Timestamp(row.get(8)?),
@@ -251,4 +251,8 @@ fn put_copy(
         copy.expires_at.0
     ])?;
     Ok(())
+}
+
+fn stored_type(text: &str) -> Option<MimeType> {
+    MimeType::parse(text).or_else(|| Some(MimeType::unknown()).filter(|it| it.as_str() == text))
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
 use waypost_domain::event::{Event, EventDetail, ReceivedDetail, StatusDetail};
+use waypost_domain::media::MimeType;
 use waypost_domain::{Content, Failure, Status, Timestamp};
 
 use super::codes::{self, Code};
@@ -301,8 +302,10 @@ fn file<'a>(kind: &str, media: &'a Value, detail: &'a ReceivedDetail) -> Said<'a
         Some(name) => name,
         None => text_at(media, &["filename"]),
     };
+    let known_type = stored.map(|file| file.mime_type.as_str());
+    let known_type = known_type.filter(|mime_type| *mime_type != MimeType::UNKNOWN);
     let attachment = Attachment {
-        mime_type: stored.map_or_else(|| text_at(media, &["mime_type"]), |file| &file.mime_type),
+        mime_type: known_type.unwrap_or_else(|| text_at(media, &["mime_type"])),
         caption,
         url: stored.map(|file| file.url.as_str()).unwrap_or_default(),
         filename: (kind == "document").then(filename),

@@ -206,7 +206,7 @@ impl Engine {
         }
     }
 
-    /// `None` where the message names no file, or one of a type that is not kept.
+    /// `None` where the message names no file, or its number is gone.
     async fn fetch_inbound_file(&self, file: &InboundFile) -> Result<Option<MediaId>, Failure> {
         let content = &file.content;
         let Some(upstream_id) = inbound_media_id(&content.kind, &content.message) else {
@@ -217,7 +217,7 @@ impl Engine {
         let limit_bytes = MediaKind::Document.max_bytes();
         let download = self.upstream().download(&account, upstream_id, limit_bytes).await;
         let download = download.map_err(|error| error.failure)?;
-        let Some(mime_type) = MimeType::parse(&download.mime_type) else { return Ok(None) };
+        let mime_type = MimeType::parse(&download.mime_type).unwrap_or_else(MimeType::unknown);
         let library = self.media_library();
         let (upload, _) = library.copy_body(download.body, limit_bytes).await?;
         let filename = content.message[&content.kind]["filename"].as_str();

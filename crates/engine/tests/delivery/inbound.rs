@@ -62,16 +62,23 @@ async fn somebody_unknown_becomes_a_customer() {
 
 #[tokio::test]
 async fn files_that_people_send_are_kept() {
-    let rig = Rig::new().await;
-    rig.receive(vec![document("77", &rig)]).await;
-    let org_id = OrgId::new("org-1");
-    let page = Page { after: None, limit: 10 };
-    while rig.engine.store().media_list(&org_id, page).await.unwrap().data.is_empty() {
-        tokio::task::yield_now().await;
+    // Meta lets people send documents of every type, and businesses of some.
+    for (id, mime_type) in [("77", "text/plain"), ("7.zip", "application/octet-stream")] {
+        let rig = Rig::new().await;
+        rig.receive(vec![document(id, &rig)]).await;
+        let org_id = OrgId::new("org-1");
+        let page = Page { after: None, limit: 10 };
+        let kept = async {
+            while rig.engine.store().media_list(&org_id, page).await.unwrap().data.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(LIVELY, kept).await.is_ok(), "{id}");
+        let files = rig.engine.store().media_list(&org_id, page).await.unwrap().data;
+        assert_eq!(files[0].filename.as_deref(), Some("a.txt"));
+        assert_eq!(files[0].mime_type.as_str(), mime_type);
+        assert_eq!(files[0].size, format!("bytes of {id}").len() as u64);
     }
-    let files = rig.engine.store().media_list(&org_id, page).await.unwrap().data;
-    assert_eq!(files[0].filename.as_deref(), Some("a.txt"));
-    assert_eq!(files[0].size, "bytes of 77".len() as u64);
 }
 
 fn document(id: &str, rig: &Rig) -> UpstreamEvent {

@@ -162,7 +162,8 @@ impl Upstream for ScriptedUpstream {
         }
         let bytes = Bytes::from(format!("bytes of {media_id}"));
         let body = futures_util::stream::once(async move { Ok(bytes) });
-        Ok(DownloadedMedia { mime_type: "text/plain".to_owned(), body: Box::pin(body) })
+        let mime_type = if media_id.ends_with("zip") { "application/zip" } else { "text/plain" };
+        Ok(DownloadedMedia { mime_type: mime_type.to_owned(), body: Box::pin(body) })
     }
 
     async fn templates(

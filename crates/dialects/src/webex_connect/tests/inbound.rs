@@ -94,6 +94,10 @@ fn every_kind_of_file_is_an_attachment() {
         let unfetched = inner(&posted(received(kind, object))["attachments"]);
         assert_eq!((&unfetched[0]["mime_type"], &unfetched[0]["url"]), (&json!("x/y"), &json!("")));
     }
+    let unlisted = json!({"type": "document", "document": {"mime_type": "application/zip"}});
+    let file = file("application/octet-stream", Some("a.zip"));
+    let detail = ReceivedDetail { file, ..received("document", unlisted) };
+    assert_eq!(inner(&posted(detail)["attachments"])[0]["mime_type"], "application/zip");
     let named = json!({"type": "document", "document": {"filename": "b.pdf"}});
     assert_eq!(inner(&posted(received("document", named))["attachments"])[0]["filename"], "b.pdf");
 }
