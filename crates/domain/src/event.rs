@@ -197,7 +197,7 @@ pub struct QuotedMessage {
 pub struct EventFile {
     /// Its id.
     pub id: MediaId,
-    /// Where it can be fetched without a key, for seven days.
+    /// Where it can be fetched without a key, as long as the organisation keeps files.
     pub url: String,
     /// Its type.
     pub mime_type: String,
