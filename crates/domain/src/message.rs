@@ -268,6 +268,8 @@ pub struct StatusEvent {
     pub at: Timestamp,
     /// Why, for failures.
     pub failure: Option<Failure>,
+    /// What the upstream's report said besides, such as the price, where no event tells it.
+    pub upstream: Option<Value>,
 }
 
 /// One call to the upstream for a message.

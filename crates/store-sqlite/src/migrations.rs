@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_webhooks_by_org.sql"),
     include_str!("../migrations/0006_signers.sql"),
     include_str!("../migrations/0007_failing.sql"),
+    include_str!("../migrations/0008_former_sendings.sql"),
 ];
 
 /// The layout that this program knows.

@@ -6,13 +6,14 @@ use waypost_domain::message::{Message, MessageOptions, Notify};
 use waypost_domain::status::Report;
 use waypost_domain::{MediaId, NumberId, OrgId, Status};
 use waypost_engine::ports::{
-    Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, TargetAddress, TargetName,
+    Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, StatusReport, TargetAddress,
+    TargetName,
 };
 
 use crate::Harness;
 use crate::samples::{
-    START, Stage, at, closed, inbound, message, number, number_id, org, org_id, refused, report,
-    retry, unknown,
+    START, Stage, at, closed, inbound, message, new_attempt, number, number_id, org, org_id,
+    refused, report, retry, sent, unknown,
 };
 
 const ALL: Page = Page { after: None, limit: 1_000 };
@@ -67,6 +68,73 @@ pub async fn what_a_report_says_besides_is_kept_also_where_it_was_parked(harness
     let events = listed(&stage, &EventFilter::default()).await;
     let EventDetail::Status(delivered) = &events[1].event.detail else { panic!("a status") };
     assert_eq!((events.len(), &delivered.upstream), (2, &extra));
+}
+
+pub async fn an_event_tells_of_the_sending_that_it_happened_to(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let resent = message(1);
+    let begin_again = async || {
+        assert!(stage.store.requeue(&org_id(), resent.id, at(200)).await.unwrap());
+        let attempt = new_attempt();
+        stage.store.begin_attempt(resent.id, attempt, at(300)).await.unwrap();
+        attempt
+    };
+    stage.send(&resent, "wamid.1").await;
+    stage.apply(report("wamid.1", Report::Failed, at(1_000))).await;
+    let refused_one = begin_again().await;
+    stage.settle(resent.id, refused_one, refused()).await;
+    let lost = begin_again().await;
+    stage.settle(resent.id, lost, unknown()).await;
+    let second = begin_again().await;
+    stage.settle(resent.id, second, sent("wamid.2")).await;
+    stage.apply(report("wamid.1", Report::Delivered, at(2_000))).await;
+    stage.apply(report("wamid.2", Report::Read, at(3_000))).await;
+    let told: Vec<_> = listed(&stage, &EventFilter::default())
+        .await
+        .into_iter()
+        .map(|logged| match logged.event.detail {
+            EventDetail::Status(it) => {
+                let is_duplicate = it.message.possible_duplicate;
+                (it.status, it.message.wamid.map(|wamid| (wamid, is_duplicate)))
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let of = |wamid: &str, is_duplicate| Some((wamid.to_owned(), is_duplicate));
+    let expected = [
+        (Status::Sent, of("wamid.1", false)),
+        (Status::Failed, of("wamid.1", false)),
+        (Status::Failed, None),
+        (Status::Sent, of("wamid.2", true)),
+        (Status::Delivered, of("wamid.1", true)),
+        (Status::Read, of("wamid.2", true)),
+    ];
+    assert_eq!(told, expected);
+}
+
+pub async fn what_a_report_says_besides_is_kept_where_no_event_tells_it(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let first = message(1);
+    stage.send(&first, "wamid.1").await;
+    let extra = |price: u32| Some(json!({"pricing": {"category": price}}));
+    for (told, at_ms) in [(Report::Sent, 1_000), (Report::Read, 3_000), (Report::Delivered, 2_000)]
+    {
+        let extra = extra(at_ms);
+        let at = at(at_ms.into());
+        stage.apply(StatusReport { extra, ..report("wamid.1", told, at) }).await;
+    }
+    let statuses = stage.history(first.id).await.statuses;
+    let kept: Vec<_> = statuses.into_iter().map(|it| (it.status, it.upstream)).collect();
+    let expected = [
+        (Status::Sent, None),
+        (Status::Sent, extra(1_000)),
+        (Status::Delivered, extra(2_000)),
+        (Status::Read, None),
+    ];
+    assert_eq!(kept, expected);
+    let read = listed(&stage, &EventFilter::default()).await.pop().unwrap();
+    let EventDetail::Status(read) = read.event.detail else { panic!("a status") };
+    assert_eq!(read.upstream, extra(3_000));
 }
 
 pub async fn a_message_accepted_as_failed_is_an_event(harness: &dyn Harness) {

@@ -286,6 +286,8 @@ macro_rules! conformance {
             [
                 every_status_that_is_told_is_one_event,
                 what_a_report_says_besides_is_kept_also_where_it_was_parked,
+                what_a_report_says_besides_is_kept_where_no_event_tells_it,
+                an_event_tells_of_the_sending_that_it_happened_to,
                 a_message_accepted_as_failed_is_an_event,
                 what_people_write_is_an_event_with_what_it_answers,
                 a_file_is_waited_for_until_it_is_attached,

@@ -228,6 +228,10 @@ pub(crate) struct StatusView {
     status: &'static str,
     at: String,
     error: Option<MessageError>,
+    /// What Meta said besides, such as `pricing` and `conversation`, where no event tells it: of
+    /// `sent`, which is told before Meta reports it, and of what comes late.
+    #[schema(value_type = Option<Object>)]
+    upstream: Option<Value>,
 }
 
 impl From<&StatusEvent> for StatusView {
@@ -236,6 +240,7 @@ impl From<&StatusEvent> for StatusView {
             status: event.status.as_str(),
             at: time(event.at),
             error: event.failure.as_ref().map(MessageError::from),
+            upstream: event.upstream.clone(),
         }
     }
 }

@@ -40,6 +40,10 @@ struct Detail {
     profile_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     template: Option<TemplateDetail>,
+    /// The upstream's id of the sending that it tells of, where that was not the message's own;
+    /// empty: there was none then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wamid: Option<String>,
 }
 
 /// Appends that a message of ours went on, if the status is one that is told. Called in the job
@@ -53,11 +57,13 @@ pub(crate) fn append_status(
     now: Timestamp,
 ) -> Done<()> {
     let Some(kind) = EventKind::of_status(status) else { return Ok(()) };
-    let detail = if because.failure.is_none() && because.upstream.is_none() {
+    let Because { failure, upstream, wamid } = because;
+    let detail = if failure.is_none() && upstream.is_none() && wamid.is_none() {
         None
     } else {
-        let (failure, upstream) = (because.failure.cloned(), because.upstream.cloned());
-        Some(to_json(&Detail { failure, upstream, ..Detail::default() })?)
+        let (failure, upstream) = (failure.cloned(), upstream.cloned());
+        let wamid = wamid.map(str::to_owned);
+        Some(to_json(&Detail { failure, upstream, wamid, ..Detail::default() })?)
     };
     append(conn, message, kind, at, detail.as_deref(), now)
 }
@@ -67,12 +73,15 @@ pub(crate) fn append_status(
 pub(crate) struct Because<'a> {
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) upstream: Option<&'a Value>,
+    /// The upstream's id of the sending, where it is not the message's own; empty: there is none.
+    /// What is not said here is found by when the message had which id.
+    pub(crate) wamid: Option<&'a str>,
 }
 
 impl<'a> Because<'a> {
-    /// A failure that we know ourselves.
-    pub(crate) const fn of(failure: Option<&'a Failure>) -> Self {
-        Self { failure, upstream: None }
+    /// What we know ourselves of a message that has this id by now.
+    pub(crate) fn of(failure: Option<&'a Failure>, wamid: Option<&str>) -> Self {
+        Self { failure, upstream: None, wamid: wamid.is_none().then_some("") }
     }
 }
 

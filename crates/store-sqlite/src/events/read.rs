@@ -115,12 +115,15 @@ impl Line {
                     file: None,
                 }))
             }
-            (_, Some(message), _) => EventDetail::Status(Box::new(StatusDetail {
-                status: told_status(kind)?,
-                failure: detail.failure,
-                upstream: with_user_id(conn, ids, &message, detail.upstream)?,
-                message,
-            })),
+            (_, Some(mut message), _) => {
+                as_it_was(conn, &mut message, self.message, self.seq, detail.wamid)?;
+                EventDetail::Status(Box::new(StatusDetail {
+                    status: told_status(kind)?,
+                    failure: detail.failure,
+                    upstream: with_user_id(conn, ids, &message, detail.upstream)?,
+                    message,
+                }))
+            }
             (_, None, _) => return Ok(None),
         };
         let recorded_at = Timestamp(self.recorded_at);
@@ -146,6 +149,30 @@ fn told_status(kind: EventKind) -> Done<Status> {
         EventKind::MessageReceived => Ok(Status::Received),
         EventKind::TemplateStatus => Err(corrupt("event of a template")),
     }
+}
+
+/// Gives a message the upstream id of the sending that an event tells of: the message may have been
+/// sent again since.
+fn as_it_was(
+    conn: &Connection,
+    message: &mut Message,
+    seq: Option<i64>,
+    event: i64,
+    told: Option<String>,
+) -> Done<()> {
+    if let Some(wamid) = told {
+        message.wamid = Some(wamid).filter(|wamid| !wamid.is_empty());
+        return Ok(());
+    }
+    let mut select = conn.prepare_cached(
+        "SELECT wamid, possible_duplicate FROM former_wamids
+         WHERE message = ?1 AND until_event >= ?2 ORDER BY until_event LIMIT 1",
+    )?;
+    let former = select.query_row(params![seq, event], |row| Ok((row.get(0)?, row.get(1)?)));
+    if let Some((wamid, is_duplicate)) = former.optional()? {
+        (message.wamid, message.possible_duplicate) = (Some(wamid), is_duplicate);
+    }
+    Ok(())
 }
 
 /// A report names its person's business-scoped id; of our own record of a send, and of Meta's older

@@ -141,7 +141,7 @@ fn record_held(
 fn close_at_once(conn: &Connection, seq: i64, message: &Message) -> Done<()> {
     let (failure, now) = (message.failure.as_ref(), message.created_at);
     record_event(conn, seq, Status::Failed, now, failure)?;
-    events::append_status(conn, seq, Status::Failed, now, Because::of(failure), now)
+    events::append_status(conn, seq, Status::Failed, now, Because::of(failure, None), now)
 }
 
 /// 0 for what is due when it comes.

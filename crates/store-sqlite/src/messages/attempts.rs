@@ -14,7 +14,7 @@ use super::attempt_rows::{AttemptRow, close};
 use super::reports;
 use super::state::{State, record_event};
 use super::under_way::{Attempted, UnderWay};
-use super::wamids::{self, Wamids};
+use super::wamids::Wamids;
 use crate::codes;
 use crate::events::{self, Because};
 use crate::fault::Done;
@@ -192,8 +192,7 @@ fn sent_after_all(
         reports::keep_former_wamid(conn, seq, &receipt.wamid)?;
     } else {
         if let Some(other) = other {
-            reports::keep_former_wamid(conn, seq, other)?;
-            wamids::forget(conn, seq, other)?;
+            reports::retire_wamid(conn, seq, other)?;
         }
         conn.prepare_cached("UPDATE messages SET wamid = ?2, wa_id = ?3 WHERE seq = ?1")?
             .execute(params![seq, receipt.wamid, receipt.wa_id])?;
@@ -206,7 +205,9 @@ fn sent_after_all(
         )?
         .execute(params![seq, Status::Sent.number(), now.0])?;
         record_event(conn, seq, Status::Sent, now, None)?;
-        events::append_status(conn, seq, Status::Sent, now, Because::default(), now)?;
+        let wamid = overtaken.then_some(receipt.wamid.as_str());
+        let because = Because { wamid, ..Because::default() };
+        events::append_status(conn, seq, Status::Sent, now, because, now)?;
         if state.status == Status::Queued {
             state.leave_queue(conn)?;
         }

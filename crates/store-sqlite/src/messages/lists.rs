@@ -153,9 +153,10 @@ pub(super) fn history(
 /// what it told is shown no earlier than what went before.
 fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
     let mut select = conn.prepare_cached(
-        "SELECT status, at, failure FROM (
-             SELECT status, at, code, failure FROM message_events WHERE message = ?1
-             UNION SELECT ?2, sent_at, 0, NULL FROM messages WHERE seq = ?1 AND sent_at NOT NULL)
+        "SELECT status, at, failure, upstream FROM (
+             SELECT status, at, code, failure, upstream FROM message_events WHERE message = ?1
+             UNION SELECT ?2, sent_at, 0, NULL, NULL
+                 FROM messages WHERE seq = ?1 AND sent_at NOT NULL)
          ORDER BY at / 1000, status, at, code",
     )?;
     let mut rows = select.query(params![seq, Status::Sent.number()])?;
@@ -163,11 +164,13 @@ fn statuses(conn: &Connection, seq: i64) -> Done<Vec<StatusEvent>> {
     let mut latest = i64::MIN;
     while let Some(row) = rows.next()? {
         let failure: Option<String> = row.get(2)?;
+        let upstream: Option<String> = row.get(3)?;
         latest = latest.max(row.get(1)?);
         events.push(StatusEvent {
             status: codes::read_status(row.get(0)?)?,
             at: Timestamp(latest),
             failure: failure.as_deref().map(from_json).transpose()?,
+            upstream: upstream.as_deref().map(from_json).transpose()?,
         });
     }
     Ok(events)

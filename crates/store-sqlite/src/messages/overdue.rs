@@ -89,7 +89,8 @@ fn tell(conn: &Connection, state: &State, now: Timestamp) -> Done<bool> {
         ErrorKind::OutcomeUnknown,
         "The message may or may not have been sent, and no status came within 24 hours.",
     );
-    events::append_status(conn, state.seq, Status::Failed, now, Because::of(Some(&failure)), now)?;
+    let because = Because::of(Some(&failure), state.wamid.as_deref());
+    events::append_status(conn, state.seq, Status::Failed, now, because, now)?;
     Ok(true)
 }
 

@@ -7,7 +7,7 @@ use waypost_domain::{MessageId, NumberId, OrgId, Status, Timestamp};
 use waypost_engine::ports::{DueMessage, Look};
 
 use super::state::State;
-use super::{pacing, reports, resends, wamids};
+use super::{pacing, reports, resends};
 use crate::broadcast_rows;
 use crate::fault::Done;
 use crate::refs;
@@ -98,8 +98,7 @@ pub(super) fn requeue(
         return Ok(false);
     }
     if let Some(wamid) = &state.wamid {
-        reports::keep_former_wamid(conn, state.seq, wamid)?;
-        wamids::forget(conn, state.seq, wamid)?;
+        reports::retire_wamid(conn, state.seq, wamid)?;
     }
     renew_life(conn, state.seq, now)?;
     // Nobody waits for its outcome any more.

@@ -10,7 +10,7 @@ use waypost_engine::ports::{ReportEffect, StatusReport, StoreError};
 use waypost_planted::{Bug, is_planted};
 
 use super::attempt_rows::{self, AttemptRow};
-use super::state::{State, record_event};
+use super::state::{State, record_event, record_report};
 use super::wamids::{self, Wamids};
 use crate::codes;
 use crate::events::{self, Because};
@@ -31,6 +31,7 @@ pub(super) fn apply(
     now: Timestamp,
 ) -> Done<ReportEffect> {
     let line = Line {
+        wamid: &report.wamid,
         report: report.report,
         at: report.at,
         failure: report.failure.as_ref(),
@@ -77,6 +78,7 @@ fn number_of(conn: &Connection, report: &StatusReport) -> Done<i64> {
 
 /// What a report says of a message.
 struct Line<'a> {
+    wamid: &'a str,
     report: Report,
     at: Timestamp,
     failure: Option<&'a Failure>,
@@ -114,13 +116,15 @@ fn climb(
     line: &Line<'_>,
     standing: Standing,
 ) -> Done<ReportEffect> {
-    record_event(conn, state.seq, codes::reported_status(line.report), line.at, line.failure)?;
+    let reported = codes::reported_status(line.report);
     let next = state.status.advanced_by(line.report);
-    let next =
-        next.or_else(|| is_planted(Bug::StatusFalls).then(|| codes::reported_status(line.report)));
+    let next = next.or_else(|| is_planted(Bug::StatusFalls).then_some(reported));
     let Some(next) = next.filter(|next| standing.lets_climb_to(*next)) else {
+        // No event tells it: what it says besides is kept here.
+        record_report(conn, state.seq, reported, line.at, line.failure, line.upstream)?;
         return Ok(ReportEffect::Nothing(state.id));
     };
+    record_event(conn, state.seq, reported, line.at, line.failure)?;
     let (failure, _) = failure_columns(line.failure.filter(|_| next == Status::Failed))?;
     conn.prepare_cached(
         "UPDATE messages SET status = ?2, failure = ?3, resend_at = CASE WHEN ?6 THEN resend_at END,
@@ -138,6 +142,7 @@ fn climb(
     let because = Because {
         failure: line.failure.filter(|_| next == Status::Failed),
         upstream: line.upstream,
+        wamid: (standing != Standing::Current).then_some(line.wamid),
     };
     let at = after_the_others(conn, state.seq, line.at)?;
     events::append_status(conn, state.seq, next, at, because, line.now)?;
@@ -177,8 +182,7 @@ fn bind(
     let counts = standing.lets_climb_to(codes::reported_status(report.report));
     if counts && (attempt.is_latest || state.wamid.is_none()) {
         if let Some(earlier) = &state.wamid {
-            keep_former_wamid(conn, state.seq, earlier)?;
-            wamids::forget(conn, state.seq, earlier)?;
+            retire_wamid(conn, state.seq, earlier)?;
         }
         conn.prepare_cached("UPDATE messages SET wamid = ?2 WHERE seq = ?1")?
             .execute(params![state.seq, report.wamid])?;
@@ -202,6 +206,7 @@ pub(super) fn unpark(conn: &Connection, seq: i64, wamid: &str, now: Timestamp) -
         let failure = parked.failure.as_deref().map(from_json).transpose()?;
         let extra = parked.extra.as_deref().map(from_json).transpose()?;
         let line = Line {
+            wamid,
             report: parked.report,
             at: parked.at,
             failure: failure.as_ref(),
@@ -279,7 +284,20 @@ fn park(
     Ok(ReportEffect::Parked)
 }
 
-/// Remembers the upstream's id of a sending that is not the message's own, or no longer.
+/// Remembers the id that a message has until now, and that what happened until now tells of it.
+pub(super) fn retire_wamid(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
+    conn.prepare_cached(
+        "INSERT INTO former_wamids (wamid, message, until_event, possible_duplicate)
+         SELECT ?1, seq, (SELECT max(seq) FROM events), possible_duplicate
+         FROM messages WHERE seq = ?2
+         ON CONFLICT DO UPDATE SET until_event = excluded.until_event,
+             possible_duplicate = excluded.possible_duplicate",
+    )?
+    .execute(params![wamid, seq])?;
+    wamids::forget(conn, seq, wamid)
+}
+
+/// Remembers the upstream's id of a sending that is not the message's own.
 pub(super) fn keep_former_wamid(conn: &Connection, seq: i64, wamid: &str) -> Done<()> {
     conn.prepare_cached(
         "INSERT INTO former_wamids (wamid, message) VALUES (?1, ?2) ON CONFLICT DO NOTHING",

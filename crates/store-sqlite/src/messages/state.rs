@@ -2,6 +2,7 @@
 //! entering the due queue, a line in the history.
 
 use rusqlite::{Connection, Row, params};
+use serde_json::Value;
 use waypost_domain::message::{AttemptOutcome, BroadcastState, Direction};
 use waypost_domain::{AttemptId, ErrorKind, Failure, MessageId, Status, Timestamp};
 
@@ -14,7 +15,7 @@ use crate::codes;
 use crate::events::{self, Because};
 use crate::fault::Done;
 use crate::idempotency;
-use crate::rows::failure_columns;
+use crate::rows::{failure_columns, to_json};
 
 /// The stored `due` of a message between two attempts of a caller who waits.
 const HELD: i64 = -1;
@@ -233,7 +234,8 @@ impl State {
         )?
         .execute(params![self.seq, status.number(), text, settled_at])?;
         record_event(conn, self.seq, status, now, failure)?;
-        events::append_status(conn, self.seq, status, now, Because::of(failure), now)?;
+        let because = Because::of(failure, self.wamid.as_deref());
+        events::append_status(conn, self.seq, status, now, because, now)?;
         if self.status == Status::Queued {
             self.leave_queue(conn)?;
         }
@@ -267,12 +269,31 @@ pub(crate) fn record_event(
     at: Timestamp,
     failure: Option<&Failure>,
 ) -> Done<()> {
+    record_report(conn, seq, status, at, failure, None)
+}
+
+/// The same with what the upstream said besides.
+pub(super) fn record_report(
+    conn: &Connection,
+    seq: i64,
+    status: Status,
+    at: Timestamp,
+    failure: Option<&Failure>,
+    upstream: Option<&Value>,
+) -> Done<()> {
     let (text, code) = failure_columns(failure)?;
     conn.prepare_cached(
-        "INSERT INTO message_events (message, at, status, code, failure)
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        "INSERT INTO message_events (message, at, status, code, failure, upstream)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?
-    .execute(params![seq, at.0, status.number(), code, text])?;
+    .execute(params![
+        seq,
+        at.0,
+        status.number(),
+        code,
+        text,
+        upstream.map(to_json).transpose()?
+    ])?;
     Ok(())
 }
 
