@@ -173,11 +173,37 @@ pub async fn a_callback_exists_once_and_a_dead_one_is_made_anew(harness: &dyn Ha
     let target = place(&stage).await;
     record(&stage, target, vec![outcome(1, 1, 3, CallbackEnd::Again(at(7_000)))]).await;
     record(&stage, target, vec![outcome(2, 2, 4, CallbackEnd::Dead)]).await;
-    add(&stage, vec![callback(1, 1), callback(2, 2)]).await;
+    let again = vec![callback(1, 1), callback(2, 2)];
+    stage.store.add_callbacks(again, Some(2), at(1)).await.unwrap();
     assert_eq!(due(&stage, target, at(10)).await, [2], "the other one keeps its time");
     let left = listed(&stage, &CallbackFilter::default()).await;
     let shown: Vec<_> = left.iter().map(|one| (one.is_dead, one.attempts)).collect();
     assert_eq!(shown, [(false, 3), (false, 0)]);
+}
+
+pub async fn what_waits_to_be_repeated_is_made_anew_at_once_by_a_replay(harness: &dyn Harness) {
+    let stage = stage_with(harness, 6).await;
+    let due_at = |event: u32, person, due_ms| NewCallback {
+        due_at: at(due_ms),
+        ..callback(event.into(), person)
+    };
+    add(&stage, (1..=6).map(|event| due_at(event, u32::from(event > 3), 0)).collect()).await;
+    let target = place(&stage).await;
+    // One person's first waits for its second repetition and its second for the first, behind which
+    // stands the third; of another person nothing was tried.
+    record(&stage, target, vec![outcome(1, 0, 2, CallbackEnd::Again(at(900_000)))]).await;
+    record(&stage, target, vec![outcome(2, 0, 1, CallbackEnd::Again(at(5_000)))]).await;
+    assert_eq!(due(&stage, target, at(20)).await, [4, 5, 6]);
+    // Nothing overtakes what stands before the replayed.
+    add(&stage, vec![due_at(3, 0, 10), due_at(5, 1, 10)]).await;
+    assert_eq!(due(&stage, target, at(20)).await, [4, 5, 6]);
+    add(&stage, vec![due_at(1, 0, 20), due_at(2, 0, 20), due_at(3, 0, 20)]).await;
+    assert_eq!(due(&stage, target, at(20)).await, [4, 5, 6, 1, 2]);
+    let found = stage.store.due_callbacks(target, at(20), 10).await.unwrap();
+    assert!(found.due.iter().all(|due| due.attempts == 0), "anew: {found:?}");
+    assert_eq!(stage.store.due_targets(at(20), Vec::new(), 10, 10).await.unwrap().0.len(), 1);
+    record(&stage, target, vec![outcome(2, 0, 1, CallbackEnd::Done)]).await;
+    assert_eq!(due(&stage, target, at(20)).await, [4, 5, 6, 1, 3]);
 }
 
 pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {

@@ -310,6 +310,7 @@ macro_rules! conformance {
                 what_is_delivered_is_forgotten_and_what_is_dead_is_kept,
                 a_later_callback_waits_for_the_first_repetition_only,
                 a_callback_exists_once_and_a_dead_one_is_made_anew,
+                what_waits_to_be_repeated_is_made_anew_at_once_by_a_replay,
                 dead_callbacks_are_revived_oldest_first,
                 dead_callbacks_are_revived_by_address_message_and_event,
                 what_is_older_than_its_schedule_is_given_up,

@@ -46,9 +46,9 @@ pub struct DeadCallbacks {
 }
 
 impl Engine {
-    /// Makes callbacks again; those that are still to be made stay as they are, and so do those of
-    /// webhooks that are switched off. Returns how many, 100,000 at most. Runs to its end even if the
-    /// caller goes away.
+    /// Makes callbacks again; of an event or a span also those that wait to be tried again, at once.
+    /// Those of webhooks that are switched off stay as they are. Returns how many, 100,000 at most.
+    /// Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] where event or webhook do not exist, or the webhook is switched

@@ -208,8 +208,9 @@ pub trait CallbackStore: Send + Sync {
     /// The last place of the event log of which all callbacks are recorded.
     async fn callback_mark(&self) -> StoreResult<i64>;
     /// Records callbacks, and with them the new mark where there is one. One that exists stays as
-    /// it is; a dead one is made anew. An earlier callback of the same person that was not tried
-    /// twice yet holds up later ones until it is due.
+    /// it is; a dead one is made anew, and without a mark, as for a replay, also one that was tried
+    /// and waits to be tried again. An earlier callback of the same person that was not tried twice
+    /// yet holds up later ones until it is due.
     async fn add_callbacks(
         &self,
         callbacks: Vec<NewCallback>,

@@ -451,7 +451,7 @@ pub(crate) async fn test_webhook(
 pub(crate) struct ReplayInput {
     /// All callbacks that were given up.
     dead: Option<bool>,
-    /// All events from this instant on, in RFC 3339.
+    /// All events from this instant on, in RFC 3339; what waits to be tried again is tried at once.
     since: Option<String>,
     /// With `since`: only those before this instant.
     until: Option<String>,

@@ -146,9 +146,11 @@ fn add(
     now: Timestamp,
 ) -> Done<()> {
     let mut targets = Targets::default();
+    // What was read from the log is there already after a crash only; else somebody wants it again.
+    let is_replay = mark.is_none();
     for callback in callbacks {
         if let Some(target) = targets.find_or_add(conn, &callback.target)? {
-            let due = add_one(conn, target, callback, now)?;
+            let due = add_one(conn, target, callback, is_replay, now)?;
             targets.falls_due(target, due);
         }
     }
@@ -159,8 +161,14 @@ fn add(
     Ok(())
 }
 
-/// Returns when it is due.
-fn add_one(conn: &Connection, target: i64, new: &NewCallback, now: Timestamp) -> Done<i64> {
+/// Returns when it is due. What is due already stays where it stands.
+fn add_one(
+    conn: &Connection,
+    target: i64,
+    new: &NewCallback,
+    is_replay: bool,
+    now: Timestamp,
+) -> Done<i64> {
     let mut due = new.due_at.0;
     if let Some(file_by) = new.file_by
         && is_file_pending(conn, new.event)?
@@ -180,10 +188,11 @@ fn add_one(conn: &Connection, target: i64, new: &NewCallback, now: Timestamp) ->
         "INSERT INTO callbacks (target, phone, event, state, attempts, due, created_at)
          VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)
          ON CONFLICT (target, phone, event) DO UPDATE
-             SET state = 0, attempts = 0, due = excluded.due, created_at = excluded.created_at
-             WHERE state = 1",
+             SET state = 0, attempts = 0, created_at = excluded.created_at,
+                 due = CASE state WHEN 1 THEN excluded.due ELSE min(due, excluded.due) END
+             WHERE state = 1 OR (?6 AND attempts > 0)",
     )?
-    .execute(params![target, new.person, new.event, due, now.0])?;
+    .execute(params![target, new.person, new.event, due, now.0, is_replay])?;
     Ok(due)
 }
 
