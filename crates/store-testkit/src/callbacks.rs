@@ -206,6 +206,19 @@ pub async fn what_waits_to_be_repeated_is_made_anew_at_once_by_a_replay(harness:
     assert_eq!(due(&stage, target, at(20)).await, [4, 5, 6, 1, 3]);
 }
 
+pub async fn how_webhooks_do_is_known_whatever_servers_requests_named(harness: &dyn Harness) {
+    let stage = stage_with(harness, 1).await;
+    let of_server = |server: u32| {
+        let origin = format!("https://{server}.example.com");
+        let address = TargetAddress::Notify { origin, shape: "webex_connect".to_owned() };
+        let target = TargetName { address, ..target() };
+        NewCallback { target, ..callback(1, 1) }
+    };
+    add(&stage, (0..1_001).map(of_server).chain([callback(1, 1)]).collect()).await;
+    let stats = stage.store.target_stats(&org_id()).await.unwrap();
+    assert!(stats.iter().any(|it| it.target.name == target() && it.pending == 1));
+}
+
 pub async fn dead_callbacks_are_revived_oldest_first(harness: &dyn Harness) {
     let stage = stage_with(harness, 3).await;
     add(&stage, vec![callback(1, 1), callback(2, 2), callback(3, 3)]).await;

@@ -311,6 +311,7 @@ macro_rules! conformance {
                 a_later_callback_waits_for_the_first_repetition_only,
                 a_callback_exists_once_and_a_dead_one_is_made_anew,
                 what_waits_to_be_repeated_is_made_anew_at_once_by_a_replay,
+                how_webhooks_do_is_known_whatever_servers_requests_named,
                 dead_callbacks_are_revived_oldest_first,
                 dead_callbacks_are_revived_by_address_message_and_event,
                 what_is_older_than_its_schedule_is_given_up,

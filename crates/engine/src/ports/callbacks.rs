@@ -269,7 +269,7 @@ pub trait CallbackStore: Send + Sync {
         filter: &CallbackFilter,
         page: Page,
     ) -> StoreResult<Paged<CallbackRecord>>;
-    /// How the targets of an organisation do that were ever called.
+    /// How the targets of an organisation do that were ever called, at most 1,000, webhooks first.
     async fn target_stats(&self, org_id: &OrgId) -> StoreResult<Vec<TargetStats>>;
     /// Counts the installation's callbacks.
     async fn callback_totals(&self) -> StoreResult<CallbackTotals>;

@@ -103,6 +103,7 @@ fn whole_events(page: Page, mut rows: Vec<(i64, CallbackRecord)>) -> Paged<Callb
     Paged { data: rows.into_iter().map(|(_, record)| record).collect(), next }
 }
 
+/// Webhooks come first: of the servers that requests named there may be any number.
 pub(super) fn stats(conn: &Connection, org: &OrgId) -> Done<Vec<TargetStats>> {
     let mut select = conn.prepare_cached(
         "SELECT t.ref, o.id, t.webhook, t.origin, t.shape, t.last_status, t.last_error, t.last_at,
@@ -110,7 +111,7 @@ pub(super) fn stats(conn: &Connection, org: &OrgId) -> Done<Vec<TargetStats>> {
              (SELECT count(*) FROM callbacks c WHERE c.target = t.ref AND c.state = 1),
              (SELECT min(c.created_at) FROM callbacks c WHERE c.target = t.ref AND c.state = 0)
          FROM orgs o CROSS JOIN callback_targets t ON t.org = o.ref
-         WHERE o.id = ?1 ORDER BY t.ref LIMIT 1000",
+         WHERE o.id = ?1 ORDER BY t.webhook DESC LIMIT 1000",
     )?;
     let rows = select.query_map([org.as_str()], |row| {
         Ok(TargetStats {
