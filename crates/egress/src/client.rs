@@ -59,10 +59,11 @@ impl Egress {
     /// A connection to a checked address of a URL that passed [`Self::check_url`].
     pub(crate) async fn wire_to(
         &self,
+        asker: &str,
         url: &Url,
         deadline: &Deadline,
     ) -> Result<Box<dyn Wire>, EgressError> {
-        let targets = self.guard.vetted(url, deadline).await?;
+        let targets = self.guard.vetted(asker, url, deadline).await?;
         let wire = connect(self.dial.as_ref(), &targets, deadline).await?;
         if url.scheme() == "https" {
             return self.tls.handshake(wire, url, deadline).await;

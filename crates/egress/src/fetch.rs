@@ -23,6 +23,8 @@ pub type BodyStream = BoxStream<'static, Result<Bytes, EgressError>>;
 
 /// A file to download. Has no `Debug`: the URL's query may hold a secret.
 pub struct FetchRequest {
+    /// The organisation that wants it. Names whose lookup hangs take only its own share of lookups.
+    pub asker: String,
     /// Address as the tenant gave it.
     pub url: String,
     /// Sent to its allowed hosts only, and never across a redirect to another host.
@@ -66,7 +68,7 @@ impl Egress {
         }
         for _ in 0..=MAX_REDIRECTS {
             let headers = authorization(credential)?;
-            let answer = self.ask(&url, headers, deadline).await?;
+            let answer = self.ask(&request.asker, &url, headers, deadline).await?;
             if !is_redirect(answer.status) {
                 return accept(answer, request.limit_bytes);
             }
@@ -82,13 +84,14 @@ impl Egress {
     /// Asks over a connection of its own a URL that passed [`Self::check_url`].
     async fn ask(
         &self,
+        asker: &str,
         url: &Url,
         headers: HeaderMap,
         deadline: Deadline,
     ) -> Result<Answer, EgressError> {
         let mut request = build(Method::GET, url, headers, Bytes::new())?;
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        let wire = self.wire_to(url, &deadline).await?;
+        let wire = self.wire_to(asker, url, &deadline).await?;
         exchange(wire, request, deadline).await
     }
 }

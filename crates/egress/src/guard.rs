@@ -13,6 +13,7 @@ use url::{Host, Url};
 use crate::{
     EgressError, Phase, Resolve,
     address::{denied_range, embedded_v4, reached},
+    lookups::Lookups,
     planted::Planted,
     timeouts::Deadline,
 };
@@ -56,7 +57,7 @@ pub enum Purpose {
 /// The judge of addresses.
 pub(crate) struct Guard {
     policy: EgressPolicy,
-    resolver: Arc<dyn Resolve>,
+    lookups: Lookups,
     #[cfg(test)]
     pub(crate) planted: Option<Planted>,
 }
@@ -65,7 +66,7 @@ impl Guard {
     pub(crate) fn new(policy: EgressPolicy, resolver: Arc<dyn Resolve>) -> Self {
         Self {
             policy,
-            resolver,
+            lookups: Lookups::new(resolver),
             #[cfg(test)]
             planted: None,
         }
@@ -126,10 +127,11 @@ impl Guard {
     /// Where to connect for `url`: its name is resolved once and every address checked.
     pub(crate) async fn vetted(
         &self,
+        asker: &str,
         url: &Url,
         deadline: &Deadline,
     ) -> Result<Vec<SocketAddr>, EgressError> {
-        let mut found = self.resolved(url, deadline).await?;
+        let mut found = self.resolved(asker, url, deadline).await?;
         let checked = if self.planted(Planted::FirstAddressOnly) { 1 } else { found.len() };
         if !found.iter().take(checked).all(|target| self.permits(target.ip()))
             && !self.planted(Planted::RedirectUnchecked)
@@ -137,7 +139,7 @@ impl Guard {
             return Err(private(url));
         }
         if self.planted(Planted::ResolvedAgainAtConnect) {
-            found = self.resolved(url, deadline).await?;
+            found = self.resolved(asker, url, deadline).await?;
         }
         found.truncate(MAX_ADDRESSES_TRIED);
         // A mapped address is dialled as the IPv4 address it was judged by.
@@ -147,6 +149,7 @@ impl Guard {
 
     async fn resolved(
         &self,
+        asker: &str,
         url: &Url,
         deadline: &Deadline,
     ) -> Result<Vec<SocketAddr>, EgressError> {
@@ -154,7 +157,8 @@ impl Guard {
             Some(Host::Ipv4(address)) => vec![address.into()],
             Some(Host::Ipv6(address)) => vec![address.into()],
             Some(Host::Domain(name)) => {
-                let answer = deadline.during(Phase::Resolve, self.resolver.resolve(name)).await?;
+                let answer =
+                    deadline.during(Phase::Resolve, self.lookups.resolve(asker, name)).await?;
                 answer
                     .and_then(at_least_one)
                     .map_err(|source| EgressError::Resolve { host: host_of(url), source })?

@@ -16,6 +16,7 @@ mod error;
 mod fetch;
 mod guard;
 mod kept;
+mod lookups;
 mod planted;
 mod post;
 mod resolve;

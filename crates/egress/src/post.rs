@@ -43,13 +43,14 @@ impl fmt::Debug for PostResponse {
 }
 
 impl Egress {
-    /// Posts `body` with `headers` (`Content-Type`, signatures) and reads the reply, all
+    /// Posts for `asker` (an organisation) `body` with `headers` (`Content-Type`, signatures) and reads the reply, all
     /// within `timeout`.
     ///
     /// # Errors
     /// Any [`EgressError`] up to the head of the reply.
     pub async fn post(
         &self,
+        asker: &str,
         url: &str,
         headers: HeaderMap,
         body: Bytes,
@@ -68,7 +69,7 @@ impl Egress {
                 Err(Lost::Failed(error)) => return Err(error),
             }
         }
-        let mut link = Link::over(self.wire_to(&url, &deadline).await?, &deadline).await?;
+        let mut link = Link::over(self.wire_to(asker, &url, &deadline).await?, &deadline).await?;
         match link.send(request, &deadline).await {
             Ok(answer) => Ok(self.finish(origin, link, answer, deadline).await),
             Err(Lost::Unsent(_)) => Err(EgressError::Timeout(Phase::Connect)),

@@ -3,14 +3,11 @@
 use std::{
     io,
     net::{IpAddr, ToSocketAddrs},
-    sync::Arc,
+    thread,
 };
 
 use async_trait::async_trait;
-use tokio::{sync::Semaphore, task::spawn_blocking};
-
-/// Threads that may wait for the system's resolver at the same time.
-const MAX_LOOKUPS: usize = 32;
+use tokio::sync::oneshot;
 
 /// Finds the addresses of a host name.
 #[async_trait]
@@ -23,35 +20,19 @@ pub trait Resolve: Send + Sync {
 }
 
 /// The operating system's resolver (hosts file, DNS).
-pub struct SystemResolver {
-    lookups: Arc<Semaphore>,
-}
-
-impl SystemResolver {
-    /// A resolver with its own bound on concurrent lookups.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
-    }
-}
-
-impl Default for SystemResolver {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
 
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let (answer, answered) = oneshot::channel();
         let host = host.to_owned();
-        spawn_blocking(move || {
-            // Held by the thread, not by the caller: a caller that gave up does not free the thread.
-            let _permit = permit;
-            Ok((host.as_str(), 0).to_socket_addrs()?.map(|found| found.ip()).collect())
-        })
-        .await
-        .map_err(io::Error::other)?
+        // A thread of its own, not the runtime's: that one would wait at a stop until DNS gives up.
+        thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+            let found = (host.as_str(), 0).to_socket_addrs();
+            let _ = answer.send(found.map(|found| found.map(|place| place.ip()).collect()));
+        })?;
+        answered.await.map_err(io::Error::other)?
     }
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-use super::rig::{Site, client, ok, redirect};
+use super::rig::{ASKER, Site, client, ok, redirect};
 use crate::{EgressError, MAX_REPLY_BYTES, PostResponse};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn post_to(site: &Site, headers: HeaderMap) -> Result<PostResponse, EgressError> {
     let url = format!("http://{}/hook?a=b", site.address);
-    client(&[]).post(&url, headers, Bytes::from(r#"{"a":1}"#), PATIENCE).await
+    client(&[]).post(ASKER, &url, headers, Bytes::from(r#"{"a":1}"#), PATIENCE).await
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::rig::{Site, client, ip, ok, read_request};
+use super::rig::{ASKER, Site, client, ip, ok, read_request};
 use crate::{Egress, EgressError, PostResponse};
 
 /// Generous: nothing is judged by it.
@@ -82,7 +82,7 @@ impl Patient {
 }
 
 async fn post(egress: &Egress, url: &str) -> Result<PostResponse, EgressError> {
-    egress.post(url, HeaderMap::new(), Bytes::from_static(b"{}"), LIVELY).await
+    egress.post(ASKER, url, HeaderMap::new(), Bytes::from_static(b"{}"), LIVELY).await
 }
 
 #[tokio::test]

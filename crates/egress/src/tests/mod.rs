@@ -6,6 +6,7 @@ mod bodies;
 mod callbacks;
 mod credentials;
 mod kept;
+mod lookups;
 mod rebinding;
 mod redirects;
 mod rig;

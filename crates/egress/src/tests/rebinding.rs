@@ -14,7 +14,9 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
-use super::rig::{Canaries, NotingDial, Site, download, fetch_of, ip, public_policy, redirect};
+use super::rig::{
+    ASKER, Canaries, NotingDial, Site, download, fetch_of, ip, public_policy, redirect,
+};
 use crate::{Egress, EgressError, Resolve, SystemResolver, planted::Planted};
 
 const TRIES: usize = 1000;
@@ -52,7 +54,8 @@ impl Way {
         match self {
             Self::Download => download(egress, fetch_of(url)).await,
             Self::Callback => {
-                let posted = egress.post(url, HeaderMap::new(), Bytes::new(), patience).await;
+                let posted =
+                    egress.post(ASKER, url, HeaderMap::new(), Bytes::new(), patience).await;
                 posted.map(|reply| reply.body.to_vec())
             }
         }
@@ -145,7 +148,7 @@ async fn a_redirect_to_the_same_name_is_vetted_again() {
 
 #[tokio::test]
 async fn the_system_resolver_knows_localhost_and_reports_names_that_do_not_exist() {
-    let resolver = SystemResolver::new();
+    let resolver = SystemResolver;
     let found = resolver.resolve("localhost").await.unwrap();
     assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
     assert!(resolver.resolve("does-not-exist.invalid").await.is_err());

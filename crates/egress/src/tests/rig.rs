@@ -29,6 +29,9 @@ use crate::{
 /// Loopback addresses that the tests' policy permits: they play the public internet.
 pub(super) const PUBLIC: [&str; 2] = ["127.0.0.3", "127.0.0.4"];
 
+/// Who asks, where it does not matter.
+pub(super) const ASKER: &str = "org-1";
+
 /// The policy under which exactly [`PUBLIC`] may be reached.
 pub(super) fn public_policy() -> EgressPolicy {
     EgressPolicy {
@@ -44,6 +47,7 @@ pub(super) fn ip(text: &str) -> IpAddr {
 
 pub(super) fn fetch_of(url: &str) -> FetchRequest {
     FetchRequest {
+        asker: ASKER.to_owned(),
         url: url.to_owned(),
         credential: None,
         limit_bytes: 1024,

@@ -8,7 +8,10 @@ use http::HeaderMap;
 use url::Url;
 
 use super::{
-    rig::{Canaries, Names, NotingDial, Site, client, download, fetch_of, public_policy, redirect},
+    rig::{
+        ASKER, Canaries, Names, NotingDial, Site, client, download, fetch_of, public_policy,
+        redirect,
+    },
     spellings::{IPV4, IPV6, LOCAL_NAMES, ODD_DELIMITERS, PUBLIC, REFUSED, RESOLVED},
 };
 use crate::{Egress, EgressError, EgressPolicy, Purpose, planted::Planted};
@@ -56,7 +59,8 @@ async fn run_table(policy: EgressPolicy, fault: Option<Planted>) -> Run {
     for url in all_urls(canaries.port) {
         let fetched = download(&egress, fetch_of(&url)).await.err();
         let patience = Duration::from_secs(5);
-        let posted = egress.post(&url, HeaderMap::new(), Bytes::from("{}"), patience).await.err();
+        let posted =
+            egress.post(ASKER, &url, HeaderMap::new(), Bytes::from("{}"), patience).await.err();
         if ![&fetched, &posted].iter().all(|fault| fault.as_ref().is_some_and(is_refusal)) {
             let_through.push(url);
         }

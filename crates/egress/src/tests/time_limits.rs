@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::rig::{Dripping, client, download, fetch_of, public_policy};
+use super::rig::{ASKER, Dripping, client, download, fetch_of, public_policy};
 use crate::{
     Egress, EgressError, FetchRequest, Phase, Resolve, Timeouts,
     connection::{Dial, Wire},
@@ -131,7 +131,7 @@ async fn a_callback_ends_at_its_time_limit() {
     let limit = Duration::from_secs(7);
     let start = Instant::now();
     let post = |egress: Egress| async move {
-        egress.post(URL, HeaderMap::new(), Bytes::from("{}"), limit).await
+        egress.post(ASKER, URL, HeaderMap::new(), Bytes::from("{}"), limit).await
     };
     let refused = post(dripping(vec![], 1)).await;
     assert!(matches!(refused, Err(EgressError::Timeout(Phase::Head))), "{refused:?}");

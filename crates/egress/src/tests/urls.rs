@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::rig::{Names, client, download, fetch_of, public_policy};
+use super::rig::{ASKER, Names, client, download, fetch_of, public_policy};
 use crate::{Egress, EgressError, EgressPolicy, MAX_URL_BYTES, Purpose};
 
 #[test]
@@ -61,7 +61,8 @@ async fn requests_are_judged_by_their_own_purpose() {
     let links_only = EgressPolicy { allow_http_callbacks: false, ..public_policy() };
     let egress = Egress::new(links_only, Arc::new(Names::of(&[])));
     let patience = Duration::from_secs(5);
-    let posted = egress.post("http://127.0.0.3:1/", HeaderMap::new(), Bytes::new(), patience).await;
+    let posted =
+        egress.post(ASKER, "http://127.0.0.3:1/", HeaderMap::new(), Bytes::new(), patience).await;
     assert!(matches!(posted, Err(EgressError::SchemeNotAllowed { .. })), "{posted:?}");
     let callbacks_only = EgressPolicy { allow_http_links: false, ..public_policy() };
     let egress = Egress::new(callbacks_only, Arc::new(Names::of(&[])));

@@ -142,21 +142,21 @@ impl Engine {
     /// unless the shape tells apart what comes together.
     pub(super) fn calls_to(&self, endpoint: &Endpoint, events: &[&Event]) -> Vec<CallbackPost> {
         let info = endpoint.shape.info();
-        let first = events.first();
-        let number = first.and_then(|event| self.directory().number(event.number_id.as_ref()?));
-        let zone = first.and_then(|event| {
-            self.directory().org(&event.org_id)?.wire_offsets.get(info.id).cloned()
-        });
+        let Some(first) = events.first() else { return Vec::new() };
+        let number = first.number_id.as_ref().and_then(|id| self.directory().number(id));
+        let zone = self.directory().org(&first.org_id);
+        let zone = zone.and_then(|org| org.wire_offsets.get(info.id).cloned());
         let zone = zone.unwrap_or_else(|| Zone::of_offset_minutes(info.zone_offset_minutes));
         let site = CallbackSite { number: number.as_deref(), zone: &zone };
         // Several events in one call have the name of the first.
-        let id = first.map(|event| event.id.public()).unwrap_or_default();
+        let id = first.id.public();
         let call = |body: Vec<u8>| {
             let (secrets, now) = (&endpoint.secrets, self.wall_now());
             let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
             headers.extend(sign::headers(info.signature, secrets, &id, now, &body));
             headers.extend(endpoint.headers.iter().cloned());
             CallbackPost {
+                org_id: first.org_id.clone(),
                 url: endpoint.url.clone(),
                 headers,
                 body: Bytes::from(body),

@@ -133,7 +133,7 @@ impl MediaLibrary {
         let credential =
             LinkCredential { allowed_hosts: provider.allowed_hosts.clone(), authorization };
         let limit_bytes = kind.max_bytes();
-        let fetched = self.links.fetch(url, Some(credential), limit_bytes).await;
+        let fetched = self.links.fetch(&provider.org_id, url, Some(credential), limit_bytes).await;
         let fetched = fetched.map_err(|error| link_failure(&error))?;
         let (upload, head) = self.copy_body(fetched.body, limit_bytes).await?;
         let declared = fetched.content_type.as_deref().and_then(MimeType::parse);

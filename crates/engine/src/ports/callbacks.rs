@@ -285,6 +285,8 @@ pub trait CallbackStore: Send + Sync {
 /// A call to a tenant's address.
 #[derive(Clone)]
 pub struct CallbackPost {
+    /// Whose address it is: what hangs there must hold up nobody else's calls.
+    pub org_id: OrgId,
     /// The address.
     pub url: String,
     /// The headers, names in lower case.

@@ -4,6 +4,8 @@
 
 use async_trait::async_trait;
 
+use waypost_domain::OrgId;
+
 use super::blobs::BlobStream;
 
 /// A provider's credential, ready for the header.
@@ -51,9 +53,10 @@ pub trait LinkFetcher: Send + Sync {
     /// # Errors
     /// [`LinkError::Invalid`] or [`LinkError::Forbidden`].
     fn check(&self, url: &str) -> Result<(), LinkError>;
-    /// Fetches a link, following a few redirects, each of them checked.
+    /// Fetches a link for an organisation, following a few redirects, each of them checked.
     async fn fetch(
         &self,
+        org_id: &OrgId,
         url: &str,
         credential: Option<LinkCredential>,
         limit_bytes: u64,

@@ -58,6 +58,7 @@ impl LinkFetcher for OneFile {
 
     async fn fetch(
         &self,
+        _: &OrgId,
         url: &str,
         credential: Option<LinkCredential>,
         _: u64,

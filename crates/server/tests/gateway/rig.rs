@@ -18,7 +18,7 @@ use waypost_domain::command::Receipt;
 use waypost_domain::media::MimeType;
 use waypost_domain::retry::RetryClass;
 use waypost_domain::template::Template;
-use waypost_domain::{ErrorKind, Failure};
+use waypost_domain::{ErrorKind, Failure, OrgId};
 use waypost_engine::keys::hash_secret;
 use waypost_engine::ports::{
     Account, BlobStore, BlobStream, CallError, CallbackAddresses, CallbackPost, CallbackPoster,
@@ -185,6 +185,7 @@ impl LinkFetcher for NoLinks {
 
     async fn fetch(
         &self,
+        _: &OrgId,
         _: &str,
         _: Option<LinkCredential>,
         _: u64,

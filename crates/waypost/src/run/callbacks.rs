@@ -22,7 +22,8 @@ impl Posts {
 impl CallbackPoster for Posts {
     async fn post(&self, post: CallbackPost) -> Result<CallbackReply, PostError> {
         let headers = header_map(&post.headers)?;
-        let answer = self.0.post(&post.url, headers, post.body, post.timeout).await;
+        let answer =
+            self.0.post(post.org_id.as_str(), &post.url, headers, post.body, post.timeout).await;
         let answer = answer.map_err(|error| post_error(&error))?;
         let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         Ok(CallbackReply {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use waypost_domain::OrgId;
 use waypost_egress::{
     Authorization, Credential, Egress, EgressError, EgressPolicy, FetchRequest, Purpose,
     SystemResolver, Timeouts,
@@ -30,7 +31,7 @@ impl Links {
             allow_http_callbacks: settings.allow_http_callbacks,
             allow_http_links: settings.allow_http_links,
         };
-        Self(Arc::new(Egress::new(policy, Arc::new(SystemResolver::new()))))
+        Self(Arc::new(Egress::new(policy, Arc::new(SystemResolver))))
     }
 
     /// The client itself, for who posts.
@@ -47,6 +48,7 @@ impl LinkFetcher for Links {
 
     async fn fetch(
         &self,
+        org_id: &OrgId,
         url: &str,
         credential: Option<LinkCredential>,
         limit_bytes: u64,
@@ -56,6 +58,7 @@ impl LinkFetcher for Links {
             authorization: Authorization::Value(credential.authorization),
         });
         let request = FetchRequest {
+            asker: org_id.to_string(),
             url: url.to_owned(),
             credential,
             limit_bytes,
@@ -79,6 +82,8 @@ impl CallbackAddresses for Links {
 impl SandboxFetcher for Links {
     async fn fetch(&self, url: &str, limit_bytes: u64) -> Result<SandboxLink, String> {
         let request = FetchRequest {
+            // Meta, who fetches for everybody.
+            asker: String::new(),
             url: url.to_owned(),
             credential: None,
             limit_bytes,
