@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+/// What stands before the IPv4 address in its IPv6 form, `::ffff:0:0/96`.
+const MAPPED_PREFIX_BITS: u8 = 96;
+
 /// The connection's other end, put into each request by the listener.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
@@ -77,10 +80,16 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     Some(ip.to_canonical())
 }
 
-/// A network in CIDR form, or a single address.
+/// A network in CIDR form, or a single address. One of IPv4 addresses written as IPv6 is that of
+/// IPv4, as callers' addresses are.
 pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical().into()))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let mapped_bits = network.prefix_len().checked_sub(MAPPED_PREFIX_BITS);
+    match (network.addr().to_canonical(), mapped_bits) {
+        (ip @ IpAddr::V4(_), Some(bits)) if network.addr().is_ipv6() => IpNet::new(ip, bits).ok(),
+        _ => Some(network),
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +141,20 @@ mod tests {
         assert!(client("[2001:db8::7]:1", &[], &[]).is_within(&networks));
         assert!(!client("198.51.100.1:1", &[], &[]).is_within(&networks));
         assert!(client("198.51.100.1:1", &[], &[]).is_within(&[]));
+        for (mapped, peer, is_within) in [
+            ("::ffff:10.0.0.0/104", "10.1.2.3:1", true),
+            ("::ffff:10.0.0.0/104", "[::ffff:10.1.2.3]:1", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3:1", false),
+            ("::ffff:203.0.113.7", "203.0.113.7:1", true),
+            ("::ffff:0:0/96", "203.0.113.7:1", true),
+            ("::ffff:0:0/96", "[2001:db8::7]:1", false),
+        ] {
+            assert_eq!(
+                client(peer, &[], &[]).is_within(&[mapped.to_owned()]),
+                is_within,
+                "{mapped}"
+            );
+        }
         let unknown = Client { ip: None, behind_unknown_proxy: false };
         assert!(!unknown.is_within(&networks));
     }

@@ -92,10 +92,11 @@ impl ProviderInput {
     }
 }
 
-/// A host as a URL names it, alone or with a port.
+/// A host as a URL names it, alone or with a port. A pattern is none: nothing would match it.
 fn is_host(host: &str) -> bool {
-    let bare =
-        |host: &str| !host.is_empty() && !host.contains('@') && url::Host::parse(host).is_ok();
+    let bare = |host: &str| {
+        !host.is_empty() && !host.contains(['@', '*']) && url::Host::parse(host).is_ok()
+    };
     let with_port =
         |host: &str, port: &str| port.parse::<u16>().is_ok_and(|it| it > 0) && bare(host);
     bare(host) || host.rsplit_once(':').is_some_and(|(host, port)| with_port(host, port))
@@ -258,6 +259,8 @@ mod tests {
             (&[][..], ProviderScheme::Bearer, "t", "allowed_hosts"),
             (&["https://a.example"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
             (&["a.example", "b.example/x"], ProviderScheme::Bearer, "t", "allowed_hosts[1]"),
+            (&["*"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
+            (&["a.example", "*.b.example:8443"], ProviderScheme::Bearer, "t", "allowed_hosts[1]"),
             (&["u@a.example"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
             (&["a.example:0"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
             (&["a.example:99999"], ProviderScheme::Bearer, "t", "allowed_hosts[0]"),
