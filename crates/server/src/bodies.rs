@@ -270,6 +270,20 @@ impl MemoryShare {
     }
 }
 
+/// Runs what takes long on a thread that may take long.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    long: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if !long {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "reading a request ended unexpectedly");
+        Failure::new(ErrorKind::Unavailable, "The request could not be read.")
+    })
+}
+
 /// A request's body that is read to its end, within bounds, after nobody wants it any more: a
 /// client that only reads after it has written everything still gets the refusal. For HTTP/1.
 pub(crate) struct Lingering {

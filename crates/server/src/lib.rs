@@ -7,6 +7,7 @@ mod auth;
 mod bodies;
 mod client;
 mod dialects;
+mod doors;
 mod headers;
 mod health;
 mod jwt;
@@ -43,6 +44,7 @@ use waypost_engine::Engine;
 use crate::auth::KeyRates;
 use crate::bodies::BodyMemory;
 pub use crate::bodies::BodyPace;
+use crate::doors::Doors;
 pub use crate::listener::{ListenerLimits, TlsSource, serve, serve_within};
 use crate::metrics::{HttpMetrics, Refused};
 use crate::places::{Place, Places};
@@ -62,10 +64,17 @@ pub struct ServerConfig {
 pub struct Limits {
     /// Tenants' requests at once; more are told to come back.
     pub tenant_requests: usize,
-    /// Webhooks of the upstream at once: a capacity of their own.
+    /// Webhooks of the upstream being stored at once, and those that come from a part of all
+    /// clients: a capacity of their own.
     pub webhook_requests: usize,
-    /// How long a webhook waits for its place before the upstream is told to send it again.
+    /// How long a webhook waits for its place, and for its share of the memory, before the upstream
+    /// is told to send it again.
     pub webhook_wait: Duration,
+    /// How long a webhook's whole body may take to come.
+    pub webhook_body: Duration,
+    /// Memory that webhooks beyond 16 KiB from a part of all clients may take together, in bytes.
+    /// The largest costs twice its size.
+    pub webhook_memory_bytes: u64,
     /// Imports at once; each holds a thread.
     pub imports: usize,
     /// Streams of events at once.
@@ -85,6 +94,8 @@ impl Default for Limits {
             tenant_requests: 4_096,
             webhook_requests: 512,
             webhook_wait: Duration::from_secs(5),
+            webhook_body: Duration::from_secs(15),
+            webhook_memory_bytes: 16 * 1_024 * 1_024,
             imports: 4,
             streams: 256,
             body_memory_bytes: 288 * 1_024 * 1_024,
@@ -105,6 +116,7 @@ pub(crate) struct AppParts {
     pub(crate) rates: KeyRates,
     pub(crate) memory: BodyMemory,
     pub(crate) places: Places,
+    pub(crate) webhook_doors: Doors,
     pub(crate) webhook_places: Semaphore,
     pub(crate) import_places: Semaphore,
     pub(crate) stream_places: Arc<Semaphore>,
@@ -129,6 +141,7 @@ impl App {
             rates: KeyRates::default(),
             memory: BodyMemory::new(limits.body_memory_bytes, limits.body_memory_wait),
             places: Places::new(limits.tenant_requests),
+            webhook_doors: Doors::new(&limits),
             webhook_places: Semaphore::new(limits.webhook_requests),
             import_places: Semaphore::new(limits.imports),
             stream_places: Arc::new(Semaphore::new(limits.streams)),

@@ -1,18 +1,21 @@
 //! The upstream's webhooks: the handshake, and events that are checked over their raw bytes before
 //! anything reads them and are durable before they are answered. Their capacity is their own, so
-//! that tenants cannot crowd them out.
+//! that tenants cannot crowd them out, and who cannot sign takes no part of storing's.
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::App;
-use crate::bodies::BodyReader;
+use crate::bodies::{BodyFault, BodyReader, MemoryShare, content_length, off_thread};
+use crate::client::{Client, Peer};
+use crate::doors::Door;
 use crate::metrics::Refused;
 use crate::problem::Problem;
 
@@ -74,45 +77,64 @@ pub(crate) async fn receive_events(
     State(app): State<App>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    let _place = place(&app).await?;
     let (parts, body) = request.into_parts();
-    let body = read_body(&app, &parts.headers, body).await?;
-    let signatures = signatures(&parts.headers);
-    let Some(signer) = app.engine.webhook_signer(&body, &signatures) else {
-        tracing::warn!(bytes = body.len(), "a webhook with a missing or wrong signature");
-        let detail = "X-Hub-Signature-256 must be the signature of exactly these bytes.";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "signature_invalid", detail));
-    };
+    let headers = &parts.headers;
+    let signature = signature(headers).ok_or_else(|| not_signed(headers))?.to_owned();
+    let peer = parts.extensions.get::<Peer>().copied();
+    let door = app.webhook_doors.of(Client::of(peer, headers, &app.trusted_proxies).ip);
+    let _place = place(&app, &door.places).await?;
+    let (body, share) = read_body(&app, door, headers, body).await?;
+    let body = Bytes::from(body);
+    let (engine, signed) = (app.engine.clone(), body.clone());
+    let find_signer = move || engine.webhook_signer(&signed, &[&signature]);
+    let signer = off_thread(share.is_large(), find_signer).await?;
+    let signer = signer.ok_or_else(|| not_signed(headers))?;
+    let _storing = place(&app, &app.webhook_places).await?;
     app.engine.receive_webhook(body, signer).await?;
     Ok(StatusCode::OK)
 }
 
 /// A place for one more; who would come later still would only repeat it.
-async fn place(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
-    let free = timeout(app.limits.webhook_wait, app.webhook_places.acquire()).await;
+async fn place<'a>(app: &App, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, Problem> {
+    let free = timeout(app.limits.webhook_wait, places.acquire()).await;
     free.ok().and_then(Result::ok).ok_or_else(|| {
-        app.metrics.count_refused(Refused::Webhooks);
-        app.engine.note_refused_webhook();
+        note_refused(app);
         Problem::unavailable("Too many webhooks are being stored; send this one again.")
     })
 }
 
-async fn read_body(
-    app: &App,
-    headers: &HeaderMap,
-    body: axum::body::Body,
-) -> Result<Bytes, Problem> {
-    let mut reader = BodyReader::new(headers, body, MAX_BODY_BYTES, app.limits.body_pace)?;
-    let mut whole = Vec::new();
-    while let Some(data) = reader.next().await? {
-        whole.extend_from_slice(&data);
-    }
-    Ok(whole.into())
+fn note_refused(app: &App) {
+    app.metrics.count_refused(Refused::Webhooks);
+    app.engine.note_refused_webhook();
 }
 
-/// The values of all signature headers. One that is not text counts as empty: it is still one.
-fn signatures(headers: &HeaderMap) -> Vec<&str> {
-    headers.get_all(SIGNATURE).iter().map(|value| value.to_str().unwrap_or_default()).collect()
+async fn read_body(
+    app: &App,
+    door: &Door,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Vec<u8>, MemoryShare), Problem> {
+    let reader = BodyReader::new(headers, body, MAX_BODY_BYTES, app.limits.body_pace)?;
+    let read = timeout(app.limits.webhook_body, reader.read_whole(&door.memory)).await;
+    let read = read.unwrap_or(Err(BodyFault::Slow));
+    if matches!(read, Err(BodyFault::NoMemory)) {
+        note_refused(app);
+    }
+    Ok(read?)
+}
+
+/// The only signature: several could be read differently by different readers.
+fn signature(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(SIGNATURE).iter();
+    let only = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(only)
+}
+
+fn not_signed(headers: &HeaderMap) -> Problem {
+    let bytes = content_length(headers);
+    tracing::warn!(bytes, "a webhook with a missing or wrong signature");
+    let detail = "X-Hub-Signature-256 must be the signature of exactly these bytes.";
+    Problem::new(StatusCode::UNAUTHORIZED, "signature_invalid", detail)
 }
 
 #[cfg(test)]
@@ -139,11 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn every_signature_header_is_looked_at() {
+    fn one_signature_header_is_wanted() {
         let mut headers = HeaderMap::new();
-        assert!(signatures(&headers).is_empty());
+        assert_eq!(signature(&headers), None);
+        headers.insert(SIGNATURE, http::HeaderValue::from_bytes(b"\xFF").unwrap());
+        assert_eq!(signature(&headers), None);
+        headers.insert(SIGNATURE, "sha256=aa".parse().unwrap());
+        assert_eq!(signature(&headers), Some("sha256=aa"));
         headers.append(SIGNATURE, "sha256=aa".parse().unwrap());
-        headers.append(SIGNATURE, http::HeaderValue::from_bytes(b"\xFF").unwrap());
-        assert_eq!(signatures(&headers), ["sha256=aa", ""]);
+        assert_eq!(signature(&headers), None);
     }
 }

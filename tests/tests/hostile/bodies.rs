@@ -475,7 +475,8 @@ async fn unbounded(options: Options) -> Vec<String> {
     // A webhook of more than 4 MiB without a length.
     let host = address(&waypost);
     let head = format!(
-        "POST /webhooks/meta HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST /webhooks/meta HTTP/1.1\r\nhost: {host}\r\nx-hub-signature-256: any\r\n\
+         transfer-encoding: chunked\r\n\r\n"
     );
     let mut bytes = head.into_bytes();
     for _ in 0..80 {

@@ -12,11 +12,11 @@ use waypost_dialects::{
     Body, BodyKind, Command, Dialect, IdempotencyScope, Operation, Request, Route, Submission, json,
 };
 use waypost_domain::command::Caller;
-use waypost_domain::{ErrorKind, Failure, OrgId, Timestamp};
+use waypost_domain::{Failure, OrgId, Timestamp};
 use waypost_engine::{Engine, IdempotencyKey, Upload};
 
 use super::Refusal;
-use crate::bodies::{BodyReader, MemoryShare};
+use crate::bodies::{BodyReader, MemoryShare, off_thread};
 use crate::headers::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::{App, uploads};
 
@@ -223,20 +223,6 @@ fn query_pairs(uri: &Uri) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect()
-}
-
-/// Runs what takes long on a thread that may take long.
-async fn off_thread<T: Send + 'static>(
-    long: bool,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    if !long {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "decoding a request ended unexpectedly");
-        Failure::new(ErrorKind::Unavailable, "The request could not be read.")
-    })
 }
 
 /// SHA-256 of the canonical form; `None` where the body is no JSON, which decoding will tell.

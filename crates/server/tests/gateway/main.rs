@@ -18,4 +18,5 @@ mod refusals;
 mod rig;
 mod room;
 mod surface;
+mod webhooks;
 mod windows;
