@@ -4,13 +4,14 @@ mod files;
 mod signers;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use waypost_domain::content::InboundContent;
 use waypost_domain::event::TemplateDetail;
-use waypost_domain::{Failure, OrgId, Timestamp};
+use waypost_domain::{Failure, OrgId};
 use waypost_planted::{Bug, is_planted};
 
 pub(crate) use self::files::FILES_AT_ONCE;
@@ -28,6 +29,9 @@ use crate::send::new_message_id;
 const BATCH: u32 = 64;
 /// Events applied at the same time, unless one webhook brings more.
 const EVENTS_TOGETHER: usize = 256;
+/// Fields of a webhook that are named in the log, and how much of each.
+const FIELDS_TOLD: usize = 8;
+const FIELD_CHARS_TOLD: usize = 64;
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -46,6 +50,19 @@ impl ReadEntry<'_> {
         let mut events = self.events.iter();
         events.all(|event| matches!(event, UpstreamEvent::Inbound(_) | UpstreamEvent::Status(_)))
     }
+}
+
+/// What of a webhook is not understood: how many events, and some of their fields.
+fn not_understood(events: &[UpstreamEvent]) -> (usize, BTreeSet<String>) {
+    let (mut count, mut fields) = (0, BTreeSet::new());
+    for event in events {
+        let UpstreamEvent::Other { field, .. } = event else { continue };
+        count += 1;
+        if fields.len() < FIELDS_TOLD {
+            fields.insert(field.chars().take(FIELD_CHARS_TOLD).collect());
+        }
+    }
+    (count, fields)
 }
 
 /// Neighbours that may be worked off together, in their order.
@@ -168,8 +185,14 @@ impl Engine {
     async fn work_off(&self, read: ReadEntry<'_>) -> (i64, StoreResult<bool>) {
         let ReadEntry { entry, events, left_out } = read;
         let understood = !events.is_empty() && left_out == 0;
+        // What is kept raw is told once for a webhook, not for each event: they may be thousands.
+        let (count, fields) = not_understood(&events);
+        if count > 0 || events.is_empty() && left_out == 0 {
+            tracing::info!(entry = entry.id, events = count, ?fields, "webhook kept raw");
+        }
+        let told = AtomicBool::new(false);
         let applied = futures_util::future::join_all(
-            events.into_iter().map(|event| self.apply_event_or_leave_it(event, entry)),
+            events.into_iter().map(|event| self.apply_event_or_leave_it(event, entry, &told)),
         );
         let mut all = Ok(understood);
         for known in applied.await {
@@ -191,22 +214,25 @@ impl Engine {
         &self,
         event: UpstreamEvent,
         entry: &InboxEntry,
+        told: &AtomicBool,
     ) -> StoreResult<bool> {
-        caught(self.apply_event(event, entry)).await.unwrap_or_else(|| {
+        caught(self.apply_event(event, entry, told)).await.unwrap_or_else(|| {
             tracing::error!(entry = entry.id, "an event is left out after {BUG}");
             Ok(false)
         })
     }
 
-    async fn apply_event(&self, event: UpstreamEvent, entry: &InboxEntry) -> StoreResult<bool> {
+    async fn apply_event(
+        &self,
+        event: UpstreamEvent,
+        entry: &InboxEntry,
+        told: &AtomicBool,
+    ) -> StoreResult<bool> {
         match event {
-            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, entry.received_at).await,
+            UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, entry, told).await,
             UpstreamEvent::Status(notice) => self.apply_status(notice, entry).await,
             UpstreamEvent::Template(template) => self.apply_template(template, entry).await,
-            UpstreamEvent::Other { field, .. } => {
-                tracing::info!(field, "webhook kept raw");
-                Ok(false)
-            }
+            UpstreamEvent::Other { .. } => Ok(false),
         }
     }
 
@@ -231,13 +257,21 @@ impl Engine {
         Ok(true)
     }
 
-    async fn apply_inbound(&self, inbound: Inbound, received_at: Timestamp) -> StoreResult<bool> {
+    async fn apply_inbound(
+        &self,
+        inbound: Inbound,
+        entry: &InboxEntry,
+        told: &AtomicBool,
+    ) -> StoreResult<bool> {
         let number = self.directory().number_by_phone_number_id(&inbound.phone_number_id);
         let (Some(number), Some(phone)) = (number, inbound.phone) else {
-            tracing::warn!(
-                phone_number_id = inbound.phone_number_id,
-                "inbound message for an unknown number, or from a person without one: kept raw"
-            );
+            if !told.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    entry = entry.id,
+                    phone_number_id = inbound.phone_number_id,
+                    "inbound message for an unknown number, or from a person without one: kept raw"
+                );
+            }
             return Ok(false);
         };
         let has_media = inbound_media_id(&inbound.kind, &inbound.message).is_some();
@@ -253,7 +287,7 @@ impl Engine {
             new_customer_id: new_customer_id(),
             wamid: inbound.wamid,
             content: InboundContent { kind: inbound.kind, message: inbound.message, media: None },
-            written_at: inbound.written_at.unwrap_or(received_at),
+            written_at: inbound.written_at.unwrap_or(entry.received_at),
         };
         if self.store().record_inbound(message, self.now()).await? {
             self.count().messages_received.add();
@@ -307,6 +341,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use waypost_domain::Timestamp;
 
     fn status() -> UpstreamEvent {
         UpstreamEvent::Status(StatusNotice {
@@ -318,6 +353,20 @@ mod tests {
             failure: None,
             extra: None,
         })
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_in_a_few_words() {
+        let other = |field: String| UpstreamEvent::Other { waba_id: "2".to_owned(), field };
+        assert_eq!(not_understood(&[status()]), (0, BTreeSet::new()));
+        let flows = || other("flows".to_owned());
+        let some = [flows(), status(), other(String::new()), flows()];
+        let fields = BTreeSet::from(["flows", ""].map(str::to_owned));
+        assert_eq!(not_understood(&some), (3, fields));
+        let many: Vec<_> = (10..99).map(|place| other(place.to_string().repeat(1_000))).collect();
+        let (count, fields) = not_understood(&many);
+        assert_eq!((count, fields.len()), (89, FIELDS_TOLD));
+        assert!(fields.iter().all(|field| field.len() == FIELD_CHARS_TOLD));
     }
 
     #[test]

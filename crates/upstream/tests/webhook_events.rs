@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Phone, Timestamp};
 use waypost_engine::ports::{UpstreamEvent, WebhookCodec as _};
-use waypost_upstream::webhook::{Codec, Event, InboundEvent, NotJson, StatusEvent, parse};
+use waypost_upstream::webhook::{Codec, Event, InboundEvent, StatusEvent, Unreadable, parse};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/webhooks")
@@ -278,7 +278,7 @@ fn every_json_is_some_event_and_nothing_else_is() {
     }
     assert_eq!(parse(br#"{"entry":[]}"#), Ok(vec![]));
     for body in ["", "{", "text", "{}{}", "{\"a\":NaN}", &"[".repeat(100_000)] {
-        assert_eq!(parse(body.as_bytes()), Err(NotJson), "{body:.20}");
+        assert_eq!(parse(body.as_bytes()), Err(Unreadable::NotJson), "{body:.20}");
     }
 }
 

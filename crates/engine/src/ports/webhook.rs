@@ -11,7 +11,7 @@ pub trait WebhookCodec: Send + Sync {
     /// signature headers; anything but one is refused.
     fn verify(&self, body: &[u8], signatures: &[&str], secrets: &[String]) -> bool;
     /// What a body says. What is not understood comes as [`UpstreamEvent::Other`]; a body that is
-    /// no event at all gives nothing.
+    /// no event at all, or says far more at once than the upstream does, gives nothing.
     fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent>;
 }
 

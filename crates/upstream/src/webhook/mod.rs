@@ -10,7 +10,7 @@ mod signature;
 
 pub use codec::Codec;
 pub use event::{Event, InboundEvent, StatusEvent, TemplateEvent};
-pub use parse::{NotJson, parse};
+pub use parse::{Unreadable, parse};
 pub use signature::{SIGNATURE_HEADER, SignatureError, Verifier, handshake};
 
 /// The longest webhook body that is taken, in bytes. Meta's are at most 3 MB.

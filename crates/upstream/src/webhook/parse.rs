@@ -12,33 +12,46 @@ use crate::reply::{fault, id_text, integer};
 /// The latest time that is believed, in seconds: the year 5138. Beyond it, milliseconds were meant.
 const MAX_SECONDS: i64 = 100_000_000_000;
 
-/// The body is no JSON, or nested too deeply.
+/// The most events of a webhook: Meta puts 1,000 into one.
+const MAX_EVENTS: usize = 10_000;
+/// The most contacts of a batch, each of which may be looked at for each message.
+const MAX_CONTACTS: usize = 1_000;
+/// The longest text that is told once and then copied to each event that it is about, in bytes.
+const MAX_SHARED_BYTES: usize = 1_024;
+
+/// Why a webhook has no events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the webhook's body is not JSON")]
-pub struct NotJson;
+pub enum Unreadable {
+    /// The body is no JSON, or nested too deeply.
+    #[error("the webhook's body is not JSON")]
+    NotJson,
+    /// It says more at once than Meta ever does.
+    #[error("the webhook says more at once than Meta does")]
+    TooMuch,
+}
 
 /// Reads a webhook's body into its events, in order.
 ///
 /// # Errors
-/// Only where the body as a whole is no JSON; texts that are no UTF-8 or hold half of a character
-/// are read with a replacement character.
-pub fn parse(body: &[u8]) -> Result<Vec<Event>, NotJson> {
+/// Only where the body as a whole is no JSON, or far too much; texts that are no UTF-8 or hold half
+/// of a character are read with a replacement character.
+pub fn parse(body: &[u8]) -> Result<Vec<Event>, Unreadable> {
     let mut webhook = read(body)?;
     let Some(entries) = webhook.get_mut("entry").and_then(Value::as_array_mut) else {
         return Ok(vec![other("", "", webhook)]);
     };
     let mut events = Vec::new();
     for entry in std::mem::take(entries) {
-        read_entry(entry, &mut events);
+        read_entry(entry, &mut events)?;
     }
     Ok(events)
 }
 
-fn read(body: &[u8]) -> Result<Value, NotJson> {
+fn read(body: &[u8]) -> Result<Value, Unreadable> {
     let text = String::from_utf8_lossy(body);
     serde_json::from_str(&text)
         .or_else(|_| serde_json::from_str(&without_half_characters(&text)))
-        .map_err(|_| NotJson)
+        .map_err(|_| Unreadable::NotJson)
 }
 
 /// Replaces escapes of half a surrogate pair, which JSON allows and texts cannot hold.
@@ -74,13 +87,15 @@ fn other(waba_id: &str, field: &str, raw: Value) -> Event {
     Event::Other { waba_id: waba_id.to_owned(), field: field.to_owned(), raw }
 }
 
-fn read_entry(mut entry: Value, events: &mut Vec<Event>) {
-    let waba_id = id_text(&entry["id"]).unwrap_or_default();
+fn read_entry(mut entry: Value, events: &mut Vec<Event>) -> Result<(), Unreadable> {
+    let waba_id = id_text(shared(&entry["id"])).unwrap_or_default();
     let changes = entry.get_mut("changes").and_then(Value::as_array_mut).map(std::mem::take);
     let Some(changes) = changes else {
-        return events.push(other(&waba_id, "", entry));
+        events.push(other(&waba_id, "", entry));
+        return check_number(events);
     };
     for mut change in changes {
+        check_number(events)?;
         let field = change["field"].as_str().unwrap_or_default().to_owned();
         let Some(value) = change.get_mut("value").map(Value::take) else {
             events.push(other(&waba_id, &field, change));
@@ -95,13 +110,23 @@ fn read_entry(mut entry: Value, events: &mut Vec<Event>) {
             _ => events.push(other(&waba_id, &field, value)),
         }
     }
+    check_number(events)
+}
+
+const fn check_number(events: &[Event]) -> Result<(), Unreadable> {
+    if events.len() > MAX_EVENTS { Err(Unreadable::TooMuch) } else { Ok(()) }
+}
+
+/// A value that many events have in common; null where its text is longer than Meta's are.
+fn shared(value: &Value) -> &Value {
+    let is_long = value.as_str().is_some_and(|text| text.len() > MAX_SHARED_BYTES);
+    if is_long { &Value::Null } else { value }
 }
 
 /// The parts of a `messages` value that tell to whom and from whom its lists are.
 struct Context<'a> {
     waba_id: &'a str,
     phone_number_id: String,
-    metadata: Value,
     contacts: Vec<Value>,
 }
 
@@ -109,27 +134,24 @@ fn read_messages(waba_id: &str, mut value: Value, events: &mut Vec<Event>) {
     let Some(object) = value.as_object_mut() else {
         return events.push(other(waba_id, "messages", value));
     };
+    let metadata = object.get("metadata");
     let Some(phone_number_id) =
-        object.get("metadata").and_then(|metadata| id_text(metadata.get("phone_number_id")?))
+        metadata.and_then(|metadata| id_text(shared(metadata.get("phone_number_id")?)))
     else {
         return events.push(other(waba_id, "messages", value));
     };
-    let context = Context {
-        waba_id,
-        phone_number_id,
-        metadata: object.get("metadata").cloned().unwrap_or_default(),
-        contacts: list(object, "contacts"),
-    };
+    let contacts = list(object, "contacts", MAX_CONTACTS);
+    let context = Context { waba_id, phone_number_id, contacts };
     let before = events.len();
-    for message in list(object, "messages") {
+    for message in list(object, "messages", MAX_EVENTS + 1) {
         let event = inbound(&context, &message);
         events.push(event.unwrap_or_else(|| context.not_understood("messages", message)));
     }
-    for status in list(object, "statuses") {
+    for status in list(object, "statuses", MAX_EVENTS + 1) {
         let event = status_event(&context, &status);
         events.push(event.unwrap_or_else(|| context.not_understood("statuses", status)));
     }
-    for error in list(object, "errors") {
+    for error in list(object, "errors", MAX_EVENTS + 1) {
         events.push(context.not_understood("errors", error));
     }
     if events.len() == before {
@@ -137,15 +159,18 @@ fn read_messages(waba_id: &str, mut value: Value, events: &mut Vec<Event>) {
     }
 }
 
-/// Takes a list out of an object; anything else than a list stays.
-fn list(object: &mut Map<String, Value>, name: &str) -> Vec<Value> {
-    object.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
+/// Takes a list out of an object, up to a number; anything else than a list stays.
+fn list(object: &mut Map<String, Value>, name: &str, most: usize) -> Vec<Value> {
+    let list = object.get_mut(name).and_then(Value::as_array_mut);
+    let mut list = list.map(std::mem::take).unwrap_or_default();
+    list.truncate(most);
+    list
 }
 
 impl Context<'_> {
-    /// One element of a list, in the frame in which it came.
+    /// One element of a list, with the number that it is about.
     fn not_understood(&self, list: &str, element: Value) -> Event {
-        let mut raw = json!({"metadata": self.metadata});
+        let mut raw = json!({"metadata": {"phone_number_id": self.phone_number_id}});
         raw[list] = Value::Array(vec![element]);
         other(self.waba_id, "messages", raw)
     }
@@ -172,8 +197,9 @@ fn inbound(context: &Context<'_>, message: &Value) -> Option<Event> {
     let wamid = id_text(&message["id"])?;
     let contact = context.contact_of(message).unwrap_or(&Value::Null);
     let phone = |value: &Value| value.as_str().and_then(|text| Phone::parse(text).ok());
-    let from = phone(&message["from"]).or_else(|| phone(&contact["wa_id"]));
-    let user_id = id_text(&message["from_user_id"]).or_else(|| id_text(&contact["user_id"]));
+    let from = phone(&message["from"]).or_else(|| phone(shared(&contact["wa_id"])));
+    let user_id =
+        id_text(&message["from_user_id"]).or_else(|| id_text(shared(&contact["user_id"])));
     if from.is_none() && user_id.is_none() {
         return None;
     }
@@ -186,7 +212,7 @@ fn inbound(context: &Context<'_>, message: &Value) -> Option<Event> {
         phone_number_id: context.phone_number_id.clone(),
         from,
         user_id,
-        profile_name: contact["profile"]["name"].as_str().map(str::to_owned),
+        profile_name: shared(&contact["profile"]["name"]).as_str().map(str::to_owned),
         wamid,
         written_at: timestamp(&message["timestamp"]),
         kind,
@@ -197,9 +223,10 @@ fn inbound(context: &Context<'_>, message: &Value) -> Option<Event> {
 
 /// Keeps what the contact says of the person's ids beside what the person wrote.
 fn with_contact(mut message: Value, contact: &Value) -> Value {
+    let user_id = shared(&contact["user_id"]).as_str();
     let told = [
-        ("identity_key_hash", contact["identity_key_hash"].as_str()),
-        ("from_user_id", contact["user_id"].as_str().filter(|_| message["from_user_id"].is_null())),
+        ("identity_key_hash", shared(&contact["identity_key_hash"]).as_str()),
+        ("from_user_id", user_id.filter(|_| message["from_user_id"].is_null())),
     ];
     for (name, value) in told {
         if let (Some(object), Some(value)) = (message.as_object_mut(), value) {
