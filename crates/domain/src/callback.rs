@@ -44,7 +44,18 @@ impl Webhook {
     /// Whether it is on and wants events of this kind.
     #[must_use]
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.disabled.is_none() && (self.events.is_empty() || self.events.contains(&kind))
+        self.disabled.is_none() && self.takes(kind)
+    }
+
+    /// What signs at an instant, newest first.
+    pub fn secrets_at(&self, now: Timestamp) -> impl Iterator<Item = &WebhookSecret> {
+        self.secrets.iter().filter(move |one| one.expires_at.is_none_or(|end| now < end))
+    }
+
+    /// Whether it wants events of this kind while it is on.
+    #[must_use]
+    pub fn takes(&self, kind: EventKind) -> bool {
+        self.events.is_empty() || self.events.contains(&kind)
     }
 }
 

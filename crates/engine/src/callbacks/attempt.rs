@@ -169,12 +169,27 @@ impl Engine {
     }
 
     async fn try_rows(&self, target: &CallbackTarget, rows: &[&Row]) -> Vec<CallbackOutcome> {
-        let Some(first) = rows.first() else { return Vec::new() };
-        match self.destination(&target.name, &first.logged) {
-            Destination::Endpoint(endpoint) => self.post_rows(target, &endpoint, rows).await,
+        let is_wanted = |row: &&Row| self.is_still_told(target, &row.logged.event);
+        let (rows, unwanted): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| is_wanted(row));
+        let mut outcomes: Vec<_> = unwanted.iter().map(|row| nobody_wants(&row.due)).collect();
+        let Some(first) = rows.first() else { return outcomes };
+        outcomes.extend(match self.destination(&target.name, &first.logged) {
+            Destination::Endpoint(endpoint) => self.post_rows(target, &endpoint, &rows).await,
             Destination::Nobody => rows.iter().map(|row| nobody_wants(&row.due)).collect(),
             Destination::Off(why) => rows.iter().map(|row| dead(row, why.clone())).collect(),
-        }
+        });
+        outcomes
+    }
+
+    /// Whether a target is told of an event by its settings as they are now: those of a webhook may
+    /// have changed while the event waited. One that is off, or whose shape is gone, says so itself.
+    fn is_still_told(&self, target: &CallbackTarget, event: &Event) -> bool {
+        let TargetAddress::Webhook(id) = &target.name.address else { return true };
+        let known = self.directory().webhook(&target.name.org_id, id);
+        known.is_none_or(|webhook| {
+            let is_out_of_use = webhook.disabled.is_some() || self.shape(&webhook.shape).is_none();
+            is_out_of_use || self.is_told(&webhook, event)
+        })
     }
 
     async fn post_rows(

@@ -163,7 +163,8 @@ impl Engine {
                 timeout: Duration::from_secs(info.timeout_s.into()),
             }
         };
-        endpoint.shape.calls(events, &site).into_iter().map(call).collect()
+        let bodies = endpoint.shape.calls(events, &site).into_iter();
+        bodies.filter(|body| !body.is_empty()).map(call).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use waypost_domain::event::{
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::{Content, ErrorKind, EventId, Failure, MessageId, NumberId, Phone, Status};
 
+use super::replay::unknown;
 use crate::Engine;
 
 /// What is tried first: the kinds that most receivers are for.
@@ -29,15 +30,16 @@ const WORDS: &str = "A test of this address.";
 const PERSON: &str = "15550001111";
 
 impl Engine {
-    /// The first that the webhook wants and its shape has words for; a delivery where there is none.
-    pub(super) fn made_up_event(&self, webhook: &Webhook) -> Event {
+    /// The first that the webhook takes and its shape has words for.
+    pub(super) fn made_up_event(&self, webhook: &Webhook) -> Result<Event, Failure> {
         let shape = self.shape(&webhook.shape);
-        let told = |event: &Event| {
-            webhook.wants(event.kind) && shape.is_some_and(|shape| shape.tells(event))
-        };
-        let made_up = |kind| self.made_up(webhook, kind);
-        let found = KINDS.into_iter().map(made_up).find(told);
-        found.unwrap_or_else(|| made_up(EventKind::MessageDelivered))
+        let told = |event: &Event| shape.is_some_and(|shape| shape.tells(event));
+        let taken = KINDS.into_iter().filter(|kind| webhook.takes(*kind));
+        let found = taken.map(|kind| self.made_up(webhook, kind)).find(told);
+        found.ok_or_else(|| {
+            let message = format!("Shape {} has no words for any of these.", webhook.shape);
+            unknown("events", &message)
+        })
     }
 
     fn made_up(&self, webhook: &Webhook, kind: EventKind) -> Event {

@@ -9,7 +9,7 @@ use waypost_domain::directory::Sealed;
 use waypost_domain::event::EventKind;
 use waypost_domain::{ErrorKind, Failure, NumberId, OrgId, WebhookId};
 
-use super::compose::{Destination, Endpoint};
+use super::compose::Destination;
 use super::replay::unknown;
 use super::sign::new_secret;
 use crate::Engine;
@@ -195,15 +195,11 @@ impl Engine {
             Destination::Off(why) => return Err(Failure::new(ErrorKind::InvalidValue, why)),
             Destination::Nobody => return Err(unknown("id", "There is no such webhook.")),
         };
-        Ok(self.call_for_trial(&endpoint, &webhook).await)
-    }
-
-    async fn call_for_trial(&self, endpoint: &Endpoint, webhook: &Webhook) -> WebhookTest {
-        let event = self.made_up_event(webhook);
-        match self.post_all(endpoint, &[&event]).await {
+        let event = self.made_up_event(&webhook)?;
+        Ok(match self.post_all(&endpoint, &[&event]).await {
             Ok(reply) => WebhookTest { status: Some(reply.status), error: None },
             Err(error) => WebhookTest { status: None, error: Some(error.to_string()) },
-        }
+        })
     }
 
     fn sealed_secret(&self, id: &WebhookId, secret: &str) -> WebhookSecret {
@@ -218,6 +214,7 @@ impl Engine {
             let message = format!("There is no such shape; there are {}.", known.join(", "));
             return Err(unknown("shape", &message));
         }
+        self.made_up_event(webhook)?;
         if let Some(wanted) = &webhook.number_id {
             let numbers = self.directory().numbers(&webhook.org_id);
             if !numbers.iter().any(|number| number.id == *wanted) {

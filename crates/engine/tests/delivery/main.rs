@@ -8,6 +8,7 @@ mod broadcasts;
 mod bystanders;
 mod callbacks;
 mod callers;
+mod changed_webhooks;
 mod clock_jumps;
 mod consents;
 mod crash;

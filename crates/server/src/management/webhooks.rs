@@ -60,7 +60,8 @@ pub(crate) struct WebhookInput {
     /// Only events of this number; by default of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<String>,
-    /// Only events of these kinds; by default all that the shape has words for.
+    /// Only events of these kinds, at least one such that the shape has words for it; by default all
+    /// of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = kinds)]
     events: Option<BTreeSet<EventKind>>,
@@ -299,7 +300,7 @@ impl States {
 }
 
 /// Changes a webhook: what the body does not name stays, `null` clears. What waits goes to the new
-/// address; the secret is changed by `rotate-secret`.
+/// address, unless the webhook is not told of it any more; the secret is changed by `rotate-secret`.
 #[utoipa::path(patch, path = "/waypost/v1/orgs/{org_id}/webhooks/{webhook_id}", tag = "webhooks",
     request_body = ref("#/components/schemas/WebhookPatch"),
     responses((status = 200, body = WebhookView)))]
