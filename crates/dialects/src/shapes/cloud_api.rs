@@ -75,16 +75,18 @@ fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
             let statuses = json!([status(event, detail, &recipient)]);
             match detail.status {
                 // Meta's have no contact either.
-                Status::Failed => of_number(site, [("statuses", statuses)]),
+                Status::Failed => of_number(event, site, [("statuses", statuses)]),
                 _ => {
                     let contact = contact("", recipient.wa_id, recipient.user_id);
-                    of_number(site, [("contacts", json!([contact])), ("statuses", statuses)])
+                    let contacts = ("contacts", json!([contact]));
+                    of_number(event, site, [contacts, ("statuses", statuses)])
                 }
             }
         }
         EventDetail::Received(detail) => {
             let (contact, message) = received(detail);
-            of_number(site, [("contacts", json!([contact])), ("messages", json!([message]))])
+            let contacts = ("contacts", json!([contact]));
+            of_number(event, site, [contacts, ("messages", json!([message]))])
         }
         EventDetail::Template(detail) => {
             let field = "message_template_status_update";
@@ -95,14 +97,20 @@ fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
     json!({"object": "whatsapp_business_account", "entry": [entry]})
 }
 
-/// The entry about messages of a number.
-fn of_number<const N: usize>(site: &CallbackSite<'_>, told: [(&str, Value); N]) -> Value {
+/// The entry about messages of a number. Of one that is gone only our own id is known; readers insist
+/// on texts.
+fn of_number<const N: usize>(
+    event: &Event,
+    site: &CallbackSite<'_>,
+    told: [(&str, Value); N],
+) -> Value {
     let number = site.number;
+    let own_id = event.number_id.as_ref().map_or("", |id| id.as_str());
     let mut value = Map::new();
     value.insert("messaging_product".to_owned(), json!("whatsapp"));
     let metadata = json!({
-        "display_phone_number": number.map(|number| number.display_phone.digits()),
-        "phone_number_id": number.map(|number| number.phone_number_id.as_str()),
+        "display_phone_number": number.map_or("", |number| number.display_phone.digits()),
+        "phone_number_id": number.map_or(own_id, |number| &number.phone_number_id),
     });
     value.insert("metadata".to_owned(), metadata);
     value.extend(told.map(|(name, told)| (name.to_owned(), told)));

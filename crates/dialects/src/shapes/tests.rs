@@ -281,6 +281,19 @@ fn a_number_stands_in_wa_id_only_and_a_business_scoped_id_in_user_id_only() {
 }
 
 #[test]
+fn a_number_that_is_gone_is_told_by_our_own_id() {
+    let site = CallbackSite { number: None, zone: &Zone::default() };
+    for event in [of_status(Status::Delivered, None), picture()] {
+        let told = CloudApiEvents.encode(&[&event], &site);
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!(
+            told["entry"][0]["changes"][0]["value"]["metadata"],
+            json!({"display_phone_number": "", "phone_number_id": "n-1"})
+        );
+    }
+}
+
+#[test]
 fn meta_has_no_word_for_a_cancelled_message() {
     assert!(!CloudApiEvents.tells(&of_status(Status::Cancelled, None)));
 }
