@@ -199,7 +199,6 @@ impl Engine {
         rows: &[&Row],
     ) -> Vec<CallbackOutcome> {
         let events: Vec<&Event> = rows.iter().map(|row| &row.logged.event).collect();
-        self.count().callbacks_posted.add();
         let answer = self.post_all(endpoint, &events).await;
         let answered = Answered { at: self.now(), wall_at: self.wall_now() };
         let dice = dice();
@@ -231,10 +230,13 @@ impl Engine {
         let mut answer = Err(PostError::Failed("there is nothing to tell".to_owned()));
         for post in self.calls_to(endpoint, events) {
             answer = self.callbacks().poster.post(post).await;
-            let is_taken = |reply: &CallbackReply| verdict(reply.status) == Verdict::Delivered;
-            if !answer.as_ref().is_ok_and(is_taken) {
+            let takes = |reply: &CallbackReply| verdict(reply.status) == Verdict::Delivered;
+            self.count().callbacks_posted.add();
+            if !answer.as_ref().is_ok_and(takes) {
+                self.count().callbacks_failed.add();
                 break;
             }
+            self.count().callbacks_delivered.add();
         }
         answer
     }
@@ -255,10 +257,8 @@ impl Engine {
             self.note_refusal(&row.logged.event, judgement).await;
         }
         if judgement.end == CallbackEnd::Done {
-            self.count().callbacks_delivered.add();
             return;
         }
-        self.count().callbacks_failed.add();
         let why = judgement.error.as_deref().unwrap_or_default();
         tracing::debug!(org = %target.name.org_id, callback_target = target.place, why, "callback");
         if !judgement.refused && !judgement.answered {

@@ -78,9 +78,7 @@ impl Engine {
         let Some(shape) = self.shape(&webhook.shape) else {
             return Destination::Off(format!("there is no shape {}", webhook.shape));
         };
-        let now = self.now();
-        let valid = webhook.secrets.iter().filter(|one| one.expires_at.is_none_or(|end| now < end));
-        let secrets = valid.map(|one| {
+        let secrets = webhook.secrets_at(self.now()).map(|one| {
             let place = format!("webhooks/{}/secret/{}", webhook.id, one.created_at.0);
             self.vault().open(&place, &one.secret)
         });

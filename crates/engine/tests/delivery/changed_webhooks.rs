@@ -78,3 +78,22 @@ async fn a_webhook_is_told_of_something_by_its_shape() {
     let off = change(&rig, &id, |webhook| webhook.events = nothing.clone()).await.unwrap_err();
     assert_eq!(off.field.as_deref(), Some("events"));
 }
+
+#[tokio::test]
+async fn each_call_is_counted_also_where_an_event_takes_several() {
+    let rig = Rig::new().await;
+    hooked(&rig, URL, "apart").await;
+    let mut calls = 0;
+    rig.receivers.answer(move |_| {
+        calls += 1;
+        status(if calls == 2 { 500 } else { 200 })
+    });
+    rig.receive(vec![written(ANN, "hello", &rig)]).await;
+    until("first try", || rig.receivers.count() == 2).await;
+    quiet(&rig).await;
+    rig.clock.advance(Duration::from_secs(6));
+    all_made(&rig).await;
+    let counted = rig.engine.metrics();
+    assert_eq!((counted.callbacks_posted, counted.callbacks_delivered), (4, 3));
+    assert_eq!(counted.callbacks_failed, 1);
+}

@@ -94,7 +94,7 @@ impl CallbackPoster for Receivers {
     }
 }
 
-pub(crate) static SHAPES: &[&dyn CallbackShape] = &[&Plain, &Own, &Fixed, &Batched];
+pub(crate) static SHAPES: &[&dyn CallbackShape] = &[&Plain, &Own, &Fixed, &Batched, &Apart];
 
 const PLAIN: ShapeInfo = ShapeInfo {
     id: "plain",
@@ -117,6 +117,8 @@ struct Own;
 struct Fixed;
 /// Ten events a call.
 struct Batched;
+/// Two calls for each event.
+struct Apart;
 
 fn told(events: &[&Event]) -> Vec<u8> {
     let told = events.iter().map(|event| {
@@ -215,5 +217,24 @@ impl CallbackShape for Batched {
 
     fn encode(&self, events: &[&Event], _: &CallbackSite<'_>) -> Vec<u8> {
         told(events)
+    }
+}
+
+impl CallbackShape for Apart {
+    fn info(&self) -> &'static ShapeInfo {
+        const INFO: &ShapeInfo = &ShapeInfo { id: "apart", ..PLAIN };
+        INFO
+    }
+
+    fn tells(&self, _: &Event) -> bool {
+        true
+    }
+
+    fn encode(&self, events: &[&Event], _: &CallbackSite<'_>) -> Vec<u8> {
+        told(events)
+    }
+
+    fn calls(&self, events: &[&Event], _: &CallbackSite<'_>) -> Vec<Vec<u8>> {
+        vec![told(events); 2]
     }
 }

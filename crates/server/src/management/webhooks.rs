@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waypost_domain::callback::Webhook;
 use waypost_domain::event::EventKind;
-use waypost_domain::{EventId, NumberId, OrgId, WebhookId};
+use waypost_domain::{EventId, NumberId, OrgId, Timestamp, WebhookId};
 use waypost_engine::IdempotencyKey;
 use waypost_engine::callbacks::{NewWebhook, Replay, WebhookTest};
 use waypost_engine::ports::{EntryKey, NewRecord, StoreResult, TargetAddress, TargetStats};
@@ -180,8 +180,8 @@ pub(crate) struct WebhookState {
     last_at: Option<String>,
 }
 
-impl From<&Webhook> for WebhookView {
-    fn from(webhook: &Webhook) -> Self {
+impl WebhookView {
+    fn new(webhook: &Webhook, now: Timestamp) -> Self {
         Self {
             id: webhook.id.to_string(),
             org_id: webhook.org_id.to_string(),
@@ -189,7 +189,7 @@ impl From<&Webhook> for WebhookView {
             shape: webhook.shape.clone(),
             number: webhook.number_id.as_ref().map(ToString::to_string),
             events: webhook.events.iter().map(|kind| kind.as_str()).collect(),
-            secrets: webhook.secrets.len(),
+            secrets: webhook.secrets_at(now).count(),
             has_header: webhook.header.is_some(),
             disabled: webhook.disabled.clone(),
             created_at: time(webhook.created_at),
@@ -235,7 +235,7 @@ pub(crate) async fn create_webhook(
     let number_id = input.number_id(&app, org_id)?;
     let creation = Creation::begin(&app, Some(org_id), CREATE, idempotency).await?;
     if let Some(webhook) = creation.earlier().and_then(|id| known(&app, org_id, id).ok()) {
-        return Ok(replayed(&WebhookView::from(&*webhook)));
+        return Ok(replayed(&WebhookView::new(&webhook, app.engine.now())));
     }
     let id = input.id.unwrap_or_else(|| format!("wh-{}", uuid::Uuid::now_v7().simple()));
     let new = NewWebhook {
@@ -249,7 +249,8 @@ pub(crate) async fn create_webhook(
         header: input.header,
     };
     let (webhook, secret) = app.engine.create_webhook::<Problem>(new, creation.claim()).await?;
-    Ok(created(&WebhookView { secret: Some(secret), ..WebhookView::from(&*webhook) }))
+    let view = WebhookView::new(&webhook, app.engine.now());
+    Ok(created(&WebhookView { secret: Some(secret), ..view }))
 }
 
 /// Lists webhooks and how their addresses do.
@@ -280,7 +281,10 @@ pub(crate) async fn get_webhook(
 }
 
 /// How an organisation's webhooks do.
-struct States(HashMap<WebhookId, TargetStats>);
+struct States {
+    now: Timestamp,
+    of_webhooks: HashMap<WebhookId, TargetStats>,
+}
 
 impl States {
     async fn read(app: &App, org_id: &OrgId) -> StoreResult<Self> {
@@ -289,13 +293,13 @@ impl States {
             TargetAddress::Webhook(id) => Some((id.clone(), stats)),
             TargetAddress::Notify { .. } => None,
         });
-        Ok(Self(of_webhooks.collect()))
+        Ok(Self { now: app.engine.now(), of_webhooks: of_webhooks.collect() })
     }
 
     /// One that was told nothing yet has nothing to tell either.
     fn show(&self, webhook: &Webhook) -> WebhookView {
-        let state = self.0.get(&webhook.id).map(WebhookState::from).unwrap_or_default();
-        WebhookView { state: Some(state), ..WebhookView::from(webhook) }
+        let state = self.of_webhooks.get(&webhook.id).map(WebhookState::from).unwrap_or_default();
+        WebhookView { state: Some(state), ..WebhookView::new(webhook, self.now) }
     }
 }
 
@@ -313,7 +317,7 @@ pub(crate) async fn update_webhook(
     let (knowing, org_id) = (app.clone(), within.org_id().clone());
     let change = move || changed_webhook(&knowing, &org_id, &id, body);
     let webhook = app.engine.change_webhook(change).await?;
-    Ok(Json(WebhookView::from(&webhook)))
+    Ok(Json(WebhookView::new(&webhook, app.engine.now())))
 }
 
 fn changed_webhook(
