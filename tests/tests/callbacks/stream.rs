@@ -118,6 +118,8 @@ async fn a_stream_survives_a_restart_and_refuses_what_it_would_not_keep() {
         ("order=newest", None, "order"),
         ("limit=5", None, "limit"),
         ("", Some("nonsense!"), "after"),
+        // Of a log that was longer than this one is after its restore.
+        ("", Some("OTk5OTk5"), "after"),
     ] {
         let path = org.at(&format!("events?{query}"));
         let request = org.api.request(Method::GET, &path).header("accept", "text/event-stream");

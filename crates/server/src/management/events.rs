@@ -134,10 +134,16 @@ async fn stream(
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
     })?;
     let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+    let newest = app.engine.last_event().await?;
     let after = match last.or(arguments.after.as_deref()) {
         Some(text) => place(text)?,
-        None => app.engine.last_event().await?,
+        None => newest,
     };
+    // Until the log is as long, nothing would come.
+    if after > newest {
+        let rule = "names an event that is not there, as after a restore: begin without it";
+        return Err(Problem::invalid("after", rule));
+    }
     let follower = Follower {
         app: app.clone(),
         org_id: within.org_id().clone(),

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use waypost_domain::{OrgId, Timestamp, WebhookId};
 use waypost_engine::ports::{NewCallback, TargetAddress, TargetName};
 
@@ -193,4 +194,22 @@ async fn a_new_secret_that_is_asked_for_again_is_made_once_and_shown_once() {
     let other = rotate(&rig, "audit", "k", &json!({})).await.expect(200);
     assert!(other.json()["secret"].is_string());
     assert_eq!(secrets("audit").await, 2);
+    rig.clock.advance(std::time::Duration::from_secs(86_400));
+    assert_eq!(secrets("audit").await, 1, "the old one signs no more");
+}
+
+#[tokio::test]
+async fn a_stream_does_not_wait_behind_an_event_that_a_restore_took_away() {
+    let rig = rig().await;
+    // The log has two events; cursors are Base64.
+    for (last, expected) in [("MQ", 200), ("Mg", 200), ("Mw", 400)] {
+        let request = Request::builder()
+            .uri("/waypost/v1/orgs/org-1/events?kind=message.read")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("accept", "text/event-stream")
+            .header("last-event-id", last)
+            .header("host", "waypost");
+        let asked = rig.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(asked.status(), expected, "{last}");
+    }
 }
