@@ -13,7 +13,7 @@ use waypost_engine::ports::{
 use crate::SqliteStore;
 use crate::fault::Done;
 use crate::messages::held;
-use crate::rows::{from_json, paged, phone, rows_for, to_json};
+use crate::rows::{PageRows, from_json, paged, phone, rows_for, to_json};
 use crate::writer::Work;
 
 macro_rules! select_customer {
@@ -115,6 +115,11 @@ impl StoredCustomer {
             last_inbound_at: row.get(11)?,
             consent_origin: row.get(12)?,
         })
+    }
+
+    /// How much of it is as large as its organisation likes, in bytes.
+    fn bytes(&self) -> usize {
+        [&self.name, &self.tags, &self.consent_proof].into_iter().flatten().map(String::len).sum()
     }
 
     fn into_customer(self) -> Done<Customer> {
@@ -357,12 +362,14 @@ fn list(
     values.push(rows_for(page).into());
     let mut select = conn.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(values))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    let mut found = PageRows::new(page);
+    while found.missing() > 0
+        && let Some(row) = rows.next()?
+    {
         let stored = StoredCustomer::from_row(row)?;
-        found.push((stored.seq, stored.into_customer()?));
+        found.add(stored.seq, stored.bytes(), stored.into_customer()?);
     }
-    Ok(paged(page, found))
+    Ok(found.paged())
 }
 
 fn reached(

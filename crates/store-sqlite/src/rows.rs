@@ -15,6 +15,9 @@ use crate::fault::{Done, corrupt};
 
 /// Entries on one page at most, whatever is asked for.
 pub(crate) const MAX_PAGE: u32 = 10_000;
+/// A page ends with the row that makes it as large as this, in bytes as they are stored: it lies in
+/// memory several times, as rows, values and a reply.
+const PAGE_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// A value as a JSON column.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
@@ -47,6 +50,38 @@ pub(crate) fn paged<T>(page: Page, mut rows: Vec<(i64, T)>) -> Paged<T> {
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(seq, _)| *seq);
     Paged { data: rows.into_iter().map(|(_, value)| value).collect(), next }
+}
+
+/// A page of large rows while they are read.
+pub(crate) struct PageRows<T> {
+    page: Page,
+    rows: Vec<(i64, T)>,
+    bytes: usize,
+}
+
+impl<T> PageRows<T> {
+    pub(crate) const fn new(page: Page) -> Self {
+        Self { page, rows: Vec::new(), bytes: 0 }
+    }
+
+    /// How many more rows to read, the one behind the page included.
+    pub(crate) fn missing(&self) -> i64 {
+        (rows_for(self.page) - i64::try_from(self.rows.len()).unwrap_or(i64::MAX)).max(0)
+    }
+
+    /// Adds a row of a size. Where the page is large by now, it has no further one.
+    pub(crate) fn add(&mut self, place: i64, bytes: usize, value: T) {
+        self.rows.push((place, value));
+        self.bytes += bytes;
+        if self.bytes >= PAGE_BYTES {
+            let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+            self.page.limit = self.page.limit.min(count);
+        }
+    }
+
+    pub(crate) fn paged(self) -> Paged<T> {
+        paged(self.page, self.rows)
+    }
 }
 
 /// Reads messages `m` with their names from `$from`; `$rest` begins with `WHERE`.
@@ -135,6 +170,11 @@ impl StoredMessage {
             after_unknown: row.get(25)?,
             digest: row.get(26)?,
         })
+    }
+
+    /// How much of it is as large as its sender likes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.content.len() + self.options.as_ref().map_or(0, String::len)
     }
 
     pub(crate) fn into_due(self) -> Done<DueMessage> {

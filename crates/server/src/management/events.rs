@@ -39,7 +39,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventArguments {
-    /// How many entries, 1 to 1000; by default 50.
+    /// How many entries at most, 1 to 1000; by default 50. Large ones are fewer: go on with `next`.
     limit: Option<u32>,
     /// `next` of the part before, or the stream's last id.
     after: Option<String>,

@@ -54,7 +54,7 @@ pub(crate) async fn send_message(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MessageArguments {
-    /// How many entries, 1 to 1000; by default 50.
+    /// How many entries at most, 1 to 1000; by default 50. Large ones are fewer: go on with `next`.
     limit: Option<u32>,
     /// `next` of the part before.
     after: Option<String>,

@@ -18,7 +18,7 @@ use crate::fault::{Done, corrupt};
 use crate::media;
 use crate::messages::behind::runs;
 use crate::messages::wamids::hash;
-use crate::rows::{StoredMessage, from_json, paged, rows_for, select_message};
+use crate::rows::{PageRows, StoredMessage, from_json, select_message};
 use crate::scoped_ids::ScopedIds;
 
 pub(super) fn heads(conn: &Connection, after: i64, limit: u32) -> Done<EventHeads> {
@@ -95,12 +95,23 @@ impl Line {
 
     /// `None` where the message has gone meanwhile.
     fn into_event(self, conn: &Connection, ids: &ScopedIds, key: i64) -> Done<Option<LoggedEvent>> {
+        Ok(self.read(conn, ids, key)?.1)
+    }
+
+    /// As [`Self::into_event`], with its size in bytes.
+    fn read(
+        self,
+        conn: &Connection,
+        ids: &ScopedIds,
+        key: i64,
+    ) -> Done<(usize, Option<LoggedEvent>)> {
         let kind = kind(self.kind)?;
+        let mut bytes = self.detail.as_ref().map_or(0, String::len);
         let detail: Detail = self.detail.as_deref().map(from_json).transpose()?.unwrap_or_default();
-        let message = match self.message {
-            Some(seq) => message(conn, seq)?.filter(|found| found.org_id.as_str() == self.org),
-            None => None,
-        };
+        let stored = self.message.map(|seq| message(conn, seq)).transpose()?.flatten();
+        bytes += stored.as_ref().map_or(0, StoredMessage::bytes);
+        let message = stored.map(StoredMessage::into_message).transpose()?;
+        let message = message.filter(|found| found.org_id.as_str() == self.org);
         let (mut file, mut waits_for_file) = (None, false);
         let detail = match (kind, message, detail.template) {
             (EventKind::TemplateStatus, _, Some(template)) => EventDetail::Template(template),
@@ -124,7 +135,7 @@ impl Line {
                     message,
                 }))
             }
-            (_, None, _) => return Ok(None),
+            (_, None, _) => return Ok((bytes, None)),
         };
         let recorded_at = Timestamp(self.recorded_at);
         let event = Event {
@@ -135,7 +146,8 @@ impl Line {
             at: Timestamp(self.at),
             detail,
         };
-        Ok(Some(LoggedEvent { place: self.seq, event, recorded_at, file, waits_for_file }))
+        let logged = LoggedEvent { place: self.seq, event, recorded_at, file, waits_for_file };
+        Ok((bytes, Some(logged)))
     }
 }
 
@@ -198,10 +210,9 @@ fn with_user_id(
     Ok(Some(Value::Object(told)))
 }
 
-fn message(conn: &Connection, seq: i64) -> Done<Option<Message>> {
+fn message(conn: &Connection, seq: i64) -> Done<Option<StoredMessage>> {
     let mut select = conn.prepare_cached(select_message!("messages m", "WHERE m.seq = ?1"))?;
-    let stored = select.query_row([seq], StoredMessage::from_row).optional()?;
-    stored.map(StoredMessage::into_message).transpose()
+    Ok(select.query_row([seq], StoredMessage::from_row).optional()?)
 }
 
 fn inbound(message: &Message) -> Option<&InboundContent> {
@@ -307,22 +318,23 @@ pub(super) fn list(
     if filter.newest_first {
         parts.reverse();
     }
-    let mut lines = Vec::new();
+    let key = id_key(&snapshot)?;
+    let mut found = PageRows::new(page);
     for (select, place) in parts {
-        let left = rows_for(page) - i64::try_from(lines.len()).unwrap_or(i64::MAX);
-        let (sql, values) = list_query(select, place, org, filter, page.after, left.max(0));
+        let (sql, values) = list_query(select, place, org, filter, page.after, found.missing());
         let mut select = snapshot.prepare_cached(&sql)?;
-        for line in select.query_map(params_from_iter(values), Line::from_row)? {
-            lines.push(line?);
+        let mut rows = select.query(params_from_iter(values))?;
+        while found.missing() > 0
+            && let Some(row) = rows.next()?
+        {
+            let line = Line::from_row(row)?;
+            let place = line.seq;
+            let (bytes, event) = line.read(&snapshot, ids, key)?;
+            found.add(place, bytes, event);
         }
     }
-    let key = id_key(&snapshot)?;
-    let lines = paged(page, lines.into_iter().map(|line| (line.seq, line)).collect());
-    let mut data = Vec::with_capacity(lines.data.len());
-    for line in lines.data {
-        data.extend(line.into_event(&snapshot, ids, key)?);
-    }
-    Ok(Paged { data, next: lines.next })
+    let found = found.paged();
+    Ok(Paged { data: found.data.into_iter().flatten().collect(), next: found.next })
 }
 
 /// An organisation's events, those in the table and those behind it, each with the column that gives

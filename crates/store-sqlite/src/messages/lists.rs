@@ -15,7 +15,9 @@ use crate::codes;
 use crate::customers;
 use crate::fault::Done;
 use crate::recipients::Known;
-use crate::rows::{MAX_PAGE, StoredMessage, from_json, paged, phone, rows_for, select_message};
+use crate::rows::{
+    MAX_PAGE, PageRows, StoredMessage, from_json, paged, phone, rows_for, select_message,
+};
 use crate::scoped_ids::{self, ScopedIds};
 
 pub(super) fn recipient_by_id(
@@ -218,24 +220,24 @@ pub(super) fn messages(
     if filter.newest_first {
         parts.reverse();
     }
-    let wanted_rows = rows_for(page);
-    let mut found = Vec::new();
+    let mut found = PageRows::new(page);
     for mut part in parts {
         part.add_filter(filter);
         if let Some(after) = page.after {
             part.add(&format!("{} {compare} ?", part.place), after);
         }
-        let left = wanted_rows - i64::try_from(found.len()).unwrap_or(i64::MAX);
         let sql = format!("{} ORDER BY {} {order} LIMIT ?", part.sql, part.place);
-        part.values.push(left.max(0).into());
+        part.values.push(found.missing().into());
         let mut select = snapshot.prepare_cached(&sql)?;
         let mut rows = select.query(params_from_iter(part.values))?;
-        while let Some(row) = rows.next()? {
+        while found.missing() > 0
+            && let Some(row) = rows.next()?
+        {
             let stored = StoredMessage::from_row(row)?;
-            found.push((stored.seq, stored.into_message()?));
+            found.add(stored.seq, stored.bytes(), stored.into_message()?);
         }
     }
-    Ok(paged(page, found))
+    Ok(found.paged())
 }
 
 /// The parts of the log to read, in the order of acceptance, each by the narrowest way there is.
