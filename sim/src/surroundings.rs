@@ -193,6 +193,7 @@ impl LinkFetcher for Without {
 
     async fn fetch(
         &self,
+        _: &OrgId,
         _: &str,
         _: Option<LinkCredential>,
         _: u64,

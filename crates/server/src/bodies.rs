@@ -41,7 +41,8 @@ pub struct BodyPace {
     pub window: Duration,
     /// The least number of bytes in it.
     pub floor_bytes: u64,
-    /// The least number of bytes in it for a body that holds a part of the memory budget.
+    /// The least number of bytes in it for a large body that holds a part of the memory budget, or
+    /// a place for which others wait.
     pub budgeted_floor_bytes: u64,
 }
 
@@ -107,6 +108,8 @@ pub(crate) struct BodyReader {
     read_bytes: u64,
     pace: BodyPace,
     floor_bytes: u64,
+    /// Whether others wait for what it holds.
+    is_hurried: bool,
     waited: Duration,
     window_bytes: u64,
 }
@@ -131,9 +134,16 @@ impl BodyReader {
             read_bytes: 0,
             pace,
             floor_bytes: pace.floor_bytes,
+            is_hurried: false,
             waited: Duration::ZERO,
             window_bytes: 0,
         })
+    }
+
+    /// One that holds a place for which others wait: beyond [`LARGE_BYTES`] it must come as fast as
+    /// what holds a part of the memory budget.
+    pub(crate) fn hurried(self) -> Self {
+        Self { is_hurried: true, ..self }
     }
 
     /// The next bytes; `None` at the end.
@@ -165,7 +175,10 @@ impl BodyReader {
     }
 
     fn close_window(&mut self) -> Result<(), BodyFault> {
-        if self.window_bytes < self.floor_bytes {
+        let size = self.declared_bytes.unwrap_or(self.read_bytes);
+        let hurries = self.is_hurried && size > LARGE_BYTES;
+        let floor_bytes = if hurries { self.pace.budgeted_floor_bytes } else { self.floor_bytes };
+        if self.window_bytes < floor_bytes {
             return Err(BodyFault::Slow);
         }
         self.window_bytes = 0;
@@ -410,6 +423,27 @@ mod tests {
         let steady = dripping(100, 8_192, Duration::from_millis(5));
         let (whole, _) = reader(steady, None, 1 << 20).read_whole(&memory(4 << 20)).await.unwrap();
         assert_eq!(whole.len(), 100 * 8_192);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_holds_a_place_must_come_faster_once_it_is_large() {
+        let pace = BodyPace { budgeted_floor_bytes: 1 << 20, ..PACE };
+        let slow = |pieces| {
+            let body = dripping(pieces, 8_192, Duration::from_millis(50));
+            BodyReader { pace, ..reader(body, None, 1 << 30) }
+        };
+        let end = async |mut reader: BodyReader| loop {
+            match reader.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(fault) => return Some(fault),
+            }
+        };
+        assert_eq!(end(slow(30).hurried()).await, None);
+        assert_eq!(end(slow(100)).await, None);
+        assert_eq!(end(slow(100).hurried()).await, Some(BodyFault::Slow));
+        let declared = BodyReader { declared_bytes: Some(1 << 20), ..slow(30) };
+        assert_eq!(end(declared.hurried()).await, Some(BodyFault::Slow));
     }
 
     #[tokio::test]

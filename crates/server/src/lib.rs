@@ -118,8 +118,8 @@ pub(crate) struct AppParts {
     pub(crate) places: Places,
     pub(crate) webhook_doors: Doors,
     pub(crate) webhook_places: Semaphore,
-    pub(crate) import_places: Semaphore,
-    pub(crate) stream_places: Arc<Semaphore>,
+    pub(crate) import_places: Places,
+    pub(crate) stream_places: Places,
     pub(crate) metrics: HttpMetrics,
 }
 
@@ -140,11 +140,11 @@ impl App {
             limits,
             rates: KeyRates::default(),
             memory: BodyMemory::new(limits.body_memory_bytes, limits.body_memory_wait),
-            places: Places::new(limits.tenant_requests),
+            places: Places::new("requests", limits.tenant_requests),
             webhook_doors: Doors::new(&limits),
             webhook_places: Semaphore::new(limits.webhook_requests),
-            import_places: Semaphore::new(limits.imports),
-            stream_places: Arc::new(Semaphore::new(limits.streams)),
+            import_places: Places::new("imports", limits.imports),
+            stream_places: Places::new("streams of events", limits.streams),
             metrics: HttpMetrics::new(),
         }))
     }

@@ -1,6 +1,6 @@
-//! Places for requests of tenants: so many at once, and nobody takes them all. A tenant may hold as
-//! many as are still free, so that one alone gets half of them, two a third each, and whoever comes
-//! last still finds some.
+//! Places for what tenants do at once, such as requests or imports: so many, and nobody takes them
+//! all. A tenant may hold as many as are still free, so that one alone gets half of them, two a third
+//! each, and whoever comes last still finds some.
 
 use std::sync::Arc;
 
@@ -11,11 +11,13 @@ use waypost_domain::{ErrorKind, Failure, OrgId};
 /// When whoever found no place may try again, in seconds.
 const COME_AGAIN_S: u32 = 1;
 
-/// All places.
+/// All places of one kind.
 #[derive(Clone)]
 pub(crate) struct Places(Arc<Shared>);
 
 struct Shared {
+    /// What they are for, in the plural.
+    what: &'static str,
     total: usize,
     taken: Mutex<Taken>,
 }
@@ -27,19 +29,19 @@ struct Taken {
     of_tenant: HashMap<Option<OrgId>, usize>,
 }
 
-/// One request's place, free again when it is dropped.
+/// One place, free again when it is dropped.
 pub(crate) struct Place {
     places: Places,
     tenant: Option<OrgId>,
 }
 
 impl Places {
-    /// So many.
-    pub(crate) fn new(total: usize) -> Self {
-        Self(Arc::new(Shared { total, taken: Mutex::default() }))
+    /// So many, for this (in the plural).
+    pub(crate) fn new(what: &'static str, total: usize) -> Self {
+        Self(Arc::new(Shared { what, total, taken: Mutex::default() }))
     }
 
-    /// Takes a place for a tenant's request.
+    /// Takes a place for a tenant.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] where none is free, [`ErrorKind::RateLimited`] where the tenant
@@ -47,14 +49,15 @@ impl Places {
     pub(crate) fn take(&self, tenant: Option<&OrgId>) -> Result<Place, Failure> {
         let tenant = tenant.cloned();
         let mut taken = self.0.taken.lock();
+        let what = self.0.what;
         let free = self.0.total.saturating_sub(taken.all);
         if free == 0 {
-            let message = "Too many requests at once; try again in a moment.";
+            let message = format!("Too many {what} at once; try again in a moment.");
             return Err(Failure::new(ErrorKind::Unavailable, message).retry_after_s(COME_AGAIN_S));
         }
         let own = taken.of_tenant.get(&tenant).copied().unwrap_or(0);
         if own >= free {
-            let message = "Too many requests of yours at once; others need room too.";
+            let message = format!("Too many {what} of yours at once; others need room too.");
             return Err(Failure::new(ErrorKind::RateLimited, message).retry_after_s(COME_AGAIN_S));
         }
         taken.all += 1;
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn one_tenant_never_takes_what_others_need() {
-        let places = Places::new(90);
+        let places = Places::new("requests", 90);
         let [one, other] = ["org-1", "org-2"].map(OrgId::new);
         let (of_one, refusal) = fill(&places, Some(&one));
         assert_eq!(of_one.len(), 45);
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn when_nothing_is_free_nobody_is_to_blame() {
-        let places = Places::new(3);
+        let places = Places::new("requests", 3);
         let held: Vec<_> = ["org-1", "org-2", "org-3"]
             .map(|org| places.take(Some(&OrgId::new(org))).ok())
             .into_iter()

@@ -9,11 +9,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::sse::{Event as StreamEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
 use http::header::ACCEPT;
-use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use waypost_dialects::shapes::standard::view;
 use waypost_domain::directory::ApiKey;
 use waypost_domain::event::{Event, EventDetail, EventKind};
@@ -25,6 +24,7 @@ use super::filter_words::{instant, message_id, newest_first, one_of, word};
 use super::input::Arguments;
 use super::paging::{List, PageArguments, cursor, place};
 use crate::App;
+use crate::places::Place;
 use crate::problem::{Faults, Problem};
 
 /// How often a stream without news says that it is there.
@@ -129,10 +129,7 @@ async fn stream(
     arguments: &EventArguments,
     filter: EventFilter,
 ) -> Result<Response, Problem> {
-    let place_taken = Arc::clone(&app.stream_places).try_acquire_owned().map_err(|_| {
-        let detail = "Too many streams are open; close one, or read the list.";
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
-    })?;
+    let place_taken = app.stream_places.take(Some(within.org_id()))?;
     let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
     let newest = app.engine.last_event().await?;
     let after = match last.or(arguments.after.as_deref()) {
@@ -169,7 +166,7 @@ struct Follower {
     filter: EventFilter,
     after: i64,
     waiting: VecDeque<LoggedEvent>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Follower {

@@ -103,10 +103,8 @@ pub(crate) async fn import_customers(
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let format = Format::of(content_type)?;
     let pace = app.limits.body_pace;
-    let mut reader = BodyReader::new(&parts.headers, body, MAX_IMPORT_BYTES, pace)?;
-    let _place = app.import_places.try_acquire().map_err(|_| {
-        Problem::unavailable("Other imports are running; try again when one of them has ended.")
-    })?;
+    let mut reader = BodyReader::new(&parts.headers, body, MAX_IMPORT_BYTES, pace)?.hurried();
+    let _place = app.import_places.take(Some(within.org_id()))?;
     let (pieces, lines) = mpsc::channel(PIECES_AHEAD);
     let (results, mut batches) = mpsc::channel(1);
     let org_id = within.org_id().clone();
