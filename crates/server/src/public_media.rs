@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
@@ -19,9 +20,9 @@ use crate::problem::Problem;
 /// Answers `/media/{name}`, where the name is a file's public name and its extension.
 pub(crate) async fn show_media(
     State(app): State<App>,
-    name: Option<Path<String>>,
+    name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let Some(Path(name)) = name else { return Err(Problem::not_found()) };
+    let Ok(Path(name)) = name else { return Err(Problem::not_found()) };
     let Some((public_name, extension)) = name.rsplit_once('.') else {
         return Err(Problem::not_found());
     };

@@ -10,6 +10,7 @@ mod tasks;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::any;
@@ -118,11 +119,16 @@ impl Mounted {
         paths.into_iter().map(|path| Self { dialect, path }).collect()
     }
 
-    async fn answer(self, app: App, params: RawPathParams, request: Request) -> Response {
+    async fn answer(
+        self,
+        app: App,
+        params: Result<RawPathParams, RawPathParamsRejection>,
+        request: Request,
+    ) -> Response {
         let log = request.extensions().get::<LogFields>().cloned().unwrap_or_default();
         log.set_dialect(self.dialect.info().id);
         let mut known = Circumstances::of(&request);
-        match self.serve(&app, &params, request, &log, &mut known).await {
+        match self.serve(&app, params, request, &log, &mut known).await {
             Ok(response) => response,
             Err(refusal) => {
                 log.set_error(refusal.failure.kind.code());
@@ -146,11 +152,14 @@ impl Mounted {
     async fn serve(
         self,
         app: &App,
-        params: &RawPathParams,
+        params: Result<RawPathParams, RawPathParamsRejection>,
         request: Request,
         log: &LogFields,
         known: &mut Circumstances,
     ) -> Result<Response, Refusal> {
+        // What is not text is the path of nothing.
+        let no_path = |_| Failure::new(ErrorKind::RouteNotFound, "There is no such path.");
+        let params = params.map_err(no_path)?;
         let (parts, body) = request.into_parts();
         let info = self.dialect.info();
         let key = auth::recognise(app, info.credential, &parts.headers, &parts.extensions)?;
@@ -166,7 +175,8 @@ impl Mounted {
         let received = receive::receive(app, route, &parts.headers, body).await?;
         let (caller, now) = (auth::caller(&key), app.engine.now());
         let asker = receive::Asker { caller, now, engine: app.engine.clone() };
-        let decoded = receive::decode(self.dialect, route, params, &parts, asker, received).await?;
+        let decoded =
+            receive::decode(self.dialect, route, &params, &parts, asker, received).await?;
         let echo = decoded.command.echo();
         log.set_org(&echo.org_id);
         known.is_for(app, Some(&echo.org_id));

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -337,10 +338,10 @@ async fn show_document() -> Response {
     ([(CONTENT_TYPE, "application/json")], document().clone()).into_response()
 }
 
-async fn show_page_file(file: Option<Path<String>>) -> Response {
+async fn show_page_file(file: Result<Path<String>, PathRejection>) -> Response {
     match file {
-        Some(Path(file)) => page_file(&file),
-        None => Problem::not_found().into_response(),
+        Ok(Path(file)) => page_file(&file),
+        Err(_) => Problem::not_found().into_response(),
     }
 }
 

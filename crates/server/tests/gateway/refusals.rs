@@ -210,3 +210,20 @@ async fn parts_that_nobody_reads_are_passed_over() {
         (&json!("missing_field"), &json!("file"))
     );
 }
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_refused_in_the_words_of_whose_it_is() {
+    let (rig, _) = rig(false).await;
+    for (path, word) in [
+        ("/media/%ff.png", "/code"),
+        ("/docs/%ff", "/code"),
+        ("/waypost/v1/orgs/%ff", "/code"),
+        ("/waypost/v1/orgs/org-1/messages/%ff", "/code"),
+        ("/api/v2/media/%ff", "/error/message"),
+        ("/api/v1/template/%ff", "/status"),
+        ("/api/v1/whatsapp/manage/flow/%ff", "/status"),
+    ] {
+        let answer = rig.get(path).await.expect(404);
+        assert!(answer.json().pointer(word).is_some(), "{path}: {}", answer.text());
+    }
+}
