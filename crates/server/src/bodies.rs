@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt as _, BodyStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -59,6 +59,8 @@ impl Default for BodyPace {
 /// Why a body was not read to its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BodyFault {
+    /// It is compressed, or encoded otherwise.
+    Encoded,
     /// It is longer than allowed.
     TooLarge {
         /// What is allowed, in bytes.
@@ -81,6 +83,10 @@ impl BodyFault {
     /// The failure to answer with. Slow and broken bodies have no reader who waits for an answer.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
+            Self::Encoded => Failure::new(
+                ErrorKind::UnsupportedContentType,
+                "The header Content-Encoding must not be there: bodies are taken as they are.",
+            ),
             Self::TooLarge { limit_bytes } => Failure::new(
                 ErrorKind::BodyTooLarge,
                 format!("The request's body may have at most {limit_bytes} bytes."),
@@ -93,6 +99,10 @@ impl BodyFault {
             }
         }
     }
+}
+
+fn is_identity(encoding: &HeaderValue) -> bool {
+    encoding.as_bytes().eq_ignore_ascii_case(b"identity")
 }
 
 /// The declared length of a body.
@@ -115,7 +125,8 @@ pub(crate) struct BodyReader {
 }
 
 impl BodyReader {
-    /// Begins to read. A declared length beyond the limit is refused before anything is read.
+    /// Begins to read. An encoding, or a declared length beyond the limit, is refused before anything
+    /// is read.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: Body,
@@ -123,6 +134,9 @@ impl BodyReader {
         pace: BodyPace,
     ) -> Result<Self, BodyFault> {
         let limit_bytes = if is_planted(Bug::BodiesUnbounded) { u64::MAX } else { limit_bytes };
+        if !headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
+            return Err(BodyFault::Encoded);
+        }
         let declared_bytes = content_length(headers);
         if declared_bytes.is_some_and(|bytes| bytes > limit_bytes) {
             return Err(BodyFault::TooLarge { limit_bytes });

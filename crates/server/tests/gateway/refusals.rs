@@ -227,3 +227,36 @@ async fn a_path_that_is_no_text_is_refused_in_the_words_of_whose_it_is() {
         assert!(answer.json().pointer(word).is_some(), "{path}: {}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn an_encoded_body_is_refused_by_the_name_of_the_header() {
+    let (rig, key) = rig(false).await;
+    let secret = key["secret"].as_str().unwrap();
+    let bearer = format!("Bearer {secret}");
+    let admin = format!("Bearer {ADMIN}");
+    let form = "multipart/form-data; boundary=b";
+    for (path, header, value, content_type, status) in [
+        ("/whatsapp/messages/send", "x-api-key", secret, "application/json", 415),
+        ("/api/v1/whatsapp/message/text", "apikey", secret, "application/json", 415),
+        (WEBEX, "key", secret, "application/json", 400),
+        (PEPIPOST, "authorization", &bearer, "application/json", 400),
+        ("/waypost/v1/orgs/org-1/messages", "authorization", &admin, "application/json", 415),
+        ("/waypost/v1/orgs/org-1/media", "authorization", &admin, form, 415),
+        ("/waypost/v1/orgs/org-1/customers/import", "authorization", &admin, "text/csv", 415),
+    ] {
+        let post = |encoding: &str| {
+            let request = Request::post(path).header(header, value);
+            let request = request.header("content-encoding", encoding);
+            request.header("content-type", content_type).body(Body::from("{}")).unwrap()
+        };
+        for encoding in ["gzip", "identity, br"] {
+            let refused = rig.call(post(encoding)).await;
+            assert_eq!(refused.status, status, "{path}: {}", refused.text());
+            if path.starts_with("/waypost") {
+                assert!(refused.text().contains("Content-Encoding"), "{path}: {}", refused.text());
+            }
+        }
+        let taken = rig.call(post("Identity")).await;
+        assert_ne!(taken.status, 415, "{path}");
+    }
+}
