@@ -21,7 +21,7 @@ const MAX_IDEMPOTENCY_KEY_CHARS: usize = 255;
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
-    if (1..=MAX_IDEMPOTENCY_KEY_CHARS).contains(&text.len()) {
+    if (1..=MAX_IDEMPOTENCY_KEY_CHARS).contains(&text.len()) && !text.contains('\t') {
         return Ok(Some(text.to_owned()));
     }
     let message = format!(
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
         assert_eq!(key(b"k-1"), Ok(Some("k-1".to_owned())));
         assert!(key(&[b'x'; 255]).is_ok());
-        for bad in [&b""[..], b"  ", &[b'x'; 256], b"\xFF"] {
+        for bad in [&b""[..], b"  ", &[b'x'; 256], b"\xFF", b"k\t1"] {
             let refused = key(bad).unwrap_err();
             assert_eq!(refused.field.as_deref(), Some("Idempotency-Key"));
         }

@@ -21,6 +21,7 @@ use super::access::{Customers, InOrg};
 use super::customers::CustomerInput;
 use super::fields::fresh_id;
 use super::input::read_value;
+use super::strict_json::read_json;
 use crate::App;
 use crate::bodies::BodyReader;
 use crate::problem::Problem;
@@ -320,12 +321,13 @@ fn unreadable(why: &str) -> Problem {
 /// A line of JSON Lines.
 fn read_object(text: &[u8]) -> Result<CustomerInput, Problem> {
     waypost_dialects::json::parse(text)?;
-    let fault = match serde_json::from_slice(text) {
-        Ok(value @ Value::Object(_)) => return read_value(value),
-        Ok(_) => "must be a JSON object".to_owned(),
-        Err(error) => format!("is not JSON: {error}"),
-    };
-    Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_body", fault))
+    match read_json(text)? {
+        value @ Value::Object(_) => read_value(value),
+        _ => {
+            let fault = "must be a JSON object";
+            Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_body", fault))
+        }
+    }
 }
 
 /// The column names of a header line.

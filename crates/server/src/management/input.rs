@@ -13,6 +13,7 @@ use waypost_dialects::{BodyKind, JsonTypes, json};
 use waypost_domain::Failure;
 use waypost_engine::IdempotencyKey;
 
+use super::strict_json::read_json;
 use super::strict_value::StrictValue;
 use crate::App;
 use crate::bodies::BodyReader;
@@ -110,15 +111,11 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     json::parse(bytes)?;
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    match serde_json::from_slice(text) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => {
+    match read_json(text)? {
+        Value::Object(members) => Ok(members),
+        _ => {
             let detail = "The body must be a JSON object.";
             Err(Problem::new(http::StatusCode::BAD_REQUEST, "invalid_body", detail))
-        }
-        Err(error) => {
-            let detail = format!("The body is not JSON: {error}.");
-            Err(Problem::new(http::StatusCode::BAD_REQUEST, "invalid_json", detail))
         }
     }
 }
@@ -156,15 +153,20 @@ fn check_known<T: DeserializeOwned>(merged: &Value, name: &str) -> Result<(), Pr
 
 /// Reads a value as a `T`, with the path of the field that does not fit.
 pub(crate) fn read_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(StrictValue(value)).map_err(|error| {
-        let path = match error.path().to_string() {
-            root if root == "." => String::new(),
-            path => path,
-        };
-        let text = error.inner().to_string();
-        let (field, message) = blame(&path, &text);
-        Problem::invalid(field, message)
-    })
+    serde_path_to_error::deserialize(StrictValue(value)).map_err(|error| fault_of(&error))
+}
+
+/// The refusal that names the field.
+pub(super) fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = match error.path().to_string() {
+        root if root == "." => String::new(),
+        path => path,
+    };
+    let text = error.inner().to_string();
+    // Of a text that is read, serde_json tells the place too.
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let (field, message) = blame(&path, text);
+    Problem::invalid(field, message)
 }
 
 /// The field and the message for one of serde's messages.

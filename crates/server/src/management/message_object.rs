@@ -13,11 +13,11 @@ use waypost_domain::media::MediaKind;
 use waypost_domain::message::MessageOptions;
 use waypost_domain::{Content, CustomerId, OrgId, Phone, Timestamp, UserId};
 
-use super::fields::{MAX_SESSION_CHARS, check_length, words};
+use super::fields::{MAX_SESSION_CHARS, check_length, check_text, words};
 use super::media_object::MediaInput;
 use super::message_options::{
-    ContextInput, check_identity, priorities, read_end, read_notify, read_priority,
-    read_unknown_policy, unknown_policies,
+    ContextInput, MAX_WAMID_CHARS, check_identity, priorities, read_end, read_notify,
+    read_priority, read_unknown_policy, unknown_policies,
 };
 use super::template_object::{TemplateInput, read_template};
 use crate::problem::{Faults, Problem};
@@ -312,10 +312,7 @@ impl LocationInput {
 
 impl ReactionInput {
     fn read(self, faults: &mut Faults) -> Option<Content<MediaDraft>> {
-        if self.message_id.trim().is_empty() {
-            faults.add("reaction.message_id", "must not be blank");
-        }
-        check_length(faults, "reaction.message_id", Some(&self.message_id), 512);
+        check_text(faults, "reaction.message_id", &self.message_id, MAX_WAMID_CHARS);
         check_length(faults, "reaction.emoji", Some(&self.emoji), 32);
         Some(Content::Reaction { message_id: self.message_id, emoji: self.emoji })
     }

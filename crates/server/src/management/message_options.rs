@@ -7,11 +7,11 @@ use waypost_domain::Timestamp;
 use waypost_domain::message::{Notify, Priority};
 use waypost_domain::unknown::UnknownPolicy;
 
-use super::fields::{check_address, check_length, words};
+use super::fields::{check_address, check_text, words};
 use crate::problem::Faults;
 
 /// The longest id of a message at the upstream, in characters.
-const MAX_WAMID_CHARS: usize = 512;
+pub(super) const MAX_WAMID_CHARS: usize = 512;
 /// The longest hash of an identity, in characters.
 const MAX_IDENTITY_CHARS: usize = 256;
 /// The longest name of a credential registered with a number, in characters.
@@ -31,7 +31,7 @@ pub(crate) struct ContextInput {
 
 impl ContextInput {
     pub(super) fn read(self, faults: &mut Faults) -> String {
-        check_given(faults, "context.message_id", &self.message_id, MAX_WAMID_CHARS);
+        check_text(faults, "context.message_id", &self.message_id, MAX_WAMID_CHARS);
         self.message_id
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn read_unknown_policy(
 
 pub(super) fn check_identity(faults: &mut Faults, hash: Option<&str>) {
     if let Some(hash) = hash {
-        check_given(faults, "recipient_identity_key_hash", hash, MAX_IDENTITY_CHARS);
+        check_text(faults, "recipient_identity_key_hash", hash, MAX_IDENTITY_CHARS);
     }
 }
 
@@ -115,15 +115,7 @@ pub(super) fn read_notify(
     let url = url.trim().to_owned();
     check_address(faults, "notify_url", &url);
     if let Some(name) = &auth_id {
-        check_given(faults, "notify_auth_id", name, MAX_AUTH_NAME_CHARS);
+        check_text(faults, "notify_auth_id", name, MAX_AUTH_NAME_CHARS);
     }
     Some(Notify::new(url, auth_id))
-}
-
-/// Refuses a blank or too long text.
-fn check_given(faults: &mut Faults, field: &str, text: &str, max_chars: usize) {
-    if text.trim().is_empty() {
-        faults.add(field, "must not be blank");
-    }
-    check_length(faults, field, Some(text), max_chars);
 }

@@ -29,6 +29,7 @@ mod paging;
 mod providers;
 pub(crate) mod queues;
 mod sessions;
+mod strict_json;
 mod strict_value;
 mod sweeps;
 mod template_object;

@@ -260,3 +260,34 @@ async fn an_encoded_body_is_refused_by_the_name_of_the_header() {
         assert_ne!(taken.status, 415, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_a_body_of_the_management_api_says_twice_or_with_nul_is_refused_by_name() {
+    let rig = Rig::new().await;
+    rig.furnish("org-1", "100000000000001").await;
+    for (body, field) in [
+        (r#"{"to":"15550001111","to":"15550002222","type":"text","text":{"body":"a"}}"#, "to"),
+        (r#"{"to":"15550001111","type":"text","text":{"body":"a","body":"b"}}"#, "text.body"),
+        (r#"{"to":"15550001111","type":"text","text":{"body":"a\u0000"}}"#, "text.body"),
+        (
+            r#"{"to":"15550001111","type":"text","text":{"body":"a"},"context":{"message_id":"w\r\n"}}"#,
+            "context.message_id",
+        ),
+        (
+            r#"{"to":"15550001111","type":"reaction","reaction":{"message_id":"w\n1","emoji":"x"}}"#,
+            "reaction.message_id",
+        ),
+    ] {
+        let request = Request::post("/waypost/v1/orgs/org-1/messages")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("content-type", "application/json");
+        let refused = rig.call(request.body(Body::from(body)).unwrap()).await.expect(400);
+        assert_eq!(refused.json()["errors"][0]["field"], field, "{body}");
+    }
+    let lines = "{\"phone\":\"15550003333\",\"name\":\"a\",\"name\":\"b\"}\n";
+    let request = Request::post("/waypost/v1/orgs/org-1/customers/import")
+        .header("authorization", format!("Bearer {ADMIN}"))
+        .header("content-type", "application/x-ndjson");
+    let report = rig.call(request.body(Body::from(lines)).unwrap()).await.expect(200).json();
+    assert_eq!(report["errors"][0]["message"], "name: is given twice", "{report}");
+}
