@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use waypost_domain::OrgId;
 use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
 use waypost_domain::event::{Event, EventDetail};
 use waypost_engine::ports::{

@@ -17,6 +17,8 @@ use crate::ports::{CreationClaim, Entry, StoreError};
 
 /// Secrets that may be valid at the same time.
 const MAX_SECRETS: usize = 4;
+/// Webhooks of one organisation: each event becomes a callback to each of them.
+const MAX_WEBHOOKS: usize = 100;
 /// Headers that tenants cannot set, beside those that begin with `webhook-` or `proxy-`.
 const OUR_HEADERS: [&str; 13] = [
     "connection",
@@ -69,14 +71,15 @@ impl Engine {
     /// secret, which is told only now.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidValue`] naming the field; what the store says, as where the id is taken.
+    /// [`ErrorKind::InvalidValue`] naming the field, or `webhooks` where the organisation has as many
+    /// as it may; what the store says, as where the id is taken.
     pub async fn create_webhook<E>(
         &self,
         new: NewWebhook,
         claim: Option<CreationClaim>,
     ) -> Result<(Arc<Webhook>, String), E>
     where
-        E: From<Failure> + From<StoreError>,
+        E: From<Failure> + From<StoreError> + Send + 'static,
     {
         let id =
             new.id.unwrap_or_else(|| WebhookId::new(format!("wh_{}", Uuid::now_v7().simple())));
@@ -95,7 +98,7 @@ impl Engine {
         };
         self.check_webhook(&webhook)?;
         let made = Arc::new(webhook.clone());
-        self.directory().create(Entry::Webhook(webhook), claim).await?;
+        self.directory().create_webhook::<E>(webhook, claim, MAX_WEBHOOKS).await?;
         Ok((made, secret))
     }
 

@@ -34,6 +34,11 @@ pub(super) struct OrgEntries {
 }
 
 impl State {
+    /// How many webhooks an organisation has.
+    pub(super) fn webhooks_of(&self, org_id: &OrgId) -> usize {
+        self.orgs.get(org_id).map_or(0, |entries| entries.webhooks.len())
+    }
+
     pub(super) fn from_snapshot(snapshot: DirectorySnapshot) -> Self {
         let mut state = Self::default();
         let entries = snapshot.orgs.into_iter().map(Entry::Org);

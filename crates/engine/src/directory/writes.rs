@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use waypost_domain::callback::Webhook;
+use waypost_domain::{ErrorKind, Failure};
+
 use super::state::State;
 use super::{Directory, Kept};
 use crate::ports::{CreationClaim, Entry, EntryKey, NewRecord, PutMode, StoreError, StoreResult};
@@ -45,11 +48,31 @@ impl Directory {
     /// # Errors
     /// What the store says: taken, or unable.
     pub async fn create(&self, entry: Entry, claim: Option<CreationClaim>) -> StoreResult<()> {
+        self.write(|kept| async move { kept.add(entry, claim).await }).await
+    }
+
+    /// Writes a new webhook as [`Self::create`] does, where its organisation has fewer than `most`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] where it has as many; what the store says.
+    pub(crate) async fn create_webhook<E>(
+        &self,
+        webhook: Webhook,
+        claim: Option<CreationClaim>,
+        most: usize,
+    ) -> Result<(), E>
+    where
+        E: From<Failure> + From<StoreError> + Send + 'static,
+    {
         self.write(|kept| async move {
-            match claim {
-                Some(claim) => kept.create(entry, claim).await,
-                None => kept.put(entry, PutMode::Create).await,
+            if kept.state.read().webhooks_of(&webhook.org_id) >= most {
+                let message = format!(
+                    "An organisation may have at most {most} webhooks; remove one that is not needed."
+                );
+                return Err(Failure::new(ErrorKind::InvalidValue, message).at("webhooks").into());
             }
+            kept.add(Entry::Webhook(webhook), claim).await?;
+            Ok(())
         })
         .await
     }
@@ -96,7 +119,8 @@ impl Kept {
         Ok(())
     }
 
-    async fn create(&self, entry: Entry, claim: CreationClaim) -> StoreResult<()> {
+    async fn add(&self, entry: Entry, claim: Option<CreationClaim>) -> StoreResult<()> {
+        let Some(claim) = claim else { return self.put(entry, PutMode::Create).await };
         self.check_names(&entry)?;
         self.store.create(NewRecord::Entry(Box::new(entry.clone())), claim).await?;
         self.state.write().put(entry);

@@ -213,3 +213,24 @@ async fn a_stream_does_not_wait_behind_an_event_that_a_restore_took_away() {
         assert_eq!(asked.status(), expected, "{last}");
     }
 }
+
+#[tokio::test]
+async fn an_organisation_has_a_hundred_webhooks_at_most() {
+    let rig = Rig::new().await;
+    for (org, number) in [("org-1", "n-1"), ("org-2", "n-2")] {
+        rig.furnish(org, number).await;
+    }
+    let path = |org: &str| format!("/waypost/v1/orgs/{org}/webhooks");
+    let body = json!({"url": "https://a.example/", "shape": "standard"});
+    let add = async |org| rig.ask(Method::POST, &path(org), Some(ADMIN), Some(body.clone())).await;
+    let first = add("org-1").await.expect(201).json();
+    for _ in 1..100 {
+        add("org-1").await.expect(201);
+    }
+    let refused = add("org-1").await.expect(400).json();
+    assert_eq!(refused["errors"][0]["field"], "webhooks", "{refused}");
+    add("org-2").await.expect(201);
+    let first = format!("{}/{}", path("org-1"), first["id"].as_str().unwrap());
+    rig.ask(Method::DELETE, &first, Some(ADMIN), None).await.expect(204);
+    add("org-1").await.expect(201);
+}
