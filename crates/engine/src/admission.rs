@@ -165,11 +165,10 @@ impl Engine {
     /// written is a yes, and takes no opt-out back.
     pub(crate) fn check_consent(&self, org: &Org, recipient: &Recipient) -> Result<(), Failure> {
         let customer = recipient.customer.as_ref();
-        let opted_out = customer.is_some_and(|customer| customer.opted_out());
         let opted_in = customer
             .and_then(|customer| customer.consent.as_ref())
             .is_some_and(|consent| consent.opted_in);
-        if opted_out {
+        if recipient.opted_out {
             let message = "The customer has opted out of messages.";
             return Err(Failure::new(ErrorKind::RecipientBlocked, message));
         }

@@ -13,6 +13,7 @@ use waypost_engine::ports::{
 use crate::SqliteStore;
 use crate::fault::Done;
 use crate::messages::held;
+use crate::opt_outs;
 use crate::rows::{PageRows, from_json, paged, phone, rows_for, to_json};
 use crate::writer::Work;
 
@@ -182,7 +183,8 @@ pub(crate) fn row_by_phone(
 
 /// Adds a customer.
 pub(crate) fn create(conn: &Connection, customer: &Customer) -> Done<()> {
-    let consent = customer.consent.as_ref();
+    let consent = opt_outs::take_over(conn, customer)?;
+    let consent = consent.as_ref();
     conn.prepare_cached(
         "INSERT INTO customers (org, id, phone, name, tags, opted_in, consent_at, consent_proof,
              active, created_at, last_inbound_at, consent_origin)
@@ -267,7 +269,8 @@ fn update_known(conn: &Connection, known: &Customer, changed: &Customer) -> Done
 /// Changes a customer.
 pub(crate) fn update(conn: &Connection, customer: &Customer) -> Done<()> {
     keep_former_phone(conn, &customer.org_id, &customer.id, Some(&customer.phone))?;
-    let consent = customer.consent.as_ref();
+    let consent = opt_outs::take_over(conn, customer)?;
+    let consent = consent.as_ref();
     let changed = conn
         .prepare_cached(
             "UPDATE customers SET phone = ?3, name = ?4, tags = ?5, opted_in = ?6,
@@ -294,8 +297,10 @@ pub(crate) fn update(conn: &Connection, customer: &Customer) -> Done<()> {
     heed_opt_out(conn, customer)
 }
 
+/// Deletes a customer; that they opted out is not forgotten.
 fn delete(conn: &Connection, org: &OrgId, id: &CustomerId) -> Done<bool> {
     keep_former_phone(conn, org, id, None)?;
+    opt_outs::keep(conn, org, id)?;
     let deleted = conn
         .prepare_cached(
             "DELETE FROM customers WHERE org = (SELECT ref FROM orgs WHERE id = ?1) AND id = ?2",
@@ -396,6 +401,12 @@ fn reached(
              AND NOT EXISTS (SELECT 1 FROM scoped_ids s
                  JOIN customers o ON o.org = s.org AND o.phone = s.phone
                  WHERE s.org = c.org AND s.id = c.phone AND o.opted_in = 0)
+             AND NOT EXISTS (SELECT 1 FROM scoped_ids s
+                 JOIN opt_outs o ON o.org = s.org AND o.phone = s.id
+                 WHERE s.org = c.org AND s.phone = c.phone)
+             AND NOT EXISTS (SELECT 1 FROM scoped_ids s
+                 JOIN opt_outs o ON o.org = s.org AND o.phone = s.phone
+                 WHERE s.org = c.org AND s.id = c.phone)
          ORDER BY seq LIMIT ?5",
     )?;
     let after = page.after.unwrap_or(0);
@@ -456,7 +467,10 @@ pub(crate) fn move_consent(
 }
 
 fn consent_of(conn: &Connection, org: &OrgId, phone: &Phone) -> Done<Option<Consent>> {
-    Ok(by_phone(conn, org, phone)?.and_then(|customer| customer.consent))
+    match by_phone(conn, org, phone)? {
+        Some(customer) => Ok(customer.consent),
+        None => opt_outs::of(conn, org, phone),
+    }
 }
 
 fn customer_of(org: &OrgId, new: &NewConsent) -> Customer {

@@ -26,6 +26,7 @@ mod memory;
 mod messages;
 mod migrations;
 mod open;
+mod opt_outs;
 mod queues;
 mod readers;
 mod recipients;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_signers.sql"),
     include_str!("../migrations/0007_failing.sql"),
     include_str!("../migrations/0008_former_sendings.sql"),
+    include_str!("../migrations/0009_opt_outs.sql"),
 ];
 
 /// The layout that this program knows.

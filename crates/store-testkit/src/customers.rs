@@ -1,14 +1,16 @@
 //! Customers.
 
 use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
-use waypost_domain::{CustomerId, OrgId};
+use waypost_domain::{CustomerId, OrgId, Phone};
 use waypost_engine::ports::{
-    Audience, CustomerFilter, CustomerToImport, Entry, Imported, LeftOut, NewConsent, Page, Stated,
-    StoreError,
+    Audience, CustomerFilter, CustomerToImport, Entry, EntryKey, Imported, InboundMessage, LeftOut,
+    NewConsent, Page, Stated, StoreError,
 };
 
 use crate::Harness;
-use crate::samples::{Stage, at, customer, message, org, org_id, phone};
+use crate::samples::{
+    NUMBER, ORG, Stage, at, customer, inbound, message, number, number_id, org, org_id, phone,
+};
 
 fn consent(opted_in: bool) -> Option<Consent> {
     Some(Consent {
@@ -321,4 +323,53 @@ pub async fn a_deleted_customer_leaves_its_messages_in_the_log(harness: &dyn Har
     assert!(!stage.store.delete_customer(&org_id(), &CustomerId::new("c1")).await.unwrap());
     assert_eq!(stage.message(sent.id).await.customer_id, Some(CustomerId::new("c1")));
     stage.store.create_customer(customer("c2", 1)).await.unwrap();
+}
+
+pub async fn an_opt_out_outlives_its_customer(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    let id = Phone::business_scoped("US.1349120865530274777").unwrap();
+    let shown = InboundMessage { user_id: Some(id.clone()), ..inbound(1, "wamid.1") };
+    stage.store.record_inbound(shown, at(500)).await.unwrap();
+    let of_number = CustomerId::new("new-1");
+    let by_id = Customer { phone: id.clone(), ..customer("by-id", 2) };
+    stage.store.create_customer(by_id).await.unwrap();
+    let refusing = async |opted_in: bool| {
+        let said = vec![new_consent(1, opted_in, 700)];
+        stage.store.record_consents(&org_id(), said).await.unwrap();
+    };
+    let is_blocked = async |name: &Phone| {
+        let found = stage.store.recipient_by_phone(&org_id(), name, &number_id()).await.unwrap();
+        found.opted_out
+    };
+    let is_reached = async || {
+        let page = Page { after: None, limit: 10 };
+        let reached = stage.store.audience(&org_id(), Audience::All, page).await.unwrap();
+        !reached.data.is_empty()
+    };
+    refusing(false).await;
+    assert!(stage.store.delete_customer(&org_id(), &of_number).await.unwrap());
+    assert!(is_blocked(&phone(1)).await && is_blocked(&id).await);
+    assert!(!is_reached().await, "not under the person's other name either");
+
+    // Whoever is a customer by that number again takes it over, until they say yes.
+    stage.store.create_customer(customer("again", 1)).await.unwrap();
+    let again = CustomerId::new("again");
+    let found = stage.store.customer(&org_id(), &again).await.unwrap().unwrap();
+    assert_eq!(found.consent.map(|said| (said.opted_in, said.at)), Some((false, at(700))));
+    refusing(true).await;
+    assert!(!is_blocked(&phone(1)).await && !is_blocked(&id).await);
+    assert!(is_reached().await);
+    assert!(stage.store.delete_customer(&org_id(), &again).await.unwrap());
+    assert!(!is_blocked(&phone(1)).await, "a yes is forgotten");
+
+    // It goes with its organisation.
+    refusing(false).await;
+    let made = CustomerId::new("new-1-700");
+    assert!(stage.store.delete_customer(&org_id(), &made).await.unwrap());
+    assert!(is_blocked(&phone(1)).await);
+    assert!(stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
+    while stage.store.prune_removed_orgs().await.unwrap() {}
+    stage.put(Entry::Org(org(ORG))).await;
+    stage.put(Entry::Number(number(NUMBER, ORG))).await;
+    assert!(!is_blocked(&phone(1)).await);
 }

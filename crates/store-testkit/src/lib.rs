@@ -83,6 +83,7 @@ macro_rules! conformance {
                 consents_are_recorded_where_they_are_new,
                 consents_are_recorded_together_or_not_at_all,
                 a_deleted_customer_leaves_its_messages_in_the_log,
+                an_opt_out_outlives_its_customer,
             ]
         );
         $crate::conformance_of!(

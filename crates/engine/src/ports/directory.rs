@@ -191,7 +191,8 @@ pub trait CustomerStore: Send + Sync {
     /// Changes a customer that is still as it is `known`; its place in the order of registration
     /// stays. `false` where somebody else changed it first: then nothing is written.
     async fn update_customer(&self, known: &Customer, changed: Customer) -> StoreResult<bool>;
-    /// Removes a customer; its messages stay in the log. `false` where there was none.
+    /// Removes a customer; its messages stay in the log, and an opt-out still holds for its number.
+    /// `false` where there was none.
     async fn delete_customer(&self, org_id: &OrgId, id: &CustomerId) -> StoreResult<bool>;
     /// One customer.
     async fn customer(&self, org_id: &OrgId, id: &CustomerId) -> StoreResult<Option<Customer>>;

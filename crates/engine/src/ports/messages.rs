@@ -25,6 +25,8 @@ pub struct Recipient {
     pub phone: Phone,
     /// The directory's entry, where there is one.
     pub customer: Option<Customer>,
+    /// Whether the person said no, under any of their names, also where its customer was deleted.
+    pub opted_out: bool,
     /// When the person last wrote to this number.
     pub last_inbound_at: Option<Timestamp>,
 }

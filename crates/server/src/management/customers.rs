@@ -160,7 +160,13 @@ pub(crate) async fn create_customer(
         return Ok(replayed(&CustomerView::from(found)));
     }
     app.engine.create_customer(customer.clone(), creation.claim()).await?;
-    Ok(created(&CustomerView::from(customer)))
+    Ok(created(&as_stored(&app, customer).await?))
+}
+
+/// With an opt-out that was recorded for the number before.
+async fn as_stored(app: &App, written: Customer) -> Result<CustomerView, Problem> {
+    let stored = app.engine.store().customer(&written.org_id, &written.id).await?;
+    Ok(stored.unwrap_or(written).into())
 }
 
 /// Which customers.
@@ -226,7 +232,7 @@ pub(crate) async fn update_customer(
         let known = known_customer(&app, within.org_id(), &id).await?;
         let changed = changed_customer(&known, body.clone(), app.engine.now())?;
         if app.engine.update_customer(&known, changed.clone()).await? {
-            return Ok(Json(changed.into()));
+            return Ok(Json(as_stored(&app, changed).await?));
         }
     }
     Err(Problem::unavailable("Others keep changing this customer; try again."))
@@ -257,7 +263,7 @@ fn changed_customer(
     })
 }
 
-/// Removes a customer; its messages stay in the log.
+/// Removes a customer; its messages stay in the log, and an opt-out still blocks its number.
 #[utoipa::path(delete, path = "/waypost/v1/orgs/{org_id}/customers/{customer_id}",
     tag = "customers", responses((status = 204)))]
 pub(crate) async fn delete_customer(

@@ -14,6 +14,7 @@ use super::{behind, wamids};
 use crate::codes;
 use crate::customers;
 use crate::fault::Done;
+use crate::opt_outs;
 use crate::recipients::Known;
 use crate::rows::{
     MAX_PAGE, PageRows, StoredMessage, from_json, paged, phone, rows_for, select_message,
@@ -102,7 +103,8 @@ fn same_person(named: Recipient, other: Recipient) -> Recipient {
         (named, other) => named.or(other),
     };
     let last_inbound_at = named.last_inbound_at.max(other.last_inbound_at);
-    Recipient { phone: named.phone, customer, last_inbound_at }
+    let opted_out = named.opted_out || other.opted_out;
+    Recipient { phone: named.phone, customer, opted_out, last_inbound_at }
 }
 
 /// A person with what decides whether they may be written to.
@@ -125,7 +127,11 @@ fn known(
         .optional()?;
     let last_inbound_at = session.map(|(_, at)| Timestamp(at));
     let (row, customer) = customer.unzip();
-    let recipient = Recipient { phone, customer, last_inbound_at };
+    let opted_out = match &customer {
+        Some(customer) => customer.opted_out(),
+        None => opt_outs::of(conn, org, &phone)?.is_some(),
+    };
+    let recipient = Recipient { phone, customer, opted_out, last_inbound_at };
     Ok(Known { recipient, customer: row, session: session.map(|(row, _)| row) })
 }
 

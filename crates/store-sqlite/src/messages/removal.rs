@@ -30,6 +30,8 @@ pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
              (SELECT org, customer, phone FROM former_phones WHERE org = ?1 LIMIT ?2)",
         "DELETE FROM scoped_ids WHERE (org, id) IN
              (SELECT org, id FROM scoped_ids WHERE org = ?1 LIMIT ?2)",
+        "DELETE FROM opt_outs WHERE (org, phone) IN
+             (SELECT org, phone FROM opt_outs WHERE org = ?1 LIMIT ?2)",
         "DELETE FROM sessions WHERE seq IN (SELECT seq FROM sessions WHERE org = ?1 LIMIT ?2)",
         "DELETE FROM joins WHERE (number, phone) IN
              (SELECT number, phone FROM joins WHERE org = ?1 LIMIT ?2)",

@@ -48,7 +48,7 @@ pub(crate) enum CustomerCommand {
         #[command(flatten)]
         fields: CustomerFields,
     },
-    /// Delete a customer
+    /// Delete a customer; an opt-out still blocks the number
     #[command(after_help = "Example:\n  waypost admin customers delete c-1")]
     Delete(Id),
     /// Register many customers from a CSV or JSON Lines file
