@@ -231,7 +231,9 @@ impl Engine {
         match event {
             UpstreamEvent::Inbound(inbound) => self.apply_inbound(inbound, entry, told).await,
             UpstreamEvent::Status(notice) => self.apply_status(notice, entry).await,
-            UpstreamEvent::Template(template) => self.apply_template(template, entry).await,
+            UpstreamEvent::Template { template, at } => {
+                self.apply_template(template, at.unwrap_or(entry.received_at), entry).await
+            }
             UpstreamEvent::Other { .. } => Ok(false),
         }
     }
@@ -239,6 +241,7 @@ impl Engine {
     async fn apply_template(
         &self,
         template: TemplateDetail,
+        at: Timestamp,
         entry: &InboxEntry,
     ) -> StoreResult<bool> {
         let TemplateDetail { waba_id, name, language, status, .. } = &template;
@@ -251,8 +254,7 @@ impl Engine {
             .filter(|number| number.waba_id == *waba_id && entry.signer.speaks_for(&number.id));
         let orgs: BTreeSet<OrgId> = of_account.map(|number| number.org_id.clone()).collect();
         let orgs = orgs.into_iter().collect();
-        let (at, now) = (entry.received_at, self.now());
-        self.store().record_template_change(orgs, template, at, now).await?;
+        self.store().record_template_change(orgs, template, at, self.now()).await?;
         self.event_logged();
         Ok(true)
     }

@@ -176,7 +176,10 @@ fn what_the_engine_is_told_keeps_all_that_its_callers_may_want() {
     assert!(inbound.message["context"]["id"].as_str().unwrap().starts_with("wamid."));
     let UpstreamEvent::Status(notice) = told("status_sent") else { panic!("status") };
     assert_eq!(notice.extra.unwrap()["pricing"]["category"], "utility");
-    let UpstreamEvent::Template(detail) = told("template_rejected") else { panic!("template") };
+    let UpstreamEvent::Template { template: detail, at } = told("template_rejected") else {
+        panic!("template")
+    };
+    assert_eq!(at, Some(Timestamp(1_768_392_100_000)));
     assert_eq!(detail.id, "1000000000000500");
     assert_eq!(detail.reason.as_deref(), Some("INVALID_FORMAT"));
 }

@@ -23,7 +23,12 @@ pub enum UpstreamEvent {
     /// A message of ours went on.
     Status(StatusNotice),
     /// A template changed.
-    Template(TemplateDetail),
+    Template {
+        /// What became of it.
+        template: TemplateDetail,
+        /// When, by the upstream's clock; absent where it does not say.
+        at: Option<Timestamp>,
+    },
     /// Something else; kept raw.
     Other {
         /// The business account, empty where none is named.

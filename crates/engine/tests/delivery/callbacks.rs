@@ -505,8 +505,13 @@ async fn webhooks_are_told_what_they_asked_for() {
         reason: None,
         waba_id: "100000000000002".to_owned(),
     };
-    rig.receive(vec![written(ANN, "hello", &rig), UpstreamEvent::Template(template)]).await;
+    let at = Some(rig.engine.now());
+    let template = UpstreamEvent::Template { template, at };
+    rig.receive(vec![written(ANN, "hello", &rig), template.clone()]).await;
     until("told", || rig.receivers.count() == 1).await;
+    // The upstream repeats it: the same time, received later.
+    rig.clock.advance(Duration::from_secs(10));
+    rig.receive(vec![template]).await;
     quiet(&rig).await;
     assert_eq!(rig.receivers.texts(), ["APPROVED"]);
 }

@@ -66,14 +66,15 @@ fn status_of(wamid: &str, phone_number_id: String, report: Report) -> UpstreamEv
 }
 
 fn template_of(waba_id: &str) -> UpstreamEvent {
-    UpstreamEvent::Template(TemplateDetail {
+    let template = TemplateDetail {
         id: "1".to_owned(),
         name: "hello_world".to_owned(),
         language: "en_US".to_owned(),
         status: "PAUSED".to_owned(),
         reason: None,
         waba_id: waba_id.to_owned(),
-    })
+    };
+    UpstreamEvent::Template { template, at: None }
 }
 
 fn other_of(waba_id: &str) -> UpstreamEvent {

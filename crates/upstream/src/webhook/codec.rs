@@ -51,14 +51,17 @@ fn upstream_event(event: Event) -> UpstreamEvent {
             failure: status.failure,
             extra: status.extra,
         }),
-        Event::Template(template) => UpstreamEvent::Template(TemplateDetail {
-            id: template.id,
-            name: template.name,
-            language: template.language,
-            status: template.status,
-            reason: template.reason,
-            waba_id: template.waba_id,
-        }),
+        Event::Template(template) => UpstreamEvent::Template {
+            template: TemplateDetail {
+                id: template.id,
+                name: template.name,
+                language: template.language,
+                status: template.status,
+                reason: template.reason,
+                waba_id: template.waba_id,
+            },
+            at: template.at,
+        },
         Event::Other { waba_id, field, .. } => UpstreamEvent::Other { waba_id, field },
     }
 }

@@ -86,4 +86,6 @@ pub struct TemplateEvent {
     pub status: String,
     /// Why, where Meta says it.
     pub reason: Option<String>,
+    /// When it happened, by Meta's clock; absent where Meta's time cannot be read.
+    pub at: Option<Timestamp>,
 }

@@ -89,6 +89,7 @@ fn other(waba_id: &str, field: &str, raw: Value) -> Event {
 
 fn read_entry(mut entry: Value, events: &mut Vec<Event>) -> Result<(), Unreadable> {
     let waba_id = id_text(shared(&entry["id"])).unwrap_or_default();
+    let at = timestamp(&entry["time"]);
     let changes = entry.get_mut("changes").and_then(Value::as_array_mut).map(std::mem::take);
     let Some(changes) = changes else {
         events.push(other(&waba_id, "", entry));
@@ -104,7 +105,7 @@ fn read_entry(mut entry: Value, events: &mut Vec<Event>) -> Result<(), Unreadabl
         match field.as_str() {
             "messages" => read_messages(&waba_id, value, events),
             "message_template_status_update" => {
-                let event = template(&waba_id, &value).map(Event::Template);
+                let event = template(&waba_id, at, &value).map(Event::Template);
                 events.push(event.unwrap_or_else(|| other(&waba_id, &field, value)));
             }
             _ => events.push(other(&waba_id, &field, value)),
@@ -283,7 +284,7 @@ fn failure(error: &Value) -> Failure {
     }
 }
 
-fn template(waba_id: &str, value: &Value) -> Option<TemplateEvent> {
+fn template(waba_id: &str, at: Option<Timestamp>, value: &Value) -> Option<TemplateEvent> {
     let text = |name: &str| value[name].as_str().map(str::to_owned);
     Some(TemplateEvent {
         waba_id: waba_id.to_owned(),
@@ -292,6 +293,7 @@ fn template(waba_id: &str, value: &Value) -> Option<TemplateEvent> {
         language: text("message_template_language")?,
         status: text("event")?,
         reason: text("reason"),
+        at,
     })
 }
 
