@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use waypost_domain::content::InboundContent;
 use waypost_domain::event::TemplateDetail;
-use waypost_domain::{Failure, OrgId};
+use waypost_domain::{Failure, OrgId, Timestamp};
 use waypost_planted::{Bug, is_planted};
 
 pub(crate) use self::files::FILES_AT_ONCE;
@@ -343,7 +343,6 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waypost_domain::Timestamp;
 
     fn status() -> UpstreamEvent {
         UpstreamEvent::Status(StatusNotice {

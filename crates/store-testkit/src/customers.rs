@@ -325,51 +325,59 @@ pub async fn a_deleted_customer_leaves_its_messages_in_the_log(harness: &dyn Har
     stage.store.create_customer(customer("c2", 1)).await.unwrap();
 }
 
+/// Records what the first person says.
+async fn say(stage: &Stage, opted_in: bool) {
+    let said = vec![new_consent(1, opted_in, 700)];
+    stage.store.record_consents(&org_id(), said).await.unwrap();
+}
+
+async fn are_blocked(stage: &Stage, names: &[&Phone]) -> Vec<bool> {
+    let mut blocked = Vec::new();
+    for name in names {
+        let found = stage.store.recipient_by_phone(&org_id(), name, &number_id()).await.unwrap();
+        blocked.push(found.opted_out);
+    }
+    blocked
+}
+
+async fn reached(stage: &Stage) -> usize {
+    let page = Page { after: None, limit: 10 };
+    stage.store.audience(&org_id(), Audience::All, page).await.unwrap().data.len()
+}
+
 pub async fn an_opt_out_outlives_its_customer(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let id = Phone::business_scoped("US.1349120865530274777").unwrap();
     let shown = InboundMessage { user_id: Some(id.clone()), ..inbound(1, "wamid.1") };
     stage.store.record_inbound(shown, at(500)).await.unwrap();
-    let of_number = CustomerId::new("new-1");
     let by_id = Customer { phone: id.clone(), ..customer("by-id", 2) };
     stage.store.create_customer(by_id).await.unwrap();
-    let refusing = async |opted_in: bool| {
-        let said = vec![new_consent(1, opted_in, 700)];
-        stage.store.record_consents(&org_id(), said).await.unwrap();
-    };
-    let is_blocked = async |name: &Phone| {
-        let found = stage.store.recipient_by_phone(&org_id(), name, &number_id()).await.unwrap();
-        found.opted_out
-    };
-    let is_reached = async || {
-        let page = Page { after: None, limit: 10 };
-        let reached = stage.store.audience(&org_id(), Audience::All, page).await.unwrap();
-        !reached.data.is_empty()
-    };
-    refusing(false).await;
-    assert!(stage.store.delete_customer(&org_id(), &of_number).await.unwrap());
-    assert!(is_blocked(&phone(1)).await && is_blocked(&id).await);
-    assert!(!is_reached().await, "not under the person's other name either");
+    let names = [&phone(1), &id];
+    say(&stage, false).await;
+    assert!(stage.store.delete_customer(&org_id(), &CustomerId::new("new-1")).await.unwrap());
+    assert_eq!(are_blocked(&stage, &names).await, [true; 2]);
+    assert_eq!(reached(&stage).await, 0, "not under the person's other name either");
 
     // Whoever is a customer by that number again takes it over, until they say yes.
     stage.store.create_customer(customer("again", 1)).await.unwrap();
     let again = CustomerId::new("again");
     let found = stage.store.customer(&org_id(), &again).await.unwrap().unwrap();
     assert_eq!(found.consent.map(|said| (said.opted_in, said.at)), Some((false, at(700))));
-    refusing(true).await;
-    assert!(!is_blocked(&phone(1)).await && !is_blocked(&id).await);
-    assert!(is_reached().await);
+    say(&stage, true).await;
+    assert_eq!((are_blocked(&stage, &names).await, reached(&stage).await), (vec![false; 2], 2));
     assert!(stage.store.delete_customer(&org_id(), &again).await.unwrap());
-    assert!(!is_blocked(&phone(1)).await, "a yes is forgotten");
+    assert_eq!(are_blocked(&stage, &names).await, [false; 2], "a yes is forgotten");
+}
 
-    // It goes with its organisation.
-    refusing(false).await;
+pub async fn the_opt_out_of_a_deleted_customer_goes_with_the_organisation(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    say(&stage, false).await;
     let made = CustomerId::new("new-1-700");
     assert!(stage.store.delete_customer(&org_id(), &made).await.unwrap());
-    assert!(is_blocked(&phone(1)).await);
+    assert_eq!(are_blocked(&stage, &[&phone(1)]).await, [true]);
     assert!(stage.store.remove_entry(EntryKey::Org(org_id())).await.unwrap());
     while stage.store.prune_removed_orgs().await.unwrap() {}
     stage.put(Entry::Org(org(ORG))).await;
     stage.put(Entry::Number(number(NUMBER, ORG))).await;
-    assert!(!is_blocked(&phone(1)).await);
+    assert_eq!(are_blocked(&stage, &[&phone(1)]).await, [false]);
 }

@@ -84,6 +84,7 @@ macro_rules! conformance {
                 consents_are_recorded_together_or_not_at_all,
                 a_deleted_customer_leaves_its_messages_in_the_log,
                 an_opt_out_outlives_its_customer,
+                the_opt_out_of_a_deleted_customer_goes_with_the_organisation,
             ]
         );
         $crate::conformance_of!(
