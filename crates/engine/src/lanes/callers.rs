@@ -301,6 +301,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_number_and_the_person_are_waited_for_at_once() {
+        let lane = lane(10);
+        for _ in 0..45 {
+            turn(&lane, "a", 1, Place::FIRST, NOON).await.unwrap();
+        }
+        crowd(&lane, "a", 20, Place::FIRST).await;
+        let before = Instant::now();
+        turn(&lane, "a", 1, Place::FIRST, NOON.plus_ms(1_500)).await.unwrap();
+        assert_eq!(before.elapsed().as_millis(), 4_500);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_pause_delays_the_next_turn() {
         let lane = lane(1_000);
         lane.too_fast(Duration::from_secs(3));

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use waypost_domain::{OrgId, Status};
 use waypost_engine::ports::{PostError, Signer};
 
-use crate::callbacks::{ANN, BEN, hooked, listed, quiet, sent_file, until, written};
+use crate::callbacks::{
+    ANN, BEN, hooked, listed, quiet, send_with_notify, sent_file, until, written,
+};
 use crate::receivers::status;
 use crate::rig::{PNG, Rig, inline, picture, send_to, text};
 use crate::scripted::PANIC;
@@ -17,11 +19,13 @@ fn org_id() -> OrgId {
 
 #[tokio::test]
 async fn addresses_that_are_down_take_nobodys_place() {
-    /// As many as an organisation's addresses are worked for at the same time.
-    const DOWN: usize = 128;
+    /// More addresses than an organisation's are worked for at the same time, one webhook less than
+    /// it may have.
+    const HOOKS: usize = 99;
+    const ASKED: usize = 40;
     const UP: &str = "https://up.example.com/";
     let rig = Rig::new().await;
-    for place in 0..DOWN {
+    for place in 0..HOOKS {
         hooked(&rig, &format!("https://down-{place}.example.com/"), "plain").await;
     }
     rig.receivers.answer(|got| match got.url.as_str() {
@@ -30,7 +34,12 @@ async fn addresses_that_are_down_take_nobodys_place() {
     });
     let people = |count| (0..count).map(|place| format!("1555{place:07}"));
     rig.receive(people(12).map(|from| written(&from, &from, &rig)).collect()).await;
-    until("all are only probed", || rig.receivers.count() >= 10 * DOWN).await;
+    until("all are only probed", || rig.receivers.count() >= 10 * HOOKS).await;
+    for place in 0..ASKED {
+        let asked = format!("https://asked-{place}.example.com/");
+        send_with_notify(&rig, "cust-1", &asked).await;
+        until("it is tried", || rig.receivers.count_at(&asked) > 0).await;
+    }
     quiet(&rig).await;
     hooked(&rig, UP, "plain").await;
     rig.receive(vec![written(ANN, "hello", &rig)]).await;
