@@ -43,8 +43,8 @@ impl fmt::Debug for PostResponse {
 }
 
 impl Egress {
-    /// Posts for `asker` (an organisation) `body` with `headers` (`Content-Type`, signatures) and reads the reply, all
-    /// within `timeout`.
+    /// Posts `body` with `headers` (`Content-Type`, signatures) for `asker` (an organisation) and
+    /// reads the reply, all within `timeout`.
     ///
     /// # Errors
     /// Any [`EgressError`] up to the head of the reply.

@@ -169,7 +169,13 @@ impl Engine {
     }
 
     async fn try_rows(&self, target: &CallbackTarget, rows: &[&Row]) -> Vec<CallbackOutcome> {
-        let is_wanted = |row: &&Row| self.is_still_told(target, &row.logged.event);
+        let webhook = match &target.name.address {
+            TargetAddress::Webhook(id) => self.directory().webhook(&target.name.org_id, id),
+            TargetAddress::Notify { .. } => None,
+        };
+        let is_wanted = |row: &&Row| {
+            webhook.as_ref().is_none_or(|webhook| self.is_still_told(webhook, &row.logged.event))
+        };
         let (rows, unwanted): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| is_wanted(row));
         let mut outcomes: Vec<_> = unwanted.iter().map(|row| nobody_wants(&row.due)).collect();
         let Some(first) = rows.first() else { return outcomes };
@@ -181,15 +187,11 @@ impl Engine {
         outcomes
     }
 
-    /// Whether a target is told of an event by its settings as they are now: those of a webhook may
-    /// have changed while the event waited. One that is off, or whose shape is gone, says so itself.
-    fn is_still_told(&self, target: &CallbackTarget, event: &Event) -> bool {
-        let TargetAddress::Webhook(id) = &target.name.address else { return true };
-        let known = self.directory().webhook(&target.name.org_id, id);
-        known.is_none_or(|webhook| {
-            let is_out_of_use = webhook.disabled.is_some() || self.shape(&webhook.shape).is_none();
-            is_out_of_use || self.is_told(&webhook, event)
-        })
+    /// Whether a webhook is told of an event by its settings as they are now: they may have changed
+    /// while the event waited. One that is off, or whose shape is gone, says so itself.
+    fn is_still_told(&self, webhook: &Webhook, event: &Event) -> bool {
+        let is_out_of_use = webhook.disabled.is_some() || self.shape(&webhook.shape).is_none();
+        is_out_of_use || self.is_told(webhook, event)
     }
 
     async fn post_rows(
