@@ -28,7 +28,6 @@ use crate::joins;
 use crate::memory::Memory;
 use crate::messages::held;
 use crate::rows::{from_json, to_json};
-use crate::scoped_ids;
 use crate::writer::Work;
 
 /// Entries given at once, whatever is asked for.
@@ -201,11 +200,10 @@ fn note_writer(
     let wrote_at = inbound.written_at.min(now);
     open_window(conn, org, number, &inbound.phone, wrote_at)?;
     let id = inbound.user_id.as_ref().filter(|id| **id != inbound.phone);
-    let mut former_phone = None;
-    if let Some(id) = id {
-        former_phone = scoped_ids::number_of(conn, org, id)?;
-        memory.scoped_ids.note(conn, org, id, &inbound.phone)?;
-    }
+    let former_phone = match id {
+        Some(id) => memory.scoped_ids.note(conn, org, id, &inbound.phone)?,
+        None => None,
+    };
     for name in memory.scoped_ids.other_names(conn, org, &inbound.phone)? {
         held::release(conn, org, number, &name)?;
     }
@@ -213,7 +211,7 @@ fn note_writer(
     if !known {
         customers::create(conn, &new_customer(inbound, wrote_at, now))?;
     }
-    match former_phone.filter(|former| *former != inbound.phone) {
+    match former_phone {
         Some(former) => move_consent(conn, inbound, &former, &inbound.phone),
         None => Ok(()),
     }

@@ -26,24 +26,27 @@ impl ScopedIds {
     }
 
     /// A webhook told both. It also opens the person's window, which makes what is remembered of them
-    /// out of date.
+    /// out of date. Gives the number that the id meant until now, where that is another one.
     pub(crate) fn note(
         &self,
         conn: &Connection,
         org: &OrgId,
         id: &Phone,
         number: &Phone,
-    ) -> Done<()> {
+    ) -> Done<Option<Phone>> {
         // Before it is committed, and for good: whoever looks finds out.
         self.are_there.store(true, Ordering::Release);
+        let known = number_of(conn, org, id)?;
+        if known.as_ref() == Some(number) {
+            return Ok(None);
+        }
         conn.prepare_cached(
             "INSERT INTO scoped_ids (org, id, phone)
              VALUES ((SELECT ref FROM orgs WHERE id = ?1), ?2, ?3)
-             ON CONFLICT (org, id) DO UPDATE SET phone = excluded.phone
-                 WHERE phone <> excluded.phone",
+             ON CONFLICT (org, id) DO UPDATE SET phone = excluded.phone",
         )?
         .execute(params![org.as_str(), id.digits(), number.digits()])?;
-        Ok(())
+        Ok(known)
     }
 
     /// The other names of a person who is written to by one: the number of an id, and the ids of a
