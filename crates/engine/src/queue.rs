@@ -16,7 +16,7 @@ use crate::outages::Sign;
 use crate::outcomes::{Step, has_lost_file, settlement_of};
 use crate::panics::{BUG, caught};
 use crate::ports::{
-    Account, CallError, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
+    Account, CallError, Haste, PlacedMedia, SendOutcome, StoreError, StoreResult, WaitingMessage,
 };
 use crate::send::{dice, new_attempt_id};
 use crate::windows::AtTurn;
@@ -138,11 +138,12 @@ impl Engine {
     ) -> Result<Option<Sign>, Failure> {
         let outcome = match placed {
             Ok((account, placed)) => {
-                self.attempt_once(&account, message, &placed, attempt_id).await?
+                self.attempt_once(&account, message, &placed, attempt_id, lane).await?
             }
             Err(error) => {
-                let begun = self.store().begin_attempt(message.id, attempt_id, self.now()).await?;
-                begun.map(|_| SendOutcome::NotSent(error))
+                let haste = Haste::WithOthers;
+                let begun = self.store().begin_attempt(haste, message.id, attempt_id, self.now());
+                begun.await?.map(|_| SendOutcome::NotSent(error))
             }
         };
         let Some(outcome) = outcome else { return Ok(None) };
@@ -161,8 +162,10 @@ impl Engine {
         message: &Message,
         placed: &Content<PlacedMedia>,
         attempt_id: AttemptId,
+        lane: &Lane,
     ) -> Result<Option<SendOutcome>, Failure> {
-        let intent = self.store().begin_attempt(message.id, attempt_id, self.now());
+        let haste = lane.haste();
+        let intent = self.store().begin_attempt(haste, message.id, attempt_id, self.now());
         if is_planted(Bug::NoIntent) {
             let outcome = self.attempt(account, message, placed, attempt_id).await;
             return Ok(intent.await?.map(|_| outcome));

@@ -24,7 +24,7 @@ use crate::lanes::{Applicant, Lane, MAX_PACING_WAIT, PACE_PAUSE};
 use crate::options;
 use crate::outcomes::{Step, has_lost_file, settlement_of};
 use crate::panics::caught;
-use crate::ports::{Accepted, Account, CallError, PlacedMedia, SendOutcome, Start};
+use crate::ports::{Accepted, Account, CallError, Haste, PlacedMedia, SendOutcome, Start};
 use crate::templates::call_failure;
 use crate::windows::{Holding, Passage, Patience};
 use crate::{Answer, Ask, Engine};
@@ -378,7 +378,8 @@ impl WaitedFor<'_> {
     /// Records the intent of another attempt; false where the message has an outcome by now.
     async fn begin(&self) -> Result<bool, Failure> {
         let (store, id) = (self.engine.store(), self.message.id);
-        let begun = store.begin_attempt(id, self.attempt_id, self.engine.now()).await;
+        let begun =
+            store.begin_attempt(Haste::AtOnce, id, self.attempt_id, self.engine.now()).await;
         if let Err(error) = &begun {
             self.engine.close_later(&self.message, error);
         }

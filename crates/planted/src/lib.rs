@@ -39,6 +39,8 @@ bugs! {
     BulkFirst = "bulk-first",
     /// What was held until a person writes stays held when the person does.
     HoldForgets = "hold-forgets",
+    /// The start forgets what is left of a request that a crash cut off.
+    PartsForgotten = "parts-forgotten",
     /// The store does not sync its commits.
     SyncNormal = "sync-normal",
     /// An idempotency key is looked up and then written, instead of the index deciding.

@@ -40,6 +40,7 @@ mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -49,7 +50,7 @@ pub use inline::{MemoryDisk, Moment, Turns};
 pub use messages::restored::{RestoredError, prepare_restored};
 pub use open::OpenError;
 
-use fault::Done;
+use fault::{Done, Fault};
 use inline::Inline;
 use memory::Memory;
 use messages::behind::Behind;
@@ -117,6 +118,7 @@ impl SqliteStore {
         let mut conn = open::writer(path, options)?;
         let readers = Readers::open(path)?;
         let failed = |why| OpenError::Sqlite { path: path.to_owned(), why };
+        messages::parts::enter_all(&conn).map_err(|fault| unentered(path, fault))?;
         let memory = Memory::load(&mut conn).map_err(failed)?;
         let written = Arc::clone(&memory);
         let upkeep = upkeep(&memory);
@@ -134,6 +136,8 @@ impl SqliteStore {
     /// What SQLite says.
     pub fn in_memory(disk: &MemoryDisk, turns: Arc<dyn Turns>) -> Result<Self, OpenError> {
         let inline = Inline::new(disk.clone(), turns);
+        let unentered = |fault| unentered(Path::new(":memory:"), fault);
+        messages::parts::enter_all(&disk.connection()).map_err(unentered)?;
         let memory = Memory::load(&mut disk.connection()).map_err(open::memory_failure)?;
         let written = Arc::clone(&memory);
         let upkeep = upkeep(&memory);
@@ -163,10 +167,21 @@ impl SqliteStore {
     }
 }
 
+/// Messages that were accepted could not be entered.
+fn unentered(path: &Path, fault: Fault) -> OpenError {
+    match fault {
+        Fault::Sqlite(why) => open::failure(path, why),
+        Fault::Store(why) => OpenError::Damaged { path: path.to_owned(), why: why.to_string() },
+    }
+}
+
 /// What the writer does for the tables in its transactions. What fails of it is undone.
 fn upkeep(memory: &Arc<Memory>) -> impl FnMut(&Connection) -> Done<()> + Send + use<> {
     let (mut behind, memory) = (Behind::default(), Arc::clone(memory));
     move |conn| {
+        if memory.has_parts.load(Ordering::Relaxed) {
+            memory.has_parts.store(messages::parts::enter_one(conn)?, Ordering::Relaxed);
+        }
         behind.catch_up(conn)?;
         memory.wamids.catch_up(conn)
     }

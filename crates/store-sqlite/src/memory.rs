@@ -1,6 +1,7 @@
 //! What the store keeps in memory of its tables. All of it is told what the writer writes.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Action;
@@ -18,6 +19,8 @@ pub(crate) struct Memory {
     pub(crate) refs: Refs,
     pub(crate) scoped_ids: ScopedIds,
     pub(crate) under_way: UnderWay,
+    /// Whether parts of requests are left that nobody enters.
+    pub(crate) has_parts: AtomicBool,
 }
 
 impl Memory {
@@ -29,6 +32,7 @@ impl Memory {
             refs: Refs::default(),
             scoped_ids: ScopedIds::load(conn)?,
             under_way: UnderWay::default(),
+            has_parts: AtomicBool::new(false),
         });
         let listening = Arc::clone(&memory);
         conn.update_hook(Some(move |_: Action, _: &str, table: &str, row| {

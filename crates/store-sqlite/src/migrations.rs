@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_failing.sql"),
     include_str!("../migrations/0008_former_sendings.sql"),
     include_str!("../migrations/0009_opt_outs.sql"),
+    include_str!("../migrations/0010_request_parts.sql"),
 ];
 
 /// The layout that this program knows.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 use waypost_domain::{NumberId, OrgId};
 use waypost_engine::ports::StoreError;
 
@@ -17,7 +18,7 @@ use crate::fault::Done;
 const MAX_REMEMBERED: usize = 16_384;
 
 /// How rows name the sender of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SenderRefs {
     pub(crate) org: i64,
     pub(crate) number: i64,

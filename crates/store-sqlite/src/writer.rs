@@ -69,6 +69,8 @@ struct Waiting {
     job: Box<dyn Job>,
     since: Instant,
     is_hurried: bool,
+    /// It ends before its time where others wait.
+    is_long: bool,
 }
 
 struct Shared {
@@ -77,6 +79,8 @@ struct Shared {
     room: Room,
     gathering: Gathering,
     is_behind: AtomicBool,
+    /// Jobs that wait or are being run, without those that end before their time.
+    short: AtomicUsize,
     /// Jobs that may wait before the last of them would wait for too long.
     longest_queue: AtomicUsize,
     /// Since when the thread is busy with one group, in microseconds after the start; 0: it is not.
@@ -136,6 +140,31 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> Done<T> + Send + 'static,
     {
+        self.ask(kind, false, work).await
+    }
+
+    /// The same with a job that asks the [`Crowd`] and ends before its time where others wait.
+    pub(crate) async fn run_long<T, F>(&self, kind: Work, work: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Done<T> + Send + 'static,
+    {
+        self.ask(kind, true, work).await
+    }
+
+    /// Who waits, for jobs that take long. In a simulation somebody always does.
+    pub(crate) fn crowd(&self) -> Crowd {
+        if self.thread.is_none() {
+            return Crowd::always();
+        }
+        Crowd(Some(Arc::clone(&self.shared)))
+    }
+
+    async fn ask<T, F>(&self, kind: Work, is_long: bool, work: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Done<T> + Send + 'static,
+    {
         if let Some(inline) = &self.inline {
             // Only in simulations: nobody else's future has room for it.
             return Box::pin(inline.run(work)).await;
@@ -147,8 +176,12 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let task = Task::new(work, reply);
         let is_hurried = kind != Work::Unhurried;
-        let waiting = Waiting { job: Box::new(task), since: Instant::now(), is_hurried };
-        jobs.send(waiting).await.map_err(|_| self.stopped())?;
+        let waiting = Waiting { job: Box::new(task), since: Instant::now(), is_hurried, is_long };
+        let place = jobs.reserve().await.map_err(|_| self.stopped())?;
+        if !is_long {
+            self.shared.short.fetch_add(1, Ordering::Relaxed);
+        }
+        place.send(waiting);
         if let (true, Some(thread)) = (is_hurried, &self.thread) {
             self.shared.gathering.end(thread.thread());
         }
@@ -196,6 +229,21 @@ impl Writer {
             Some(reason) => StoreError::Broken(reason.clone()),
             None => StoreError::Unavailable("shutting down".to_owned()),
         }
+    }
+}
+
+/// Those who wait for the writer.
+pub(crate) struct Crowd(Option<Arc<Shared>>);
+
+impl Crowd {
+    /// In which somebody always waits.
+    pub(crate) const fn always() -> Self {
+        Self(None)
+    }
+
+    /// Whether anybody waits but for jobs that take long themselves.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| shared.short.load(Ordering::Relaxed) > 0)
     }
 }
 
@@ -249,6 +297,7 @@ impl Shared {
             room: Room::new(),
             gathering: Gathering::default(),
             is_behind: AtomicBool::new(false),
+            short: AtomicUsize::new(0),
             longest_queue: AtomicUsize::new(usize::MAX),
             busy_since_us: AtomicU64::new(0),
             commits: AtomicU64::new(0),

@@ -5,7 +5,9 @@ use waypost_domain::media::MediaKind;
 use waypost_domain::{
     Content, CustomerId, MediaId, MediaRef, NumberId, OrgId, Phone, Status, UserId,
 };
-use waypost_engine::ports::{Accepted, Entry, IdempotencyClaim, IdempotentTarget, StoreError};
+use waypost_engine::ports::{
+    Accepted, Entry, Haste, IdempotencyClaim, IdempotentTarget, StoreError,
+};
 
 use crate::Harness;
 use crate::samples::{
@@ -243,7 +245,7 @@ pub async fn a_refusal_frees_the_key_of_a_request_for_one_message(harness: &dyn 
         let first = all[0].0.id;
         let attempt = new_attempt();
         stage.store.accept_all(all, Some(claim(key, 1))).await.unwrap();
-        stage.store.begin_attempt(first, attempt, at(1)).await.unwrap();
+        stage.store.begin_attempt(Haste::AtOnce, first, attempt, at(1)).await.unwrap();
         stage.settle(first, attempt, refused()).await;
         let again =
             stage.store.accept_all(vec![(message(5), now_due())], Some(claim(key, 2))).await;

@@ -4,7 +4,7 @@ use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::retry::{Failing, RetryClass};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Status};
-use waypost_engine::ports::{Look, Settled, StoreError};
+use waypost_engine::ports::{Haste, Look, Settled, StoreError};
 
 use crate::Harness;
 use crate::samples::{
@@ -16,12 +16,15 @@ pub async fn an_attempt_takes_the_message_off_the_queue_once(harness: &dyn Harne
     let stage = Stage::new(harness).await;
     let queued = stage.queue(&message(1)).await;
     assert_eq!(stage.due(at(1)).await, [queued]);
-    let begin = async |attempt| stage.store.begin_attempt(queued, attempt, at(1)).await.unwrap();
+    let begin = async |attempt| {
+        stage.store.begin_attempt(Haste::AtOnce, queued, attempt, at(1)).await.unwrap()
+    };
     assert_eq!(begin(new_attempt()).await, Some(1));
     assert_eq!(begin(new_attempt()).await, None, "it is being attempted");
     assert!(stage.due(at(1)).await.is_empty());
     assert_eq!(stage.status(queued).await, Status::Sending);
-    let nothing = stage.store.begin_attempt(new_message_id(), new_attempt(), at(1)).await;
+    let nothing =
+        stage.store.begin_attempt(Haste::AtOnce, new_message_id(), new_attempt(), at(1)).await;
     assert_eq!(nothing, Ok(None));
 }
 
@@ -54,14 +57,15 @@ pub async fn a_retry_waits_in_the_queue_until_it_is_due(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let queued = stage.queue(&message(1)).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(queued, attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, queued, attempt, at(1)).await.unwrap();
     let again = stage.settle(queued, attempt, retry(at(900), true)).await;
     assert_eq!((again.status, again.failure), (Status::Queued, None));
     assert!(stage.due(at(899)).await.is_empty());
     assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), Some(at(900)));
     let due = stage.store.due(&number_id(), at(900), 10).await.unwrap();
     assert_eq!((due[0].message.id, due[0].failing.map(|it| it.times)), (queued, Some(1)));
-    let second = stage.store.begin_attempt(queued, new_attempt(), at(900)).await.unwrap();
+    let second =
+        stage.store.begin_attempt(Haste::AtOnce, queued, new_attempt(), at(900)).await.unwrap();
     assert_eq!(second, Some(2));
     assert!(stage.due(at(900)).await.is_empty());
     let first = &stage.history(queued).await.attempts[0];
@@ -77,14 +81,14 @@ pub async fn how_a_message_has_been_failing_is_kept_until_somebody_sends_it_agai
     let failing = Failing { class: RetryClass::PersonPace, times: 4, in_all: 7 };
     for requeue in [false, true] {
         let attempt = new_attempt();
-        stage.store.begin_attempt(queued, attempt, at(1)).await.unwrap();
+        stage.store.begin_attempt(Haste::AtOnce, queued, attempt, at(1)).await.unwrap();
         stage.settle(queued, attempt, retry_of(failing, at(900), requeue)).await;
     }
     let stage = stage.reopen(harness).await;
     let failing_now = async || stage.store.waiting_message(queued).await.unwrap().unwrap().failing;
     assert_eq!(failing_now().await, Some(failing));
     let attempt = new_attempt();
-    stage.store.begin_attempt(queued, attempt, at(900)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, queued, attempt, at(900)).await.unwrap();
     stage.settle(queued, attempt, refused()).await;
     assert!(stage.store.requeue(&org_id(), queued, at(901)).await.unwrap());
     assert_eq!(failing_now().await, None);
@@ -102,13 +106,15 @@ pub async fn a_held_message_is_attempted_by_its_caller_only(harness: &dyn Harnes
     assert_eq!(held.status, Status::Sending, "who waits for it still waits");
     assert!(stage.due(at(10_000)).await.is_empty());
     let second = new_attempt();
-    let number = stage.store.begin_attempt(first.id, second, at(900)).await.unwrap();
+    let number = stage.store.begin_attempt(Haste::AtOnce, first.id, second, at(900)).await.unwrap();
     assert_eq!(number, Some(2));
-    let twice = stage.store.begin_attempt(first.id, new_attempt(), at(900)).await.unwrap();
+    let twice =
+        stage.store.begin_attempt(Haste::AtOnce, first.id, new_attempt(), at(900)).await.unwrap();
     assert_eq!(twice, None, "its second attempt is open");
     let settled = stage.settle(first.id, second, sent("wamid.2")).await;
     assert_eq!(settled.status, Status::Sent);
-    let after = stage.store.begin_attempt(first.id, new_attempt(), at(901)).await.unwrap();
+    let after =
+        stage.store.begin_attempt(Haste::AtOnce, first.id, new_attempt(), at(901)).await.unwrap();
     assert_eq!(after, None);
 }
 
@@ -132,7 +138,8 @@ pub async fn an_unknown_outcome_settles_nothing_and_never_overwrites_sent(harnes
     let settled = stage.settle(first.id, attempt, unknown()).await;
     assert_eq!((settled.status, settled.settled_at), (Status::Unknown, None));
     assert_eq!(settled.failure.map(|failure| failure.kind), Some(ErrorKind::OutcomeUnknown));
-    let begun = stage.store.begin_attempt(first.id, new_attempt(), at(200)).await.unwrap();
+    let begun =
+        stage.store.begin_attempt(Haste::AtOnce, first.id, new_attempt(), at(200)).await.unwrap();
     assert_eq!(begun, None, "an unknown message is not repeated by itself");
 
     let second = message(2);
@@ -183,7 +190,8 @@ pub async fn every_attempt_is_in_the_history(harness: &dyn Harness) {
     let mut made = Vec::new();
     for number in 1..=3 {
         let attempt = new_attempt();
-        let begun = stage.store.begin_attempt(queued, attempt, at(number)).await.unwrap();
+        let begun =
+            stage.store.begin_attempt(Haste::AtOnce, queued, attempt, at(number)).await.unwrap();
         assert_eq!(begun.map(i64::from), Some(number));
         let end = if number == 3 { unknown() } else { retry(at(number), true) };
         stage.settle(queued, attempt, end).await;

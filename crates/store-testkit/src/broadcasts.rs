@@ -5,7 +5,7 @@ use waypost_domain::content::TemplateMessage;
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Message};
 use waypost_domain::{BroadcastId, Content, CustomerId, MessageId, OrgId, Status};
 use waypost_engine::ports::{
-    Accepted, BroadcastMember, IdempotentTarget, MessageFilter, Page, StoreError,
+    Accepted, BroadcastMember, Haste, IdempotentTarget, MessageFilter, Page, StoreError,
 };
 
 use crate::Harness;
@@ -87,7 +87,8 @@ pub async fn a_prepared_broadcast_is_not_seen_and_not_due(harness: &dyn Harness)
     assert_eq!(stage.store.broadcast(&org_id(), record.id).await.unwrap(), None);
     let page = Page { after: None, limit: 10 };
     assert!(stage.store.broadcasts(&org_id(), page).await.unwrap().data.is_empty());
-    let begun = stage.store.begin_attempt(ids[0], new_attempt(), at(1)).await.unwrap();
+    let begun =
+        stage.store.begin_attempt(Haste::AtOnce, ids[0], new_attempt(), at(1)).await.unwrap();
     assert_eq!(begun, None);
     assert!(!set_state(&stage, record.id, BroadcastState::Paused).await);
 }
@@ -109,7 +110,10 @@ pub async fn a_started_broadcast_is_due_in_the_order_of_its_members(harness: &dy
 
     for (place, id) in ids.iter().enumerate() {
         let attempt = new_attempt();
-        assert_eq!(stage.store.begin_attempt(*id, attempt, at(2)).await.unwrap(), Some(1));
+        assert_eq!(
+            stage.store.begin_attempt(Haste::AtOnce, *id, attempt, at(2)).await.unwrap(),
+            Some(1)
+        );
         assert_eq!(stage.due(at(2)).await, ids[place + 1..]);
         stage.settle(*id, attempt, sent(&format!("wamid.{place}"))).await;
     }
@@ -146,11 +150,12 @@ pub async fn a_paused_broadcast_has_nothing_due_until_it_is_resumed(harness: &dy
     let stage = Stage::new(harness).await;
     let (record, ids) = start(&stage, 3).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(ids[0], attempt, at(2)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, ids[0], attempt, at(2)).await.unwrap();
     assert!(set_state(&stage, record.id, BroadcastState::Paused).await);
     assert!(stage.due(at(100)).await.is_empty());
     assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), None);
-    let begun = stage.store.begin_attempt(ids[1], new_attempt(), at(2)).await.unwrap();
+    let begun =
+        stage.store.begin_attempt(Haste::AtOnce, ids[1], new_attempt(), at(2)).await.unwrap();
     assert_eq!(begun, None, "who had looked before the pause does not send after it");
     stage.settle(ids[0], attempt, retry(at(60), true)).await;
     assert!(stage.due(at(100)).await.is_empty());
@@ -169,7 +174,7 @@ pub async fn a_cancelled_broadcast_withdraws_what_waits(harness: &dyn Harness) {
     let (record, ids) = start(&stage, 4).await;
     let attempts = [new_attempt(), new_attempt()];
     for (id, attempt) in ids.iter().zip(attempts) {
-        stage.store.begin_attempt(*id, attempt, at(2)).await.unwrap();
+        stage.store.begin_attempt(Haste::AtOnce, *id, attempt, at(2)).await.unwrap();
     }
     assert!(set_state(&stage, record.id, BroadcastState::Cancelled).await);
     assert!(stage.due(at(100)).await.is_empty());
@@ -191,10 +196,10 @@ pub async fn progress_counts_messages_by_status(harness: &dyn Harness) {
     assert_eq!(stage.store.broadcast_open_count(record.id).await.unwrap(), 5);
     for (place, end) in [sent("wamid.0"), refused()].into_iter().enumerate() {
         let attempt = new_attempt();
-        stage.store.begin_attempt(ids[place], attempt, at(2)).await.unwrap();
+        stage.store.begin_attempt(Haste::AtOnce, ids[place], attempt, at(2)).await.unwrap();
         stage.settle(ids[place], attempt, end).await;
     }
-    stage.store.begin_attempt(ids[2], new_attempt(), at(2)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, ids[2], new_attempt(), at(2)).await.unwrap();
     assert_eq!(
         counts(&stage, record.id).await,
         [(Status::Queued, 2), (Status::Sending, 1), (Status::Sent, 1), (Status::Failed, 1)]
@@ -236,13 +241,16 @@ pub async fn a_members_retry_waits_until_it_is_due(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let (_, ids) = start(&stage, 1).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(ids[0], attempt, at(2)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, ids[0], attempt, at(2)).await.unwrap();
     stage.settle(ids[0], attempt, retry(at(500), true)).await;
     assert!(stage.due(at(499)).await.is_empty());
     assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), Some(at(500)));
     assert_eq!(stage.due(at(500)).await, ids);
     let attempt = new_attempt();
-    assert_eq!(stage.store.begin_attempt(ids[0], attempt, at(501)).await.unwrap(), Some(2));
+    assert_eq!(
+        stage.store.begin_attempt(Haste::AtOnce, ids[0], attempt, at(501)).await.unwrap(),
+        Some(2)
+    );
     stage.settle(ids[0], attempt, refused()).await;
     assert!(stage.store.requeue(&org_id(), ids[0], at(600)).await.unwrap());
     assert_eq!(stage.due(at(600)).await, ids);

@@ -6,7 +6,7 @@ use waypost_domain::message::Message;
 use waypost_domain::template::Template;
 use waypost_domain::{ApiKeyId, NumberId, OrgId, ProviderId, UserId};
 use waypost_engine::ports::{
-    CustomerFilter, DirectorySnapshot, Entry, EntryKey, MessageFilter, Page, PutMode,
+    CustomerFilter, DirectorySnapshot, Entry, EntryKey, Haste, MessageFilter, Page, PutMode,
     SessionFilter, StoreError,
 };
 
@@ -192,14 +192,19 @@ pub async fn a_number_stays_while_messages_need_it(harness: &dyn Harness) {
     stage.queue(&message).await;
     assert_eq!(remove().await, refused, "it waits");
     let attempt = new_attempt();
-    stage.store.begin_attempt(message.id, attempt, at(1)).await.unwrap().unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, message.id, attempt, at(1)).await.unwrap().unwrap();
     assert_eq!(remove().await, refused, "it is on its way");
     let resend_at = at(1_000);
     stage.settle(message.id, attempt, unknown_until(Some(resend_at))).await;
     assert_eq!(remove().await, refused, "it is to be sent again");
     stage.store.release_resends(resend_at, resend_at).await.unwrap();
     let attempt = new_attempt();
-    stage.store.begin_attempt(message.id, attempt, resend_at).await.unwrap().unwrap();
+    stage
+        .store
+        .begin_attempt(Haste::AtOnce, message.id, attempt, resend_at)
+        .await
+        .unwrap()
+        .unwrap();
     stage.settle(message.id, attempt, sent("wamid.1")).await;
     assert_eq!(remove().await, Ok(true));
     let late = stage.store.accept(self::message(2), now_due(), None).await;
@@ -259,7 +264,8 @@ pub async fn nothing_of_a_removed_organisation_is_sent(harness: &dyn Harness) {
     stage.put(Entry::Number(number(crate::samples::NUMBER, ORG))).await;
     assert!(stage.due(at(1_000)).await.is_empty());
     assert_eq!(stage.store.next_due_at(&number_id()).await.unwrap(), None);
-    let begun = stage.store.begin_attempt(queued.id, new_attempt(), at(1)).await.unwrap();
+    let begun =
+        stage.store.begin_attempt(Haste::AtOnce, queued.id, new_attempt(), at(1)).await.unwrap();
     assert_eq!(begun, None);
     let claim = claim("key", 1);
     let target =

@@ -6,8 +6,8 @@ use waypost_domain::message::{Message, MessageOptions, Notify};
 use waypost_domain::status::Report;
 use waypost_domain::{MediaId, NumberId, OrgId, Status};
 use waypost_engine::ports::{
-    Entry, EntryKey, EventFilter, LoggedEvent, NewCallback, Page, StatusReport, TargetAddress,
-    TargetName,
+    Entry, EntryKey, EventFilter, Haste, LoggedEvent, NewCallback, Page, StatusReport,
+    TargetAddress, TargetName,
 };
 
 use crate::Harness;
@@ -76,7 +76,7 @@ pub async fn an_event_tells_of_the_sending_that_it_happened_to(harness: &dyn Har
     let begin_again = async || {
         assert!(stage.store.requeue(&org_id(), resent.id, at(200)).await.unwrap());
         let attempt = new_attempt();
-        stage.store.begin_attempt(resent.id, attempt, at(300)).await.unwrap();
+        stage.store.begin_attempt(Haste::AtOnce, resent.id, attempt, at(300)).await.unwrap();
         attempt
     };
     stage.send(&resent, "wamid.1").await;

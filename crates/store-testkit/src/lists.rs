@@ -5,7 +5,7 @@ use waypost_domain::customer::{Consent, ConsentOrigin, Customer};
 use waypost_domain::message::{Direction, Message};
 use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Phone, Status};
 use waypost_engine::ports::{
-    Audience, Entry, InboundMessage, MessageFilter, NewConsent, Page, SessionFilter,
+    Audience, Entry, Haste, InboundMessage, MessageFilter, NewConsent, Page, SessionFilter,
 };
 
 use crate::Harness;
@@ -297,7 +297,7 @@ pub async fn the_log_is_paged_newest_first_with_its_total(harness: &dyn Harness)
         expected.insert(0, stage.queue(&message(place)).await);
     }
     let attempt = new_attempt();
-    stage.store.begin_attempt(expected[0], attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, expected[0], attempt, at(1)).await.unwrap();
     stage.store.settle_attempt(expected[0], attempt, sent("wamid.1"), at(2_000)).await.unwrap();
     stage.put(Entry::Org(org("other"))).await;
     stage.queue(&Message { org_id: OrgId::new("other"), ..message(9) }).await;

@@ -4,7 +4,7 @@ use waypost_domain::customer::{Consent, ConsentOrigin};
 use waypost_domain::message::{Message, Priority};
 use waypost_domain::place::{Place, Traffic};
 use waypost_domain::{CustomerId, MessageId, NumberId, OrgId, Phone, Status, Timestamp};
-use waypost_engine::ports::{Entry, Hold, InboundMessage, Look, NewConsent, Start};
+use waypost_engine::ports::{Entry, Haste, Hold, InboundMessage, Look, NewConsent, Start};
 
 use crate::Harness;
 use crate::samples::{
@@ -84,7 +84,7 @@ pub async fn what_waits_is_told_without_its_content(harness: &dyn Harness) {
     let id = queue_in(&stage, OTP, &first).await;
     let second = queue_in(&stage, OTP, &message(2)).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(second, attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, second, attempt, at(1)).await.unwrap();
     stage.settle(second, attempt, retry(at(50), true)).await;
     let found = stage.store.waiting(&number_id(), at(60), ALL).await.unwrap();
     assert_eq!(found[0].id, id);
@@ -121,7 +121,14 @@ pub async fn what_is_put_off_falls_due_later_and_keeps_its_place(harness: &dyn H
     assert_eq!(waiting(&stage, at(500), ALL).await, [first, second], "in the order of acceptance");
     stage.store.postpone(vec![(first, at(600))]).await.unwrap();
     assert_eq!(waiting(&stage, at(600), ALL).await, [first, second]);
-    assert!(stage.store.begin_attempt(first, new_attempt(), at(600)).await.unwrap().is_some());
+    assert!(
+        stage
+            .store
+            .begin_attempt(Haste::AtOnce, first, new_attempt(), at(600))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(waiting(&stage, at(600), ALL).await, [second]);
 }
 
@@ -144,7 +151,7 @@ pub async fn what_was_put_off_for_a_person_is_known_in_order(harness: &dyn Harne
     let retried = queue_in(&stage, REPLY, &message(1)).await;
     hold(&stage, &message(1), at(9_000)).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(retried, attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, retried, attempt, at(1)).await.unwrap();
     stage.settle(retried, attempt, retry(at(600), true)).await;
     let later = [(second, 400), (first, 500), (due, 300), (anothers, 500)];
     stage.store.postpone(later.map(|(id, due)| (id, at(due))).to_vec()).await.unwrap();
@@ -184,7 +191,7 @@ pub async fn what_stands_before_somebody_who_comes_now_is_counted(harness: &dyn 
         assert_eq!(counted, [1, 2, 3, 0], "behind {others}");
         for id in [reply, code, later] {
             let attempt = new_attempt();
-            stage.store.begin_attempt(id, attempt, at(400)).await.unwrap();
+            stage.store.begin_attempt(Haste::AtOnce, id, attempt, at(400)).await.unwrap();
             stage.settle(id, attempt, retry(at(401), true)).await;
         }
         assert_eq!(count(1, REPLY, at(402)).await, 0, "what was attempted is not counted");
@@ -293,7 +300,7 @@ pub async fn what_stands_in_the_queue_may_be_held_before_its_turn(harness: &dyn 
     stage.store.renew_window(&org_id(), &number_id(), &phone(1), at(500)).await.unwrap();
     stage.store.hold(id, at(9_000), at(499)).await.unwrap();
     assert_eq!(waiting(&stage, at(500), ALL).await, [id], "who wrote is not waited for");
-    stage.store.begin_attempt(id, new_attempt(), at(600)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, id, new_attempt(), at(600)).await.unwrap();
     stage.store.hold(id, at(9_000), at(700)).await.unwrap();
     assert_eq!(stage.status(id).await, Status::Sending, "what is on its way goes on");
     assert_eq!(stage.store.held().await.unwrap().0, 0);

@@ -4,7 +4,7 @@ use waypost_domain::message::Priority;
 use waypost_domain::place::{Place, Traffic};
 use waypost_domain::status::Report;
 use waypost_domain::{OrgId, Status};
-use waypost_engine::ports::{Accepted, Entry, IdempotentTarget, Start, StoreError};
+use waypost_engine::ports::{Accepted, Entry, Haste, IdempotentTarget, Start, StoreError};
 
 use crate::Harness;
 use crate::samples::{
@@ -35,7 +35,7 @@ pub async fn a_retried_message_keeps_its_place(harness: &dyn Harness) {
     let stage = Stage::new(harness).await;
     let first = stage.queue(&message(1)).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(first, attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, first, attempt, at(1)).await.unwrap();
     let second = stage.queue(&message(2)).await;
     stage.settle(first, attempt, retry(at(500), true)).await;
     assert_eq!(stage.due(at(499)).await, [second]);
@@ -81,7 +81,8 @@ pub async fn a_cancelled_message_is_not_attempted(harness: &dyn Harness) {
     assert!(stage.store.cancel(&org_id(), queued, at(1)).await.unwrap());
     assert!(!stage.store.cancel(&org_id(), queued, at(1)).await.unwrap());
     assert!(stage.due(at(1)).await.is_empty());
-    let begun = stage.store.begin_attempt(queued, new_attempt(), at(2)).await.unwrap();
+    let begun =
+        stage.store.begin_attempt(Haste::AtOnce, queued, new_attempt(), at(2)).await.unwrap();
     assert_eq!(begun, None);
     assert_eq!(stage.status(queued).await, Status::Cancelled);
     let sending = message(2);
@@ -118,7 +119,11 @@ pub async fn a_message_between_two_attempts_of_its_caller_can_fail(harness: &dyn
     stage.store.fail_queued(waited_for.id, refusal(), at(9)).await.unwrap();
     let failed = stage.message(waited_for.id).await;
     assert_eq!((failed.status, failed.settled_at), (Status::Failed, Some(at(9))));
-    let begun = stage.store.begin_attempt(waited_for.id, new_attempt(), at(10)).await.unwrap();
+    let begun = stage
+        .store
+        .begin_attempt(Haste::AtOnce, waited_for.id, new_attempt(), at(10))
+        .await
+        .unwrap();
     assert_eq!(begun, None);
 }
 
@@ -142,7 +147,8 @@ pub async fn only_ended_messages_are_queued_again(harness: &dyn Harness) {
         assert!(!message.synchronous, "nobody waits for it any more");
     }
     assert_eq!(stage.due(at(200)).await, [failed.id, unsure.id, cancelled.id]);
-    let second = stage.store.begin_attempt(failed.id, new_attempt(), at(300)).await.unwrap();
+    let second =
+        stage.store.begin_attempt(Haste::AtOnce, failed.id, new_attempt(), at(300)).await.unwrap();
     assert_eq!(second, Some(2));
 }
 

@@ -3,7 +3,9 @@
 use waypost_domain::message::{AttemptOutcome, BroadcastRecord, BroadcastState};
 use waypost_domain::status::Report;
 use waypost_domain::{BroadcastId, CustomerId, ErrorKind, Status};
-use waypost_engine::ports::{Accepted, BroadcastMember, LostAttempt, Recovered, ReportEffect};
+use waypost_engine::ports::{
+    Accepted, BroadcastMember, Haste, LostAttempt, Recovered, ReportEffect,
+};
 
 use crate::Harness;
 use crate::samples::{
@@ -28,7 +30,7 @@ pub async fn an_open_intent_becomes_unknown(harness: &dyn Harness) {
     let attempt = stage.begin(&waited_for).await;
     let queued = stage.queue(&message(2)).await;
     let other_attempt = new_attempt();
-    stage.store.begin_attempt(queued, other_attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, queued, other_attempt, at(1)).await.unwrap();
     let done = message(3);
     stage.send(&done, "wamid.3").await;
     let stage = stage.reopen(harness).await;
@@ -86,7 +88,8 @@ pub async fn a_held_asynchronous_message_is_queued_again(harness: &dyn Harness) 
     let stage = stage.reopen(harness).await;
     assert_eq!(counts(&stage).await, (0, 1));
     assert_eq!(stage.due(at(1_000)).await, [held.id]);
-    let begun = stage.store.begin_attempt(held.id, new_attempt(), at(1_001)).await.unwrap();
+    let begun =
+        stage.store.begin_attempt(Haste::AtOnce, held.id, new_attempt(), at(1_001)).await.unwrap();
     assert_eq!(begun, Some(2));
 }
 
@@ -95,7 +98,7 @@ pub async fn queued_messages_stay_queued_and_are_counted(harness: &dyn Harness) 
     let queued = stage.queue(&message(1)).await;
     let retried = stage.queue(&message(2)).await;
     let attempt = new_attempt();
-    stage.store.begin_attempt(retried, attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, retried, attempt, at(1)).await.unwrap();
     stage.settle(retried, attempt, retry(at(5_000), true)).await;
     let (_, members) = prepare(&stage, Some(())).await;
     let stage = stage.reopen(harness).await;

@@ -6,7 +6,7 @@ use waypost_domain::message::{AttemptOutcome, Message};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, NumberId, Phone, Status};
 use waypost_engine::ports::{
-    Entry, EventFilter, InboundMessage, LoggedEvent, Page, ReportEffect, StatusReport,
+    Entry, EventFilter, Haste, InboundMessage, LoggedEvent, Page, ReportEffect, StatusReport,
 };
 
 use crate::Harness;
@@ -180,7 +180,7 @@ pub async fn a_token_settles_an_unknown_outcome_and_cancels_a_resend(harness: &d
     assert!(stage.store.requeue(&org_id(), resent.id, at(200)).await.unwrap());
     let retried = stage.queue(&message(3)).await;
     let retried_attempt = new_attempt();
-    stage.store.begin_attempt(retried, retried_attempt, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, retried, retried_attempt, at(1)).await.unwrap();
     stage.settle(retried, retried_attempt, retry(at(300), true)).await;
     for (place, id, attempt, from) in [
         (1, unsure.id, attempt, Status::Unknown),
@@ -193,7 +193,8 @@ pub async fn a_token_settles_an_unknown_outcome_and_cancels_a_resend(harness: &d
         assert_eq!(effect, ReportEffect::Advanced(id, from, Status::Delivered));
         let message = stage.message(id).await;
         assert_eq!((message.failure, message.settled_at), (None, Some(at(1_000))));
-        let begun = stage.store.begin_attempt(id, new_attempt(), at(2_000)).await.unwrap();
+        let begun =
+            stage.store.begin_attempt(Haste::AtOnce, id, new_attempt(), at(2_000)).await.unwrap();
         assert_eq!(begun, None, "nothing is sent again");
     }
     assert!(stage.due(at(10_000)).await.is_empty());
@@ -235,7 +236,7 @@ pub async fn a_failed_message_that_is_sent_again_starts_anew(harness: &dyn Harne
         assert_eq!(stage.due(at(2_000)).await, [resent.id]);
     }
     let again = new_attempt();
-    stage.store.begin_attempt(resent.id, again, at(300)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, resent.id, again, at(300)).await.unwrap();
     let settled = stage.settle(resent.id, again, sent("wamid.4")).await;
     assert_eq!(settled.status, Status::Sent);
     assert!(!stage.message(resent.id).await.possible_duplicate);

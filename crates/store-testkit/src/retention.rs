@@ -8,8 +8,8 @@ use waypost_domain::media::MimeType;
 use waypost_domain::status::Report;
 use waypost_domain::{MediaId, MessageId, NumberId, OrgId};
 use waypost_engine::ports::{
-    AttemptCall, CustomerFilter, Entry, EntryKey, EventFilter, IdempotencyClaim, MediaRecord,
-    MessageFilter, Page, Sha256Hex, Signer, Start, UpstreamCopy,
+    AttemptCall, CustomerFilter, Entry, EntryKey, EventFilter, Haste, IdempotencyClaim,
+    MediaRecord, MessageFilter, Page, Sha256Hex, Signer, Start, UpstreamCopy,
 };
 
 use crate::Harness;
@@ -117,7 +117,7 @@ pub async fn what_is_told_of_calls_goes_with_its_message(harness: &dyn Harness) 
     let first = stage.begin(&retried).await;
     stage.settle(retried.id, first, retry(at(50), true)).await;
     let second = crate::samples::new_attempt();
-    stage.store.begin_attempt(retried.id, second, at(60)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, retried.id, second, at(60)).await.unwrap();
     stage.settle(retried.id, second, crate::samples::sent("wamid.1")).await;
     let told = |status| AttemptCall {
         attempt_id: if status == 429 { first } else { second },

@@ -21,8 +21,8 @@ use waypost_domain::{
     Timestamp, UpstreamFault, Zone,
 };
 use waypost_engine::ports::{
-    Accepted, Addressed, Entry, IdempotencyClaim, InboundMessage, MessageFilter, Page, PutMode,
-    Settled, Settlement, Start, StatusReport, Store,
+    Accepted, Addressed, Entry, Haste, IdempotencyClaim, InboundMessage, MessageFilter, Page,
+    PutMode, Settled, Settlement, Start, StatusReport, Store,
 };
 
 use crate::Harness;
@@ -313,7 +313,7 @@ impl Stage {
         let (first, second) = (self.begin(message).await, new_attempt());
         self.settle(message.id, first, unknown()).await;
         self.store.requeue(&org_id(), message.id, at(200)).await.unwrap();
-        self.store.begin_attempt(message.id, second, at(300)).await.unwrap();
+        self.store.begin_attempt(Haste::AtOnce, message.id, second, at(300)).await.unwrap();
         (first, second)
     }
 

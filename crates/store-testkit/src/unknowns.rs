@@ -5,7 +5,7 @@ use waypost_domain::message::{AttemptOutcome, MessageOptions};
 use waypost_domain::status::Report;
 use waypost_domain::unknown::{HOLD_MS, UnknownPolicy};
 use waypost_domain::{ErrorKind, MessageId, OrgId, Status, Timestamp};
-use waypost_engine::ports::{ErrorFilter, EventFilter, MessageFilter, Page, StatusReport};
+use waypost_engine::ports::{ErrorFilter, EventFilter, Haste, MessageFilter, Page, StatusReport};
 
 use crate::Harness;
 use crate::samples::{
@@ -65,7 +65,7 @@ pub async fn a_repetition_is_flagged_when_it_begins(harness: &dyn Harness) {
     let unsure = held(&stage, 1, at(200)).await;
     let certain = stage.queue(&message(2)).await;
     let first = new_attempt();
-    stage.store.begin_attempt(certain, first, at(1)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, certain, first, at(1)).await.unwrap();
     stage.settle(certain, first, retry(at(200), true)).await;
     release(&stage, at(200)).await;
     for (id, duplicate) in [(unsure, true), (certain, false)] {
@@ -74,7 +74,7 @@ pub async fn a_repetition_is_flagged_when_it_begins(harness: &dyn Harness) {
         assert_eq!(due.after_unknown, duplicate);
         assert!(!due.message.possible_duplicate, "nothing was repeated yet");
         let attempt = new_attempt();
-        stage.store.begin_attempt(id, attempt, at(300)).await.unwrap();
+        stage.store.begin_attempt(Haste::AtOnce, id, attempt, at(300)).await.unwrap();
         stage.settle(id, attempt, sent(&format!("wamid.{id}"))).await;
         assert_eq!(stage.message(id).await.possible_duplicate, duplicate);
     }
@@ -155,7 +155,7 @@ pub async fn after_a_crash_each_message_has_its_policys_instant(harness: &dyn Ha
     // One that was sent again already is not sent a third time.
     let repeated = held(&stage, 2, at(10)).await;
     release(&stage, at(10)).await;
-    stage.store.begin_attempt(repeated, new_attempt(), at(20)).await.unwrap();
+    stage.store.begin_attempt(Haste::AtOnce, repeated, new_attempt(), at(20)).await.unwrap();
     expected.push((repeated, None));
     let stage = stage.reopen(harness).await;
     stage.store.recover(at(1_000)).await.unwrap();
@@ -175,7 +175,7 @@ pub async fn what_may_have_been_sent_never_ends_as_failed(harness: &dyn Harness)
         match way {
             0 => {
                 let attempt = new_attempt();
-                stage.store.begin_attempt(id, attempt, at(300)).await.unwrap();
+                stage.store.begin_attempt(Haste::AtOnce, id, attempt, at(300)).await.unwrap();
                 let settled = stage.settle(id, attempt, refused()).await;
                 assert_eq!(settled.status, Status::Unknown);
             }

@@ -70,6 +70,7 @@ impl Engine {
             let Some(next) = plan.next(&lane, gate) else { continue };
             self.note_approach(&lane, &next).await;
             self.outages().started(&lane.number_id, next.attempts > 0, gate.now);
+            lane.has_more.store(plan.has_more_at(next.place), Ordering::Relaxed);
             let ticket = lane.start(&next, slot, gate.now);
             attempts.spawn(self.clone().attempt_queued(next, Arc::clone(&lane), ticket));
         }

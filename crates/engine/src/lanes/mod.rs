@@ -25,7 +25,7 @@ use waypost_domain::{MessageId, NumberId, Phone, Timestamp};
 use waypost_planted::{Bug, is_planted};
 
 use crate::guards::Guards;
-use crate::ports::WaitingMessage;
+use crate::ports::{Haste, WaitingMessage};
 pub(crate) use callers::Applicant;
 pub(crate) use drain::STORE_PAUSE;
 use gaps::Gaps;
@@ -77,6 +77,8 @@ pub(crate) struct Lane {
     drained: AtomicU64,
     /// Whether something had its turn and could not begin: it stands before all that was read.
     has_unbegun: AtomicBool,
+    /// Whether others of the same place are known to follow what started last.
+    has_more: AtomicBool,
     /// To whom something was withdrawn that others of theirs wait behind.
     gaps: Gaps,
     /// Counted for operators.
@@ -169,6 +171,7 @@ impl Lane {
             queued: AtomicU64::new(1),
             drained: AtomicU64::new(0),
             has_unbegun: AtomicBool::new(false),
+            has_more: AtomicBool::new(false),
             gaps: Gaps::default(),
             counts: Counts::default(),
         }
@@ -226,6 +229,12 @@ impl Lane {
     /// Whether nothing was due when it was last looked, and nothing was queued since.
     fn is_drained(&self) -> bool {
         self.drained.load(Ordering::Acquire) == self.queued.load(Ordering::Acquire)
+    }
+
+    /// How soon the intent of what started must be recorded: a single message at once, one of many
+    /// with the others.
+    pub(crate) fn haste(&self) -> Haste {
+        if self.has_more.load(Ordering::Relaxed) { Haste::WithOthers } else { Haste::AtOnce }
     }
 
     fn is_in_flight(&self, id: &MessageId) -> bool {

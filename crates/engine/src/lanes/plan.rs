@@ -20,6 +20,11 @@ impl Plan {
         self.rings.head()
     }
 
+    /// Whether its foremost place is this one.
+    pub(super) fn has_more_at(&self, place: Place) -> bool {
+        self.head() == Some(place)
+    }
+
     /// Adds what was read, which comes in order. Who had the last turn is not asked: after a new
     /// window the first in the order of acceptance begins.
     pub(super) fn add(&mut self, due: Vec<WaitingMessage>) {
@@ -111,5 +116,20 @@ mod tests {
         assert_eq!(plan.take(|_| true).map(|due| due.order), Some(1));
         assert_eq!(plan.has_news_before(), Some(Place::BULK));
         assert_eq!(plan.has_news_before(), None, "told once");
+    }
+
+    #[test]
+    fn a_single_message_before_bulk_has_no_company() {
+        let mut plan = Plan::default();
+        plan.add(vec![
+            waiting("a", OTP, 1),
+            waiting("a", Place::BULK, 2),
+            waiting("b", Place::BULK, 3),
+        ]);
+        let mut has_more = Vec::new();
+        while let Some(next) = plan.take(|_| true) {
+            has_more.push(plan.has_more_at(next.place));
+        }
+        assert_eq!(has_more, [false, true, false]);
     }
 }

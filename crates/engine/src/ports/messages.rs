@@ -73,6 +73,15 @@ impl Start {
     }
 }
 
+/// How soon an intent must be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody waits for it.
+    AtOnce,
+    /// Others will follow soon: a few milliseconds later it costs less.
+    WithOthers,
+}
+
 /// An idempotency key to be claimed in the message's own transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyClaim {
@@ -344,6 +353,7 @@ pub trait MessageStore: Send + Sync {
     /// duplicate.
     async fn begin_attempt(
         &self,
+        haste: Haste,
         message_id: MessageId,
         attempt_id: AttemptId,
         now: Timestamp,

@@ -34,9 +34,9 @@ pub use inbox::{Addressed, InboundFile, InboundMessage, InboxEntry, InboxStore, 
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
 pub use messages::{
     Accepted, BroadcastMember, BroadcastProgress, BroadcastStore, CreationClaim, DueMessage,
-    ErrorFilter, IdempotencyClaim, IdempotencyStore, IdempotentTarget, LostAttempt, MessageFilter,
-    MessageStore, NewRecord, Recipient, Recovered, ReportEffect, SessionFilter, Settled,
-    Settlement, Start, StatusReport,
+    ErrorFilter, Haste, IdempotencyClaim, IdempotencyStore, IdempotentTarget, LostAttempt,
+    MessageFilter, MessageStore, NewRecord, Recipient, Recovered, ReportEffect, SessionFilter,
+    Settled, Settlement, Start, StatusReport,
 };
 pub use pacing::{Hold, Look, PacingStore, PostponedMessage, WaitingMessage};
 pub use upkeep::{

@@ -12,7 +12,7 @@ use crate::fault::Done;
 const ROWS_BEHIND: i64 = 4_096;
 /// How far they lag after some were entered: so little less that nobody waits for long, except after
 /// one job that wrote many.
-const ROWS_LEFT_BEHIND: i64 = 3_072;
+const ROWS_LEFT_BEHIND: i64 = 3_840;
 /// Rows written after which it is worth asking how far they lag.
 const CHANGES_PER_LOOK: u64 = 512;
 

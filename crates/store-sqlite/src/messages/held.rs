@@ -3,32 +3,26 @@
 //! they end at their turn.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use waypost_domain::message::Message;
 use waypost_domain::{MessageId, NumberId, OrgId, Phone, Status, Timestamp};
-use waypost_engine::ports::Hold;
 use waypost_planted::{Bug, is_planted};
 
 use super::state::{self, State};
 use crate::fault::Done;
+use crate::refs::SenderRefs;
 
 /// Whether a new message has to wait: its person may have written since that was asked.
-pub(super) fn has_to_wait(conn: &Connection, message: &Message, hold: &Hold) -> Done<bool> {
+pub(super) fn has_to_wait(
+    conn: &Connection,
+    sender: SenderRefs,
+    phone: &str,
+    open_if_wrote_after: Timestamp,
+) -> Done<bool> {
     let wrote = conn
         .prepare_cached(
             "SELECT 1 FROM sessions
-             WHERE org = (SELECT ref FROM orgs WHERE id = ?1)
-                 AND number = (SELECT ref FROM numbers WHERE id = ?2)
-                 AND phone = ?3 AND last_inbound_at > ?4",
+             WHERE org = ?1 AND number = ?2 AND phone = ?3 AND last_inbound_at > ?4",
         )?
-        .query_row(
-            params![
-                message.org_id.as_str(),
-                message.number_id.as_str(),
-                message.phone.digits(),
-                hold.open_if_wrote_after.0
-            ],
-            |_| Ok(()),
-        )
+        .query_row(params![sender.org, sender.number, phone, open_if_wrote_after.0], |_| Ok(()))
         .optional()?;
     Ok(wrote.is_none())
 }

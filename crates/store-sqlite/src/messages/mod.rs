@@ -9,6 +9,7 @@ pub(crate) mod held;
 mod lists;
 mod overdue;
 mod pacing;
+pub(crate) mod parts;
 mod queue;
 mod recovery;
 pub(crate) mod removal;
@@ -21,6 +22,7 @@ pub(crate) mod under_way;
 pub(crate) mod wamids;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use waypost_domain::manage::LoggedMessage;
@@ -29,8 +31,9 @@ use waypost_domain::{
     AttemptId, CustomerId, Failure, MessageId, NumberId, OrgId, Phone, Status, Timestamp,
 };
 use waypost_engine::ports::{
-    Accepted, DueMessage, IdempotencyClaim, MessageFilter, MessageStore, Page, Paged, Recipient,
-    Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport, StoreResult,
+    Accepted, DueMessage, Haste, IdempotencyClaim, MessageFilter, MessageStore, Page, Paged,
+    Recipient, Recovered, ReportEffect, SessionFilter, Settled, Settlement, Start, StatusReport,
+    StoreResult,
 };
 use waypost_planted::{Bug, is_planted};
 
@@ -113,19 +116,29 @@ impl MessageStore for SqliteStore {
             .into_iter()
             .map(|(message, start)| NewMessage::new(message, start, own.cloned()));
         let new = NewMessages { messages: messages.collect::<StoreResult<_>>()?, claim };
-        let memory = Arc::clone(&self.memory);
-        self.writer.run(Work::New, move |conn| accept::accept_all(conn, &memory, &new)).await
+        let (memory, crowd) = (Arc::clone(&self.memory), self.writer.crowd());
+        let accepting = move |conn: &_| accept::accept_all(conn, &memory, &new, &crowd);
+        let (accepted, rest) = self.writer.run_long(Work::New, accepting).await?;
+        if let Some(request) = rest {
+            self.enter_rest(request).await;
+        }
+        Ok(accepted)
     }
 
     async fn begin_attempt(
         &self,
+        haste: Haste,
         message_id: MessageId,
         attempt_id: AttemptId,
         now: Timestamp,
     ) -> StoreResult<Option<u32>> {
         let memory = Arc::clone(&self.memory);
+        let work = match haste {
+            Haste::AtOnce => Work::Known,
+            Haste::WithOthers => Work::Unhurried,
+        };
         self.writer
-            .run(Work::Unhurried, move |conn| {
+            .run(work, move |conn| {
                 attempts::begin(conn, &memory.under_way, message_id, attempt_id, now)
             })
             .await
@@ -314,6 +327,23 @@ fn each(ids: &[MessageId], done_to: impl Fn(MessageId) -> Done<bool>) -> Done<Ve
 }
 
 impl SqliteStore {
+    /// Enters what is left of a request that is accepted.
+    async fn enter_rest(&self, request: MessageId) {
+        loop {
+            let crowd = self.writer.crowd();
+            let enter = move |conn: &_| parts::enter_some(conn, request, &crowd);
+            match self.writer.run_long(Work::Known, enter).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accepted messages are entered later");
+                    self.memory.has_parts.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    }
+
     /// Whoever has a number, known or not.
     fn somebody(
         &self,

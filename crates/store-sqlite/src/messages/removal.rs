@@ -14,6 +14,8 @@ const ROWS_PER_JOB: i64 = 500;
 
 /// Deletes some of it; `false` when nothing is left.
 pub(crate) fn delete_some(conn: &Connection, org: i64) -> Done<bool> {
+    let rest = "DELETE FROM request_parts WHERE org = ?1";
+    conn.prepare_cached(rest)?.execute([org])?;
     // Events name messages: they go first.
     if callbacks::delete_some(conn, org)? || events::delete_some(conn, org)? {
         return Ok(true);

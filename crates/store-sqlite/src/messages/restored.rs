@@ -10,7 +10,7 @@ use waypost_domain::{BroadcastId, ErrorKind, Failure, MessageId, OrgId, Status, 
 use waypost_engine::ports::{HeldBack, Pruned, StoreError};
 
 use super::state::State;
-use super::{attempt_rows, queue};
+use super::{attempt_rows, parts, queue};
 use crate::fault::{Done, Fault};
 use crate::open::OpenError;
 use crate::{Options, open};
@@ -57,6 +57,7 @@ pub fn prepare_restored(
     check_integrity(path)?;
     let conn = open::writer(path, &Options::default())?;
     let prepare = || -> Done<HeldBack> {
+        parts::enter_all(&conn)?;
         if let Some(since) = held_back_since {
             hold_back(&conn, since, now)?;
         }

@@ -88,6 +88,43 @@ async fn what_waits_together_is_committed_together() {
     assert_eq!(count(&writer).await, 100);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_job_learns_that_somebody_waits_but_not_of_other_long_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = writer(folder.path()).await;
+    let (release, holding) = hold(&writer).await;
+    let mut long = Vec::new();
+    for _ in 0..2 {
+        let (asking, crowd) = (Arc::clone(&writer), writer.crowd());
+        let job = move |_: &Connection| Ok(crowd.is_waiting());
+        long.push(tokio::spawn(async move { asking.run_long(Work::New, job).await }));
+    }
+    while writer.waiting() < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(release);
+    holding.await.unwrap().unwrap();
+    for answer in long {
+        assert_eq!(answer.await.unwrap(), Ok(false));
+    }
+    let (asking, crowd) = (Arc::clone(&writer), writer.crowd());
+    let (begun, begins) = oneshot::channel();
+    let mut begun = Some(begun);
+    let until_somebody_waits = move |_: &Connection| {
+        let _ = begun.take().map(|begun| begun.send(()));
+        while !crowd.is_waiting() {
+            std::thread::yield_now();
+        }
+        Ok(())
+    };
+    let answer =
+        tokio::spawn(async move { asking.run_long(Work::New, until_somebody_waits).await });
+    begins.await.unwrap();
+    writer.run(Work::Unhurried, |conn| insert(conn, "short")).await.unwrap();
+    answer.await.unwrap().unwrap();
+    assert!(!writer.crowd().is_waiting());
+}
+
 #[tokio::test]
 async fn a_failed_job_is_undone_alone() {
     let folder = tempfile::tempdir().unwrap();
