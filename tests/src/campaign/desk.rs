@@ -13,6 +13,8 @@ use crate::waypost::{APP_SECRET, Waypost};
 
 /// Recipients of one request that may have many.
 pub const TOGETHER: u64 = 5;
+/// And of one that has more than the store takes at once while others wait.
+const LARGE: u64 = 70;
 /// Customers in one request of an import.
 const IMPORT_ROWS: u64 = 5_000;
 
@@ -25,6 +27,8 @@ pub enum Kind {
     Single,
     /// Webex Connect, to several people: sent later.
     Webex,
+    /// The same, to many.
+    Large,
     /// Pepipost, to several people: sent later.
     Pepipost,
     /// The upstream tells of a message that came in.
@@ -135,8 +139,9 @@ impl Desk {
                 post.header("X-API-KEY", &self.key).json(&body)
             }
             Kind::Single => self.keyed(person, text, text),
-            Kind::Webex => {
-                let body = json!({"appid": self.app_id, "destination": [{"waid": several(person)}],
+            Kind::Webex | Kind::Large => {
+                let people = several(kind, person);
+                let body = json!({"appid": self.app_id, "destination": [{"waid": people}],
                     "channels": {"OTT-Messaging": {"wa": {"type": "text", "text": {"body": text}}}}});
                 self.post("/resources/v1/messaging").header("key", &self.key).json(&body)
             }
@@ -146,7 +151,7 @@ impl Desk {
                         "recipient_type": "individual", "message_type": "text",
                         "type_text": [{"content": text}]})
                 };
-                let messages: Vec<Value> = several(person).into_iter().map(message).collect();
+                let messages: Vec<Value> = several(kind, person).into_iter().map(message).collect();
                 let post = self.post("/api/v2/message/").bearer_auth(&self.key);
                 post.json(&json!({ "message": messages }))
             }
@@ -170,8 +175,9 @@ impl Desk {
 }
 
 /// Whose messages a request makes.
-fn several(person: u64) -> Vec<String> {
-    (person..person + TOGETHER).map(phone).collect()
+fn several(kind: Kind, person: u64) -> Vec<String> {
+    let count = if kind == Kind::Large { LARGE } else { TOGETHER };
+    (person..person + count).map(phone).collect()
 }
 
 /// The keys of the messages that a request makes.
@@ -179,8 +185,8 @@ fn several(person: u64) -> Vec<String> {
 pub fn keys(kind: Kind, person: u64, text: &str) -> Vec<String> {
     match kind {
         Kind::Waiting | Kind::Single => vec![format!("{}|{text}", phone(person))],
-        Kind::Webex | Kind::Pepipost => {
-            several(person).into_iter().map(|phone| format!("{phone}|{text}")).collect()
+        Kind::Webex | Kind::Large | Kind::Pepipost => {
+            several(kind, person).into_iter().map(|phone| format!("{phone}|{text}")).collect()
         }
         Kind::Inbound => vec![format!("wamid.{text}")],
     }
@@ -209,7 +215,7 @@ fn read(kind: Kind, person: u64, text: &str, reply: &Reply) -> Heard {
     let ids: Vec<String> = match (kind, reply.status) {
         (Kind::Waiting, 200) => vec![word(&body["response"]["messages"][0]["id"])],
         (Kind::Single, 200 | 202) => vec![word(&body["id"])],
-        (Kind::Webex, 200) => {
+        (Kind::Webex | Kind::Large, 200) => {
             let entries = body["response"].as_array().cloned().unwrap_or_default();
             entries.iter().map(|entry| word(&entry["transid"])).collect()
         }

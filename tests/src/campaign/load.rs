@@ -19,7 +19,7 @@ const AGAIN_REST: Duration = Duration::from_millis(10);
 /// Accepted messages that wait to be sent, beyond which callers only send such as are waited for.
 const BACKLOG_MAX: u64 = 1_500;
 /// Requests of one round, by kind: what a busy day looks like.
-const ROUND: [Kind; 16] = [
+const ROUND: [Kind; 17] = [
     Kind::Waiting,
     Kind::Single,
     Kind::Waiting,
@@ -36,6 +36,7 @@ const ROUND: [Kind; 16] = [
     Kind::Pepipost,
     Kind::Waiting,
     Kind::Webex,
+    Kind::Large,
 ];
 
 /// The callers and what they know.
@@ -137,7 +138,8 @@ impl Load {
                 return;
             }
             let mut kind = self.kinds[usize::try_from(serial).unwrap_or(0) % self.kinds.len()];
-            let is_later = matches!(kind, Kind::Single | Kind::Webex | Kind::Pepipost);
+            let is_later =
+                matches!(kind, Kind::Single | Kind::Webex | Kind::Large | Kind::Pepipost);
             if is_later && self.backlog() > BACKLOG_MAX && self.kinds.contains(&Kind::Waiting) {
                 kind = Kind::Waiting;
             }

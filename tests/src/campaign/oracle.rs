@@ -146,6 +146,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     for entry in &evidence.ledger {
         judge_promise(&mut verdict, entry, &finals, &upstream);
     }
+    judge_requests(&mut verdict, &evidence.ledger, &finals);
     if evidence.has_callbacks {
         judge_callbacks(&mut verdict, evidence);
     }
@@ -250,6 +251,23 @@ fn judge_promise(
     }
 }
 
+/// Of a request that was not answered, all messages are in the log or none. Those of one say the same.
+fn judge_requests(verdict: &mut Verdict, ledger: &[Entry], finals: &HashMap<&str, &Final>) {
+    let mut requests: HashMap<&str, (usize, usize)> = HashMap::new();
+    for Entry { promise, key, .. } in ledger {
+        if let (Promise::Nothing, Some((_, text))) = (promise, key.split_once('|')) {
+            let (there, all) = requests.entry(text).or_default();
+            *there += usize::from(finals.contains_key(key.as_str()));
+            *all += 1;
+        }
+    }
+    for (text, (there, all)) in requests {
+        if there > 0 && there < all {
+            verdict.breaks(format!("half of a request: {there} of {all} messages {text}"));
+        }
+    }
+}
+
 /// Each message that came in is told as one event, at least once.
 fn judge_callbacks(verdict: &mut Verdict, evidence: &Evidence) {
     let mut ids: HashMap<&str, HashSet<&str>> = HashMap::new();
@@ -324,7 +342,7 @@ mod tests {
     #[test]
     fn finds_each_broken_promise() {
         type Breaking = fn(&mut Evidence);
-        let cases: [(&str, Breaking); 11] = [
+        let cases: [(&str, Breaking); 12] = [
             ("lost: a", |it| drop(it.finals.remove(0))),
             ("lost: b", |it| it.finals[1].status = "failed".to_owned()),
             ("doubled: b", |it| it.carried.push(carried("b", "w-b2"))),
@@ -343,6 +361,10 @@ mod tests {
             ("called failed and was sent", |it| {
                 it.carried.push(carried("c", "w-c"));
                 it.finals[2].status = "failed".to_owned();
+            }),
+            ("half of a request: 1 of 2", |it| {
+                it.ledger.extend(["1|r", "2|r"].map(|key| entry(Promise::Nothing, key, "")));
+                it.finals.push(last("1|r", "unknown", ""));
             }),
             ("not applied", |it| it.finals[0].status = "sent".to_owned()),
         ];

@@ -39,7 +39,7 @@ async fn nothing_is_lost_or_doubled_while_connections_break_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn control_an_answer_before_the_commit_loses_messages() {
     let bug = "ack-before-commit";
-    assert_caught(bug, &with_bug(bug, 12, &[]).await, &["lost:", "doubled:"]);
+    assert_caught(bug, &with_bug(bug, 16, &[]).await, &["lost:", "doubled:"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,6 +66,13 @@ async fn control_a_send_without_an_intent_is_found_where_its_caller_waits() {
 async fn control_an_idempotency_key_that_is_not_kept_doubles() {
     let bug = "forget-idempotency";
     assert_caught(bug, &with_bug(bug, 6, &[Kind::Single]).await, &["twice in the log", "doubled:"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_what_is_left_of_a_large_request_must_not_be_forgotten() {
+    let bug = "parts-forgotten";
+    let kinds = &[Kind::Large, Kind::Single, Kind::Waiting];
+    assert_caught(bug, &with_bug(bug, 12, kinds).await, &["half of a request"]);
 }
 
 const EXACT: unrecorded::Plan = unrecorded::Plan {
