@@ -11,7 +11,7 @@ use crate::Engine;
 use crate::ports::{MessageFilter, Page};
 
 /// Messages worked off in one step.
-const CHUNK: u32 = 500;
+const CHUNK: u32 = 100;
 
 /// What is done to many messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

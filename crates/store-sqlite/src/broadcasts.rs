@@ -2,6 +2,8 @@
 //! members are not in the due queue's table; starting or pausing a broadcast changes one row,
 //! however many it is for. What touches every member is done a little in each job.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use waypost_domain::message::{BroadcastRecord, BroadcastState, Direction, Message};
@@ -20,10 +22,11 @@ use crate::idempotency;
 use crate::messages::removal;
 use crate::messages::state::State;
 use crate::rows::{paged, rows_for, to_json};
-use crate::writer::Work;
+use crate::writer::{Crowd, Work};
 
-/// Members added, cancelled or deleted in one job.
-const MEMBERS_PER_JOB: usize = 1_000;
+/// Members cancelled or deleted in one job at most.
+const MEMBERS_PER_JOB: i64 = 1_000;
+
 #[async_trait]
 impl BroadcastStore for SqliteStore {
     async fn prepare_broadcast(
@@ -43,10 +46,11 @@ impl BroadcastStore for SqliteStore {
         id: BroadcastId,
         members: Vec<BroadcastMember>,
     ) -> StoreResult<()> {
-        let mut left = members.into_iter().peekable();
-        while left.peek().is_some() {
-            let some: Vec<BroadcastMember> = left.by_ref().take(MEMBERS_PER_JOB).collect();
-            self.writer.run(Work::Known, move |conn| add_members(conn, id, &some)).await?;
+        let (members, mut added): (Arc<[BroadcastMember]>, usize) = (members.into(), 0);
+        while added < members.len() {
+            let (members, crowd) = (Arc::clone(&members), self.writer.crowd());
+            let add = move |conn: &_| add_members(conn, id, &members[added..], &crowd);
+            added += self.writer.run_long(Work::Known, add).await?;
         }
         Ok(())
     }
@@ -113,15 +117,17 @@ impl BroadcastStore for SqliteStore {
 impl SqliteStore {
     /// Deletes a prepared broadcast, its members first.
     pub(crate) async fn discard_members(&self, broadcast: i64) -> StoreResult<()> {
-        let discard = move |conn: &Connection| discard_some(conn, broadcast);
-        while self.writer.run(Work::Known, discard).await? {}
+        let crowd = self.writer.crowd();
+        let discard = move |conn: &Connection| discard_some(conn, broadcast, &crowd);
+        while self.writer.run_long(Work::Known, discard.clone()).await? {}
         Ok(())
     }
 
     /// Withdraws the members of a cancelled broadcast that still wait.
     pub(crate) async fn cancel_members(&self, broadcast: i64, now: Timestamp) -> StoreResult<()> {
-        let cancel = move |conn: &Connection| cancel_some(conn, broadcast, now);
-        while self.writer.run(Work::Known, cancel).await? {}
+        let crowd = self.writer.crowd();
+        let cancel = move |conn: &Connection| cancel_some(conn, broadcast, now, &crowd);
+        while self.writer.run_long(Work::Known, cancel.clone()).await? {}
         Ok(())
     }
 }
@@ -212,7 +218,13 @@ fn find_model(conn: &Connection, id: BroadcastId) -> Done<Model> {
     found.ok_or_else(|| StoreError::NotFound.into())
 }
 
-fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) -> Done<()> {
+/// Adds members, or some of them where somebody waits. Returns how many.
+fn add_members(
+    conn: &Connection,
+    id: BroadcastId,
+    members: &[BroadcastMember],
+    crowd: &Crowd,
+) -> Done<usize> {
     let model = find_model(conn, id)?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO messages (id, org, number, customer, phone, direction, message_type, dialect,
@@ -221,7 +233,7 @@ fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) 
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     let mut first = None;
-    for member in members {
+    let left = crowd.work_off(members, |member| {
         insert.execute(params![
             member.message_id.as_bytes(),
             model.org,
@@ -242,12 +254,13 @@ fn add_members(conn: &Connection, id: BroadcastId, members: &[BroadcastMember]) 
             digest::of(member.message_id.as_bytes(), member.phone.digits(), &model.content),
         ])?;
         first.get_or_insert_with(|| conn.last_insert_rowid());
-    }
+        Ok(())
+    })?;
     conn.prepare_cached(
         "UPDATE broadcasts SET first_seq = coalesce(first_seq, ?2), last_seq = ?3 WHERE ref = ?1",
     )?
     .execute(params![model.broadcast, first, conn.last_insert_rowid()])?;
-    Ok(())
+    Ok(members.len() - left.len())
 }
 
 fn start(conn: &Connection, id: BroadcastId) -> Done<()> {
@@ -267,10 +280,10 @@ fn find_prepared(conn: &Connection, id: BroadcastId) -> Done<Option<i64>> {
     Ok(select.query_row(params![id.as_bytes(), codes::PREPARED], |row| row.get(0)).optional()?)
 }
 
-fn discard_some(conn: &Connection, broadcast: i64) -> Done<bool> {
+fn discard_some(conn: &Connection, broadcast: i64, crowd: &Crowd) -> Done<bool> {
     let seqs = members(conn, "SELECT seq FROM messages WHERE broadcast = ?1 LIMIT ?2", broadcast)?;
     if !seqs.is_empty() {
-        removal::delete_messages(conn, &seqs)?;
+        crowd.work_off(&seqs, |seq| removal::delete_messages(conn, &[*seq]))?;
         return Ok(true);
     }
     conn.prepare_cached(
@@ -286,8 +299,7 @@ fn discard_some(conn: &Connection, broadcast: i64) -> Done<bool> {
 
 fn members(conn: &Connection, sql: &str, broadcast: i64) -> Done<Vec<i64>> {
     let mut select = conn.prepare_cached(sql)?;
-    let limit = i64::try_from(MEMBERS_PER_JOB).unwrap_or(i64::MAX);
-    let rows = select.query_map(params![broadcast, limit], |row| row.get(0))?;
+    let rows = select.query_map(params![broadcast, MEMBERS_PER_JOB], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -310,13 +322,13 @@ fn set_state(
     Ok(changed)
 }
 
-fn cancel_some(conn: &Connection, broadcast: i64, now: Timestamp) -> Done<bool> {
+fn cancel_some(conn: &Connection, broadcast: i64, now: Timestamp, crowd: &Crowd) -> Done<bool> {
     let sql = "SELECT seq FROM messages WHERE broadcast = ?1 AND status = 0 LIMIT ?2";
     let seqs = members(conn, sql, broadcast)?;
-    for seq in &seqs {
+    crowd.work_off(&seqs, |seq| {
         let state = State::by_seq(conn, *seq)?.ok_or(StoreError::NotFound)?;
-        state.withdraw(conn, now)?;
-    }
+        state.withdraw(conn, now)
+    })?;
     Ok(!seqs.is_empty())
 }
 

@@ -40,7 +40,6 @@ mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -179,10 +178,8 @@ fn unentered(path: &Path, fault: Fault) -> OpenError {
 fn upkeep(memory: &Arc<Memory>) -> impl FnMut(&Connection) -> Done<()> + Send + use<> {
     let (mut behind, memory) = (Behind::default(), Arc::clone(memory));
     move |conn| {
-        if memory.has_parts.load(Ordering::Relaxed) {
-            memory.has_parts.store(messages::parts::enter_one(conn)?, Ordering::Relaxed);
-        }
         behind.catch_up(conn)?;
-        memory.wamids.catch_up(conn)
+        memory.wamids.catch_up(conn)?;
+        messages::parts::enter_left(conn, &memory.has_parts)
     }
 }

@@ -1,7 +1,7 @@
 //! What the store keeps in memory of its tables. All of it is told what the writer writes.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use rusqlite::hooks::Action;
@@ -19,7 +19,7 @@ pub(crate) struct Memory {
     pub(crate) refs: Refs,
     pub(crate) scoped_ids: ScopedIds,
     pub(crate) under_way: UnderWay,
-    /// Whether parts of requests are left that nobody enters.
+    /// Whether parts of requests may be left that nobody enters.
     pub(crate) has_parts: AtomicBool,
 }
 
@@ -47,5 +47,9 @@ impl Memory {
         self.recipients.tell();
         self.refs.tell();
         self.wamids.tell(is_committed);
+        if !is_committed {
+            // The last parts may have been among what was undone.
+            self.has_parts.store(true, Ordering::Relaxed);
+        }
     }
 }

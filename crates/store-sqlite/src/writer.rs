@@ -34,6 +34,9 @@ const QUEUE_JOBS: usize = 8_192;
 const RESERVED_JOBS: usize = 2_048;
 /// Jobs in one transaction.
 const GROUP_JOBS: usize = 256;
+/// What a long job does at once, before it looks whether somebody waits: a third of a millisecond where
+/// it writes messages.
+pub(crate) const AT_ONCE: usize = 32;
 /// How long the thread may be busy with one group: beyond, nothing leaves the queue whose wait could
 /// be measured, and whoever waits has waited too long.
 const STALL: Duration = Duration::from_secs(1);
@@ -239,6 +242,7 @@ impl Writer {
 }
 
 /// Those who wait for the writer.
+#[derive(Clone)]
 pub(crate) struct Crowd(Option<Arc<Shared>>);
 
 impl Crowd {
@@ -250,6 +254,25 @@ impl Crowd {
     /// Whether anybody waits, but for those who are in no hurry and jobs that take long themselves.
     pub(crate) fn is_waiting(&self) -> bool {
         self.0.as_ref().is_none_or(|shared| shared.pressing.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Does something with all of these, or with some where somebody waits then. Returns those that
+    /// are left.
+    pub(crate) fn work_off<'a, T>(
+        &self,
+        all: &'a [T],
+        mut with_one: impl FnMut(&T) -> Done<()>,
+    ) -> Done<&'a [T]> {
+        let mut left = all;
+        while !left.is_empty() {
+            let (some, others) = left.split_at(left.len().min(AT_ONCE));
+            some.iter().try_for_each(&mut with_one)?;
+            left = others;
+            if self.is_waiting() {
+                break;
+            }
+        }
+        Ok(left)
     }
 }
 

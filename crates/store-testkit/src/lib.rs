@@ -342,15 +342,6 @@ macro_rules! conformance {
         );
         $crate::conformance_of!(
             $harness,
-            backups,
-            [
-                a_copy_names_each_content_once_and_in_order,
-                copies_are_whole_while_others_write,
-                a_store_that_was_never_restored_holds_nothing_back,
-            ]
-        );
-        $crate::conformance_of!(
-            $harness,
             unknowns,
             [
                 an_unknown_message_is_queued_at_its_instant_and_no_sooner,
@@ -384,6 +375,22 @@ macro_rules! conformance {
 }
 
 #[doc(hidden)]
+/// The same for copies of what is kept: a store in memory has none.
+#[macro_export]
+macro_rules! conformance_of_backups {
+    ($harness:expr) => {
+        $crate::conformance_of!(
+            $harness,
+            backups,
+            [
+                a_copy_names_each_content_once_and_in_order,
+                copies_are_whole_while_others_write,
+                a_store_that_was_never_restored_holds_nothing_back,
+            ]
+        );
+    };
+}
+
 #[macro_export]
 macro_rules! conformance_of {
     ($harness:expr, $subject:ident, [$($behaviour:ident),+ $(,)?]) => {

@@ -29,7 +29,7 @@ use crate::problem::Problem;
 /// The largest import, in bytes.
 const MAX_IMPORT_BYTES: u64 = 512 * 1_024 * 1_024;
 /// Customers written in one transaction.
-const BATCH: usize = 1_000;
+const BATCH: usize = 250;
 /// The longest line or CSV record, in bytes.
 const MAX_RECORD_BYTES: usize = 64 * 1_024;
 /// Pieces of the body that wait to be read.

@@ -177,7 +177,9 @@ pub(super) fn accept_all(
     for new in &new.messages {
         all.push((memory.refs.sender(conn, &new.org, &new.number)?, new));
     }
-    let rest = parts::enter_until(conn, &memory.under_way, &all, crowd)?;
+    let enter =
+        |(sender, new): &(SenderRefs, &NewMessage)| record(conn, &memory.under_way, *sender, new);
+    let rest = crowd.work_off(&all, enter)?;
     if rest.is_empty() {
         return Ok((Accepted::New, None));
     }

@@ -3,6 +3,8 @@
 //! are entered one by one, between the work of the others. What a crash leaves is entered at the
 //! start.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::{Connection, OptionalExtension, params};
 use waypost_domain::MessageId;
 use waypost_planted::{Bug, is_planted};
@@ -10,32 +12,10 @@ use waypost_planted::{Bug, is_planted};
 use super::accept::{NewMessage, record};
 use super::behind::all_or_nothing;
 use super::under_way::UnderWay;
-use crate::fault::Done;
+use crate::fault::{Done, Reach};
 use crate::refs::SenderRefs;
 use crate::rows::{from_json, to_json};
-use crate::writer::Crowd;
-
-/// Messages in a part: a third of a millisecond of the writer's time.
-const PART: usize = 32;
-
-/// Enters messages, part by part, until somebody waits. Returns those that are left.
-pub(super) fn enter_until<'a, 'b>(
-    conn: &Connection,
-    under_way: &UnderWay,
-    all: &'a [(SenderRefs, &'b NewMessage)],
-    crowd: &Crowd,
-) -> Done<&'a [(SenderRefs, &'b NewMessage)]> {
-    let mut rest = all;
-    while !rest.is_empty() {
-        let (part, others) = rest.split_at(rest.len().min(PART));
-        part.iter().try_for_each(|(sender, new)| record(conn, under_way, *sender, new))?;
-        rest = others;
-        if crowd.is_waiting() {
-            break;
-        }
-    }
-    Ok(rest)
-}
+use crate::writer::{AT_ONCE, Crowd};
 
 /// Keeps what is left of a request, which is named by its first message.
 pub(super) fn keep(
@@ -45,7 +25,7 @@ pub(super) fn keep(
 ) -> Done<()> {
     let mut insert = conn
         .prepare_cached("INSERT INTO request_parts (request, org, messages) VALUES (?1, ?2, ?3)")?;
-    for part in rest.chunks(PART) {
+    for part in rest.chunks(AT_ONCE) {
         insert.execute(params![request.as_bytes(), part[0].0.org, to_json(&part)?])?;
     }
     Ok(())
@@ -79,13 +59,20 @@ pub(crate) fn enter_all(conn: &Connection) -> Done<()> {
     })
 }
 
-/// Enters the oldest part of all. Whether there was one.
-pub(crate) fn enter_one(conn: &Connection) -> Done<bool> {
-    all_or_nothing(conn, |conn| {
+/// Enters the oldest part of all, if any are left that nobody enters.
+pub(crate) fn enter_left(conn: &Connection, are_left: &AtomicBool) -> Done<()> {
+    if !are_left.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let entered = all_or_nothing(conn, |conn| {
         let part = oldest(conn)?;
         part.as_ref().map_or(Ok(()), |part| enter(conn, part))?;
         Ok(part.is_some())
-    })
+    });
+    // What cannot be read is told once here, and again at the next start.
+    let is_damaged = entered.as_ref().is_err_and(|fault| fault.reach() == Reach::Job);
+    are_left.store(!is_damaged && *entered.as_ref().unwrap_or(&true), Ordering::Relaxed);
+    entered.map(drop)
 }
 
 /// A kept part: its place, and its messages as JSON.

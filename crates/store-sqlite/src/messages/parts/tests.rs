@@ -28,7 +28,7 @@ use crate::{MemoryDisk, Moment, Options, SqliteStore, Turns, open, prepare_resto
 /// Messages of a request: three parts and a bit.
 const MESSAGES: u32 = 100;
 /// Parts of it, each of which is one write.
-const PARTS: usize = (MESSAGES as usize).div_ceil(PART);
+const PARTS: usize = (MESSAGES as usize).div_ceil(AT_ONCE);
 
 /// Nobody answers from the write of this number on, or it fails.
 struct Cut {
@@ -159,7 +159,7 @@ async fn what_is_forgotten_at_the_start_is_missed() {
     plant(Some(Bug::PartsForgotten));
     let store = SqliteStore::in_memory(&disk, Cut::never()).unwrap();
     plant(None);
-    assert_eq!(listed(&store).await.len(), PART + PART / 4);
+    assert_eq!(listed(&store).await.len(), AT_ONCE + AT_ONCE / 4);
 }
 
 #[tokio::test]
