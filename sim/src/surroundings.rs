@@ -150,7 +150,7 @@ impl CallbackShape for Line {
         let person = match &event.detail {
             EventDetail::Status(status) => status.message.phone.digits(),
             EventDetail::Received(received) => received.message.phone.digits(),
-            EventDetail::Template(_) => "-",
+            EventDetail::Template(_) | EventDetail::Notice(_) => "-",
         };
         format!("{} {person} {}", event.id.public(), event.kind.as_str()).into_bytes()
     }

@@ -1,4 +1,5 @@
-//! Events: what happened to a tenant's messages and templates, as callbacks and lists tell it.
+//! Events: what happened to a tenant's messages, templates and accounts, as callbacks and lists tell
+//! it.
 
 use std::sync::Arc;
 
@@ -35,11 +36,14 @@ pub enum EventKind {
     /// A template was approved, rejected, paused, …
     #[serde(rename = "template.status")]
     TemplateStatus,
+    /// The upstream told something that Waypost only passes on.
+    #[serde(rename = "upstream.notice")]
+    UpstreamNotice,
 }
 
 impl EventKind {
     /// Every kind, in the order of their stored numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MessageSent,
         Self::MessageDelivered,
         Self::MessageRead,
@@ -47,6 +51,7 @@ impl EventKind {
         Self::MessageCancelled,
         Self::MessageReceived,
         Self::TemplateStatus,
+        Self::UpstreamNotice,
     ];
 
     /// The word for it.
@@ -60,6 +65,7 @@ impl EventKind {
             Self::MessageCancelled => "message.cancelled",
             Self::MessageReceived => "message.received",
             Self::TemplateStatus => "template.status",
+            Self::UpstreamNotice => "upstream.notice",
         }
     }
 
@@ -136,6 +142,8 @@ pub enum EventDetail {
     Received(Box<ReceivedDetail>),
     /// A template changed.
     Template(TemplateDetail),
+    /// The upstream told something that Waypost only passes on.
+    Notice(NoticeDetail),
 }
 
 /// A message of ours went on.
@@ -223,4 +231,19 @@ pub struct TemplateDetail {
     pub reason: Option<String>,
     /// The business account.
     pub waba_id: String,
+}
+
+/// What the upstream told and Waypost only passes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoticeDetail {
+    /// The business account.
+    pub waba_id: String,
+    /// The upstream's id of the number that it is about, where it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number_id: Option<String>,
+    /// Meta's `field`, such as `account_update`.
+    pub field: String,
+    /// Meta's `value` as it came; `None` where it is too long to be kept with an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
 }

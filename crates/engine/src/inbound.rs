@@ -1,6 +1,7 @@
 //! What the upstream tells us: stored raw before it is answered, then worked off in order.
 
 mod files;
+mod notices;
 mod signers;
 
 use std::collections::BTreeSet;
@@ -48,7 +49,10 @@ impl ReadEntry<'_> {
     /// worked off together reach the store in their order.
     fn is_for_the_store(&self) -> bool {
         let mut events = self.events.iter();
-        events.all(|event| matches!(event, UpstreamEvent::Inbound(_) | UpstreamEvent::Status(_)))
+        events.all(|event| match event {
+            UpstreamEvent::Inbound(_) | UpstreamEvent::Status(_) | UpstreamEvent::Notice(_) => true,
+            UpstreamEvent::Template { .. } | UpstreamEvent::Other { .. } => false,
+        })
     }
 }
 
@@ -59,10 +63,15 @@ fn not_understood(events: &[UpstreamEvent]) -> (usize, BTreeSet<String>) {
         let UpstreamEvent::Other { field, .. } = event else { continue };
         count += 1;
         if fields.len() < FIELDS_TOLD {
-            fields.insert(field.chars().take(FIELD_CHARS_TOLD).collect());
+            fields.insert(shortened(field));
         }
     }
     (count, fields)
+}
+
+/// As much of a field's name as is told in the log.
+fn shortened(field: &str) -> String {
+    field.chars().take(FIELD_CHARS_TOLD).collect()
 }
 
 /// Neighbours that may be worked off together, in their order.
@@ -234,6 +243,7 @@ impl Engine {
             UpstreamEvent::Template { template, at } => {
                 self.apply_template(template, at.unwrap_or(entry.received_at), entry).await
             }
+            UpstreamEvent::Notice(notice) => self.apply_notice(notice, entry, told).await,
             UpstreamEvent::Other { .. } => Ok(false),
         }
     }

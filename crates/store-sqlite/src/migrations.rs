@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_former_sendings.sql"),
     include_str!("../migrations/0009_opt_outs.sql"),
     include_str!("../migrations/0010_request_parts.sql"),
+    include_str!("../migrations/0011_notices.sql"),
 ];
 
 /// The layout that this program knows.

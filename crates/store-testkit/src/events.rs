@@ -1,12 +1,12 @@
 //! The log of events: what appends to it, and how it is read.
 
 use serde_json::json;
-use waypost_domain::event::{EventDetail, EventKind, TemplateDetail};
+use waypost_domain::event::{EventDetail, EventKind, NoticeDetail, TemplateDetail};
 use waypost_domain::message::{Message, MessageOptions, Notify};
 use waypost_domain::status::Report;
 use waypost_domain::{MediaId, NumberId, OrgId, Status};
 use waypost_engine::ports::{
-    Entry, EntryKey, EventFilter, Haste, LoggedEvent, NewCallback, Page, StatusReport,
+    Entry, EntryKey, EventFilter, Haste, LoggedEvent, NewCallback, NewNotice, Page, StatusReport,
     TargetAddress, TargetName,
 };
 
@@ -277,6 +277,49 @@ pub async fn a_changed_template_is_told_once_to_each_organisation(harness: &dyn 
     assert_eq!(events[0].event.detail, EventDetail::Template(template));
     assert_eq!(events[0].event.number_id, None);
     assert_eq!(stage.store.event_heads(0, 10).await.unwrap().heads.len(), 2);
+}
+
+pub async fn what_is_passed_on_is_told_once_to_each_organisation(harness: &dyn Harness) {
+    let stage = Stage::new(harness).await;
+    stage.put(Entry::Org(org("org-2"))).await;
+    let notice = |value| NoticeDetail {
+        waba_id: "200000000000001".to_owned(),
+        phone_number_id: Some("300000000000001".to_owned()),
+        field: "calls".to_owned(),
+        value,
+    };
+    let value = json!({"z": 1, "a": [null, 0.5, u64::MAX, {"deep": "ä\n"}]});
+    let orgs = |ids: &[&str]| ids.iter().map(|id| OrgId::new(*id)).collect::<Vec<_>>();
+    let (here, gone) = (Some(number_id()), Some(NumberId::new("gone")));
+    for (ids, number_id, value, digest, now) in [
+        (orgs(&["org-1", "gone"]), here.clone(), Some(value.clone()), i64::MIN, 1),
+        (orgs(&["org-1"]), here.clone(), Some(value.clone()), i64::MIN, 2),
+        (orgs(&["org-2", "org-1"]), here, None, i64::MAX, 3),
+        (orgs(&["org-1"]), gone, Some(value.clone()), 0, 4),
+    ] {
+        let notice = notice(value);
+        let new = NewNotice { org_ids: ids, number_id, notice, digest, at: START };
+        stage.store.record_notice(new, at(now)).await.unwrap();
+    }
+    let stage = stage.reopen(harness).await;
+    let events = listed(&stage, &EventFilter::default()).await;
+    let told: Vec<_> = events
+        .into_iter()
+        .map(|LoggedEvent { event, recorded_at, .. }| {
+            assert_eq!((event.kind, event.at), (EventKind::UpstreamNotice, START));
+            (event.detail, event.number_id, recorded_at)
+        })
+        .collect();
+    let expected = [
+        (EventDetail::Notice(notice(Some(value.clone()))), Some(number_id()), at(1)),
+        (EventDetail::Notice(notice(None)), Some(number_id()), at(3)),
+        (EventDetail::Notice(notice(Some(value.clone()))), None, at(4)),
+    ];
+    assert_eq!(told, expected);
+    let EventDetail::Notice(first) = &told[0].0 else { panic!("a notice") };
+    assert_eq!(first.value.as_ref().unwrap().to_string(), value.to_string(), "in its order");
+    let heads = stage.store.event_heads(0, 10).await.unwrap().heads;
+    assert_eq!(heads.iter().filter(|head| head.org_id == OrgId::new("org-2")).count(), 1);
 }
 
 pub async fn places_are_never_used_again(harness: &dyn Harness) {

@@ -297,6 +297,7 @@ macro_rules! conformance {
                 an_event_is_found_by_its_id_within_its_organisation,
                 event_lists_filter_and_page,
                 a_changed_template_is_told_once_to_each_organisation,
+                what_is_passed_on_is_told_once_to_each_organisation,
                 places_are_never_used_again,
                 events_of_a_removed_organisation_are_passed_over,
                 events_of_a_deleted_message_never_show_another_one,

@@ -10,6 +10,7 @@
 )]
 
 mod kill;
+mod notices;
 mod notify;
 mod order;
 mod refused;

@@ -35,6 +35,7 @@ impl CallbackShape for LipaChatEvents {
             EventDetail::Status(detail) => status_words(detail).is_some(),
             EventDetail::Received(detail) => matches!(detail.message.content, Content::Inbound(_)),
             EventDetail::Template(_) => true,
+            EventDetail::Notice(_) => false,
         }
     }
 
@@ -47,7 +48,7 @@ impl CallbackShape for LipaChatEvents {
         let Some(event) = events.first() else { return Vec::new() };
         let parts = match &event.detail {
             EventDetail::Received(detail) => inbound::parts(&detail.message.content),
-            EventDetail::Status(_) | EventDetail::Template(_) => 1,
+            EventDetail::Status(_) | EventDetail::Template(_) | EventDetail::Notice(_) => 1,
         };
         (0..parts).map(|place| part(event, place, site)).collect()
     }
@@ -59,6 +60,7 @@ fn part(event: &Event, place: u8, site: &CallbackSite<'_>) -> Vec<u8> {
         EventDetail::Status(detail) => message_status(detail),
         EventDetail::Received(detail) => received(part_id(event.id, place), place, detail, site),
         EventDetail::Template(detail) => template_status(detail),
+        EventDetail::Notice(_) => Value::Null,
     };
     serde_json::to_vec(&told).unwrap_or_default()
 }

@@ -37,7 +37,7 @@ impl CallbackShape for PepipostEvents {
         match &event.detail {
             EventDetail::Status(_) => status_word(event.kind).is_some(),
             EventDetail::Received(_) => true,
-            EventDetail::Template(_) => false,
+            EventDetail::Template(_) | EventDetail::Notice(_) => false,
         }
     }
 
@@ -51,7 +51,7 @@ impl CallbackShape for PepipostEvents {
                 EventDetail::Received(detail) => {
                     posted.incoming_message.push(incoming(event.at, detail, site));
                 }
-                EventDetail::Template(_) => {}
+                EventDetail::Template(_) | EventDetail::Notice(_) => {}
             }
         }
         serde_json::to_vec(&posted)
@@ -66,7 +66,7 @@ const fn status_word(kind: EventKind) -> Option<&'static str> {
         EventKind::MessageRead => Some("read"),
         // The vendor knows no withdrawal; the message will not arrive.
         EventKind::MessageFailed | EventKind::MessageCancelled => Some("failed"),
-        EventKind::MessageReceived | EventKind::TemplateStatus => None,
+        EventKind::MessageReceived | EventKind::TemplateStatus | EventKind::UpstreamNotice => None,
     }
 }
 

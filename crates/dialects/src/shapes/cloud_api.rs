@@ -45,6 +45,7 @@ impl CallbackShape for CloudApiEvents {
             EventDetail::Status(detail) => word(detail.status).is_some(),
             EventDetail::Received(detail) => matches!(detail.message.content, Content::Inbound(_)),
             EventDetail::Template(_) => true,
+            EventDetail::Notice(detail) => detail.value.is_some(),
         }
     }
 
@@ -89,9 +90,11 @@ fn envelope(event: &Event, site: &CallbackSite<'_>) -> Value {
             of_number(event, site, [contacts, ("messages", json!([message]))])
         }
         EventDetail::Template(detail) => {
-            let field = "message_template_status_update";
-            let change = json!({"field": field, "value": template(detail)});
-            json!({"id": detail.waba_id, "time": event.at.seconds(), "changes": [change]})
+            of_account(event, &detail.waba_id, "message_template_status_update", &template(detail))
+        }
+        EventDetail::Notice(detail) => {
+            let value = detail.value.as_ref().unwrap_or(&Value::Null);
+            of_account(event, &detail.waba_id, &detail.field, value)
         }
     };
     json!({"object": "whatsapp_business_account", "entry": [entry]})
@@ -116,6 +119,12 @@ fn of_number<const N: usize>(
     value.extend(told.map(|(name, told)| (name.to_owned(), told)));
     let waba_id = number.map_or("", |number| number.waba_id.as_str());
     json!({"id": waba_id, "changes": [{"field": "messages", "value": value}]})
+}
+
+/// The entry about a business account, with a field of Meta's.
+fn of_account(event: &Event, waba_id: &str, field: &str, value: &Value) -> Value {
+    let change = json!({"field": field, "value": value});
+    json!({"id": waba_id, "time": event.at.seconds(), "changes": [change]})
 }
 
 /// One of `contacts`. Readers insist on a name, also where it is not known.

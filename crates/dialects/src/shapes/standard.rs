@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 use waypost_domain::callback::{CallbackShape, CallbackSite, ShapeInfo, Signature, Verdict};
-use waypost_domain::event::{Event, EventDetail, ReceivedDetail, StatusDetail, TemplateDetail};
+use waypost_domain::event::{
+    Event, EventDetail, NoticeDetail, ReceivedDetail, StatusDetail, TemplateDetail,
+};
 use waypost_domain::message::Message;
 use waypost_domain::{Content, Failure};
 
@@ -60,6 +62,7 @@ fn data(event: &Event) -> Value {
         EventDetail::Status(detail) => status(&mut object, detail),
         EventDetail::Received(detail) => received(&mut object, detail),
         EventDetail::Template(detail) => template(&mut object, detail),
+        EventDetail::Notice(detail) => notice(&mut object, detail),
     }
     Value::Object(object)
 }
@@ -135,4 +138,11 @@ fn template(object: &mut Map<String, Value>, detail: &TemplateDetail) {
     put(object, "language", Some(detail.language.as_str()));
     put(object, "status", Some(detail.status.as_str()));
     put(object, "reason", detail.reason.as_deref());
+}
+
+fn notice(object: &mut Map<String, Value>, detail: &NoticeDetail) {
+    put(object, "waba_id", Some(detail.waba_id.as_str()));
+    put(object, "phone_number_id", detail.phone_number_id.as_deref());
+    put(object, "field", Some(detail.field.as_str()));
+    put(object, "value", detail.value.clone());
 }

@@ -6,8 +6,8 @@ use waypost_domain::command::MessageType;
 use waypost_domain::content::InboundContent;
 use waypost_domain::directory::{Number, default_throughput};
 use waypost_domain::event::{
-    Event, EventDetail, EventFile, EventKind, QuotedMessage, ReceivedDetail, StatusDetail,
-    TemplateDetail,
+    Event, EventDetail, EventFile, EventKind, NoticeDetail, QuotedMessage, ReceivedDetail,
+    StatusDetail, TemplateDetail,
 };
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::{
@@ -306,5 +306,56 @@ fn success_is_200_for_meta_and_any_2xx_for_us() {
     assert_eq!(verdicts(204), (Verdict::Delivered, Verdict::Retry));
     for status in [301, 400, 404, 429, 500] {
         assert_eq!(verdicts(status), (Verdict::Retry, Verdict::Retry));
+    }
+}
+
+/// Of an account, or of a number.
+fn notice(number: Option<&str>, field: &str, value: Option<Value>) -> Event {
+    let detail = NoticeDetail {
+        waba_id: "100000000000002".to_owned(),
+        phone_number_id: number.map(str::to_owned),
+        field: field.to_owned(),
+        value,
+    };
+    let told = event(EventKind::UpstreamNotice, EventDetail::Notice(detail));
+    Event { number_id: number.map(|_| NumberId::new("n-1")), ..told }
+}
+
+#[test]
+fn what_waypost_only_passes_on_is_told_as_it_came() {
+    let account = json!({"event": "ACCOUNT_RESTRICTION", "list": [null, 0.5]});
+    let calls = json!({"metadata": {"phone_number_id": "100000000000001"}, "calls": []});
+    for (number, field, value) in
+        [(None, "account_update", account), (Some("100000000000001"), "calls", calls)]
+    {
+        let told = notice(number, field, Some(value.clone()));
+        let mut data = json!({"org_id": "org-1", "waba_id": "100000000000002", "field": field,
+            "value": value});
+        if let Some(id) = number {
+            data["number_id"] = json!("n-1");
+            data["phone_number_id"] = json!(id);
+        }
+        let standard = encode(&StandardEvents, &told);
+        assert_eq!((&standard["type"], &standard["data"]), (&json!("upstream.notice"), &data));
+        assert_eq!(
+            encode(&CloudApiEvents, &told),
+            json!({"object": "whatsapp_business_account", "entry": [{"id": "100000000000002",
+                "time": 1_768_392_000, "changes": [{"field": field, "value": value}]}]})
+        );
+    }
+    let too_long = notice(None, "history", None);
+    assert_eq!(
+        encode(&StandardEvents, &too_long)["data"],
+        json!({"org_id": "org-1", "waba_id": "100000000000002", "field": "history"})
+    );
+    assert!(!CloudApiEvents.tells(&too_long), "there is nothing to pass on");
+}
+
+#[test]
+fn vendors_have_no_words_for_what_waypost_only_passes_on() {
+    let told = notice(None, "account_update", Some(json!({})));
+    for shape in crate::SHAPES {
+        let info = shape.info();
+        assert_eq!(shape.tells(&told), ["standard", "cloud_api"].contains(&info.id), "{}", info.id);
     }
 }

@@ -54,7 +54,7 @@ impl CallbackShape for WebexConnectEvents {
         match &event.detail {
             EventDetail::Status(detail) => Told::of(detail).is_some(),
             EventDetail::Received(_) => true,
-            EventDetail::Template(_) => false,
+            EventDetail::Template(_) | EventDetail::Notice(_) => false,
         }
     }
 
@@ -68,7 +68,7 @@ impl CallbackShape for WebexConnectEvents {
         match &event.detail {
             EventDetail::Status(detail) => receipt(event, detail).unwrap_or_default(),
             EventDetail::Received(detail) => inbound(event, detail, site),
-            EventDetail::Template(_) => Vec::new(),
+            EventDetail::Template(_) | EventDetail::Notice(_) => Vec::new(),
         }
     }
 }

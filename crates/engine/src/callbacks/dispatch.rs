@@ -196,8 +196,12 @@ impl Engine {
 
     /// Whether an event of a business account concerns a number.
     fn is_of_account(&self, number: &waypost_domain::NumberId, event: &Event) -> bool {
-        let EventDetail::Template(template) = &event.detail else { return false };
-        self.directory().number(number).is_some_and(|number| number.waba_id == template.waba_id)
+        let waba_id = match &event.detail {
+            EventDetail::Template(template) => &template.waba_id,
+            EventDetail::Notice(notice) => &notice.waba_id,
+            EventDetail::Status(_) | EventDetail::Received(_) => return false,
+        };
+        self.directory().number(number).is_some_and(|number| number.waba_id == *waba_id)
     }
 
     /// Where the request of the event's message wants to be told.
@@ -229,7 +233,8 @@ fn is_in_reply(event: &Event) -> bool {
 }
 
 fn is_status(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::MessageReceived | EventKind::TemplateStatus)
+    let others = [EventKind::MessageReceived, EventKind::TemplateStatus, EventKind::UpstreamNotice];
+    !others.contains(&kind)
 }
 
 /// The callback that tells a target of an event, due now.
@@ -241,7 +246,7 @@ pub(super) fn new_callback(
     let person = match &logged.event.detail {
         EventDetail::Status(status) => status.message.phone.digits().to_owned(),
         EventDetail::Received(received) => received.message.phone.digits().to_owned(),
-        EventDetail::Template(_) => String::new(),
+        EventDetail::Template(_) | EventDetail::Notice(_) => String::new(),
     };
     let file_by = logged.waits_for_file.then(|| logged.recorded_at.plus_ms(FILE_WAIT_MS));
     NewCallback { target, event: logged.place, person, due_at: now, file_by }

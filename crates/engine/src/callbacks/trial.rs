@@ -6,7 +6,7 @@ use waypost_domain::callback::Webhook;
 use waypost_domain::command::MessageType;
 use waypost_domain::content::InboundContent;
 use waypost_domain::event::{
-    Event, EventDetail, EventKind, ReceivedDetail, StatusDetail, TemplateDetail,
+    Event, EventDetail, EventKind, NoticeDetail, ReceivedDetail, StatusDetail, TemplateDetail,
 };
 use waypost_domain::message::{Direction, Message, MessageOptions};
 use waypost_domain::{Content, ErrorKind, EventId, Failure, MessageId, NumberId, Phone, Status};
@@ -15,7 +15,7 @@ use super::replay::unknown;
 use crate::Engine;
 
 /// What is tried first: the kinds that most receivers are for.
-const KINDS: [EventKind; 7] = [
+const KINDS: [EventKind; 8] = [
     EventKind::MessageDelivered,
     EventKind::MessageReceived,
     EventKind::TemplateStatus,
@@ -23,6 +23,7 @@ const KINDS: [EventKind; 7] = [
     EventKind::MessageRead,
     EventKind::MessageFailed,
     EventKind::MessageCancelled,
+    EventKind::UpstreamNotice,
 ];
 /// What stands wherever an event has words.
 const WORDS: &str = "A test of this address.";
@@ -50,6 +51,7 @@ impl Engine {
         let detail = match kind {
             EventKind::MessageReceived => received(self.made_up_message(webhook, &number_id)),
             EventKind::TemplateStatus => template(),
+            EventKind::UpstreamNotice => notice(),
             _ => status(self.made_up_message(webhook, &number_id), kind),
         };
         Event {
@@ -143,5 +145,14 @@ fn template() -> EventDetail {
         status: "APPROVED".to_owned(),
         reason: None,
         waba_id: "1".to_owned(),
+    })
+}
+
+fn notice() -> EventDetail {
+    EventDetail::Notice(NoticeDetail {
+        waba_id: "1".to_owned(),
+        phone_number_id: None,
+        field: "test".to_owned(),
+        value: Some(json!({"event": WORDS})),
     })
 }

@@ -58,6 +58,7 @@ fn is_about(event: &UpstreamEvent, number: &Number) -> bool {
         UpstreamEvent::Inbound(inbound) => inbound.phone_number_id == number.phone_number_id,
         UpstreamEvent::Status(notice) => notice.phone_number_id == number.phone_number_id,
         UpstreamEvent::Template { template, .. } => template.waba_id == number.waba_id,
+        UpstreamEvent::Notice(notice) => notice.is_about(number),
         UpstreamEvent::Other { waba_id, .. } => *waba_id == number.waba_id,
     }
 }

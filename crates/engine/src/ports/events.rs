@@ -2,7 +2,7 @@
 //! their own transaction; this port reads them.
 
 use async_trait::async_trait;
-use waypost_domain::event::{Event, EventKind, TemplateDetail};
+use waypost_domain::event::{Event, EventKind, NoticeDetail, TemplateDetail};
 use waypost_domain::{EventId, MessageId, NumberId, OrgId, Timestamp};
 
 use super::media::MediaRecord;
@@ -66,6 +66,21 @@ pub struct EventFilter {
     pub newest_first: bool,
 }
 
+/// Something that the upstream told, to be passed on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewNotice {
+    /// The organisations that it concerns.
+    pub org_ids: Vec<OrgId>,
+    /// The number, where it concerns one.
+    pub number_id: Option<NumberId>,
+    /// What it is.
+    pub notice: NoticeDetail,
+    /// A repetition has the same, and nothing else has.
+    pub digest: i64,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
 /// Reads the log of events.
 #[async_trait]
 pub trait EventStore: Send + Sync {
@@ -93,6 +108,9 @@ pub trait EventStore: Send + Sync {
         at: Timestamp,
         now: Timestamp,
     ) -> StoreResult<()>;
+    /// Records for each of the organisations what the upstream told, unless it was recorded for it
+    /// before.
+    async fn record_notice(&self, notice: NewNotice, now: Timestamp) -> StoreResult<()>;
     /// Deletes the oldest events that were recorded before an instant and told on, with their
     /// dead callbacks; at most so many. Returns how many. Where there are no more of them, servers
     /// that requests named and that nothing was posted to since then are forgotten too.

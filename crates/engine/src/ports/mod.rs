@@ -28,7 +28,7 @@ pub use directory::{
     Entry, EntryKey, Imported, LeftOut, NewConsent, PutMode, Stated, TemplateStore,
 };
 pub use egress::{CallbackAddresses, FetchedLink, LinkCredential, LinkError, LinkFetcher};
-pub use events::{EventFilter, EventHead, EventHeads, EventStore, LoggedEvent};
+pub use events::{EventFilter, EventHead, EventHeads, EventStore, LoggedEvent, NewNotice};
 pub use flows::{FlowPreview, FlowStore, FlowUpstream, NewFlow, UpstreamFlow};
 pub use inbox::{Addressed, InboundFile, InboundMessage, InboxEntry, InboxStore, Signer};
 pub use media::{MediaRecord, MediaStore, UpstreamCopy};
@@ -47,7 +47,9 @@ pub use upstream::{
     Account, CallError, DownloadedMedia, NumberInfo, OutgoingMessage, PlacedMedia, Sample,
     SendOutcome, Upstream,
 };
-pub use webhook::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
+pub use webhook::{
+    Inbound, NoticeAbout, StatusNotice, UpstreamEvent, UpstreamNotice, WebhookCodec,
+};
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

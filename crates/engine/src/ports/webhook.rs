@@ -29,7 +29,9 @@ pub enum UpstreamEvent {
         /// When, by the upstream's clock; absent where it does not say.
         at: Option<Timestamp>,
     },
-    /// Something else; kept raw.
+    /// Something that is only passed on.
+    Notice(UpstreamNotice),
+    /// Something that is not understood; kept raw.
     Other {
         /// The business account, empty where none is named.
         waba_id: String,
@@ -57,6 +59,32 @@ pub struct Inbound {
     pub message: Value,
     /// When it was written; `None` where the upstream's time cannot be read.
     pub written_at: Option<Timestamp>,
+}
+
+/// Something that the upstream tells and that is only passed on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamNotice {
+    /// The business account.
+    pub waba_id: String,
+    /// Meta's `field`.
+    pub field: String,
+    /// Meta's `value` as it came; it may tell of people.
+    pub value: Value,
+    /// What it is about.
+    pub about: NoticeAbout,
+    /// When it happened; absent where the upstream does not say.
+    pub at: Option<Timestamp>,
+}
+
+/// What a notice of the upstream's is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeAbout {
+    /// The number with this id of Meta's.
+    Number(String),
+    /// The account's number that is written so.
+    Phone(String),
+    /// No number in particular.
+    Account,
 }
 
 /// A status.

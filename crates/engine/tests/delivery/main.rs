@@ -19,6 +19,7 @@ mod inbound;
 mod joins;
 mod media;
 mod moving_up;
+mod notices;
 mod opt_outs;
 mod options;
 mod pacing;

@@ -133,6 +133,7 @@ fn told(events: &[&Event]) -> Vec<u8> {
                 (received.message.phone.digits(), text.map(str::to_owned), file)
             }
             EventDetail::Template(template) => ("", Some(template.status.clone()), None),
+            EventDetail::Notice(notice) => ("", Some(notice.field.clone()), None),
         };
         assert_ne!(text.as_deref(), Some(PANIC), "what the shape cannot take");
         let (id, kind) = (event.id.to_string(), event.kind);

@@ -212,7 +212,7 @@ fn message_of(event: &Event) -> Option<MessageId> {
     match &event.detail {
         EventDetail::Status(detail) => Some(detail.message.id),
         EventDetail::Received(detail) => Some(detail.message.id),
-        EventDetail::Template(_) => None,
+        EventDetail::Template(_) | EventDetail::Notice(_) => None,
     }
 }
 

@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use waypost_domain::event::{EventKind, TemplateDetail};
+use waypost_domain::event::{EventKind, NoticeDetail, TemplateDetail};
 use waypost_domain::{EventId, Failure, OrgId, Status, Timestamp};
 use waypost_engine::ports::{
-    EventFilter, EventHeads, EventStore, LoggedEvent, Page, Paged, StoreResult,
+    EventFilter, EventHeads, EventStore, LoggedEvent, NewNotice, Page, Paged, StoreResult,
 };
 
 use crate::SqliteStore;
@@ -40,6 +40,11 @@ struct Detail {
     profile_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     template: Option<TemplateDetail>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notice: Option<NoticeDetail>,
+    /// By which a repetition of the notice is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<i64>,
     /// The upstream's id of the sending that it tells of, where that was not the message's own;
     /// empty: there was none then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +185,28 @@ impl EventStore for SqliteStore {
                 let detail = Detail { template: Some(template.clone()), ..Detail::default() };
                 let detail = to_json(&detail)?;
                 org_ids.iter().try_for_each(|org| append_template(conn, org, &detail, at, now))
+            })
+            .await
+    }
+
+    async fn record_notice(&self, notice: NewNotice, now: Timestamp) -> StoreResult<()> {
+        let NewNotice { org_ids, number_id, notice, digest, at } = notice;
+        let detail = Detail { notice: Some(notice), digest: Some(digest), ..Detail::default() };
+        let detail: String = to_json(&detail)?;
+        self.writer
+            .run(Work::Known, move |conn| {
+                let mut insert = conn.prepare_cached(
+                    "INSERT INTO events (org, number, kind, at, detail, asks, recorded_at)
+                     SELECT o.ref, (SELECT ref FROM numbers WHERE id = ?2), 7, ?3, ?4, 0, ?5
+                     FROM orgs o WHERE o.id = ?1 AND NOT EXISTS (
+                         SELECT 1 FROM events e WHERE e.org = o.ref AND e.kind = 7
+                             AND json_extract(e.detail, '$.digest') = ?6)",
+                )?;
+                let number = number_id.as_ref().map(|id| id.as_str());
+                for org in &org_ids {
+                    insert.execute(params![org.as_str(), number, at.0, detail, now.0, digest])?;
+                }
+                Ok(())
             })
             .await
     }

@@ -115,6 +115,9 @@ impl Line {
         let (mut file, mut waits_for_file) = (None, false);
         let detail = match (kind, message, detail.template) {
             (EventKind::TemplateStatus, _, Some(template)) => EventDetail::Template(template),
+            (EventKind::UpstreamNotice, ..) => {
+                EventDetail::Notice(detail.notice.ok_or_else(|| corrupt("event of a notice"))?)
+            }
             (EventKind::MessageReceived, Some(message), _) => {
                 (file, waits_for_file) = attached(conn, self.message, &message)?;
                 let quoted = quoted(conn, &message)?;
@@ -160,6 +163,7 @@ fn told_status(kind: EventKind) -> Done<Status> {
         EventKind::MessageCancelled => Ok(Status::Cancelled),
         EventKind::MessageReceived => Ok(Status::Received),
         EventKind::TemplateStatus => Err(corrupt("event of a template")),
+        EventKind::UpstreamNotice => Err(corrupt("event of a notice")),
     }
 }
 

@@ -62,6 +62,7 @@ fn upstream_event(event: Event) -> UpstreamEvent {
             },
             at: template.at,
         },
+        Event::Notice(notice) => UpstreamEvent::Notice(notice),
         Event::Other { waba_id, field, .. } => UpstreamEvent::Other { waba_id, field },
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use waypost_domain::status::Report;
 use waypost_domain::{Failure, Phone, Timestamp};
+use waypost_engine::ports::UpstreamNotice;
 
 /// One thing that a webhook says.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +14,9 @@ pub enum Event {
     Status(Box<StatusEvent>),
     /// A template has a new status.
     Template(TemplateEvent),
-    /// Anything else, and what has not the shape it should have: kept and passed on as it came.
+    /// A field that the gateway does not act on: passed on as it came.
+    Notice(UpstreamNotice),
+    /// What has not the shape it should have: kept as it came.
     Other {
         /// The business account, empty where there was none.
         waba_id: String,

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 use waypost_domain::status::Report;
 use waypost_domain::{ErrorKind, Failure, Phone, Timestamp};
+use waypost_engine::ports::{NoticeAbout, UpstreamNotice};
 
 use super::event::{Event, InboundEvent, StatusEvent, TemplateEvent};
 use crate::fault::kind_of;
@@ -18,6 +19,8 @@ const MAX_EVENTS: usize = 10_000;
 const MAX_CONTACTS: usize = 1_000;
 /// The longest text that is told once and then copied to each event that it is about, in bytes.
 const MAX_SHARED_BYTES: usize = 1_024;
+/// The longest name of a field that is passed on, in bytes. Meta's have 33 at most.
+const MAX_FIELD_BYTES: usize = 64;
 
 /// Why a webhook has no events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,10 +111,33 @@ fn read_entry(mut entry: Value, events: &mut Vec<Event>) -> Result<(), Unreadabl
                 let event = template(&waba_id, at, &value).map(Event::Template);
                 events.push(event.unwrap_or_else(|| other(&waba_id, &field, value)));
             }
+            _ if is_notice(&field, &value) => {
+                let (waba_id, about) = (waba_id.clone(), about(&value));
+                events.push(Event::Notice(UpstreamNotice { waba_id, field, value, about, at }));
+            }
             _ => events.push(other(&waba_id, &field, value)),
         }
     }
     check_number(events)
+}
+
+/// Whether a change is one that can be passed on: it has the name of a field, and says something.
+fn is_notice(field: &str, value: &Value) -> bool {
+    (1..=MAX_FIELD_BYTES).contains(&field.len()) && !value.is_null()
+}
+
+/// What a field is about that the gateway does not act on: Meta names numbers by id in `metadata`,
+/// and in news of an account's numbers by the number alone.
+fn about(value: &Value) -> NoticeAbout {
+    let metadata = &value["metadata"];
+    if let Some(id) = id_text(&metadata["phone_number_id"]) {
+        return NoticeAbout::Number(id);
+    }
+    let phones = [&metadata["display_phone_number"], &value["display_phone_number"]];
+    match phones.into_iter().find_map(id_text) {
+        Some(phone) => NoticeAbout::Phone(phone),
+        None => NoticeAbout::Account,
+    }
 }
 
 const fn check_number(events: &[Event]) -> Result<(), Unreadable> {
