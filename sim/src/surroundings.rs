@@ -83,7 +83,7 @@ impl World {
 pub(crate) struct Numbered(pub(crate) Arc<World>);
 
 impl WebhookCodec for Numbered {
-    fn verify(&self, _: &[u8], _: &[&str], _: &[String]) -> bool {
+    fn verify(&self, _: &[u8], _: &str, _: &[String]) -> bool {
         true
     }
 

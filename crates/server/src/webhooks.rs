@@ -86,7 +86,7 @@ pub(crate) async fn receive_events(
     let (body, share) = read_body(&app, door, headers, body).await?;
     let body = Bytes::from(body);
     let (engine, signed) = (app.engine.clone(), body.clone());
-    let find_signer = move || engine.webhook_signer(&signed, &[&signature]);
+    let find_signer = move || engine.webhook_signer(&signed, &signature);
     let signer = off_thread(share.is_large(), find_signer).await?;
     let signer = signer.ok_or_else(|| not_signed(headers))?;
     let _storing = place(&app, &app.webhook_places).await?;

@@ -14,9 +14,9 @@ use crate::ports::{Signer, UpstreamEvent};
 impl Engine {
     /// Whose app signed exactly these bytes. Nobody's where they are about none of its numbers.
     #[must_use]
-    pub fn webhook_signer(&self, body: &[u8], signatures: &[&str]) -> Option<Signer> {
+    pub fn webhook_signer(&self, body: &[u8], signature: &str) -> Option<Signer> {
         let codec = self.webhook_codec();
-        let signed = |secret: &String| codec.verify(body, signatures, slice::from_ref(secret));
+        let signed = |secret: &String| codec.verify(body, signature, slice::from_ref(secret));
         if signed(&self.settings().app_secret) {
             return Some(Signer::Installation);
         }

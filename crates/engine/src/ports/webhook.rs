@@ -7,9 +7,8 @@ use waypost_domain::{Failure, Phone, Timestamp};
 
 /// Checks and reads the upstream's webhooks.
 pub trait WebhookCodec: Send + Sync {
-    /// Whether one of the secrets signed exactly these bytes. `signatures` are the values of all
-    /// signature headers; anything but one is refused.
-    fn verify(&self, body: &[u8], signatures: &[&str], secrets: &[String]) -> bool;
+    /// Whether one of the secrets signed exactly these bytes.
+    fn verify(&self, body: &[u8], signature: &str, secrets: &[String]) -> bool;
     /// What a body says. What is not understood comes as [`UpstreamEvent::Other`]; a body that is
     /// no event at all, or says far more at once than the upstream does, gives nothing.
     fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent>;

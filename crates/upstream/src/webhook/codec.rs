@@ -1,25 +1,18 @@
 //! The engine's port for webhooks, over [`Verifier`] and [`parse`].
 
-use http::{HeaderMap, HeaderValue};
 use waypost_domain::Phone;
 use waypost_domain::event::TemplateDetail;
 use waypost_engine::ports::{Inbound, StatusNotice, UpstreamEvent, WebhookCodec};
 
-use super::{Event, SIGNATURE_HEADER, Verifier, parse};
+use super::{Event, Verifier, parse};
 
 /// Checks and reads Meta's webhooks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Codec;
 
 impl WebhookCodec for Codec {
-    fn verify(&self, body: &[u8], signatures: &[&str], secrets: &[String]) -> bool {
-        let mut headers = HeaderMap::new();
-        for signature in signatures {
-            // What is no header value is no signature either, and must not be overlooked.
-            let Ok(value) = HeaderValue::from_str(signature) else { return false };
-            headers.append(SIGNATURE_HEADER, value);
-        }
-        Verifier::new(secrets).verify(&headers, body).is_ok()
+    fn verify(&self, body: &[u8], signature: &str, secrets: &[String]) -> bool {
+        Verifier::new(secrets).verify(signature, body).is_ok()
     }
 
     fn parse(&self, body: &[u8]) -> Vec<UpstreamEvent> {

@@ -11,7 +11,7 @@ mod signature;
 pub use codec::Codec;
 pub use event::{Event, InboundEvent, StatusEvent, TemplateEvent};
 pub use parse::{Unreadable, parse};
-pub use signature::{SIGNATURE_HEADER, SignatureError, Verifier, handshake};
+pub use signature::{SignatureError, Verifier, handshake};
 
 /// The longest webhook body that is taken, in bytes. Meta's are at most 3 MB.
 pub const MAX_BODY_BYTES: usize = 4 * 1_024 * 1_024;
