@@ -27,6 +27,7 @@ async fn main() -> std::io::Result<()> {
         verify_token: String::new(),
         app_secret: String::new(),
         access_token: None,
+        public_host: None,
         egress: Arc::new(NoLinks),
         seed: Seed::demo(),
         state_dir: None,

@@ -20,6 +20,9 @@ pub struct SandboxConfig {
     pub app_secret: String,
     /// The only bearer token that is accepted; `None` accepts any that is not empty.
     pub access_token: Option<String>,
+    /// A name by which it may be called beside those that no stranger can own (IP addresses,
+    /// `localhost`, names without a dot); any other is refused.
+    pub public_host: Option<String>,
     /// Fetches the media links of messages.
     pub egress: Arc<dyn LinkFetcher>,
     /// What exists after the start and after `DELETE /_sandbox/state`.

@@ -21,6 +21,7 @@ mod flows;
 mod form;
 mod handset_api;
 mod handset_media;
+mod hosts;
 mod inbound;
 mod inbound_shape;
 mod limits;
@@ -107,6 +108,7 @@ struct Inner {
     egress: Arc<dyn LinkFetcher>,
     webhook_client: WebhookClient,
     access_token: Option<String>,
+    public_host: Option<String>,
     /// Signs media addresses.
     url_secret: [u8; 32],
     media_folder: Option<PathBuf>,
@@ -149,6 +151,7 @@ impl Sandbox {
             egress: config.egress,
             webhook_client: WebhookClient::new(),
             access_token: config.access_token,
+            public_host: config.public_host,
             url_secret,
             uploads: Semaphore::new(match media_folder {
                 Some(_) => UPLOADS_MAX,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State as Shared;
+use axum::middleware;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::errors::{Answer, GraphError, json_response};
 use crate::faults::Occasion;
 use crate::state::State;
 use crate::{
-    Sandbox, blocking, control, flow_api, handset_api, media, messages, numbers, resumable,
+    Sandbox, blocking, control, flow_api, handset_api, hosts, media, messages, numbers, resumable,
     subscriptions, template_api,
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn router(sandbox: &Sandbox) -> Router {
         .merge(handset_api::routes())
         .merge(control::routes())
         .fallback(graph)
+        .layer(middleware::from_fn_with_state(sandbox.clone(), hosts::known_name))
         .with_state(sandbox.clone())
 }
 

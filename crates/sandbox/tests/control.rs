@@ -341,6 +341,28 @@ async fn other_web_pages_cannot_reach_in() {
     assert_eq!(own.send().await.unwrap().status(), 200);
 }
 
+/// Under a name that a stranger may own, a page of the stranger's would be of the same origin.
+#[tokio::test]
+async fn names_of_strangers_reach_nothing() {
+    let rig = Rig::start().await;
+    let status = async |path: &str, host: &str| {
+        let call = rig.call(Method::GET, path).bearer_auth("any").header("host", host);
+        let response = call.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let graph = format!("/v23.0/{NUMBER}");
+    for path in ["/", "/handset/app.js", "/_sandbox/messages", "/_sandbox/handset/chats", &graph] {
+        for host in ["evil.example:8081", "127.0.0.1.evil.example"] {
+            let (status, text) = status(path, host).await;
+            assert_eq!(status, 403, "{path} {host}");
+            assert!(text.contains(host) && text.contains("set public_url"), "{text}");
+        }
+        for host in ["waypost:8081", "localhost:8081", "host.docker.internal", "wa.example.com"] {
+            assert_eq!(status(path, host).await.0, 200, "{path} {host}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn dangerous_files_are_attachments() {
     let rig = Rig::start().await;

@@ -127,6 +127,7 @@ impl Rig {
             verify_token: "right".into(),
             app_secret: SECRET.into(),
             access_token: Some("token".into()),
+            public_host: Some("wa.example.com".into()),
             egress: Arc::clone(&links) as Arc<dyn LinkFetcher>,
             seed,
             state_dir,

@@ -208,6 +208,11 @@ impl Config {
         }
     }
 
+    /// The host of the public address, where that was set.
+    pub(crate) fn public_host(&self) -> Option<String> {
+        self.configured_public_url.as_ref()?.host_str().map(str::to_owned)
+    }
+
     /// The address at which a process on this machine reaches the gateway. With TLS of its own that
     /// is the public one, where it is known: no certificate is for a loopback address.
     pub(crate) fn local_url(&self, bound: SocketAddr) -> String {
