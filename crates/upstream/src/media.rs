@@ -3,13 +3,15 @@
 use std::io;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 use waypost_domain::media::{MimeType, clean_filename};
@@ -76,11 +78,9 @@ impl CloudApi {
             let mime_type = mime_type.or_else(|| content_type(&response));
             return Ok(DownloadedMedia {
                 mime_type: mime_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
-                body: bounded(
-                    response.into_body(),
-                    limit_bytes,
-                    deadline,
-                    self.config.call_timeout,
+                body: checked(
+                    bounded(response.into_body(), limit_bytes, deadline, self.config.call_timeout),
+                    place["sha256"].as_str().map(str::to_owned),
                 ),
             });
         }
@@ -186,4 +186,35 @@ fn bounded(body: Incoming, limit_bytes: u64, deadline: Instant, stall: Duration)
             return Ok(Some((chunk, (body, left))));
         }
     }))
+}
+
+/// A body that fails at its end where it is not what the upstream said.
+fn checked(body: BlobStream, sha256: Option<String>) -> BlobStream {
+    let Some(told) = sha256 else { return body };
+    let start = (body, Sha256::new(), told);
+    Box::pin(stream::try_unfold(start, |(mut body, mut hash, told)| async move {
+        if let Some(chunk) = body.try_next().await? {
+            hash.update(&chunk);
+            return Ok(Some((chunk, (body, hash, told))));
+        }
+        if contradicts(&told, &hash.finalize()) {
+            return Err(io::Error::other("it is not the file whose SHA-256 WhatsApp gives"));
+        }
+        Ok(None)
+    }))
+}
+
+/// Whether `told` is the SHA-256 of something else, in hex or in base64: both occur. Of any other form
+/// nobody knows what it says.
+fn contradicts(told: &str, digest: &[u8]) -> bool {
+    const HEX_CHARS: usize = 64;
+    const BASE64_CHARS: usize = 44;
+    match told.len() {
+        HEX_CHARS => {
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            !told.eq_ignore_ascii_case(&hex)
+        }
+        BASE64_CHARS => told != BASE64_STANDARD.encode(digest),
+        _ => false,
+    }
 }

@@ -96,8 +96,12 @@ async fn an_upload_that_is_refused_says_why() {
 // ---- Download -----------------------------------------------------------------------------------
 
 fn place(url: &str, size: &Value) -> Act {
+    place_of(url, size, &json!("00"))
+}
+
+fn place_of(url: &str, size: &Value, sha256: &Value) -> Act {
     let body = json!({"messaging_product": "whatsapp", "url": url, "mime_type": "image/png",
-        "sha256": "00", "file_size": size, "id": "1000000000000101"});
+        "sha256": sha256, "file_size": size, "id": "1000000000000101"});
     Act::Answer(reply("200 OK", "", &body.to_string()))
 }
 
@@ -166,6 +170,32 @@ async fn a_file_that_is_too_large_is_refused_as_early_as_it_is_known() {
     let rig = rig_with_file(json!("5"), vec![endless]).await;
     let media = download(&rig, 5).await.unwrap();
     assert!(bytes(media).await.is_err(), "by counting");
+}
+
+/// Hex and base64 both occur; of anything else nobody knows what it says.
+#[tokio::test]
+async fn a_file_that_is_not_the_one_whose_hash_was_given_is_an_error() {
+    const HEX: &str = "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9";
+    const BASE64: &str = "J3CJ2RwL308uaGK6fkoHYFEZQx9dE/cm3TUrBvGyBqk=";
+    let swapped = |text: &str| text.chars().rev().collect::<String>();
+    for (sha256, is_good) in [
+        (json!(HEX), true),
+        (json!(HEX.to_uppercase()), true),
+        (json!(BASE64), true),
+        (json!(null), true),
+        (json!(""), true),
+        (json!("another form"), true),
+        (json!(swapped(HEX)), false),
+        (json!(swapped(BASE64)), false),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/files?mid=1", listener.local_addr().unwrap());
+        let place = place_of(&url, &json!(5), &sha256);
+        let answer = Act::Answer(reply("200 OK", "", "bytes"));
+        let rig = Rig::start_on(listener, vec![vec![place, answer]]);
+        let read = bytes(download(&rig, 5).await.unwrap()).await;
+        assert_eq!(read.is_ok(), is_good, "{sha256}: {read:?}");
+    }
 }
 
 #[tokio::test]
