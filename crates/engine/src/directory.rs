@@ -1,6 +1,7 @@
 //! The directory in memory: who may call, for whom, and by which number. Read without the store;
 //! written through to it elsewhere, one change after the other.
 
+mod bounds;
 mod state;
 mod templates;
 mod writes;

@@ -575,26 +575,3 @@ impl Engine {
         }
     }
 }
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        let message = match error {
-            StoreError::Conflict(field) => {
-                let message = format!("Something with this {field} exists already.");
-                return Self::new(ErrorKind::InvalidValue, message).at(field);
-            }
-            StoreError::NotFound => "What should be changed has gone.",
-            StoreError::Unavailable(_) => "The message cannot be recorded now; try again later.",
-            // Nobody knows a time to come again: an operator has to act first.
-            StoreError::Damaged(_) => {
-                let message = "Something that is stored for this cannot be understood.";
-                return Self::new(ErrorKind::Unavailable, message);
-            }
-            StoreError::Broken(_) => {
-                let message = "This installation has stopped accepting messages.";
-                return Self::new(ErrorKind::Unavailable, message);
-            }
-        };
-        Self::new(ErrorKind::Unavailable, message).retry_after_s(5)
-    }
-}

@@ -302,6 +302,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict(field) => Self::conflict(field),
+            full @ StoreError::Full { .. } => Failure::from(full).into(),
             StoreError::NotFound => Self::not_found(),
             StoreError::Unavailable(why) | StoreError::Broken(why) | StoreError::Damaged(why) => {
                 tracing::error!(error = %why, "the store refused a call of the management API");

@@ -17,8 +17,6 @@ use crate::ports::{CreationClaim, Entry, StoreError};
 
 /// Secrets that may be valid at the same time.
 const MAX_SECRETS: usize = 4;
-/// Webhooks of one organisation: each event becomes a callback to each of them.
-const MAX_WEBHOOKS: usize = 100;
 /// Headers that tenants cannot set, beside those that begin with `webhook-` or `proxy-`.
 const OUR_HEADERS: [&str; 13] = [
     "connection",
@@ -98,7 +96,7 @@ impl Engine {
         };
         self.check_webhook(&webhook)?;
         let made = Arc::new(webhook.clone());
-        self.directory().create_webhook::<E>(webhook, claim, MAX_WEBHOOKS).await?;
+        self.directory().create(Entry::Webhook(webhook), claim).await?;
         Ok((made, secret))
     }
 

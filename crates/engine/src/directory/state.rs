@@ -34,11 +34,6 @@ pub(super) struct OrgEntries {
 }
 
 impl State {
-    /// How many webhooks an organisation has.
-    pub(super) fn webhooks_of(&self, org_id: &OrgId) -> usize {
-        self.orgs.get(org_id).map_or(0, |entries| entries.webhooks.len())
-    }
-
     pub(super) fn from_snapshot(snapshot: DirectorySnapshot) -> Self {
         let mut state = Self::default();
         let entries = snapshot.orgs.into_iter().map(Entry::Org);
@@ -163,7 +158,7 @@ impl State {
     fn put_key(&mut self, key: ApiKey) {
         if let Some(org_id) = &key.org_id
             && let Some(entries) = self.orgs.get_mut(org_id)
-            && !entries.keys.contains(&key.id)
+            && !self.keys.contains_key(&key.id)
         {
             entries.keys.push(key.id.clone());
         }

@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use waypost_domain::callback::Webhook;
-use waypost_domain::{ErrorKind, Failure};
-
 use super::state::State;
 use super::{Directory, Kept};
 use crate::ports::{CreationClaim, Entry, EntryKey, NewRecord, PutMode, StoreError, StoreResult};
@@ -15,7 +12,8 @@ impl Directory {
     /// written by [`Directory::change`].
     ///
     /// # Errors
-    /// What the store says: taken, not found, or unable.
+    /// [`StoreError::Full`] where it is new and its organisation has as many as it may; what the store
+    /// says: taken, not found, or unable.
     pub async fn put(&self, entry: Entry, mode: PutMode) -> StoreResult<()> {
         self.write(|kept| async move { kept.put(entry, mode).await }).await
     }
@@ -46,35 +44,10 @@ impl Directory {
     /// visible when it returns.
     ///
     /// # Errors
-    /// What the store says: taken, or unable.
+    /// [`StoreError::Full`] where its organisation has as many as it may; what the store says: taken,
+    /// or unable.
     pub async fn create(&self, entry: Entry, claim: Option<CreationClaim>) -> StoreResult<()> {
         self.write(|kept| async move { kept.add(entry, claim).await }).await
-    }
-
-    /// Writes a new webhook as [`Self::create`] does, where its organisation has fewer than `most`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidValue`] where it has as many; what the store says.
-    pub(crate) async fn create_webhook<E>(
-        &self,
-        webhook: Webhook,
-        claim: Option<CreationClaim>,
-        most: usize,
-    ) -> Result<(), E>
-    where
-        E: From<Failure> + From<StoreError> + Send + 'static,
-    {
-        self.write(|kept| async move {
-            if kept.state.read().webhooks_of(&webhook.org_id) >= most {
-                let message = format!(
-                    "An organisation may have at most {most} webhooks; remove one that is not needed."
-                );
-                return Err(Failure::new(ErrorKind::InvalidValue, message).at("webhooks").into());
-            }
-            kept.add(Entry::Webhook(webhook), claim).await?;
-            Ok(())
-        })
-        .await
     }
 
     /// Removes an entry. `false` where there was none.
@@ -113,6 +86,9 @@ impl Directory {
 
 impl Kept {
     async fn put(&self, entry: Entry, mode: PutMode) -> StoreResult<()> {
+        if mode == PutMode::Create {
+            self.state.read().check_room(&entry)?;
+        }
         self.check_names(&entry)?;
         self.store.put_entry(entry.clone(), mode).await?;
         self.state.write().put(entry);
@@ -121,6 +97,7 @@ impl Kept {
 
     async fn add(&self, entry: Entry, claim: Option<CreationClaim>) -> StoreResult<()> {
         let Some(claim) = claim else { return self.put(entry, PutMode::Create).await };
+        self.state.read().check_room(&entry)?;
         self.check_names(&entry)?;
         self.store.create(NewRecord::Entry(Box::new(entry.clone())), claim).await?;
         self.state.write().put(entry);

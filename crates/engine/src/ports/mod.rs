@@ -16,6 +16,8 @@ mod upkeep;
 mod upstream;
 mod webhook;
 
+use waypost_domain::{ErrorKind, Failure};
+
 pub use blobs::{BlobInfo, BlobStore, BlobStream, BlobWriter, Sha256Hex};
 pub use callbacks::{
     CallbackEnd, CallbackFilter, CallbackOutcome, CallbackPost, CallbackPoster, CallbackRecord,
@@ -57,6 +59,14 @@ pub enum StoreError {
     /// Something with this key exists already. The text names the field, such as `phone`.
     #[error("{0} is taken")]
     Conflict(&'static str),
+    /// An organisation has as many of these as it may.
+    #[error("an organisation may have at most {most} {field}")]
+    Full {
+        /// What there are too many of, such as `users`.
+        field: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
     /// What should be changed does not exist.
     #[error("not found")]
     NotFound,
@@ -69,6 +79,33 @@ pub enum StoreError {
     /// The disk failed. Nothing more is accepted.
     #[error("the store failed: {0}")]
     Broken(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = match error {
+            StoreError::Conflict(field) => {
+                let message = format!("Something with this {field} exists already.");
+                return Self::new(ErrorKind::InvalidValue, message).at(field);
+            }
+            StoreError::Full { field, most } => {
+                let message = format!("An organisation may have at most {most} {field}.");
+                return Self::new(ErrorKind::InvalidValue, message).at(field);
+            }
+            StoreError::NotFound => "What should be changed has gone.",
+            StoreError::Unavailable(_) => "The message cannot be recorded now; try again later.",
+            // Nobody knows a time to come again: an operator has to act first.
+            StoreError::Damaged(_) => {
+                let message = "Something that is stored for this cannot be understood.";
+                return Self::new(ErrorKind::Unavailable, message);
+            }
+            StoreError::Broken(_) => {
+                let message = "This installation has stopped accepting messages.";
+                return Self::new(ErrorKind::Unavailable, message);
+            }
+        };
+        Self::new(ErrorKind::Unavailable, message).retry_after_s(5)
+    }
 }
 
 /// The outcome of a store's call.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod batches;
+mod bounds;
 mod broadcasts;
 mod bystanders;
 mod callbacks;
