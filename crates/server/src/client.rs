@@ -82,7 +82,8 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 
 /// A network in CIDR form, or a single address. One of IPv4 addresses written as IPv6 is that of
 /// IPv4, as callers' addresses are.
-pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
+#[must_use]
+pub fn parse_network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
     let mapped_bits = network.prefix_len().checked_sub(MAPPED_PREFIX_BITS);

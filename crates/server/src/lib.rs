@@ -44,6 +44,7 @@ use waypost_engine::Engine;
 use crate::auth::KeyRates;
 use crate::bodies::BodyMemory;
 pub use crate::bodies::BodyPace;
+pub use crate::client::parse_network;
 use crate::doors::Doors;
 pub use crate::listener::{ListenerLimits, TlsSource, serve, serve_within};
 use crate::metrics::{HttpMetrics, Refused};

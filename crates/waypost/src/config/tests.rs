@@ -151,12 +151,32 @@ fn every_setting_can_be_given_in_the_file_and_by_its_variable() {
     assert_eq!(format!("{:?}", from_file.config), format!("{:?}", from_variables.config));
     let config = from_variables.config;
     assert_eq!(config.database_file, Path::new("/srv/db/w.db"));
+    assert_eq!(config.public_host().as_deref(), Some("wa.example.com"));
     assert_eq!(config.webhook_app_secret.unwrap().expose(), "a-secret");
     assert_eq!(config.trusted_proxies[1].to_string(), "192.0.2.1/32");
     for row in &from_variables.rows {
         assert!(row.source.starts_with("WAYPOST_"), "{row:?}");
         let in_the_file = from_file.rows.iter().find(|each| each.setting == row.setting).unwrap();
         assert_eq!(in_the_file.value, row.value);
+    }
+}
+
+/// Callers' addresses are compared in their IPv4 form.
+#[test]
+fn networks_of_ipv4_written_as_ipv6_are_those_of_ipv4() {
+    for (written, meant) in [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("fd00::/8", "fd00::/8"),
+        ("::/0", "::/0"),
+    ] {
+        let variables =
+            [("WAYPOST_TRUSTED_PROXIES", written), ("WAYPOST_EGRESS__ALLOW_NETWORKS", written)];
+        let config = read("", &variables, &[]).unwrap().config;
+        for networks in [config.trusted_proxies, config.egress.allow_networks] {
+            assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), [meant]);
+        }
     }
 }
 

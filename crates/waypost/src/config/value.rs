@@ -2,7 +2,7 @@
 //! Not here: what a value must be beside another one (`rules.rs`).
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -216,9 +216,7 @@ fn read_networks(items: impl Iterator<Item = Result<IpNet, String>>) -> Result<V
 }
 
 fn read_network(text: &str) -> Result<IpNet, String> {
-    let network = text.parse::<IpNet>().ok();
-    network
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    waypost_server::parse_network(text)
         .ok_or_else(|| format!("`{text}` is no network such as 10.0.0.0/8 or fd00::/8"))
 }
 
