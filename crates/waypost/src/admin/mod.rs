@@ -307,6 +307,7 @@ async fn templates(desk: &Desk<'_>, command: TemplateCommand) -> anyhow::Result<
     let columns = ["name", "language", "status", "category", "waba_id"];
     match command {
         TemplateCommand::List(page) => desk.list("templates", &page, &columns).await,
+        TemplateCommand::Get(which) => desk.show("templates", &which.id).await,
         TemplateCommand::Sync => {
             let answer = desk.api.post(&desk.at(&["templates", "sync"]), None).await?;
             print_one(&answer, desk.as_json);
@@ -322,7 +323,16 @@ async fn broadcasts(desk: &Desk<'_>, command: BroadcastCommand) -> anyhow::Resul
             desk.list("broadcasts", &page, &columns).await
         }
         BroadcastCommand::Get(which) => desk.show("broadcasts", &which.id).await,
+        BroadcastCommand::Pause(which) => steer(desk, &which.id, "pause").await,
+        BroadcastCommand::Resume(which) => steer(desk, &which.id, "resume").await,
+        BroadcastCommand::Cancel(which) => steer(desk, &which.id, "cancel").await,
     }
+}
+
+async fn steer(desk: &Desk<'_>, id: &str, what: &str) -> anyhow::Result<()> {
+    let answer = desk.api.post(&desk.at(&["broadcasts", id, what]), None).await?;
+    print_one(&answer, desk.as_json);
+    Ok(())
 }
 
 async fn sessions(desk: &Desk<'_>, command: SessionCommand) -> anyhow::Result<()> {

@@ -128,7 +128,11 @@ async fn each_command_makes_the_call_that_the_api_documents() {
             format!("POST {org}/messages/cancel"),
             json!({"phone": "+15550001111", "customer_id": "c"}),
         ),
+        ("templates get 42 --org o", format!("GET {org}/templates/42"), Value::Null),
         ("broadcasts get b --org o", format!("GET {org}/broadcasts/b"), Value::Null),
+        ("broadcasts pause b --org o", format!("POST {org}/broadcasts/b/pause"), Value::Null),
+        ("broadcasts resume b --org o", format!("POST {org}/broadcasts/b/resume"), Value::Null),
+        ("broadcasts cancel b --org o", format!("POST {org}/broadcasts/b/cancel"), Value::Null),
     ])
     .await;
 }

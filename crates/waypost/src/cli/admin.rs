@@ -292,6 +292,9 @@ pub(crate) enum TemplateCommand {
     /// List templates
     #[command(after_help = "Example:\n  waypost admin templates list")]
     List(Page),
+    /// Show one template by the upstream's id
+    #[command(after_help = "Example:\n  waypost admin templates get 1000000000000500")]
+    Get(Id),
     /// Read all templates from the upstream
     #[command(after_help = "Example:\n  waypost admin templates sync")]
     Sync,
@@ -308,6 +311,21 @@ pub(crate) enum BroadcastCommand {
         after_help = "Example:\n  waypost admin broadcasts get 01890000-0000-7000-8000-000000000000"
     )]
     Get(Id),
+    /// Hold back what has not been sent yet
+    #[command(
+        after_help = "Example:\n  waypost admin broadcasts pause 01890000-0000-7000-8000-000000000000"
+    )]
+    Pause(Id),
+    /// Go on with a paused broadcast
+    #[command(
+        after_help = "Example:\n  waypost admin broadcasts resume 01890000-0000-7000-8000-000000000000"
+    )]
+    Resume(Id),
+    /// Withdraw what has not been sent yet, for good
+    #[command(
+        after_help = "Example:\n  waypost admin broadcasts cancel 01890000-0000-7000-8000-000000000000"
+    )]
+    Cancel(Id),
 }
 
 /// Sessions.
