@@ -416,8 +416,12 @@ async fn rows_51_and_52_make_and_change_templates() {
         )
         .await
         .ok();
-    let change = json!({"component": {"body": {"text": "Hello!"}}});
-    let request = lipachat.request(Method::PUT, &format!("{NUMBER}/{id}")).json(&change);
+    let one = format!("{NUMBER}/{id}");
+    let renamed = json!({"name": "another", "component": {"body": {"text": "Hello!"}}});
+    let put = lipachat.request(Method::PUT, &one).json(&renamed);
+    table.row("52", put, Spring(400, &one)).await;
+    let change = with(renamed, "/name", json!("temp_lower_68"));
+    let request = lipachat.request(Method::PUT, &one).json(&change);
     let reply = Reply::to(request).await;
     let wanted = json!({"timestamp": null, "data": {"success": true, "error": null},
         "status": "success", "message": "success", "errors": null});

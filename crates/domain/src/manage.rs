@@ -54,9 +54,11 @@ pub enum Task {
         number: String,
         template: Value,
     },
+    /// Edits a template; one that has another name than the caller says is not the one meant.
     EditTemplate {
         number: String,
         template_id: String,
+        name: Option<String>,
         change: Value,
     },
     /// Gives the form's file to the upstream as a template's example; the outcome is its handle.

@@ -76,8 +76,9 @@ async fn told(
             let created = app.engine.create_template(org_id, Some(&number), template, None);
             Ok(Managed::TemplateCreated(created.await?))
         }
-        Task::EditTemplate { number, template_id, change } => {
+        Task::EditTemplate { number, template_id, name, change } => {
             let template = template_with_id(app, org_id, &number, &template_id)?;
+            keep_name(&template, name.as_deref())?;
             app.engine.edit_template(org_id, &template, change).await?;
             Ok(Managed::Done)
         }
@@ -137,4 +138,14 @@ fn template_with_id(
         let message = format!("There is no template with the id {id}.");
         Failure::new(ErrorKind::TemplateNotFound, message)
     })
+}
+
+/// The upstream never changes a name, so that another one would be lost without a word.
+fn keep_name(template: &Template, name: Option<&str>) -> Result<(), Failure> {
+    if name.is_none_or(|name| name == template.name) {
+        return Ok(());
+    }
+    let message =
+        format!("name must be {}, that of this template: it cannot change.", template.name);
+    Err(Failure::new(ErrorKind::InvalidValue, message).at("name"))
 }

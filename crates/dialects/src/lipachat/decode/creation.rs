@@ -59,7 +59,7 @@ pub(super) fn create(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure
 }
 
 /// `PUT /api/v1/template/{PHONE_NUMBER}/{templateId}`: Meta changes components and category, never
-/// name or language.
+/// name or language. A name must be the template's own.
 pub(super) fn edit(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure> {
     let number = path_number(request, path::PHONE_NUMBER)?;
     let document = json::parse(body)?;
@@ -67,9 +67,7 @@ pub(super) fn edit(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure> 
     let [name, category] = root.fields([member::NAME, member::CATEGORY]);
     let component = any_of(&root, &[member::COMPONENT, member::COMPONENTS]);
     require(&component)?;
-    if !name.is_blank() {
-        template_name(&name)?;
-    }
+    let name = if name.is_blank() { None } else { Some(template_name(&name)?) };
     let category = if category.is_blank() { None } else { Some(category_word(&category)?) };
     let components = components(&component, category)?;
     let mut change = Map::new();
@@ -81,7 +79,7 @@ pub(super) fn edit(request: &Request<'_>, body: &[u8]) -> Result<Task, Failure> 
     if !is_upstream_id(&template_id) {
         return Err(Failure::new(ErrorKind::TemplateNotFound, "There is no such template."));
     }
-    Ok(Task::EditTemplate { number, template_id, change: Value::Object(change) })
+    Ok(Task::EditTemplate { number, template_id, name, change: Value::Object(change) })
 }
 
 fn template_name(field: &Field<'_>) -> Result<String, Failure> {

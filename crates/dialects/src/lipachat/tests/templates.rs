@@ -137,18 +137,20 @@ fn breaches_of_the_vendors_rules_are_refused() {
 /// 52
 #[test]
 fn a_change_has_components_and_category_only() {
-    let Task::EditTemplate { number, template_id, change } =
+    let Task::EditTemplate { number, template_id, name, change } =
         edit("1000000000000500", &creation()).unwrap()
     else {
         panic!()
     };
     assert_eq!((number.as_str(), template_id.as_str()), ("15550009999", "1000000000000500"));
+    assert_eq!(name.as_deref(), creation()["name"].as_str());
     let created = create(&creation()).unwrap();
     assert_eq!(change, json!({"category": "MARKETING", "components": created["components"]}));
     let bare = json!({"components": {"body": {"text": "Hi"}}});
-    let Task::EditTemplate { change, .. } = edit("1000000000000500", &bare).unwrap() else {
+    let Task::EditTemplate { name, change, .. } = edit("1000000000000500", &bare).unwrap() else {
         panic!()
     };
+    assert_eq!(name, None);
     assert_eq!(change, json!({"components": [{"type": "BODY", "text": "Hi"}]}));
     assert_refused(edit("1000000000000500", &json!({})), MissingField, Some("component"));
     assert_refused(edit("../me", &creation()), ErrorKind::TemplateNotFound, None);
