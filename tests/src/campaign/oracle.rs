@@ -137,14 +137,15 @@ pub fn judge(evidence: &Evidence) -> Verdict {
             verdict.breaks(format!("twice in the log: {}", last.key));
         }
     }
+    // The worst first: only so many violations are told.
+    for entry in &evidence.ledger {
+        judge_promise(&mut verdict, entry, &finals, &upstream);
+    }
     for (key, wamids) in &upstream {
         judge_carried(&mut verdict, key, wamids, finals.get(key).copied());
     }
     for last in &evidence.finals {
         judge_final(&mut verdict, evidence, last, upstream.get(last.key.as_str()));
-    }
-    for entry in &evidence.ledger {
-        judge_promise(&mut verdict, entry, &finals, &upstream);
     }
     judge_requests(&mut verdict, &evidence.ledger, &finals);
     if evidence.has_callbacks {

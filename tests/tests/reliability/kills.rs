@@ -68,13 +68,6 @@ async fn control_an_idempotency_key_that_is_not_kept_doubles() {
     assert_caught(bug, &with_bug(bug, 6, &[Kind::Single]).await, &["twice in the log", "doubled:"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn control_what_is_left_of_a_large_request_must_not_be_forgotten() {
-    let bug = "parts-forgotten";
-    let kinds = &[Kind::Large, Kind::Single, Kind::Waiting];
-    assert_caught(bug, &with_bug(bug, 12, kinds).await, &["half of a request"]);
-}
-
 const EXACT: unrecorded::Plan = unrecorded::Plan {
     kills: 5,
     silence: Duration::from_millis(500),
