@@ -76,20 +76,14 @@ struct Waiting {
     is_long: bool,
 }
 
-impl Waiting {
-    const fn is_pressing(&self) -> bool {
-        self.is_hurried && !self.is_long
-    }
-}
-
 struct Shared {
     started: Instant,
     broken: watch::Sender<Option<String>>,
     room: Room,
     gathering: Gathering,
     is_behind: AtomicBool,
-    /// Jobs that wait or are being run, and for which a long one ends before its time.
-    pressing: AtomicUsize,
+    /// Jobs that wait or are being run, without those that end before their time.
+    short: AtomicUsize,
     /// Jobs that may wait before the last of them would wait for too long.
     longest_queue: AtomicUsize,
     /// Since when the thread is busy with one group, in microseconds after the start; 0: it is not.
@@ -187,8 +181,8 @@ impl Writer {
         let is_hurried = kind != Work::Unhurried;
         let waiting = Waiting { job: Box::new(task), since: Instant::now(), is_hurried, is_long };
         let place = jobs.reserve().await.map_err(|_| self.stopped())?;
-        if waiting.is_pressing() {
-            self.shared.pressing.fetch_add(1, Ordering::Relaxed);
+        if !is_long {
+            self.shared.short.fetch_add(1, Ordering::Relaxed);
         }
         place.send(waiting);
         if let (true, Some(thread)) = (is_hurried, &self.thread) {
@@ -251,9 +245,9 @@ impl Crowd {
         Self(None)
     }
 
-    /// Whether anybody waits, but for those who are in no hurry and jobs that take long themselves.
+    /// Whether anybody waits but for jobs that take long themselves.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.0.as_ref().is_none_or(|shared| shared.pressing.load(Ordering::Relaxed) > 0)
+        self.0.as_ref().is_none_or(|shared| shared.short.load(Ordering::Relaxed) > 0)
     }
 
     /// Does something with all of these, or with some where somebody waits then. Returns those that
@@ -326,7 +320,7 @@ impl Shared {
             room: Room::new(),
             gathering: Gathering::default(),
             is_behind: AtomicBool::new(false),
-            pressing: AtomicUsize::new(0),
+            short: AtomicUsize::new(0),
             longest_queue: AtomicUsize::new(usize::MAX),
             busy_since_us: AtomicU64::new(0),
             commits: AtomicU64::new(0),

@@ -95,11 +95,11 @@ impl Groups {
             self.regulars.gather(&mut waiting, &mut taken);
             before = taken.len();
             self.note_taken(&taken);
-            let pressing = taken.iter().filter(|waiting| waiting.is_pressing()).count();
+            let short = taken.iter().filter(|waiting| !waiting.is_long).count();
             group.extend(taken.drain(..).map(|waiting| waiting.job));
             if is_planted(Bug::AckBeforeCommit) {
                 self.commit_late(&mut group);
-                self.shared.pressing.fetch_sub(pressing, Ordering::Relaxed);
+                self.shared.short.fetch_sub(short, Ordering::Relaxed);
                 continue;
             }
             let commits = self.shared.commits.load(Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Groups {
                 self.shared.give_up(error);
             }
             let verdict = end.clone().map_err(|(_, error)| error);
-            self.shared.pressing.fetch_sub(pressing, Ordering::Relaxed);
+            self.shared.short.fetch_sub(short, Ordering::Relaxed);
             for job in group.drain(..) {
                 job.answer(&verdict);
             }
