@@ -24,8 +24,9 @@ use crate::messages::state::State;
 use crate::rows::{paged, rows_for, to_json};
 use crate::writer::{Crowd, Work};
 
-/// Members cancelled or deleted in one job at most.
-const MEMBERS_PER_JOB: i64 = 1_000;
+/// Members cancelled or deleted in one job at most: hardly more than are read in vain where somebody
+/// waits.
+const MEMBERS_PER_JOB: i64 = 128;
 
 #[async_trait]
 impl BroadcastStore for SqliteStore {
